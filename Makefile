@@ -1,0 +1,58 @@
+# Headrace: `make help` lists what there is. Everything installs into .venv and node_modules; nothing else is touched.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+ENV ?= local
+AWSCLI := 1.46.2
+# Tools first; and nothing that would make the local tools read somebody's AWS account or certificates.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help install demo test lint synth up down clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed node_modules/installed ## make .venv and node_modules (done by the others when needed)
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'error: $(PYTHON) is older than 3.11' >&2; echo >&2; echo 'hint: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@echo "installing into .venv (once; about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+node_modules/installed: .venv/installed package-lock.json
+	@npm ci --silent --no-fund --no-audit
+	@touch $@
+
+# The AWS CLI pins a botocore of its own, so it lives in an environment of its own. The tests use it as a client.
+.venv/awscli/installed: .venv/installed
+	@$(BIN)/python -m venv .venv/awscli
+	@.venv/awscli/bin/python -m pip install --quiet --disable-pip-version-check awscli==$(AWSCLI)
+	@touch $@
+
+demo: install ## digits (or DATA=<folder or archive>) from upload to a served model, here
+	@$(BIN)/python -m headrace.demo $(if $(DATA),--data '$(DATA)')
+
+test: install .venv/awscli/installed ## the whole suite, end to end included
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: install ## style, types, import rules, CloudFormation
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+synth: install ## the CloudFormation template of ENV (local by default) into cdk.out
+	@npx --no-install cdk synth --quiet -c env=$(ENV) && echo cdk.out
+
+up: install ## start the local cloud, with the app deployed into it
+	@$(BIN)/headrace up && $(BIN)/headrace deploy
+
+down: ## stop the local cloud; its state stays under .headrace
+	@$(BIN)/headrace down
+
+clean: down ## forget the local cloud's state, and the installation
+	rm -rf .headrace .venv node_modules cdk.out

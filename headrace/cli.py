@@ -1,0 +1,89 @@
+"""`headrace`: parses the command line, opens the environment, calls one function, prints what went wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from headrace import cdk, endpoint, local, logs, registry, runs, status, upload, watch
+from headrace.environment import LOCAL, open_environment
+from headrace.errors import HeadraceError, Interrupted, UsageError
+from headrace.local import LocalCloud, ProcessCloud
+from headrace.output import Output
+from headrace.parser import build_parser
+
+LOCAL_ONLY = {"up", "down", "env", "deploy", "destroy", "interrupt"}
+
+
+def main(arguments: Sequence[str] | None = None, *, cloud: LocalCloud | None = None) -> int:
+    """Runs one command and gives its exit status; tests pass a local cloud of their own."""
+    options = build_parser().parse_args(arguments)
+    output = Output(as_json=options.json)
+    try:
+        dispatch(options, output, cloud or ProcessCloud())
+    except HeadraceError as error:
+        output.error(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        output.error(Interrupted("interrupted"))
+        return Interrupted.exit_status
+    except BrokenPipeError:
+        # `headrace runs | head`: the reader has gone, and so must Python's last flush of stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> None:
+    command, name = options.command, options.env
+    if command in LOCAL_ONLY and name != LOCAL:
+        raise UsageError(
+            f"{command} concerns the local cloud, and {name} is on AWS", hint=f"headrace --env {LOCAL} {command}"
+        )
+    if name != LOCAL and os.environ.get("AWS_ENDPOINT_URL"):
+        output.warn(f"AWS_ENDPOINT_URL is set: talking to {os.environ['AWS_ENDPOINT_URL']}, not to AWS")
+    match command:
+        case "up":
+            return local.up(cloud, output, port=options.port)
+        case "down":
+            return local.down(cloud, output)
+        case "status":
+            return status.status(name, cloud, output)
+        case "interrupt":
+            return local.interrupt(cloud, output, job=options.job)
+    environment = open_environment(name, cloud)
+    match command:
+        case "env":
+            assert environment.running is not None
+            local.print_exports(environment.running, output)
+        case "deploy":
+            cdk.deploy(environment, output)
+        case "destroy":
+            cdk.destroy(environment, output)
+        case "upload":
+            upload.upload(environment, output, path=options.path, name=options.name, delete=options.delete)
+        case "watch":
+            watch.watch(
+                environment,
+                output,
+                name=options.execution,
+                after=options.after,
+                wait_for_start=options.wait_for_start,
+                interval=options.interval,
+            )
+        case "runs":
+            runs.show_runs(environment, output, limit=options.limit)
+        case "run":
+            runs.run_again(environment, output, data_set=options.data_set, again=options.again)
+        case "logs":
+            logs.show_logs(environment, output, name=options.execution, step_name=options.step, tail=options.tail)
+        case "models":
+            registry.show_models(environment, output)
+        case "approve":
+            registry.decide(environment, output, version=options.version, approval=registry.APPROVED, note=options.note)
+        case "reject":
+            registry.decide(environment, output, version=options.version, approval=registry.REJECTED, note=options.note)
+        case "predict":
+            endpoint.predict(environment, output, files=options.files, wait=options.wait, interval=options.interval)

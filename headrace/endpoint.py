@@ -1,0 +1,228 @@
+"""The environment's endpoint: what it serves, waiting for it, and asking it about images (`headrace predict`)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from headrace.environment import Environment
+from headrace.errors import AwsError, HeadraceError, NotFound, SetupError, UsageError, error_code, is_missing
+from headrace.output import Output
+from headrace.registry import PENDING, is_servable, list_packages
+from headrace.wording import counted, share, size
+
+CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+LARGEST_BODY = 6_291_456  # bytes; SageMaker's limit of a real-time request
+IN_SERVICE = "InService"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    name: str
+    status: str
+    reason: str | None
+    version: int | None  # of the model package that it serves; None if that cannot be told
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    file: Path
+    label: str | None
+    probability: float | None
+    probabilities: dict[str, float]
+    error: str | None
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "file": str(self.file),
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": self.probabilities,
+            "error": self.error,
+        }
+
+
+def read_endpoint(environment: Environment) -> Endpoint | None:
+    """None while there is no endpoint: the first approval makes it."""
+    name = environment.stack.endpoint
+    with environment.doing(f"reading the endpoint {name}"):
+        try:
+            found = environment.client("sagemaker").describe_endpoint(EndpointName=name)
+        except ClientError as error:
+            if is_missing(error):
+                return None
+            raise
+        version = _served_version(environment, found.get("EndpointConfigName"))
+    return Endpoint(name, found["EndpointStatus"], found.get("FailureReason"), version)
+
+
+def wait_for_endpoint(
+    environment: Environment,
+    *,
+    seconds: float,
+    interval: float = 2.0,
+    waiting: Callable[[Endpoint | None], None] = lambda endpoint: None,
+) -> Endpoint:
+    """The endpoint, once it is in service with the newest approved version (or with one that cannot be told).
+
+    An update that is rolled back ends InService too, with the version before: InService alone is no success.
+    `waiting` is told once, before the first wait, what there is.
+
+    Raises:
+        SetupError: it is not so within `seconds`; the message says what there is instead.
+    """
+    deadline = time.monotonic() + seconds
+    told = False
+    while True:
+        endpoint = read_endpoint(environment)
+        wanted = _newest_approved(environment)
+        serves = endpoint.version if endpoint else None
+        if endpoint and endpoint.status == IN_SERVICE and (seconds <= 0 or serves in (None, wanted) or wanted is None):
+            return endpoint
+        if time.monotonic() + interval > deadline or (endpoint and endpoint.status == "Failed"):
+            raise _not_ready(environment, endpoint, wanted)
+        if not told:
+            told = True
+            waiting(endpoint)
+        time.sleep(interval)
+
+
+def predict(environment: Environment, output: Output, *, files: Sequence[Path], wait: float, interval: float) -> None:
+    """The command: one line an image, in the order given; a refused image does not keep the others from an answer."""
+    images = list_images(files)
+
+    def waiting(endpoint: Endpoint | None) -> None:
+        state = f"{endpoint.status}" if endpoint else "not there yet"
+        output.note(f"waiting up to {wait:.0f} s for the endpoint {environment.stack.endpoint} ({state})")
+
+    endpoint = wait_for_endpoint(environment, seconds=wait, interval=interval, waiting=waiting)
+    serving = f" serves version {endpoint.version}" if endpoint.version is not None else ""
+    output.note(f"endpoint {endpoint.name}{serving}")
+    answers = ask(environment, images)
+    output.table(
+        ("file", "label", "probability"),
+        [[str(answer.file), answer.label or "-", answer.error or share(answer.probability)] for answer in answers],
+        [answer.as_data() for answer in answers],
+    )
+    refused = [answer for answer in answers if answer.error]
+    if refused:
+        raise AwsError(
+            f"{len(refused)} of {counted(len(answers), 'image')} got no answer; {refused[0].file}: {refused[0].error}",
+            hint=environment.command("status"),
+        )
+
+
+def list_images(paths: Sequence[Path]) -> list[Path]:
+    """The files named, and the images below the folders named.
+
+    Raises:
+        UsageError: one is not there, of a type the endpoint does not take, or too large for a request.
+    """
+    images: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            images += sorted(file for file in path.rglob("*") if file.suffix.lower() in CONTENT_TYPES)
+        else:
+            images.append(path)
+    if not images:
+        raise UsageError(f"no .jpg, .jpeg or .png file below {paths[0]}", hint="headrace predict IMAGE.jpg")
+    for image in images:
+        if not image.is_file():
+            raise UsageError(f"{image} is not there", hint=f"ls {image.parent}")
+        if image.suffix.lower() not in CONTENT_TYPES:
+            raise UsageError(
+                f"{image} is no JPEG or PNG file by its name", hint=f"convert it, or choose from: ls {image.parent}"
+            )
+        if image.stat().st_size > LARGEST_BODY:
+            raise UsageError(
+                f"{image} has {size(image.stat().st_size)}, a request at most {size(LARGEST_BODY)}",
+                hint="send a smaller copy: the model scales images down anyway",
+            )
+    return images
+
+
+def ask(environment: Environment, images: Sequence[Path]) -> list[Answer]:
+    """Asks the endpoint about each image, a few at a time."""
+    client, name = environment.client("sagemaker-runtime"), environment.stack.endpoint
+
+    def one(image: Path) -> Answer:
+        kind = CONTENT_TYPES[image.suffix.lower()]
+        try:
+            with environment.doing(f"asking {name} about {image}"):
+                body = client.invoke_endpoint(
+                    EndpointName=name, ContentType=kind, Accept="application/json", Body=image.read_bytes()
+                )["Body"].read()
+        except OSError as error:
+            return Answer(image, None, None, {}, f"cannot be read: {error.strerror}")
+        except HeadraceError as error:
+            if isinstance(error.__cause__, ClientError) and error_code(error.__cause__) == "ModelError":
+                said = error.__cause__.response.get("OriginalMessage") or str(error.__cause__)
+                return Answer(image, None, None, {}, " ".join(str(said).split()))
+            raise
+        return _answer(image, body)
+
+    with ThreadPoolExecutor(4, thread_name_prefix="predict") as pool:
+        return list(pool.map(one, images))
+
+
+def _answer(image: Path, body: bytes) -> Answer:
+    try:
+        prediction = json.loads(body)["predictions"][0]
+        return Answer(
+            image,
+            str(prediction["label"]),
+            float(prediction["probability"]),
+            {str(label): float(value) for label, value in prediction.get("probabilities", {}).items()},
+            None,
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return Answer(image, None, None, {}, f"the endpoint's answer has another form: {body[:80]!r}")
+
+
+def _served_version(environment: Environment, config_name: str | None) -> int | None:
+    """The model package version behind an endpoint configuration; None if it serves no package, or may not be read."""
+    if config_name is None:
+        return None
+    client = environment.client("sagemaker")
+    try:
+        config = client.describe_endpoint_config(EndpointConfigName=config_name)
+        model = client.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    except ClientError as error:
+        if is_missing(error) or error_code(error) == "AccessDeniedException":
+            return None
+        raise
+    containers = [model.get("PrimaryContainer", {}), *model.get("Containers", [])]
+    arn = next((container["ModelPackageName"] for container in containers if "ModelPackageName" in container), "")
+    number = arn.rsplit("/", 1)[-1]
+    return int(number) if number.isdigit() else None
+
+
+def _newest_approved(environment: Environment) -> int | None:
+    approved = (item for item in list_packages(environment) if is_servable(item))
+    return next((int(item["ModelPackageVersion"]) for item in approved), None)
+
+
+def _not_ready(environment: Environment, endpoint: Endpoint | None, wanted: int | None) -> HeadraceError:
+    name = environment.stack.endpoint
+    again = environment.command("predict --wait 600 IMAGE")
+    if endpoint is None and wanted is None:
+        pending = any(item.get("ModelApprovalStatus") == PENDING for item in list_packages(environment))
+        hint = environment.command("approve latest" if pending else "upload FOLDER")
+        return NotFound(f"there is no endpoint {name} yet: approving a model version makes it", hint=hint)
+    if endpoint is None:
+        return NotFound(f"there is no endpoint {name} yet, though version {wanted} is approved", hint=again)
+    reason = f": {endpoint.reason}" if endpoint.reason else ""
+    if endpoint.status != IN_SERVICE:
+        hint = environment.command("status") if endpoint.status == "Failed" else again
+        return SetupError(f"the endpoint {name} is {endpoint.status}, not {IN_SERVICE}{reason}", hint=hint)
+    return SetupError(
+        f"the endpoint {name} serves version {endpoint.version}, not version {wanted}, the newest approved one{reason}",
+        hint=f"{environment.command('predict IMAGE')}   # asks the version it serves now",
+    )

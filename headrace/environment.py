@@ -1,0 +1,161 @@
+"""One environment: how its clients are made, and what its stack is called and holds."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from boto3.exceptions import S3UploadFailedError
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from headrace.errors import SetupError, from_aws, is_missing
+from headrace.local import LocalCloud, Running
+from headrace.project import PROJECT, read_target, state_folder
+from headrace.session import isolated_config, isolated_session, users_config
+
+LOCAL = "local"
+DEPLOY_LOCALLY = "headrace deploy"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The deployed stack, by its outputs."""
+
+    name: str
+    status: str
+    data_bucket: str
+    pipeline: str
+    model_package_group: str
+    endpoint: str
+    upload_queue_url: str
+
+
+class Environment:
+    """Clients of one environment and its stack's outputs; safe to share between threads."""
+
+    def __init__(self, name: str, session: boto3.Session, config: Config, *, running: Running | None = None) -> None:
+        self.name = name
+        self.running = running
+        self._session = session
+        self._config = config
+        self._clients: dict[str, Any] = {}
+        self._stack: Stack | None = None
+        self._lock = threading.Lock()  # a boto3 session is not safe between threads, its clients are
+
+    @property
+    def region(self) -> str:
+        return str(self._session.region_name)
+
+    def client(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._clients:
+                local = self.running
+                address: dict[str, Any] = (
+                    {"endpoint_url": local.endpoint, "verify": str(local.certificate)} if local else {}
+                )
+                self._clients[service] = self._session.client(service, config=self._config, **address)
+            return self._clients[service]
+
+    def command(self, arguments: str) -> str:
+        """A headrace command to type for this same environment."""
+        chosen = "" if self.name == os.environ.get("HEADRACE_ENV", LOCAL) else f"--env {self.name} "
+        return f"headrace {chosen}{arguments}"
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Turns boto3's errors into ours, with what was being done."""
+        try:
+            yield
+        except (BotoCoreError, ClientError, S3UploadFailedError) as failure:
+            # A transfer hides the error it failed of behind one of its own.
+            cause = failure.__context__ if isinstance(failure, S3UploadFailedError) else failure
+            error = cause if isinstance(cause, Exception) else failure
+            status = self.command("status")
+            raise from_aws(error, doing=what, environment=self.name, status_command=status) from error
+
+    @property
+    def stack_name(self) -> str:
+        return f"{PROJECT}-{self.name}"
+
+    @property
+    def stack(self) -> Stack:
+        """The stack's outputs, read once.
+
+        Raises:
+            SetupError: the stack is not there, not complete, or older than this command line.
+        """
+        if self._stack is None:
+            self._stack = self._read_stack()
+        return self._stack
+
+    def _read_stack(self) -> Stack:
+        deploy = DEPLOY_LOCALLY if self.name == LOCAL else f"npx cdk deploy -c env={self.name}"
+        with self.doing(f"reading the stack {self.stack_name}"):
+            try:
+                answer = self.client("cloudformation").describe_stacks(StackName=self.stack_name)
+            except ClientError as error:
+                if not is_missing(error):
+                    raise
+                raise SetupError(
+                    f"environment {self.name} is not deployed: there is no stack {self.stack_name} in {self.region}",
+                    hint=deploy,
+                ) from error
+        found = answer["Stacks"][0]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+        def value(key: str) -> str:
+            if key in outputs:
+                return str(outputs[key])
+            if not outputs:
+                raise SetupError(f"the stack {self.stack_name} is {found['StackStatus']}, not deployed", hint=deploy)
+            raise SetupError(
+                f"the stack {self.stack_name} has no output {key}: it was deployed from another version", hint=deploy
+            )
+
+        return Stack(
+            name=self.stack_name,
+            status=found["StackStatus"],
+            data_bucket=value("DataBucketName"),
+            pipeline=value("PipelineName"),
+            model_package_group=value("ModelPackageGroupName"),
+            endpoint=value("EndpointName"),
+            upload_queue_url=value("UploadQueueUrl"),
+        )
+
+
+def open_environment(name: str, cloud: LocalCloud) -> Environment:
+    """The environment of that name: the running local cloud, or AWS as the user's own configuration reaches it."""
+    if name != LOCAL:
+        return _open_on_aws(name)
+    state = state_folder()
+    running = cloud.running(state)
+    if running is None:
+        raise SetupError(f"the local cloud is not running (its state folder is {state})", hint="headrace up")
+    return Environment(LOCAL, isolated_session(running.region), isolated_config(), running=running)
+
+
+def _open_on_aws(name: str) -> Environment:
+    """Refuses credentials of another account than the one environments.toml names: prod is not deployed by accident."""
+    target = read_target(name)
+    try:
+        session = boto3.Session(profile_name=target.profile, region_name=target.region)
+    except BotoCoreError as error:
+        raise from_aws(
+            error, doing="opening a session", environment=name, status_command="aws configure list"
+        ) from error
+    environment = Environment(name, session, users_config())
+    if target.account:
+        with environment.doing("asking whose credentials these are"):
+            account = environment.client("sts").get_caller_identity()["Account"]
+        if account != target.account:
+            raise SetupError(
+                f"environment {name} is account {target.account}, but the credentials in use are of {account}",
+                hint="aws sts get-caller-identity shows who you are; export AWS_PROFILE=NAME chooses another",
+            )
+    return environment

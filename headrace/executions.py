@@ -1,0 +1,197 @@
+"""Executions of the environment's pipeline and their steps, as SageMaker tells them."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from headrace.environment import Environment
+from headrace.errors import NotFound, is_missing
+
+GOING_ON = {"Executing", "Stopping"}
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    arn: str
+    display_name: str
+    status: str  # Executing, Stopping, Stopped, Failed or Succeeded
+    started: datetime
+    reason: str | None  # generic on AWS ("one or multiple steps failed"): a step's reason says more
+
+    @property
+    def id(self) -> str:
+        return self.arn.rsplit("/", 1)[-1]
+
+    @property
+    def going_on(self) -> bool:
+        return self.status in GOING_ON
+
+    def answers_to(self, name: str) -> bool:
+        return name in (self.id, self.arn, self.display_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    name: str
+    status: str
+    started: datetime | None
+    ended: datetime | None
+    reason: str | None
+    cached_from: str | None  # the id of the execution whose result was taken
+    outcome: str | None  # of a Condition: True or False
+    attempt: int
+    job_kind: str | None  # TrainingJob, ProcessingJob, TransformJob or Lambda
+    job_arn: str | None
+
+    @property
+    def job(self) -> str | None:
+        """The job's name, or the function's."""
+        if self.job_arn is None:
+            return None
+        return self.job_arn.split(":")[6] if self.job_kind == "Lambda" else self.job_arn.rsplit("/", 1)[-1]
+
+    def seconds(self, now: datetime) -> float | None:
+        return (((self.ended or now) - self.started).total_seconds()) if self.started else None
+
+
+def list_executions(environment: Environment) -> Iterator[Execution]:
+    """All executions, newest first, fetched page by page as they are taken; none while there is no pipeline yet."""
+    pipeline = environment.stack.pipeline
+    with environment.doing(f"listing the runs of {pipeline}"):
+        try:
+            pages = (
+                environment.client("sagemaker")
+                .get_paginator("list_pipeline_executions")
+                .paginate(
+                    PipelineName=pipeline,
+                    SortBy="CreationTime",
+                    SortOrder="Descending",
+                    PaginationConfig={"PageSize": 100},
+                )
+            )
+            for page in pages:
+                yield from map(_execution, page["PipelineExecutionSummaries"])
+        except ClientError as error:
+            if not is_missing(error):  # the first upload creates the pipeline
+                raise
+
+
+def find_execution(environment: Environment, name: str | None) -> Execution:
+    """The execution of that id, ARN or display name; the newest without a name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    executions = list_executions(environment)
+    if name is None:
+        newest = next(executions, None)
+        if newest is None:
+            raise NotFound("there are no runs yet", hint=environment.command("upload FOLDER"))
+        return newest
+    found = next((execution for execution in executions if execution.answers_to(name)), None)
+    if found is None:
+        raise NotFound(
+            f"no run of {environment.stack.pipeline} has the id, ARN or name {name!r}", hint=environment.command("runs")
+        )
+    return found
+
+
+def read_execution(environment: Environment, arn: str) -> Execution:
+    with environment.doing(f"reading the run {arn.rsplit('/', 1)[-1]}"):
+        answer = environment.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=arn)
+    return Execution(
+        arn=arn,
+        display_name=answer.get("PipelineExecutionDisplayName", ""),
+        status=answer["PipelineExecutionStatus"],
+        started=answer["CreationTime"],
+        reason=answer.get("FailureReason"),
+    )
+
+
+def list_steps(environment: Environment, execution: Execution) -> list[Step]:
+    """The steps that have been scheduled, in the order in which they started."""
+    with environment.doing(f"listing the steps of {execution.id}"):
+        pages = (
+            environment.client("sagemaker")
+            .get_paginator("list_pipeline_execution_steps")
+            .paginate(PipelineExecutionArn=execution.arn, SortOrder="Ascending")
+        )
+        steps = [_step(item) for page in pages for item in page["PipelineExecutionSteps"]]
+    return sorted(steps, key=lambda step: (step.started is None, step.started.timestamp() if step.started else 0.0))
+
+
+def read_parameters(environment: Environment, execution_arn: str) -> dict[str, str]:
+    with environment.doing(f"reading the parameters of {execution_arn.rsplit('/', 1)[-1]}"):
+        pages = (
+            environment.client("sagemaker")
+            .get_paginator("list_pipeline_parameters_for_execution")
+            .paginate(PipelineExecutionArn=execution_arn)
+        )
+        return {item["Name"]: item["Value"] for page in pages for item in page["PipelineParameters"]}
+
+
+def wait_for_execution(
+    environment: Environment,
+    *,
+    after: datetime,
+    seconds: float,
+    interval: float = 2.0,
+    waiting: Callable[[Execution | None], None] = lambda newest: None,
+) -> Execution:
+    """The newest execution, once it is going on or was started at or after `after`.
+
+    `waiting` is told once, before the first wait, which execution is the newest (none: there are no runs).
+
+    Raises:
+        NotFound: none appeared within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    for attempt in itertools.count():
+        newest = next(list_executions(environment), None)
+        if newest and (newest.going_on or newest.started >= after):
+            return newest
+        if time.monotonic() + interval > deadline:
+            raise NotFound(
+                f"no run started within {seconds:.0f} s; an upload starts none when its content has been run before",
+                hint=environment.command("run --again") + "   # starts one on the same data",
+            )
+        if attempt == 0:
+            waiting(newest)
+        time.sleep(interval)
+    raise AssertionError("unreachable")
+
+
+def _execution(item: dict[str, Any]) -> Execution:
+    return Execution(
+        arn=item["PipelineExecutionArn"],
+        display_name=item.get("PipelineExecutionDisplayName", ""),
+        status=item["PipelineExecutionStatus"],
+        started=item["StartTime"],
+        reason=item.get("PipelineExecutionFailureReason"),
+    )
+
+
+def _step(item: dict[str, Any]) -> Step:
+    metadata = item.get("Metadata", {})
+    kind = next((kind for kind in ("TrainingJob", "ProcessingJob", "TransformJob", "Lambda") if kind in metadata), None)
+    # A step that was no cache hit may carry an empty ARN here.
+    source = item.get("CacheHitResult", {}).get("SourcePipelineExecutionArn") or None
+    return Step(
+        name=item["StepName"],
+        status=item["StepStatus"],
+        started=item.get("StartTime"),
+        ended=item.get("EndTime"),
+        reason=item.get("FailureReason"),
+        cached_from=source.rsplit("/", 1)[-1] if source else None,
+        outcome=metadata.get("Condition", {}).get("Outcome"),
+        attempt=item.get("AttemptCount", 0),
+        job_kind=kind,
+        job_arn=metadata[kind].get("Arn") if kind else None,
+    )

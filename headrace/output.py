@@ -1,0 +1,90 @@
+"""Where words go: data on stdout (a table, or JSON), everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from headrace.errors import HeadraceError
+
+GOOD = {"Succeeded", "Approved", "InService", "Completed"}
+BAD = {"Failed", "Rejected", "Stopped", "RollingBack", "UpdateRollbackFailed", "OutOfService"}
+
+
+class Output:
+    """A terminal gets colours and folded cells; a pipe gets whole values, aligned with two spaces between columns."""
+
+    def __init__(self, *, as_json: bool = False, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+        self.as_json = as_json
+        self._stdout = stdout or sys.stdout
+        self._stderr = stderr or sys.stderr
+        self.progress = Console(file=self._stderr, highlight=False)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], data: object) -> None:
+        """`rows` for people, or `data` as JSON."""
+        if self.as_json:
+            self.json(data)
+        elif self._stdout.isatty():
+            table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+            for column in columns:
+                table.add_column(column, overflow="fold")
+            for row in rows:
+                table.add_row(*(Text(cell, style=status_style(cell)) for cell in row))
+            Console(file=self._stdout, highlight=False).print(table)
+        else:
+            self._aligned([list(columns), *[list(row) for row in rows]])
+
+    def facts(self, lines: Mapping[str, str], data: object) -> None:
+        """A few `name  value` lines, or `data` as JSON."""
+        if self.as_json:
+            self.json(data)
+        else:
+            self._aligned([[name, value] for name, value in lines.items()])
+
+    def line(self, text: str) -> None:
+        print(text, file=self._stdout, flush=True)
+
+    def json(self, data: object) -> None:
+        print(json.dumps(data, indent=2, ensure_ascii=False), file=self._stdout, flush=True)
+
+    def note(self, text: str) -> None:
+        self._say(Text(text))
+
+    def warn(self, text: str) -> None:
+        self._say(Text("warning: ", style="yellow") + Text(text))
+
+    def next(self, command: str, why: str = "") -> None:
+        """One suggested next command, apart from the rest; a program that reads JSON needs none."""
+        if not self.as_json:
+            reason = Text(f"   # {why}", style="dim") if why else Text("")
+            self._say(Text("\nnext: ", style="bold") + Text(command, style="cyan") + reason)
+
+    def error(self, error: HeadraceError) -> None:
+        self._say(Text("error: ", style="bold red") + Text(str(error)))
+        if error.hint:
+            self._say(Text("\nhint: ", style="bold") + Text(error.hint))
+
+    def _say(self, text: Text) -> None:
+        self.progress.print(text, soft_wrap=True)  # no breaks of our own: a command must copy whole
+
+    def _aligned(self, rows: Sequence[Sequence[str]]) -> None:
+        widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            print("  ".join(cells).rstrip(), file=self._stdout)
+        self._stdout.flush()
+
+
+def status_style(cell: str) -> str:
+    """Colour is a help, never the only sign: the word itself stays."""
+    if cell in GOOD:
+        return "green"
+    if cell in BAD:
+        return "red"
+    return "yellow" if cell in {"Executing", "Stopping", "Starting", "PendingManualApproval"} else ""

@@ -1,0 +1,218 @@
+"""The command line's words: every command, argument and help text. The reference in the docs is generated from here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+DESCRIPTION = """\
+Upload data at one end; a tested, approved, served model comes out at the other.
+
+The same commands serve the local cloud (--env local, the default: no AWS account, no Docker) and every environment
+that was deployed to AWS. Data goes to stdout, progress and hints to stderr."""
+
+EPILOG = """\
+a first tour:
+  headrace up                      start the local cloud
+  headrace deploy                  deploy the project into it
+  headrace upload FOLDER           send class folders of images; a run starts by itself
+  headrace watch                   follow that run
+  headrace models                  see what it registered
+  headrace approve latest          deploy it
+  headrace predict --wait 600 IMAGE   ask the endpoint
+
+Exit status: 0 done, 1 failed (the message says why, and what to try), 2 a mistake on the command line, 130 Ctrl-C.
+Environment: HEADRACE_ENV is the default of --env; HEADRACE_STATE is the local cloud's state folder (.headrace)."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headrace",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--env",
+        metavar="NAME",
+        default=os.environ.get("HEADRACE_ENV") or "local",
+        help="the environment: local (default), or one deployed to AWS, whose stack is headrace-NAME",
+    )
+    parser.add_argument("--json", action="store_true", help="print data as JSON")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
+    _add_local_cloud(commands)
+    _add_data_and_runs(commands)
+    _add_models(commands)
+    for command in commands.choices.values():
+        # Also after the command, where people type it; SUPPRESS keeps the value given before it.
+        command.add_argument("--env", metavar="NAME", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print data as JSON")
+    return parser
+
+
+Commands = argparse._SubParsersAction  # the only name argparse has for it
+
+
+def _command(commands: Commands[argparse.ArgumentParser], name: str, short: str, more: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=short,
+        description=f"{short[0].upper()}{short[1:]}. {more}",
+        allow_abbrev=False,
+    )
+
+
+def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
+    up = _command(
+        commands, "up", "start the local cloud",
+        "AWS on this machine, in one process, with IAM enforced; no account and no Docker. Says so if it is up "
+        "already. Deploys nothing. Prints the endpoint.",
+    )  # fmt: skip
+    up.add_argument(
+        "--port", type=_port, metavar="PORT", help="the port to listen on (default: the one it had, or a free one)"
+    )
+    _command(
+        commands, "down", "stop the local cloud", "What it holds stays in the state folder and is there after `up`."
+    )
+    _command(
+        commands, "deploy", "deploy this project into the local cloud",
+        "Runs cdk bootstrap, once, and cdk deploy of the real app; to AWS it is cdk deploy -c env=NAME.",
+    )  # fmt: skip
+    _command(
+        commands, "destroy", "remove this project from the local cloud",
+        "Runs cdk destroy, which removes the data bucket and the models too, as removal in environments.toml says.",
+    )  # fmt: skip
+    interrupt = _command(
+        commands, "interrupt", "take the spot capacity of a training job away, once",
+        "The job gets SIGTERM, as on AWS, and starts again on a new instance from its last checkpoint.",
+    )  # fmt: skip
+    interrupt.add_argument("job", metavar="JOB", help="the training job's name; headrace runs --json shows them")
+    _command(
+        commands, "env", "print the shell variables that send AWS tools to the local cloud",
+        'Use it as eval "$(headrace env)": after that, aws, cdk and boto3 in this shell talk to the local cloud and to '
+        "nothing else.",
+    )  # fmt: skip
+    _command(
+        commands, "status", "show the environment in a few lines",
+        "The local cloud, the stack, the last runs, the versions by approval, the endpoint and the version it serves.",
+    )  # fmt: skip
+
+
+def _add_data_and_runs(commands: Commands[argparse.ArgumentParser]) -> None:
+    upload = _command(
+        commands, "upload", "send a data set, which starts a run",
+        "PATH is a folder of class folders of images (or of train, validation and test folders of class folders), or a "
+        ".zip, .tar, .tar.gz or .tgz of one. Files that are there already with the same content are not sent again, so "
+        "an interrupted upload goes on where it stopped. Prints the data set's S3 URI.",
+    )  # fmt: skip
+    upload.add_argument("path", type=Path, metavar="PATH", help="a folder or an archive")
+    upload.add_argument("--name", metavar="NAME", help="the data set's name (default: the folder's or file's name)")
+    upload.add_argument(
+        "--delete", action="store_true", help="remove objects of the data set that the folder no longer holds"
+    )
+
+    watch = _command(
+        commands, "watch", "follow a run until it ends",
+        "Shows each step with its duration, cache hits, what spot capacity saved and the reason of a failure. Ends "
+        "with status 0 if the run succeeded, else 1 with the failed step's reason and the last lines of its log.",
+    )  # fmt: skip
+    watch.add_argument("execution", nargs="?", metavar="RUN",
+                       help="its id, ARN or name (default: the one going on, else the next to start)")  # fmt: skip
+    watch.add_argument("--wait-for-start", type=_seconds, metavar="SECONDS",
+                       help="how long to wait for a run to start (default: 120, or the environment's quiet_seconds and "
+                       "a minute, if that is more)")  # fmt: skip
+    watch.add_argument("--after", type=_moment, metavar="TIME",
+                       help="also take a run that started at this time or later and has ended, like "
+                       "2026-01-31T12:00:00Z (default: now)")  # fmt: skip
+    watch.add_argument("--interval", type=_interval, default=2.0, metavar="SECONDS",
+                       help="how often to ask (default: 2)")  # fmt: skip
+
+    runs = _command(
+        commands, "runs", "list runs, newest first",
+        "With data set, accuracy on the test set, the share of spot training time that was not billed, and the reason "
+        "of a failure. --json adds parameters, steps and each training job's billed and total seconds.",
+    )  # fmt: skip
+    runs.add_argument("--limit", type=_count, default=20, metavar="N", help="how many; 0 for all (default: 20)")
+
+    run = _command(
+        commands, "run", "start a run on data that has been run before",
+        "A run starts by itself when data changes; this asks for one more on the same data, say after a failure.",
+    )  # fmt: skip
+    run.add_argument("--again", action="store_true", help="needed, because this starts paid jobs on AWS")
+    run.add_argument("data_set", nargs="?", metavar="DATA_SET", help="the data set (default: that of the newest run)")
+
+    logs = _command(
+        commands, "logs", "print what a run's jobs wrote",
+        "Of one step, or of every step that ran a job. `headrace logs STEP` is that step of the newest run.",
+    )  # fmt: skip
+    logs.add_argument("execution", nargs="?", metavar="RUN", help="its id, ARN or name (default: the newest)")
+    logs.add_argument("step", nargs="?", metavar="STEP", help="the step's name, e.g. Preprocess (default: all)")
+    logs.add_argument("--tail", type=_count, metavar="N", help="only the last N lines of each step")
+
+
+def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:
+    _command(
+        commands, "models", "list the versions in the model registry, newest first",
+        "With approval, accuracy, data set, the run that registered each, and the note of its decision.",
+    )  # fmt: skip
+    for name, short, more in (
+        (
+            "approve",
+            "approve a model version, which deploys it",
+            "Shows its accuracy beside that of the version in use.",
+        ),
+        ("reject", "reject a model version", "A version in use that is rejected gives way to the newest approved one."),
+    ):
+        decision = _command(commands, name, short, more)
+        decision.add_argument("version", metavar="VERSION", help="its number, or latest")
+        decision.add_argument("--note", metavar="TEXT", help="why; kept with the version, at most 1024 characters")
+    predict = _command(
+        commands, "predict", "ask the endpoint about images",
+        "Prints file, label and probability; --json adds the probability of every class.",
+    )  # fmt: skip
+    predict.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help=".jpg, .jpeg or .png files, or folders of them"
+    )
+    predict.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS",
+                         help="how long to wait for the endpoint to serve the newest approved version "
+                         "(default: 0)")  # fmt: skip
+    predict.add_argument("--interval", type=_interval, default=2.0, help=argparse.SUPPRESS)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 7 * 86400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 seconds and 7 days")
+    return value
+
+
+def _interval(text: str) -> float:
+    value = float(text)
+    if not 0.01 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.01 and 3600 seconds")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1024 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1024 and 65535")
+    return value
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no time like 2026-01-31T12:00:00Z") from None
+    return moment if moment.tzinfo else moment.astimezone().astimezone(UTC)

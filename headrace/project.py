@@ -1,0 +1,78 @@
+"""The project on disk: its root (the folder of cdk.json), where local state lies, and environments.toml."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headrace.errors import SetupError
+
+PROJECT = "headrace"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What environments.toml says of one environment; all of it is optional."""
+
+    account: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    quiet_seconds: float = 0.0  # how long the bucket must be quiet before an upload starts a run
+
+
+def find_root(start: Path | None = None) -> Path | None:
+    """The nearest folder at or above `start` that holds cdk.json."""
+    here = (start or Path.cwd()).resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / "cdk.json").is_file()), None)
+
+
+def state_folder() -> Path:
+    """Where the local cloud keeps everything: HEADRACE_STATE, or .headrace beside cdk.json."""
+    override = os.environ.get("HEADRACE_STATE")
+    if override:
+        return Path(override).expanduser().resolve()
+    root = find_root()
+    if root is None:
+        raise SetupError(
+            f"{Path.cwd()} is not inside a Headrace project: no folder from here upwards holds cdk.json",
+            hint="cd into the project, or export HEADRACE_STATE=FOLDER to name the state folder of the local cloud",
+        )
+    return root / ".headrace"
+
+
+def read_target(environment: str) -> Target:
+    """The environment's table in environments.toml; an empty Target where there is no such file or table."""
+    root = find_root()
+    path = root / "environments.toml" if root else None
+    if path is None or not path.is_file():
+        return Target()
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SetupError(f"{path} is not valid TOML: {error}", hint=f"git diff {path} shows what changed") from error
+    table = tables.get(environment, {})
+    if not isinstance(table, dict):
+        raise SetupError(f"{path}: {environment} is not a table", hint=f"write it as [{environment}]")
+    return Target(
+        account=_text(table, "account", environment, path),
+        region=_text(table, "region", environment, path),
+        profile=_text(table, "profile", environment, path),
+        quiet_seconds=_seconds(table.get("quiet_seconds")),
+    )
+
+
+def _seconds(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0  # the CDK app judges the file, this only reads it
+
+
+def _text(table: dict[str, Any], key: str, environment: str, path: Path) -> str | None:
+    value = table.get(key)
+    if value is None or isinstance(value, str):
+        return value or None
+    raise SetupError(
+        f"{path}: {key} of [{environment}] is {value!r}, not text",
+        hint=f'put it in quotes: {key} = "{value}" (an account number may begin with a zero)',
+    )

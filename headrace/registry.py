@@ -1,0 +1,204 @@
+"""The versions in the model registry and the decision about them: `headrace models`, `approve`, `reject`."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from headrace.environment import Environment
+from headrace.errors import NotFound, UsageError, is_missing
+from headrace.executions import read_parameters
+from headrace.output import Output
+from headrace.results import read_evaluation
+from headrace.wording import iso, share, when
+
+APPROVED, REJECTED, PENDING = "Approved", "Rejected", "PendingManualApproval"
+COLUMNS = ("version", "created", "status", "approval", "accuracy", "data set", "run", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One version of the model package group."""
+
+    version: int
+    arn: str
+    created: datetime
+    status: str  # Pending, InProgress, Completed or Failed: of the package, not of the decision
+    approval: str
+    note: str | None
+    accuracy: float | None
+    data_set: str | None
+    run: str | None  # the id of the execution that registered it
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "arn": self.arn,
+            "created": iso(self.created),
+            "status": self.status,
+            "approval": self.approval,
+            "note": self.note,
+            "accuracy": self.accuracy,
+            "data_set": self.data_set,
+            "run": self.run,
+        }
+
+
+def list_models(environment: Environment) -> list[Model]:
+    """All versions, newest first."""
+    arns = [item["ModelPackageArn"] for item in list_packages(environment)]
+    with ThreadPoolExecutor(8, thread_name_prefix="models") as pool:
+        return list(pool.map(lambda arn: read_model(environment, arn), arns))
+
+
+def list_packages(environment: Environment) -> list[dict[str, Any]]:
+    """The versions as the list gives them (number, ARN, approval), newest first."""
+    group = environment.stack.model_package_group
+    with environment.doing(f"listing the versions of {group}"):
+        try:
+            pages = (
+                environment.client("sagemaker")
+                .get_paginator("list_model_packages")
+                .paginate(ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending")
+            )
+            packages = [item for page in pages for item in page["ModelPackageSummaryList"]]
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            packages = []
+    return sorted(packages, key=lambda item: int(item["ModelPackageVersion"]), reverse=True)
+
+
+def is_servable(package: dict[str, Any]) -> bool:
+    """The approved version with the highest number is deployed, unless making its package failed."""
+    return package.get("ModelApprovalStatus") == APPROVED and package.get("ModelPackageStatus") == "Completed"
+
+
+def read_model(environment: Environment, arn: str) -> Model:
+    with environment.doing(f"reading the model version {arn.rsplit('/', 1)[-1]}"):
+        package = environment.client("sagemaker").describe_model_package(ModelPackageName=arn)
+    source = package.get("MetadataProperties", {}).get("GeneratedBy", "")
+    run = source.rsplit("/", 1)[-1] if "/execution/" in source else None
+    return Model(
+        version=package["ModelPackageVersion"],
+        arn=package["ModelPackageArn"],
+        created=package["CreationTime"],
+        status=package["ModelPackageStatus"],
+        approval=package.get("ModelApprovalStatus", PENDING),
+        note=package.get("ApprovalDescription"),
+        accuracy=_accuracy(environment, package),
+        data_set=_data_set(environment, package, source if run else None),
+        run=run,
+    )
+
+
+def show_models(environment: Environment, output: Output) -> None:
+    """The command `models`."""
+    now = datetime.now(UTC)
+    models = list_models(environment)
+    if not models and not output.as_json:
+        output.note("no model has been registered yet: a run registers one if it is accurate enough")
+        output.next(environment.command("runs"))
+        return
+    output.table(COLUMNS, [_row(model, now) for model in models], [model.as_data() for model in models])
+    waiting = next((model for model in models if model.approval == PENDING), None)
+    if waiting:
+        output.next(environment.command(f"approve {waiting.version}"), "or reject it; approval deploys it")
+    elif any(model.approval == APPROVED for model in models):
+        output.next(environment.command("predict IMAGE"))
+
+
+def decide(environment: Environment, output: Output, *, version: str, approval: str, note: str | None) -> Model:
+    """The commands `approve` and `reject`: shows the version beside the one in use, then writes the decision."""
+    model = find_model(environment, version)
+    champion = _champion(environment, other_than=model)
+    beside = f"; in use: version {champion.version}, accuracy {share(champion.accuracy)}" if champion else ""
+    output.note(f"version {model.version} of {environment.stack.model_package_group}")
+    output.note(f"  accuracy {share(model.accuracy)}, data set {model.data_set or '-'}, run {model.run or '-'}{beside}")
+    if note is not None and len(note) > 1024:
+        raise UsageError(f"the note has {len(note)} characters, SageMaker takes 1024", hint="shorten --note")
+    if model.approval == approval and note is None:
+        output.note(f"it is {approval} already; nothing was changed")
+    else:
+        request = {"ModelPackageArn": model.arn, "ModelApprovalStatus": approval}
+        if note is not None:
+            request["ApprovalDescription"] = note
+        with environment.doing(f"writing the decision on version {model.version}"):
+            environment.client("sagemaker").update_model_package(**request)
+    change = {"version": model.version, "from": model.approval, "to": approval, "note": note}
+    if output.as_json:
+        output.json(change)
+    else:
+        output.line(f"version {model.version}: {model.approval} -> {approval}")
+    if approval == APPROVED:
+        output.next(environment.command("predict --wait 600 IMAGE"), "approval deploys it; this waits for the endpoint")
+    else:
+        output.next(environment.command("models"))
+    return model
+
+
+def find_model(environment: Environment, version: str) -> Model:
+    """The version of that number, or `latest`: the newest.
+
+    Raises:
+        NotFound: there is none.
+    """
+    packages = list_packages(environment)
+    if not packages:
+        raise NotFound("no model has been registered yet", hint=environment.command("runs"))
+    numbers = {str(item["ModelPackageVersion"]): item["ModelPackageArn"] for item in packages}
+    arn = next(iter(numbers.values())) if version == "latest" else numbers.get(version)
+    if arn is None:
+        group = environment.stack.model_package_group
+        raise NotFound(
+            f"there is no version {version!r} of {group}; there is {', '.join(numbers)}",
+            hint=environment.command("models"),
+        )
+    return read_model(environment, arn)
+
+
+def _champion(environment: Environment, *, other_than: Model) -> Model | None:
+    """The newest approved version besides the one in question: what the endpoint serves until the decision."""
+    arns = [item["ModelPackageArn"] for item in list_packages(environment) if is_servable(item)]
+    arn = next((arn for arn in arns if arn != other_than.arn), None)
+    return read_model(environment, arn) if arn else None
+
+
+def _accuracy(environment: Environment, package: dict[str, Any]) -> float | None:
+    """As recorded on the version; failing that, from the report that its metrics name."""
+    try:
+        return float(package.get("CustomerMetadataProperties", {})["Accuracy"])
+    except (KeyError, ValueError):
+        report = package.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics", {}).get("S3Uri")
+        evaluation = read_evaluation(environment, report) if report else None
+        return evaluation.accuracy if evaluation else None
+
+
+def _data_set(environment: Environment, package: dict[str, Any], execution_arn: str | None) -> str | None:
+    """As recorded on the version; failing that, as its run was told."""
+    recorded = package.get("CustomerMetadataProperties", {}).get("DataSet")
+    if recorded or execution_arn is None:
+        return recorded or None
+    try:
+        return read_parameters(environment, execution_arn).get("DataSet")
+    except Exception as error:
+        if isinstance(error.__cause__, ClientError) and is_missing(error.__cause__):
+            return None  # executions can be gone before the versions they registered
+        raise
+
+
+def _row(model: Model, now: datetime) -> list[str]:
+    return [
+        str(model.version),
+        when(model.created, now),
+        model.status,
+        model.approval,
+        share(model.accuracy),
+        model.data_set or "-",
+        model.run or "-",
+        model.note or "",
+    ]

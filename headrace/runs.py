@@ -1,0 +1,194 @@
+"""Runs with what people ask of them (data set, accuracy, reason, savings): `headrace runs`, `headrace run --again`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from headrace.environment import Environment
+from headrace.errors import NotFound, UsageError, is_missing
+from headrace.executions import Execution, Step, list_executions, list_steps, read_parameters
+from headrace.output import Output
+from headrace.results import Evaluation, TrainingCost, evaluation_of, read_cost
+from headrace.wording import duration, iso, share, when
+
+COLUMNS = ("id", "started", "duration", "status", "data set", "accuracy", "spot saves", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    execution: Execution
+    steps: tuple[Step, ...]
+    parameters: dict[str, str]
+    evaluation: Evaluation | None
+    costs: tuple[TrainingCost, ...]
+
+    @property
+    def failed_step(self) -> Step | None:
+        return next((step for step in self.steps if step.status == "Failed"), None)
+
+    @property
+    def reason(self) -> str | None:
+        step = self.failed_step
+        if step:
+            return f"{step.name}: {step.reason or 'no reason given'}"
+        return None if self.execution.status == "Succeeded" else self.execution.reason
+
+    @property
+    def ended(self) -> datetime | None:
+        """The end of the last step: the list of executions holds no end of its own."""
+        ends = [step.ended for step in self.steps if step.ended]
+        return None if self.execution.going_on or not ends else max(ends)
+
+    def seconds(self, now: datetime) -> float | None:
+        end = now if self.execution.going_on else self.ended
+        return (end - self.execution.started).total_seconds() if end else None
+
+    @property
+    def saving(self) -> float | None:
+        """What spot capacity saved of this run's spot training time, as a share; None if it trained none."""
+        spot = [cost for cost in self.costs if cost.spot]
+        total = sum(cost.training_seconds for cost in spot)
+        return 1 - sum(cost.billable_seconds for cost in spot) / total if total else None
+
+    def as_data(self, now: datetime) -> dict[str, Any]:
+        return {
+            "id": self.execution.id,
+            "arn": self.execution.arn,
+            "name": self.execution.display_name,
+            "status": self.execution.status,
+            "started": iso(self.execution.started),
+            "ended": iso(self.ended),
+            "duration_seconds": self.seconds(now),
+            "data_set": self.parameters.get("DataSet"),
+            "fingerprint": self.parameters.get("Fingerprint"),
+            "accuracy": self.evaluation.accuracy if self.evaluation else None,
+            "winner": self.evaluation.winner if self.evaluation else None,
+            "reason": self.reason,
+            "parameters": self.parameters,
+            "training": [cost.as_data() for cost in self.costs],
+            "steps": [
+                {
+                    "name": step.name,
+                    "status": step.status,
+                    "duration_seconds": step.seconds(now),
+                    "cached_from": step.cached_from,
+                    "reason": step.reason,
+                    "job": step.job,
+                }
+                for step in self.steps
+            ],
+        }
+
+
+def read_run(environment: Environment, execution: Execution) -> Run:
+    steps = list_steps(environment, execution)
+    costs = (read_cost(environment, step) for step in steps)
+    return Run(
+        execution=execution,
+        steps=tuple(steps),
+        parameters=read_parameters(environment, execution.arn),
+        evaluation=evaluation_of(environment, steps),
+        costs=tuple(cost for cost in costs if cost),
+    )
+
+
+def read_runs(environment: Environment, limit: int) -> tuple[list[Run], bool]:
+    """The newest `limit` runs (0: all of them), newest first, and whether there are older ones."""
+    executions = list_executions(environment)
+    taken = list(itertools.islice(executions, limit or None))
+    with ThreadPoolExecutor(8, thread_name_prefix="runs") as pool:
+        runs = list(pool.map(lambda execution: read_run(environment, execution), taken))
+    return runs, next(executions, None) is not None
+
+
+def show_runs(environment: Environment, output: Output, *, limit: int) -> None:
+    """The command `runs`."""
+    now = datetime.now(UTC)
+    runs, more = read_runs(environment, limit)
+    if not runs and not output.as_json:
+        output.note("there are no runs yet")
+        output.next(environment.command("upload FOLDER"))
+        return
+    output.table(COLUMNS, [_row(run, now) for run in runs], [run.as_data(now) for run in runs])
+    if more:
+        output.note(f"the newest {limit}; older ones are there too: {environment.command('runs --limit 0')}")
+    if runs and runs[0].execution.going_on:
+        output.next(environment.command("watch"))
+    elif runs and runs[0].execution.status == "Failed":
+        output.next(environment.command(f"logs {runs[0].execution.id}"))
+    elif runs:
+        output.next(environment.command("models"))
+
+
+def run_again(environment: Environment, output: Output, *, data_set: str | None, again: bool) -> None:
+    """The command `run`: asks for a new run on data that has not changed since its last one."""
+    if not again:
+        raise UsageError(
+            "a run starts by itself when data is uploaded",
+            hint=f"{environment.command('run --again')}   # starts one on unchanged data",
+        )
+    if data_set is None:
+        newest = next(list_executions(environment), None)
+        data_set = read_parameters(environment, newest.arn).get("DataSet") if newest else None
+        if data_set is None:
+            raise NotFound("there is no run to repeat yet", hint=environment.command("upload FOLDER"))
+    _check_data_set(environment, data_set)
+    began = datetime.now(UTC)
+    with environment.doing(f"asking for a new run on {data_set}"):
+        environment.client("sqs").send_message(
+            QueueUrl=environment.stack.upload_queue_url,
+            MessageBody=json.dumps({"headrace": "run-again", "data_set": data_set}),
+        )
+    output.note(f"asked for a new run on {data_set}")
+    if output.as_json:
+        output.json({"data_set": data_set, "asked": iso(began)})
+    output.next(environment.command(f"watch --after {iso(began)}"))
+
+
+def _check_data_set(environment: Environment, data_set: str) -> None:
+    client, bucket = environment.client("s3"), environment.stack.data_bucket
+    with environment.doing(f"looking for the data set {data_set}"):
+        found = client.list_objects_v2(Bucket=bucket, Prefix=f"datasets/{data_set}/", MaxKeys=1).get("KeyCount", 0)
+        if found or _is_object(client, bucket, f"datasets/{data_set}"):
+            return
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="datasets/", Delimiter="/")
+        known = sorted(
+            name.removeprefix("datasets/").rstrip("/")
+            for page in pages
+            for name in [item["Prefix"] for item in page.get("CommonPrefixes", [])]
+            + [item["Key"] for item in page.get("Contents", [])]
+        )
+    raise NotFound(
+        f"there is no data set {data_set!r}; there is {', '.join(known) or 'none'}",
+        hint=environment.command(f"run --again {known[0]}" if known else "upload FOLDER"),
+    )
+
+
+def _is_object(client: Any, bucket: str, key: str) -> bool:
+    try:
+        client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if is_missing(error):
+            return False
+        raise
+    return True
+
+
+def _row(run: Run, now: datetime) -> list[str]:
+    return [
+        run.execution.id,
+        when(run.execution.started, now),
+        duration(run.seconds(now)),
+        run.execution.status,
+        run.parameters.get("DataSet", "-"),
+        share(run.evaluation.accuracy if run.evaluation else None),
+        "-" if run.saving is None else f"{run.saving:.0%}",
+        " ".join((run.reason or "").split()),
+    ]

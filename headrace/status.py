@@ -1,0 +1,85 @@
+"""Everything about an environment in a few lines: `headrace status`."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from headrace.endpoint import read_endpoint
+from headrace.environment import LOCAL, Environment, open_environment
+from headrace.errors import SetupError
+from headrace.executions import list_executions
+from headrace.local import LocalCloud, description
+from headrace.output import Output
+from headrace.project import state_folder
+from headrace.registry import APPROVED, PENDING, list_packages
+from headrace.wording import ago, counted, iso
+
+LAST_RUNS = 3
+
+
+def status(name: str, cloud: LocalCloud, output: Output) -> None:
+    """The command. A part that is not there yet is a line of its own, no error: saying so is what it is for."""
+    lines: dict[str, str] = {}
+    data: dict[str, Any] = {"environment": name}
+    running = cloud.running(state_folder()) if name == LOCAL else None
+    if name == LOCAL:
+        data["local_cloud"] = description(running) if running else None
+        lines["local cloud"] = f"up, {running.endpoint} (process {running.pid})" if running else "down"
+    if name == LOCAL and running is None:
+        output.facts(lines, data)
+        output.next("headrace up")
+        return
+    environment = open_environment(name, cloud)
+    try:
+        stack = environment.stack
+    except SetupError as missing:
+        data["stack"] = None
+        lines["stack"] = str(missing)
+        output.facts(lines, data)
+        output.next(missing.hint or environment.command("status"))
+        return
+    data["stack"] = {"name": stack.name, "status": stack.status, "data_bucket": stack.data_bucket}
+    lines["stack"] = f"{stack.name} {stack.status}"
+    lines["data bucket"] = f"s3://{stack.data_bucket}/datasets/"
+    suggestion = _describe(environment, lines, data)
+    output.facts(lines, data)
+    output.next(environment.command(suggestion))
+
+
+def _describe(environment: Environment, lines: dict[str, str], data: dict[str, Any]) -> str:
+    """Adds runs, registry and endpoint; gives the command that fits what was found."""
+    now = datetime.now(UTC)
+    runs = list(itertools.islice(list_executions(environment), LAST_RUNS))
+    data["runs"] = [{"id": run.id, "status": run.status, "started": iso(run.started)} for run in runs]
+    lines["last runs"] = "; ".join(f"{run.id} {run.status} ({ago(run.started, now)})" for run in runs) or "none yet"
+
+    approvals = Counter(item.get("ModelApprovalStatus", PENDING) for item in list_packages(environment))
+    data["registry"] = dict(sorted(approvals.items()))
+    by_status = ", ".join(f"{count} {approval}" for approval, count in sorted(approvals.items()))
+    lines["registry"] = f"{counted(approvals.total(), 'version')}: {by_status}" if approvals else "no version yet"
+
+    endpoint = read_endpoint(environment)
+    data["endpoint"] = {
+        "name": environment.stack.endpoint,
+        "status": endpoint.status if endpoint else None,
+        "version": endpoint.version if endpoint else None,
+        "reason": endpoint.reason if endpoint else None,
+    }
+    lines["endpoint"] = f"{environment.stack.endpoint} is not there yet: approving a version makes it"
+    if endpoint:
+        serving = f", serves version {endpoint.version}" if endpoint.version is not None else ""
+        reason = f": {endpoint.reason}" if endpoint.reason else ""
+        lines["endpoint"] = f"{endpoint.name} {endpoint.status}{serving}{reason}"
+
+    if runs and runs[0].going_on:
+        return "watch"
+    if not runs:
+        return "upload FOLDER"
+    if runs[0].status == "Failed":
+        return f"logs {runs[0].id}"
+    if approvals[PENDING]:
+        return "models"
+    return "predict IMAGE" if approvals[APPROVED] else "runs"

@@ -1,0 +1,17 @@
+"""ARNs of things that SageMaker makes at run time: the stack does not hold them, but it has to grant access to them."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Stack
+from constructs import IConstruct
+
+
+def sagemaker_arn(scope: IConstruct, kind: str, name: str) -> str:
+    """The ARN of, say, the `pipeline` or `model-package` of that name; the name may hold `*`."""
+    return Stack.of(scope).format_arn(service="sagemaker", resource=kind, resource_name=name)
+
+
+def log_group_arn(scope: IConstruct, name: str) -> str:
+    return Stack.of(scope).format_arn(
+        service="logs", resource="log-group", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )

@@ -1,0 +1,29 @@
+"""The function behind the pipeline's FindChampion step."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.lambda_function import LambdaFunction
+from infra.model_registry import ModelRegistry
+from infra.settings import Settings
+
+
+class ChampionFinder(LambdaFunction):
+    """It reads the registry and nothing else."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, settings: Settings, code: lambda_.Code, registry: ModelRegistry
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            settings=settings,
+            code=code,
+            package="find_champion",
+            description="Which model version a candidate has to beat",
+            timeout=Duration.seconds(60),
+        )
+        registry.grant_read(self.role)

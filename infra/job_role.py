@@ -1,0 +1,55 @@
+"""The role of processing and training jobs, and what any role needs under which SageMaker runs a container."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.arn import log_group_arn, sagemaker_arn
+from infra.data_bucket import DataBucket
+from infra.images import Image, Images
+from infra.permission import allow, sagemaker_principal
+
+
+class JobRole(Construct):
+    """Whatever code is in them reaches nothing but the data bucket."""
+
+    def __init__(self, scope: Construct, id: str, *, data: DataBucket, images: Images) -> None:
+        super().__init__(scope, id)
+        sources = [sagemaker_arn(self, kind, "*") for kind in ("processing-job", "training-job")]
+        self.role = iam.Role(
+            self, "Role", assumed_by=sagemaker_principal(self, sources), description="Processing and training jobs"
+        )
+        inputs = ("datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*")
+        data.grant_read(self.role, *inputs)
+        data.grant_list(self.role, *inputs)
+        data.grant_upload_results(self.role, "runs/*", "checkpoints/*")
+        data.grant_delete(self.role, "checkpoints/*")  # a checkpoint that the job deletes is deleted in S3
+        run_containers(
+            self.role,
+            images=[images.processing, images.training],
+            log_groups=["/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs"],
+        )
+
+
+def run_containers(role: iam.Role, *, images: Sequence[Image], log_groups: Sequence[str]) -> None:
+    """Pull the images, write the logs, count the metrics."""
+    repositories = sorted({image.repository_arn for image in images})
+    pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    allow(role, pull, repositories)
+    allow(role, ["ecr:GetAuthorizationToken"], ["*"], because="IAM has no resource type for this action.")
+    allow(
+        role,
+        ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        [log_group_arn(role, name) for group in log_groups for name in (group, f"{group}:log-stream:*")],
+        because="A log stream is named after the job and its host, an endpoint's log group after the endpoint.",
+    )
+    allow(
+        role,
+        ["cloudwatch:PutMetricData"],
+        ["*"],
+        conditions={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
+        because="IAM has no resource type for this action; the namespace is what can be said.",
+    )

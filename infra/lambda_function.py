@@ -1,0 +1,71 @@
+"""A Python function with a role and a log group of its own, and no permission but to write that log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.settings import Settings
+
+RETENTION = {
+    1: logs.RetentionDays.ONE_DAY,
+    7: logs.RetentionDays.ONE_WEEK,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+}
+
+
+def lambda_code(root: Path) -> lambda_.Code:
+    """The whole `lambda/` folder: each function is a package in it and shares the modules beside them."""
+    left_out = ["__pycache__", "*.pyc", ".*", "tests"]
+    return lambda_.Code.from_asset(str(root / "lambda"), exclude=left_out, ignore_mode=IgnoreMode.GIT)
+
+
+class LambdaFunction(Construct):
+    """`package` is the folder under `lambda/` whose `handler.handle` is called.
+
+    1,024 MB is no matter of memory: CPU comes in proportion, and importing boto3 takes a second with 256 MB.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        code: lambda_.Code,
+        package: str,
+        description: str,
+        timeout: Duration,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(scope, id)
+        self.timeout = timeout
+        self.log_group = logs.LogGroup(
+            self, "Log", retention=RETENTION[settings.log_retention_days], removal_policy=RemovalPolicy.DESTROY
+        )
+        self.role = iam.Role(
+            self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=description
+        )
+        self.log_group.grant_write(self.role)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=f"{package}.handler.handle",
+            code=code,
+            description=description,
+            timeout=timeout,
+            memory_size=1024,
+            role=self.role,
+            log_group=self.log_group,
+            environment=dict(environment or {}),
+        )

@@ -1,0 +1,27 @@
+"""Who may change what is executed: the training code and the pipeline's definition."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.data_bucket import DataBucket
+
+
+class MaintainerRole(Construct):
+    """People of this account take it on; whom the account allows `sts:AssumeRole` on it is the account's decision."""
+
+    def __init__(self, scope: Construct, id: str, *, data: DataBucket) -> None:
+        super().__init__(scope, id)
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.AccountRootPrincipal(),
+            description="Writes pipelines/ and code/ of the data bucket",
+            max_session_duration=Duration.hours(1),
+        )
+        data.grant_list(self.role)
+        data.grant_read(self.role, "pipelines/*", "code/*")
+        data.grant_write(self.role, "pipelines/*", "code/*")
+        data.grant_delete(self.role, "pipelines/*", "code/*")

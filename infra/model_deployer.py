@@ -1,0 +1,87 @@
+"""Deployment of approved models: the registry's event, kept in a queue, becomes an endpoint that serves the version."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.arn import sagemaker_arn
+from infra.lambda_function import LambdaFunction
+from infra.model_registry import ModelRegistry
+from infra.notices import MODEL_PACKAGE_CHANGE
+from infra.permission import allow, allow_to_pass
+from infra.settings import Settings
+
+TIMEOUT = Duration.seconds(120)
+
+
+class ModelDeployer(LambdaFunction):
+    """It looks again, by way of its queue, until the endpoint serves the champion; an update takes minutes."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        code: lambda_.Code,
+        decisions: sqs.Queue,
+        registry: ModelRegistry,
+        endpoint_role: iam.IRole,
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            settings=settings,
+            code=code,
+            package="deploy_model",
+            description="Serves the newest approved model version",
+            timeout=TIMEOUT,
+            environment={
+                "ENDPOINT_NAME": settings.name,
+                "ENDPOINT_ROLE_ARN": endpoint_role.role_arn,
+                "MODEL_PACKAGE_GROUP_NAME": registry.group_name,
+                "ENDPOINT_INSTANCE_TYPE": settings.endpoint_instance_type,
+                "ENDPOINT_INSTANCE_COUNT": str(settings.endpoint_instance_count),
+                "QUEUE_URL": decisions.queue_url,
+                "TAGS": json.dumps(settings.all_tags, sort_keys=True),
+            },
+        )
+        # A rejection counts too: when the version that serves is rejected, the one before it serves again.
+        events.Rule(
+            self,
+            "ModelDecided",
+            event_pattern=events.EventPattern(
+                source=["aws.sagemaker"],
+                detail_type=[MODEL_PACKAGE_CHANGE],
+                detail={
+                    "ModelPackageGroupName": [registry.group_name],
+                    "ModelApprovalStatus": ["Approved", "Rejected"],
+                },
+            ),
+            targets=[targets.SqsQueue(decisions)],
+        )
+        allow(self.role, ["sqs:SendMessage"], [decisions.queue_arn])
+        registry.grant_read(self.role)
+        allow_to_pass(self.role, endpoint_role)
+        self._allow_to_deploy(settings.name)
+
+    def _allow_to_deploy(self, name: str) -> None:
+        """One endpoint; models and configurations are made anew for each version and are named after it."""
+        endpoint = sagemaker_arn(self, "endpoint", name)
+        configs = sagemaker_arn(self, "endpoint-config", f"{name}-*")
+        models = sagemaker_arn(self, "model", f"{name}-*")
+        why = "Models and endpoint configurations are made for each version; these are all of this endpoint."
+        allow(self.role, ["sagemaker:CreateModel"], [models], because=why)
+        allow(self.role, ["sagemaker:CreateEndpointConfig"], [configs], because=why)
+        changes = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
+        allow(self.role, changes, [endpoint, configs], because=why)
+        allow(self.role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])
+        allow(self.role, ["sagemaker:AddTags"], [endpoint, configs, models], because=why)

@@ -1,0 +1,59 @@
+"""Permissions, one sentence each: who may do what, with what, and why it cannot be said more narrowly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import aws_iam as iam
+from constructs import IConstruct
+
+
+def allow(
+    role: iam.Role,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    *,
+    conditions: Mapping[str, Any] | None = None,
+    because: str | None = None,
+) -> None:
+    """Resources that hold a `*` need a reason, which also answers cdk-nag's finding for exactly that resource."""
+    role.add_to_policy(
+        iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {}))
+    )
+    for resource in resources:
+        shown = _as_shown(Stack.of(role).resolve(resource))
+        if "*" in shown:
+            assert because, f"{actions} on {shown}: say why the wildcard has to be"
+            finding = f"AwsSolutions::AwsSolutions-IAM5[Resource::{shown}]"
+            Validations.of(role).acknowledge(Acknowledgment(id=finding, reason=because))
+
+
+def allow_to_pass(role: iam.Role, passed: iam.IRole) -> None:
+    """`role` may name `passed` in calls to SageMaker, and in calls to no other service."""
+    conditions = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    allow(role, ["iam:PassRole"], [passed.role_arn], conditions=conditions)
+
+
+def sagemaker_principal(scope: IConstruct, sources: Sequence[str]) -> iam.IPrincipal:
+    """SageMaker, but only on behalf of these things of this account: another account cannot make it use the role."""
+    return iam.ServicePrincipal(
+        "sagemaker.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": Stack.of(scope).account},
+            "ArnLike": {"aws:SourceArn": list(sources)},
+        },
+    )
+
+
+def _as_shown(resource: Any) -> str:
+    """A resolved ARN as cdk-nag shows it: `<Bucket.Arn>/runs/*`."""
+    match resource:
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(map(_as_shown, parts))
+        case {"Fn::GetAtt": [str(name), str(attribute)]}:
+            return f"<{name}.{attribute}>"
+        case {"Ref": str(name)}:
+            return f"<{name}>"
+    return str(resource)

@@ -1,0 +1,50 @@
+"""The role under which SageMaker runs the pipeline: it starts jobs, asks for the champion and registers models."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.arn import sagemaker_arn
+from infra.data_bucket import DataBucket
+from infra.job_role import JobRole
+from infra.model_registry import ModelRegistry
+from infra.permission import allow, allow_to_pass, sagemaker_principal
+from infra.settings import Settings
+
+
+class PipelineRole(Construct):
+    """It starts jobs under the job role and has none of that role's rights itself, but to read what jobs wrote."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        data: DataBucket,
+        jobs: JobRole,
+        registry: ModelRegistry,
+        champion: lambda_.IFunction,
+    ) -> None:
+        super().__init__(scope, id)
+        # The pipeline and, as <name>/execution/<id>, all of its executions; SageMaker's guide rules out naming one.
+        sources = [sagemaker_arn(self, "pipeline", name) for name in (settings.name, f"{settings.name}/*")]
+        self.role = iam.Role(
+            self, "Role", assumed_by=sagemaker_principal(self, sources), description="Executions of the pipeline"
+        )
+        self._start("processing-job", "ProcessingJob")
+        self._start("training-job", "TrainingJob")
+        allow_to_pass(self.role, jobs.role)
+        allow(self.role, ["lambda:InvokeFunction"], [champion.function_arn])
+        registry.grant_register(self.role)
+        data.grant_read(self.role, "runs/*")  # property files, and the artifact that is registered
+
+    def _start(self, kind: str, name: str) -> None:
+        allow(
+            self.role,
+            [*(f"sagemaker:{verb}{name}" for verb in ("Create", "Describe", "Stop")), "sagemaker:AddTags"],
+            [sagemaker_arn(self, kind, "pipelines-*")],
+            because="SageMaker names a pipeline's jobs: pipelines-<execution>-<step>-<random>.",
+        )

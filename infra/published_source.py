@@ -1,0 +1,114 @@
+"""The training code and the pipeline's definition, put into the data bucket by every deployment that changes them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from infra.arn import sagemaker_arn
+from infra.code_archive import CodeArchive
+from infra.data_bucket import DataBucket
+from infra.lambda_function import LambdaFunction
+from infra.model_registry import ModelRegistry
+from infra.permission import allow
+from infra.settings import Settings
+from pipeline_definition import build_pipeline, render
+
+NO_CHAMPION = "champions/none/NONE"
+
+
+class PublishedSource(Construct):
+    """Code goes to an address made of its content, so that executions under way keep the code they started with.
+
+    `code_uri` and `code_hash` are what the definition is bound to. The function that puts them also clears up, before
+    a stack is destroyed that is to keep nothing: pipeline, endpoint, models and data are made at run time, and
+    CloudFormation knows nothing of them.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        root: Path,
+        code: lambda_.Code,
+        data: DataBucket,
+        registry: ModelRegistry,
+    ) -> None:
+        super().__init__(scope, id)
+        archive = CodeArchive.of(root / "training")
+        self.code_hash = archive.hash
+        code_key = f"code/{archive.hash}/source.tar.gz"
+        self.code_uri = f"s3://{data.bucket.bucket_name}/{code_key}"
+        definition_key = f"pipelines/{settings.name}.json"
+        sources = {
+            code_key: _asset(self, "Code", "source.tar.gz", archive.content),
+            definition_key: _asset(self, "Definition", "definition.json", render(build_pipeline(settings.pipeline))),
+        }
+        self.deployment = LambdaFunction(
+            self,
+            "Deployment",
+            settings=settings,
+            code=code,
+            package="deployment",
+            description="Puts code and definition into the data bucket, and clears up before a stack is destroyed",
+            timeout=Duration.minutes(15),
+        )
+        allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in sources.values()])
+        data.grant_write(self.deployment.role, "code/*", definition_key, NO_CHAMPION)
+        if settings.destroys:
+            self._allow_to_clear_up(settings.name, data, registry)
+        self.resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::PublishedSource",
+            service_token=self.deployment.function.function_arn,
+            service_timeout=Duration.minutes(20),
+            properties={
+                "Bucket": data.bucket.bucket_name,
+                "Copies": [
+                    {"FromBucket": asset.s3_bucket_name, "FromKey": asset.s3_object_key, "ToKey": key}
+                    for key, asset in sources.items()
+                ],
+                "Objects": {NO_CHAMPION: "This prefix stands for: no model version is approved yet.\n"},
+                "PipelineName": settings.name,
+                "EndpointName": settings.name,
+                "ModelPackageGroupName": registry.group_name,
+                "Retain": "false" if settings.destroys else "true",
+            },
+        )
+
+    def _allow_to_clear_up(self, name: str, data: DataBucket, registry: ModelRegistry) -> None:
+        role = self.deployment.role
+        pipeline, executions = (sagemaker_arn(self, "pipeline", part) for part in (name, f"{name}/execution/*"))
+        endpoint = sagemaker_arn(self, "endpoint", name)
+        made_for_it = [sagemaker_arn(self, kind, f"{name}-v*") for kind in ("endpoint-config", "model")]
+        why = "All that was made at run time under this name is deleted; it is not known before."
+        data.grant_empty(role)
+        registry.grant_delete_versions(role)
+        allow(role, ["sagemaker:DeletePipeline", "sagemaker:ListPipelineExecutions"], [pipeline])
+        allow(role, ["sagemaker:StopPipelineExecution"], [executions], because=why)
+        allow(role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])
+        allow(role, ["sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"], made_for_it, because=why)
+        lists = ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"]
+        allow(role, lists, ["*"], because="IAM has no resource type for these actions.")
+
+
+def _asset(scope: Construct, id: str, name: str, content: bytes) -> assets.Asset:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        return assets.Asset(scope, id, path=str(path), asset_hash=hashlib.sha256(content).hexdigest())
+
+
+def _arn(asset: assets.Asset) -> str:
+    return Stack.of(asset).format_arn(
+        service="s3", region="", account="", resource=asset.s3_bucket_name, resource_name=asset.s3_object_key
+    )

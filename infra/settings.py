@@ -1,0 +1,136 @@
+"""The settings of one environment, read from environments.toml and checked before anything is made of them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from infra.typed_table import SettingsError, typed_values
+from pipeline_definition import PipelineSettings, PipelineSettingsError
+
+PROJECT = "headrace"
+LOCAL = "local"
+LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
+LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9]")
+_IMAGE = re.compile(r"([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?[a-z0-9._/-]+:[A-Za-z0-9._-]+")
+
+_Problem = tuple[str, str]
+"""What is wrong, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One environment. Images are `repository:tag` of AWS's deep-learning images, or the whole URI of one of your own.
+
+    `profile` is the AWS profile that the `headrace` command uses; the stack does not need it. `quiet_seconds` is for
+    how long nothing may be uploaded to a data set before it counts as complete.
+    """
+
+    environment: str
+    account: str
+    region: str
+    profile: str | None = None
+    removal: Literal["destroy", "retain"] = "retain"
+    quiet_seconds: int = 60
+    log_retention_days: int = 30
+    notice_emails: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    endpoint_instance_type: str = "ml.m5.large"
+    endpoint_instance_count: int = 1
+    training_image: str = "pytorch:2.13-cu133-amzn2023-sagemaker"
+    processing_image: str = "pytorch:2.13-cpu-amzn2023-sagemaker"
+    inference_image: str = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
+
+    @property
+    def name(self) -> str:
+        """What the environment's stack, pipeline, model package group and endpoint are called."""
+        return f"{PROJECT}-{self.environment}"
+
+    @property
+    def destroys(self) -> bool:
+        """Whether the data goes with the stack."""
+        return self.removal == "destroy"
+
+    @property
+    def all_tags(self) -> dict[str, str]:
+        """On every resource, those made by the stack and those made by its functions."""
+        return {f"{PROJECT}:project": PROJECT, f"{PROJECT}:environment": self.environment, **self.tags}
+
+    def __post_init__(self) -> None:
+        for what, hint in self._problems():
+            raise SettingsError(what, f"[{self.environment}]", hint)
+
+    def _problems(self) -> Iterator[_Problem]:
+        if not _NAME.fullmatch(self.environment):
+            yield (
+                f"{self.environment!r} is no name for an environment",
+                "use at most 20 small letters, digits and hyphens: it becomes part of resource names",
+            )
+        if not _ACCOUNT.fullmatch(self.account):
+            yield f"account is {self.account!r}", 'an AWS account number is 12 digits in quotes, say "123456789012"'
+        if not _REGION.fullmatch(self.region):
+            yield f"region is {self.region!r}", 'use a region\'s code, say "eu-central-1"'
+        if not 1 <= self.quiet_seconds <= LONGEST_QUIET:
+            yield (
+                f"quiet_seconds is {self.quiet_seconds}",
+                f"use 1 to {LONGEST_QUIET}: SQS delays no message for longer",
+            )
+        if self.log_retention_days not in LOG_RETENTION_DAYS:
+            days = ", ".join(map(str, LOG_RETENTION_DAYS))
+            yield f"log_retention_days is {self.log_retention_days}", f"use one of {days}"
+        for email in self.notice_emails:
+            if "@" not in email:
+                yield f"notice_emails holds {email!r}", "each entry is an e-mail address"
+        for key in self.tags:
+            if key.startswith(("aws:", f"{PROJECT}:")):
+                yield f"tags holds {key!r}", f"tags that begin with aws: or {PROJECT}: are not yours to set"
+        types = self.pipeline.inference_instance_types
+        if self.endpoint_instance_type not in types:
+            yield (
+                f"endpoint_instance_type is {self.endpoint_instance_type!r}, for which no model is registered",
+                f"use one of {', '.join(types)}, or add it to [{self.environment}.pipeline] inference_instance_types",
+            )
+        if self.endpoint_instance_count < 1:
+            yield f"endpoint_instance_count is {self.endpoint_instance_count}", "use a whole number from 1 up"
+        for name in ("training_image", "processing_image", "inference_image"):
+            if not _IMAGE.fullmatch(getattr(self, name)):
+                yield (
+                    f"{name} is {getattr(self, name)!r}",
+                    "use repository:tag of an AWS deep-learning image, or "
+                    "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>",
+                )
+
+
+def load_settings(path: Path, environment: str) -> Settings:
+    """Raises SettingsError for a file, an environment, a key or a value that is not as it should be."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError("there is no such file", str(path), "git checkout environments.toml") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"it is no TOML: {error}", path.name, "git diff shows what changed") from error
+    if environment not in tables:
+        raise SettingsError(
+            f"there is no environment {environment!r}; there are {', '.join(tables) or 'none'}",
+            path.name,
+            f"use -c env=<one of these>, or add a table [{environment}] with account and region",
+        )
+    table, where = tables[environment], f"{path.name} [{environment}]"
+    values = typed_values(table, Settings, where, apart=frozenset({"environment", "pipeline"}))
+    if "environment" in table:
+        raise SettingsError("environment is set", where, "the table's own name is the environment: leave it out")
+    inner = f"{path.name} [{environment}.pipeline]"
+    try:
+        pipeline = PipelineSettings(**typed_values(table.get("pipeline", {}), PipelineSettings, inner))
+    except PipelineSettingsError as error:
+        raise SettingsError(error.what, inner, error.hint) from error
+    return Settings(environment=environment, pipeline=pipeline, **values)

@@ -1,0 +1,135 @@
+"""The architecture: what there is, and who may do what with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import CfnOutput, CliCredentialsStackSynthesizer, DefaultStackSynthesizer, Environment, Stack, Tags
+from constructs import Construct
+
+from infra import model_deployer, upload_trigger
+from infra.champion_finder import ChampionFinder
+from infra.data_bucket import DataBucket
+from infra.endpoint_role import EndpointRole
+from infra.images import Images
+from infra.job_role import JobRole
+from infra.lambda_function import lambda_code
+from infra.maintainer_role import MaintainerRole
+from infra.model_deployer import ModelDeployer
+from infra.model_registry import ModelRegistry
+from infra.notices import Notices
+from infra.pipeline_role import PipelineRole
+from infra.published_source import PublishedSource
+from infra.settings import LOCAL, Settings
+from infra.upload_trigger import UploadTrigger
+from infra.watched_queue import WatchedQueue
+
+
+class HeadraceStack(Stack):
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, root: Path) -> None:
+        super().__init__(
+            scope,
+            id,
+            env=Environment(account=settings.account, region=settings.region),
+            description=f"Headrace, {settings.environment}: from uploaded data to a tested, approved, served model",
+            synthesizer=_synthesizer(settings),
+            termination_protection=not settings.destroys,
+        )
+        for key, value in settings.all_tags.items():
+            Tags.of(self).add(key, value)
+        images = Images.of(settings)
+        code = lambda_code(root)
+
+        notices = Notices(self, "Notices", settings=settings)
+        uploads = WatchedQueue(
+            self,
+            "Uploads",
+            timeout=upload_trigger.TIMEOUT,
+            alarm_topic=notices.topic,
+            what_is_lost="Uploads were not taken up.",
+        )
+        decisions = WatchedQueue(
+            self,
+            "Decisions",
+            timeout=model_deployer.TIMEOUT,
+            alarm_topic=notices.topic,
+            what_is_lost="Approved or rejected models were not taken up.",
+        )
+        data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
+        registry = ModelRegistry(self, "Registry", settings=settings)
+
+        jobs = JobRole(self, "JobRole", data=data, images=images)
+        endpoint = EndpointRole(self, "EndpointRole", data=data, images=images)
+        champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registry=registry)
+        pipeline = PipelineRole(
+            self,
+            "PipelineRole",
+            settings=settings,
+            data=data,
+            jobs=jobs,
+            registry=registry,
+            champion=champion.function,
+        )
+        maintainer = MaintainerRole(self, "Maintainer", data=data)
+        source = PublishedSource(self, "Source", settings=settings, root=root, code=code, data=data, registry=registry)
+        trigger = UploadTrigger(
+            self,
+            "StartPipeline",
+            settings=settings,
+            code=code,
+            data=data,
+            uploads=uploads.queue,
+            pipeline_role=pipeline.role,
+            bindings={
+                "Account": settings.account,
+                "CodeHash": source.code_hash,
+                "CodeUri": source.code_uri,
+                "DataBucket": data.bucket.bucket_name,
+                "DataKeyArn": data.key.key_arn,
+                "FindChampionFunctionArn": champion.function.function_arn,
+                "InferenceImage": images.inference.uri,
+                "JobRoleArn": jobs.role.role_arn,
+                "ModelPackageGroupName": registry.group_name,
+                "PipelineName": settings.name,
+                "PipelineRoleArn": pipeline.role.role_arn,
+                "ProcessingImage": images.processing.uri,
+                "Region": settings.region,
+                "TrainingImage": images.training.uri,
+            },
+        )
+        deployer = ModelDeployer(
+            self,
+            "DeployModel",
+            settings=settings,
+            code=code,
+            decisions=decisions.queue,
+            registry=registry,
+            endpoint_role=endpoint.role,
+        )
+
+        # Both ways of working end first when the stack is destroyed; then all is cleared up, while the roles are there.
+        for feed in (uploads.feed(trigger), decisions.feed(deployer)):
+            feed.node.add_dependency(source.resource)
+        source.resource.node.add_dependency(data, registry, pipeline, jobs, endpoint)
+        data.reserve("code/*", to=[maintainer.role, source.deployment.role])
+        data.reserve("pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
+
+        outputs = {
+            "DataBucketName": data.bucket.bucket_name,
+            "PipelineName": settings.name,
+            "ModelPackageGroupName": registry.group_name,
+            "EndpointName": settings.name,
+            "UploadQueueUrl": uploads.queue.queue_url,
+            "UploadDeadLetterQueueUrl": uploads.dead_letters.queue_url,
+            "NoticeTopicArn": notices.topic.topic_arn,
+            "StartPipelineFunctionName": trigger.function.function_name,
+            "DeployModelFunctionName": deployer.function.function_name,
+            "MaintainerRoleArn": maintainer.role.role_arn,
+        }
+        for name, value in outputs.items():
+            CfnOutput(self, name, value=value)
+
+
+def _synthesizer(settings: Settings) -> CliCredentialsStackSynthesizer | DefaultStackSynthesizer:
+    """The local cloud does not evaluate a condition in the trust of CDK's bootstrap roles; there its caller deploys."""
+    return CliCredentialsStackSynthesizer() if settings.environment == LOCAL else DefaultStackSynthesizer()

@@ -1,0 +1,76 @@
+"""The function that turns an upload into an execution of the pipeline, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.arn import sagemaker_arn
+from infra.data_bucket import DataBucket
+from infra.lambda_function import LambdaFunction
+from infra.permission import allow, allow_to_pass
+from infra.settings import Settings
+
+TIMEOUT = Duration.seconds(120)
+PIPELINE_ACTIONS = [
+    "sagemaker:AddTags",
+    "sagemaker:CreatePipeline",
+    "sagemaker:DescribePipeline",
+    "sagemaker:StartPipelineExecution",
+    "sagemaker:UpdatePipeline",
+]
+
+
+class UploadTrigger(LambdaFunction):
+    """It also keeps the pipeline as the definition in the bucket wants it, with `bindings` for the names in it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        code: lambda_.Code,
+        data: DataBucket,
+        uploads: sqs.IQueue,
+        pipeline_role: iam.IRole,
+        bindings: Mapping[str, str],
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            settings=settings,
+            code=code,
+            package="start_pipeline",
+            description="Starts the pipeline for what was uploaded, and keeps its definition",
+            timeout=TIMEOUT,
+            environment={
+                "DATA_BUCKET": data.bucket.bucket_name,
+                "PIPELINE_NAME": settings.name,
+                "PIPELINE_ROLE_ARN": pipeline_role.role_arn,
+                "QUEUE_URL": uploads.queue_url,
+                "QUIET_SECONDS": str(settings.quiet_seconds),
+                "BINDINGS": json.dumps(bindings, sort_keys=True),
+                "PIPELINE_TAGS": json.dumps(settings.all_tags, sort_keys=True),
+            },
+        )
+        refusal = f"pipelines/{settings.name}.error.json"
+        data.grant_list(self.role)
+        data.grant_read(self.role, "datasets/*", "pipelines/*", "manifests/*", "ledger/*", "quiet/*")
+        data.grant_write(self.role, "manifests/*", "ledger/*", "quiet/*", refusal)
+        data.grant_delete(self.role, "quiet/*", refusal)
+        allow(self.role, ["sqs:SendMessage"], [uploads.queue_arn])
+        allow_to_pass(self.role, pipeline_role)
+        allow(self.role, PIPELINE_ACTIONS, [sagemaker_arn(self, "pipeline", settings.name)])
+        allow(
+            self.role,
+            ["sagemaker:DescribePipelineExecution"],
+            [sagemaker_arn(self, "pipeline", f"{settings.name}/execution/*")],
+            because="SageMaker names executions; these are all of this pipeline.",
+        )

@@ -1,0 +1,47 @@
+"""The champion of a model package group: its approved version with the highest number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from refusals import ChampionError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    model_package_arn: str
+    version: int
+
+
+def find_champion(sagemaker: SageMakerClient, model_package_group: str) -> Champion | None:
+    """Reads every page: the order is by creation, and the number is what counts. None: no approved version."""
+    pages = sagemaker.get_paginator("list_model_packages").paginate(
+        ModelPackageGroupName=model_package_group,
+        ModelApprovalStatus="Approved",
+        SortBy="CreationTime",
+        SortOrder="Descending",
+    )
+    approved = [
+        Champion(package["ModelPackageArn"], package["ModelPackageVersion"])
+        for page in pages
+        for package in page["ModelPackageSummaryList"]
+        if package["ModelPackageStatus"] == "Completed"  # one that failed or is being deleted cannot be served
+    ]
+    return max(approved, key=lambda champion: champion.version, default=None)
+
+
+def model_data_url(sagemaker: SageMakerClient, champion: Champion) -> str:
+    """Where the champion's artifact is: s3://bucket/…/model.tar.gz."""
+    package = sagemaker.describe_model_package(ModelPackageName=champion.model_package_arn)
+    containers = package.get("InferenceSpecification", {}).get("Containers", [])
+    url = containers[0].get("ModelDataUrl") if containers else None
+    if not url:
+        raise ChampionError(
+            f"{champion.model_package_arn} is approved but names no ModelDataUrl in its first container",
+            hint="reject this version, or register it again with InferenceSpecification.Containers[0].ModelDataUrl",
+        )
+    return url

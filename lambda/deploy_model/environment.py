@@ -1,0 +1,33 @@
+"""What the stack tells the function through its environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import variables
+
+MOST_INSTANCES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    endpoint_name: str
+    endpoint_role_arn: str
+    model_package_group: str
+    instance_type: str
+    instance_count: int
+    queue_url: str
+    tags: Mapping[str, str]
+
+    @classmethod
+    def from_variables(cls, source: Mapping[str, str]) -> Environment:
+        return cls(
+            endpoint_name=variables.text(source, "ENDPOINT_NAME"),
+            endpoint_role_arn=variables.text(source, "ENDPOINT_ROLE_ARN"),
+            model_package_group=variables.text(source, "MODEL_PACKAGE_GROUP_NAME"),
+            instance_type=variables.text(source, "ENDPOINT_INSTANCE_TYPE"),
+            instance_count=variables.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MOST_INSTANCES),
+            queue_url=variables.text(source, "QUEUE_URL"),
+            tags=variables.named_texts(source, "TAGS", default="{}"),
+        )

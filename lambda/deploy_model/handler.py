@@ -1,0 +1,34 @@
+"""SQS → SageMaker: when a model version is approved or rejected, the endpoint comes to serve the champion."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aws
+import batch
+import log
+from deploy_model.endpoint import serve_champion
+from deploy_model.environment import Environment
+from deploy_model.messages import Ignored, LookAgain, ModelDecided, parse
+
+
+def handle(event: Mapping[str, Any], context: object) -> batch.BatchResponse:
+    return handle_batch(event, Environment.from_variables(os.environ), aws.client)
+
+
+def handle_batch(
+    event: Mapping[str, Any], environment: Environment, client: Callable[[str], Any]
+) -> batch.BatchResponse:
+    def work(message_id: str, body: str) -> None:
+        match parse(body, model_package_group=environment.model_package_group):
+            case Ignored(reason):
+                log.info("ignored", reason=reason)
+            case ModelDecided(arn, _, status):
+                log.info("model decided", model_package=arn, status=status)
+                serve_champion(client("sagemaker"), client("sqs"), environment)
+            case LookAgain(count):
+                serve_champion(client("sagemaker"), client("sqs"), environment, looks=count)
+
+    return batch.each(event, work)

@@ -1,0 +1,53 @@
+"""The champion as SageMaker serves it: a model, and an endpoint configuration that says on what it runs.
+
+Both names derive from what they stand for, so making them twice is making them once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from aws import says
+from canonical import digest
+from champion import Champion
+from deploy_model.environment import Environment
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import ProductionVariantTypeDef, TagTypeDef
+
+
+def ensure_configuration(sagemaker: SageMakerClient, environment: Environment, champion: Champion) -> str:
+    """The name of the champion's endpoint configuration; it and its model exist afterwards."""
+    model_name = f"{environment.endpoint_name}-v{champion.version}"
+    variant: ProductionVariantTypeDef = {
+        "VariantName": "AllTraffic",
+        "ModelName": model_name,
+        "InstanceType": environment.instance_type,  # type: ignore[typeddict-item]  # any text; SageMaker judges it
+        "InitialInstanceCount": environment.instance_count,
+        "InitialVariantWeight": 1.0,
+    }
+    configuration_name = f"{model_name}-{digest(variant)[:8]}"
+    tags = tag_list(environment)
+    try:
+        sagemaker.create_model(
+            ModelName=model_name,
+            ExecutionRoleArn=environment.endpoint_role_arn,
+            PrimaryContainer={"ModelPackageName": champion.model_package_arn},
+            Tags=tags,
+        )
+    except ClientError as error:
+        if not says(error, "already existing"):
+            raise
+    try:
+        sagemaker.create_endpoint_config(EndpointConfigName=configuration_name, ProductionVariants=[variant], Tags=tags)
+    except ClientError as error:
+        if not says(error, "already existing"):
+            raise
+    return configuration_name
+
+
+def tag_list(environment: Environment) -> list[TagTypeDef]:
+    return [{"Key": key, "Value": value} for key, value in environment.tags.items()]

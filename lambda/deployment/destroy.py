@@ -1,0 +1,185 @@
+"""What a destroyed stack would leave behind, or fail on: everything that was made in its name but not by it.
+
+Pipelines, endpoints, models and registered versions are made at run time, so CloudFormation knows nothing of them; and
+it refuses to delete a group with versions in it or a bucket with objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+import log
+from aws import NOT_FOUND, S3Client, error_code, says
+from canonical import digest
+from deployment.request import Deployment
+from refusals import DestroyError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+POLL_SECONDS = 5.0
+SPARE_SECONDS = 30.0  # of the function's time, kept for the answer to CloudFormation
+DELETE_BATCH = 1_000  # keys that DeleteObjects takes
+
+
+class Patience:
+    """Waiting, as long as the function's time suffices."""
+
+    def __init__(self, seconds_left: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._seconds_left = seconds_left
+        self._sleep = sleep
+
+    def wait(self, reason: str) -> None:
+        if self._seconds_left() < SPARE_SECONDS + POLL_SECONDS:
+            raise DestroyError(f"the time is up and {reason}", hint="delete the stack again: it goes on from there")
+        self._sleep(POLL_SECONDS)
+
+    def check(self, reason: str) -> None:
+        if self._seconds_left() < SPARE_SECONDS:
+            raise DestroyError(f"the time is up and {reason}", hint="delete the stack again: it goes on from there")
+
+
+def destroy(
+    s3: S3Client, sagemaker: SageMakerClient, deployment: Deployment, patience: Patience, *, request_id: str
+) -> None:
+    """Delete it all; what is missing already is fine. The bucket comes last: jobs write to it until they stop."""
+    stop_executions(sagemaker, deployment.pipeline_name, patience, request_id=request_id)
+    delete_pipeline(sagemaker, deployment.pipeline_name, request_id=request_id)
+    delete_endpoint(sagemaker, deployment.endpoint_name, patience)
+    delete_models(sagemaker, f"{deployment.endpoint_name}-v")
+    delete_model_packages(sagemaker, deployment.model_package_group)
+    empty_bucket(s3, deployment.bucket, patience)
+
+
+def stop_executions(sagemaker: SageMakerClient, pipeline: str, patience: Patience, *, request_id: str) -> None:
+    """Stop what runs and wait until nothing does: a pipeline with a running execution cannot be deleted."""
+    while running := list(_running_executions(sagemaker, pipeline)):
+        for arn, status in running:
+            if status == "Executing":
+                _stop(sagemaker, arn, token=digest([request_id, arn]))
+        patience.wait(f"{len(running)} executions of the pipeline {pipeline} have not stopped")
+
+
+def delete_pipeline(sagemaker: SageMakerClient, pipeline: str, *, request_id: str) -> None:
+    try:
+        sagemaker.delete_pipeline(PipelineName=pipeline, ClientRequestToken=digest([request_id, pipeline]))
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFound":
+            raise
+    else:
+        log.info("pipeline deleted", pipeline=pipeline)
+
+
+def delete_endpoint(sagemaker: SageMakerClient, endpoint: str, patience: Patience) -> None:
+    """Delete the endpoint and wait until it is gone; one that is being created or updated is waited for first."""
+    while True:
+        try:
+            status = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
+            if status != "Deleting":
+                sagemaker.delete_endpoint(EndpointName=endpoint)
+                log.info("endpoint is being deleted", endpoint=endpoint)
+        except ClientError as error:
+            if says(error, "could not find"):
+                return
+            if not says(error, "in-progress"):
+                raise
+        patience.wait(f"the endpoint {endpoint} is not deleted")
+
+
+def delete_models(sagemaker: SageMakerClient, prefix: str) -> None:
+    """Endpoint configurations and models whose names begin with the prefix; all are listed before one is deleted."""
+    configurations = [
+        configuration["EndpointConfigName"]
+        for page in sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=prefix)
+        for configuration in page["EndpointConfigs"]
+    ]
+    models = [
+        model["ModelName"]
+        for page in sagemaker.get_paginator("list_models").paginate(NameContains=prefix)
+        for model in page["Models"]
+    ]
+    for name in configurations:
+        if name.startswith(prefix):
+            _unless_missing(partial(sagemaker.delete_endpoint_config, EndpointConfigName=name))
+            log.info("endpoint configuration deleted", name=name)
+    for name in models:
+        if name.startswith(prefix):
+            _unless_missing(partial(sagemaker.delete_model, ModelName=name))
+            log.info("model deleted", name=name)
+
+
+def delete_model_packages(sagemaker: SageMakerClient, group: str) -> None:
+    """Every version of the group; the group itself is the stack's."""
+    try:
+        arns = [
+            package["ModelPackageArn"]
+            for page in sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+            for package in page["ModelPackageSummaryList"]
+        ]
+    except ClientError as error:
+        if error_code(error) == "ResourceNotFound" or says(error, "does not exist"):
+            return
+        raise
+    for arn in arns:
+        _unless_missing(partial(sagemaker.delete_model_package, ModelPackageName=arn))
+        log.info("model version deleted", model_package=arn)
+
+
+def empty_bucket(s3: S3Client, bucket: str, patience: Patience) -> None:
+    """Delete every version and delete marker, again from the start until a listing finds none."""
+    deleted = 0
+    try:
+        while versions := _some_versions(s3, bucket):
+            patience.check(f"the bucket {bucket} is not empty, with {deleted:,} versions deleted")
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+            for refused in answer.get("Errors", []):
+                raise DestroyError(
+                    f"s3://{bucket}/{refused.get('Key')} could not be deleted: {refused.get('Code')}, "
+                    f"{refused.get('Message')}",
+                    hint="see the bucket's policy and object locks, then delete the stack again",
+                )
+            deleted += len(versions)
+    except ClientError as error:
+        if error_code(error) not in NOT_FOUND:
+            raise
+    log.info("bucket emptied", bucket=bucket, versions=deleted)
+
+
+def _some_versions(s3: S3Client, bucket: str) -> list[dict[str, Any]]:
+    page = s3.list_object_versions(Bucket=bucket, MaxKeys=DELETE_BATCH)
+    found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    return [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in found]
+
+
+def _running_executions(sagemaker: SageMakerClient, pipeline: str) -> Iterator[tuple[str, str]]:
+    try:
+        for page in sagemaker.get_paginator("list_pipeline_executions").paginate(PipelineName=pipeline):
+            for execution in page["PipelineExecutionSummaries"]:
+                if execution["PipelineExecutionStatus"] in {"Executing", "Stopping"}:
+                    yield execution["PipelineExecutionArn"], execution["PipelineExecutionStatus"]
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFound":
+            raise
+
+
+def _stop(sagemaker: SageMakerClient, execution_arn: str, *, token: str) -> None:
+    try:
+        sagemaker.stop_pipeline_execution(PipelineExecutionArn=execution_arn, ClientRequestToken=token)
+    except ClientError as error:
+        if error_code(error) not in {"ConflictException", "ResourceNotFound", "ValidationException"}:
+            raise
+        log.warning("execution not stopped, it may have ended", execution=execution_arn, error=str(error))
+    else:
+        log.info("execution is being stopped", execution=execution_arn)
+
+
+def _unless_missing(delete: Callable[[], object]) -> None:
+    try:
+        delete()
+    except ClientError as error:
+        if not says(error, "could not find") and not says(error, "does not exist"):
+            raise

@@ -1,0 +1,50 @@
+"""The stack's custom resource: fills the data bucket on every deployment, and clears up when the stack is destroyed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aws
+import log
+from deployment.destroy import Patience, destroy
+from deployment.install import install
+from deployment.request import Deployment, answer, physical_id
+from refusals import MalformedEvent
+
+
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> None:
+    """Always answers CloudFormation: a request without an answer blocks the stack for an hour."""
+    try:
+        patience = Patience(lambda: context.get_remaining_time_in_millis() / 1000, time.sleep)
+        carry_out(event, aws.client, patience)
+    except Exception as problem:  # the job boundary: whatever it is, CloudFormation has to be told
+        log.error("request failed", problem, request=event.get("RequestType"))
+        answer(event, failure=f"{type(problem).__name__}: {problem}")
+    else:
+        answer(event)
+
+
+def carry_out(event: Mapping[str, Any], client: Callable[[str], Any], patience: Patience) -> None:
+    match event["RequestType"]:
+        case "Create" | "Update":
+            install(client("s3"), Deployment.from_event(event))
+        case "Delete":
+            remove(event, client, patience)
+        case other:
+            raise MalformedEvent(
+                f"the request type {other!r} is none of CloudFormation's", hint="expected are Create, Update and Delete"
+            )
+
+
+def remove(event: Mapping[str, Any], client: Callable[[str], Any], patience: Patience) -> None:
+    if event["PhysicalResourceId"] != physical_id(event):
+        # A creation that never answered: CloudFormation made up an id. Nothing of that name is ours to delete.
+        log.warning("nothing deleted: this is no resource that was created", id=event["PhysicalResourceId"])
+        return
+    deployment = Deployment.from_event(event)
+    if deployment.retain:
+        log.info("nothing deleted: the deployment is to be retained", bucket=deployment.bucket)
+        return
+    destroy(client("s3"), client("sagemaker"), deployment, patience, request_id=event["RequestId"])

@@ -1,0 +1,22 @@
+"""What a deployment puts into the data bucket: the code archive, the definition and the marker for "no champion"."""
+
+import log
+from aws import S3Client
+from deployment.request import Deployment
+
+
+def install(s3: S3Client, deployment: Deployment) -> None:
+    """Copy and write every object, over what is there.
+
+    A definition that a maintainer has put under pipelines/ survives every deployment that does not change the
+    sources: CloudFormation sends an update only when the resource's properties change, and they hold the content's
+    hashes. When they do change, the deployed definition is the newer one, and taking it is right; the maintainer's
+    remains as a version of the object.
+    """
+    for copy in deployment.copies:
+        source = {"Bucket": copy.from_bucket, "Key": copy.from_key}
+        s3.copy_object(Bucket=deployment.bucket, Key=copy.to_key, CopySource=source)
+        log.info("copied", source=source, key=copy.to_key)
+    for key, text in sorted(deployment.objects.items()):
+        s3.put_object(Bucket=deployment.bucket, Key=key, Body=text.encode(), ContentType="text/plain; charset=utf-8")
+        log.info("written", key=key)

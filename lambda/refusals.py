@@ -1,0 +1,48 @@
+"""What the functions refuse. Every refusal says what is wrong and where, and carries a hint.
+
+HeadraceError
+├── SettingError            an environment variable of the function
+├── MalformedEvent          an event or message that nothing can be made of
+├── DefinitionError         a pipeline definition that this environment does not take
+│   └── BindingError        ... because it asks for a name that the environment does not have
+├── DataSetError            a data set that cannot be fingerprinted
+├── ChampionError           a registered model that says nothing of where its artifact is
+├── EndpointError           an endpoint that does not come to serve the champion
+└── DestroyError            a deployment that cannot be emptied
+"""
+
+
+class HeadraceError(Exception):
+    """A refusal: `what` in one sentence, and a `hint` that says what to do about it."""
+
+    def __init__(self, what: str, *, hint: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what}\n\nhint: {self.hint}"
+
+
+class SettingError(HeadraceError): ...
+
+
+class MalformedEvent(HeadraceError): ...
+
+
+class DefinitionError(HeadraceError): ...
+
+
+class BindingError(DefinitionError): ...
+
+
+class DataSetError(HeadraceError): ...
+
+
+class ChampionError(HeadraceError): ...
+
+
+class EndpointError(HeadraceError): ...
+
+
+class DestroyError(HeadraceError): ...

@@ -1,0 +1,188 @@
+"""From the portable definition to this environment's: names bound, and nothing foreign in it.
+
+A definition names what it needs as `${headrace:DataBucket}`, `${headrace:JobRoleArn}`, …; any other `${…}` (shell
+text, say) stays as it is. Definitions are executable, so a bound one is also refused when it names a role, an image
+account or an output bucket that the environment does not name, or leaves one of them to be decided at run time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from canonical import canonical
+from refusals import BindingError, DefinitionError
+
+VERSION = "2020-12-01"
+LONGEST_DEFINITION = 1_048_576  # characters that CreatePipeline takes inline
+
+PLACEHOLDER = re.compile(r"\$\{headrace:([^}]*)\}")
+ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.[a-z]+)*/")
+IMAGE_KEYS = frozenset({"ImageUri", "TrainingImage", "Image"})
+OUTPUT_KEYS = frozenset({"S3OutputPath", "S3FailurePath", "DestinationS3Uri"})
+OUTPUT_PARENTS = frozenset({"S3Output", "CheckpointConfig"})  # whose S3Uri is written to
+BRANCHES = frozenset({"IfSteps", "ElseSteps"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value in a definition: the step it is in, the path to it in that step, and the last two names of that path."""
+
+    step: str
+    path: str = ""
+    parent: str = ""
+    key: str = ""
+
+    def __str__(self) -> str:
+        return f"step {self.step}, {self.path}"
+
+
+def bound_definition(text: str | bytes, bindings: Mapping[str, str]) -> dict[str, Any]:
+    """The definition with every name bound. Raises DefinitionError, BindingError for an unknown name."""
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DefinitionError(
+            f"the definition is no JSON: {error}", hint="check it with: python -m json.tool <file>"
+        ) from error
+    definition: dict[str, Any] = bind(parsed, bindings)
+    check(definition, bindings)
+    return definition
+
+
+def bind(value: Any, bindings: Mapping[str, str]) -> Any:
+    """A copy of the value in which each `${headrace:Name}` of every string is replaced."""
+
+    def replacement(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in bindings:
+            raise BindingError(
+                f"the definition asks for ${{headrace:{name}}}, which this environment does not have",
+                hint=f"known names: {', '.join(sorted(bindings))}",
+            )
+        return bindings[name]
+
+    match value:
+        case str():
+            return PLACEHOLDER.sub(replacement, value)
+        case dict():
+            return {bind(key, bindings): bind(item, bindings) for key, item in value.items()}
+        case list():
+            return [bind(item, bindings) for item in value]
+    return value
+
+
+def check(definition: Any, bindings: Mapping[str, str]) -> None:
+    """Refuse what is no definition, and what reaches outside of the environment."""
+    match definition:
+        case {"Version": version, "Steps": list(steps)} if version == VERSION:
+            pass
+        case _:
+            raise DefinitionError(
+                f'the definition is no JSON object with "Version": "{VERSION}" and a list "Steps"',
+                hint="put the JSON of a SageMaker pipeline definition, as describe-pipeline shows it",
+            )
+    size = len(canonical(definition))
+    if size > LONGEST_DEFINITION:
+        raise DefinitionError(
+            f"the bound definition has {size:,} characters, and SageMaker takes {LONGEST_DEFINITION:,}",
+            hint="move data out of the definition, into files of the data bucket",
+        )
+    roles = {value for name, value in bindings.items() if name.endswith("RoleArn")}
+    images = {value for name, value in bindings.items() if name.endswith("Image")}
+    accounts = {match[1] for image in images if (match := ECR_IMAGE.match(image))}
+    for place, value in _values(_steps(steps)):
+        if value is None:
+            continue
+        if place.key.endswith("RoleArn"):
+            _check_role(place, value, roles)
+        elif place.key in IMAGE_KEYS:
+            _check_image(place, value, images, accounts)
+        elif place.key in OUTPUT_KEYS or (place.key == "S3Uri" and place.parent in OUTPUT_PARENTS):
+            _check_output(place, value, bindings["DataBucket"])
+
+
+def _check_role(place: Place, value: Any, roles: set[str]) -> None:
+    if not isinstance(value, str) or value not in roles:
+        raise DefinitionError(
+            f"{place}: {_shown(value)} is no role of this environment",
+            hint="write ${headrace:JobRoleArn}; roles are " + ", ".join(sorted(roles)),
+        )
+
+
+def _check_image(place: Place, value: Any, images: set[str], accounts: set[str]) -> None:
+    match = ECR_IMAGE.match(value) if isinstance(value, str) else None
+    if not (isinstance(value, str) and value in images) and not (match and match[1] in accounts):
+        raise DefinitionError(
+            f"{place}: {_shown(value)} is no image of an account that this environment names",
+            hint="write ${headrace:TrainingImage} or ${headrace:InferenceImage}, or an image of the account "
+            + " or ".join(sorted(accounts)),
+        )
+
+
+def _check_output(place: Place, value: Any, bucket: str) -> None:
+    if not _leading_text(value)[0].startswith(f"s3://{bucket}/"):
+        raise DefinitionError(
+            f"{place}: {_shown(value)} does not lie in the data bucket {bucket}",
+            hint='begin it with "s3://${headrace:DataBucket}/", in a Std:Join as the first of its Values',
+        )
+
+
+def _leading_text(value: Any) -> tuple[str, bool]:
+    """What a value is certain to begin with, and whether that is all of it: a reference is not known yet."""
+    match value:
+        case str():
+            return value, True
+        case {"Std:Join": {"On": str(separator), "Values": list(items)}}:
+            text = ""
+            for number, item in enumerate(items):
+                start, whole = _leading_text(item)
+                text += (separator if number else "") + start
+                if not whole:
+                    return text, False
+            return text, True
+    return "", False
+
+
+def _steps(steps: list[Any], within: str = "Steps") -> Iterator[dict[str, Any]]:
+    """The steps of a definition, those of a condition's branches after it."""
+    for number, step in enumerate(steps):
+        match step:
+            case {"Name": str(), "Type": str()}:
+                yield step
+                arguments = step.get("Arguments")
+                branches = arguments if isinstance(arguments, dict) else {}
+                for branch in sorted(BRANCHES & branches.keys()):
+                    if isinstance(branches[branch], list):
+                        yield from _steps(branches[branch], f"{step['Name']}.{branch}")
+            case _:
+                raise DefinitionError(
+                    f"{within}[{number}] is no object with a Name and a Type", hint="give every step both, as strings"
+                )
+
+
+def _values(steps: Iterator[dict[str, Any]]) -> Iterator[tuple[Place, Any]]:
+    """Every value under a key, at any depth, with its place; a branch's steps come as steps of their own."""
+    for step in steps:
+        yield from _values_below(step, Place(step["Name"]))
+
+
+def _values_below(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
+    match value:
+        case dict():
+            for key, item in value.items():
+                if key in BRANCHES:
+                    continue
+                below = Place(place.step, f"{place.path}.{key}".lstrip("."), place.key, key)
+                yield below, item
+                yield from _values_below(item, below)
+        case list():
+            for number, item in enumerate(value):
+                yield from _values_below(item, Place(place.step, f"{place.path}[{number}]", place.parent, place.key))
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)[:200]

@@ -1,0 +1,103 @@
+"""What is in a data set: its objects and their checksums, asked of S3 as seldom as can be.
+
+An ETag will not do for a checksum: that of a KMS-encrypted or multipart object is no hash of its content. A checksum
+costs one HeadObject, so the last snapshot's is kept for every object that is the same version still. And when the
+function's time is nearly up, what was found so far is kept for the next look: boto3 asks for a few hundred a second,
+so that the first 100,000 objects take minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from botocore.exceptions import ClientError
+
+from aws import HEAD_REQUESTS_AT_ONCE, NOT_FOUND, S3Client, error_code
+from refusals import DataSetError
+from start_pipeline.messages import is_archive
+
+# Those first that the standard library can compute; an object has one of them as a rule.
+CHECKSUMS = ("SHA256", "SHA1", "CRC32", "CRC32C", "CRC64NVME", "SHA512", "MD5", "XXHASH3", "XXHASH64", "XXHASH128")
+HEAD_BATCH = 1_000  # objects asked for before the next ones are queued: an executor would queue all 100,000 at once
+SPARE_SECONDS = 30  # of the function's time, kept for the last batch and for writing down what was found
+
+
+class Listed(NamedTuple):
+    """An object's version as the listing tells it; the key is relative to the data set's prefix."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: float  # seconds since the epoch
+
+
+class ChangedMeanwhile(Exception):
+    """An object was replaced or removed between the listing and the question for its checksum."""
+
+
+def prefix_of(data_set: str) -> str:
+    """What object keys are relative to: datasets/birds/ for a folder, datasets/ for an archive."""
+    return "datasets/" if is_archive(data_set) else f"datasets/{data_set}/"
+
+
+def list_objects(s3: S3Client, bucket: str, data_set: str) -> list[Listed]:
+    """The data set's objects by key, without the zero-byte "folders" that the S3 console makes."""
+    prefix = prefix_of(data_set)
+    wanted = prefix + data_set if is_archive(data_set) else prefix
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=wanted)
+    return sorted(
+        Listed(item["Key"][len(prefix) :], item["Size"], item["ETag"], item["LastModified"].timestamp())
+        for page in pages
+        for item in page.get("Contents", [])
+        if (item["Key"] == wanted if is_archive(data_set) else not item["Key"].endswith("/"))
+    )
+
+
+def checksums(
+    s3: S3Client,
+    bucket: str,
+    data_set: str,
+    objects: list[Listed],
+    known: Mapping[Listed, str],
+    *,
+    seconds_left: Callable[[], float],
+) -> dict[Listed, str]:
+    """Each object's checksum as "CRC32:<base64>", from `known` where that holds this very version.
+
+    Fewer than all, if the time did not suffice. Raises ChangedMeanwhile, and DataSetError for an object that S3 holds
+    no checksum of.
+    """
+    prefix = prefix_of(data_set)
+    found = {listed: known[listed] for listed in objects if listed in known}
+    unknown = [listed for listed in objects if listed not in known]
+    with ThreadPoolExecutor(max_workers=HEAD_REQUESTS_AT_ONCE) as pool:
+        for batch in _batches(unknown, HEAD_BATCH):
+            if seconds_left() < SPARE_SECONDS:
+                break
+            asked = pool.map(lambda listed: _checksum(s3, bucket, prefix + listed.key, listed.etag), batch)
+            found.update(zip(batch, asked, strict=True))
+    return found
+
+
+def _checksum(s3: S3Client, bucket: str, key: str, etag: str) -> str:
+    try:
+        head = s3.head_object(Bucket=bucket, Key=key, IfMatch=etag, ChecksumMode="ENABLED")
+    except ClientError as error:
+        if error_code(error) in NOT_FOUND | {"412", "PreconditionFailed"}:
+            raise ChangedMeanwhile(key) from error
+        raise
+    for algorithm in CHECKSUMS:
+        if f"Checksum{algorithm}" in head:
+            return f"{algorithm}:{head[f'Checksum{algorithm}']}"
+    uri = f"s3://{bucket}/{key}"
+    raise DataSetError(
+        f"{uri} has no checksum, so a change of its content could not be told",
+        hint="copy it onto itself with a checksum algorithm: "
+        f"aws s3 cp '{uri}' '{uri}' --checksum-algorithm CRC32 --metadata-directive REPLACE",
+    )
+
+
+def _batches(items: list[Listed], size: int) -> Iterator[list[Listed]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

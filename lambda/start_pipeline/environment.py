@@ -1,0 +1,42 @@
+"""What the stack tells the function through its environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import variables
+
+LONGEST_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    data_bucket: str
+    pipeline_name: str
+    pipeline_role_arn: str
+    queue_url: str
+    quiet_seconds: int
+    bindings: Mapping[str, str]
+    pipeline_tags: Mapping[str, str]
+
+    @classmethod
+    def from_variables(cls, source: Mapping[str, str]) -> Environment:
+        return cls(
+            data_bucket=variables.text(source, "DATA_BUCKET"),
+            pipeline_name=variables.text(source, "PIPELINE_NAME"),
+            pipeline_role_arn=variables.text(source, "PIPELINE_ROLE_ARN"),
+            queue_url=variables.text(source, "QUEUE_URL"),
+            quiet_seconds=variables.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
+            bindings=variables.named_texts(source, "BINDINGS"),
+            pipeline_tags=variables.named_texts(source, "PIPELINE_TAGS", default="{}"),
+        )
+
+    @property
+    def definition_key(self) -> str:
+        return f"pipelines/{self.pipeline_name}.json"
+
+    @property
+    def refusal_key(self) -> str:
+        """Where the reason is written for which the definition was refused."""
+        return f"pipelines/{self.pipeline_name}.error.json"

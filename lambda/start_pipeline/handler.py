@@ -1,0 +1,38 @@
+"""SQS → SageMaker: an upload starts the pipeline once it is quiet; a definition put under pipelines/ is upserted."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aws
+import batch
+from start_pipeline.environment import Environment
+from start_pipeline.messages import parse
+from start_pipeline.trigger import act
+
+
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchResponse:
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    environment = Environment.from_variables(os.environ)
+    return handle_batch(event, environment, aws.client, clock=time.time, seconds_left=seconds_left)
+
+
+def handle_batch(
+    event: Mapping[str, Any],
+    environment: Environment,
+    client: Callable[[str], Any],
+    *,
+    clock: Callable[[], float],
+    seconds_left: Callable[[], float],
+) -> batch.BatchResponse:
+    def work(message_id: str, body: str) -> None:
+        bucket, definition_key = environment.data_bucket, environment.definition_key
+        for message in parse(body, message_id=message_id, bucket=bucket, definition_key=definition_key):
+            act(message, message_id, environment, client, now=clock(), seconds_left=seconds_left)
+
+    return batch.each(event, work)

@@ -1,0 +1,135 @@
+"""What was started, so that one content is run once.
+
+ledger/<run key>.json is written before the execution is started and completed with its ARN afterwards. Who finds an
+entry without an ARN starts again with the same ClientRequestToken: SageMaker then answers with the execution that
+this token has started, if there is one. So neither a crash between the two steps nor two workers at the same time
+make two executions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+import log
+from aws import S3Client, error_code
+from canonical import digest
+from start_pipeline import documents
+from start_pipeline.environment import Environment
+from start_pipeline.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+LONGEST_DISPLAY_NAME = 82
+RUNNING = frozenset({"Executing", "Stopping"})
+GONE = "Deleted"  # our word for an execution that SageMaker no longer knows
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run key's line in the ledger; `newest_upload` in ISO 8601, `asked_by` the last run-again's request."""
+
+    run_key: str
+    data_set: str
+    fingerprint: str
+    attempt: int
+    newest_upload: str
+    execution_arn: str | None = None
+    asked_by: str | None = None
+
+
+def start_once(
+    s3: S3Client,
+    sagemaker: SageMakerClient,
+    environment: Environment,
+    definition: dict[str, Any],
+    snapshot: Snapshot,
+    *,
+    asked_by: str | None = None,
+) -> str | None:
+    """Start the snapshot's execution unless it has been; the ARN of an execution that is started, else None.
+
+    A failed or stopped one starts anew for a newer upload, and any that has ended for a `run-again` (`asked_by`).
+    """
+    bucket = environment.data_bucket
+    parameters = {"DataSet": snapshot.data_set, "Fingerprint": snapshot.fingerprint}
+    run_key = digest([definition, parameters, snapshot.fingerprint])
+    key = f"ledger/{run_key}.json"
+    uploaded = snapshot.newest_upload.isoformat()
+    entry = Entry(run_key, snapshot.data_set, snapshot.fingerprint, 1, uploaded, asked_by=asked_by)
+    etag = documents.create(s3, bucket, key, asdict(entry))
+    if etag is None:
+        stored = documents.read(s3, bucket, key)
+        assert stored is not None, "ledger entries are never deleted"
+        entry, etag = Entry(**stored.content), stored.etag
+        if entry.execution_arn is not None:
+            if not _may_start_anew(sagemaker, entry, snapshot.newest_upload, asked_by):
+                return None
+            entry = replace(
+                entry,
+                attempt=entry.attempt + 1,
+                newest_upload=uploaded,
+                execution_arn=None,
+                asked_by=asked_by or entry.asked_by,
+            )
+            etag = documents.replace(s3, bucket, key, asdict(entry), etag=etag)
+            if etag is None:
+                log.info("another worker starts this attempt", run_key=run_key, attempt=entry.attempt)
+                return None
+    arn = _start(sagemaker, environment.pipeline_name, parameters, entry)
+    # Whoever has changed the entry meanwhile used the same token, so wrote the same ARN.
+    documents.replace(s3, bucket, key, asdict(replace(entry, execution_arn=arn)), etag=etag)
+    log.info("execution started", execution=arn, data_set=entry.data_set, run_key=run_key, attempt=entry.attempt)
+    return arn
+
+
+def _may_start_anew(sagemaker: SageMakerClient, entry: Entry, newest_upload: datetime, asked_by: str | None) -> bool:
+    assert entry.execution_arn is not None
+    status = _status(sagemaker, entry.execution_arn)
+    if status in RUNNING:
+        reason = "it is under way"
+    elif asked_by is not None:
+        if asked_by != entry.asked_by:
+            return True
+        reason = "this very request has started it"
+    elif status == "Succeeded":
+        reason = "this content has been run"
+    elif newest_upload > datetime.fromisoformat(entry.newest_upload):
+        return True
+    else:
+        reason = "nothing was uploaded since; upload again or ask with run-again"
+    log.info("not started", reason=reason, execution=entry.execution_arn, status=status, data_set=entry.data_set)
+    return False
+
+
+def _status(sagemaker: SageMakerClient, execution_arn: str) -> str:
+    try:
+        answer = sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution_arn)
+    except ClientError as error:
+        if error_code(error) == "ResourceNotFound":
+            return GONE
+        raise
+    return answer["PipelineExecutionStatus"]
+
+
+def _start(sagemaker: SageMakerClient, pipeline_name: str, parameters: Mapping[str, str], entry: Entry) -> str:
+    answer = sagemaker.start_pipeline_execution(
+        PipelineName=pipeline_name,
+        PipelineExecutionDisplayName=_display_name(entry),
+        PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
+        ClientRequestToken=digest([entry.run_key, entry.attempt]),
+    )
+    return answer["PipelineExecutionArn"]
+
+
+def _display_name(entry: Entry) -> str:
+    """birds-zip-0123abcd, then birds-zip-0123abcd-2 for the second attempt: letters, digits and inner hyphens only."""
+    end = f"-{entry.fingerprint[:8]}" + (f"-{entry.attempt}" if entry.attempt > 1 else "")
+    name = re.sub("[^a-zA-Z0-9]+", "-", entry.data_set).strip("-")[: LONGEST_DISPLAY_NAME - len(end)].strip("-")
+    return (name or "data") + end

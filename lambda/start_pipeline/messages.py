@@ -1,0 +1,112 @@
+"""The queue's messages, typed: S3's notifications and the two that Headrace sends itself.
+
+{"Records": [...]}                                          S3: objects were created or removed
+{"Event": "s3:TestEvent", ...}                              S3: the notification was configured
+{"headrace": "check", "data_set": "birds", "sent": 1764}    a delayed look at a data set, sent by `quiet.arm`
+{"headrace": "run-again", "data_set": "birds"}              run it anew, whatever became of the last run
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import unquote_plus
+
+from refusals import MalformedEvent
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True, slots=True)
+class DataSetChanged:
+    data_set: str
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionPut:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    data_set: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunAgain:
+    """`asked` names the asking message, so that a redelivery of it is told from a second wish."""
+
+    data_set: str
+    asked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    reason: str
+
+
+Message: TypeAlias = DataSetChanged | DefinitionPut | Check | RunAgain | Ignored
+
+
+def parse(body: str, *, message_id: str, bucket: str, definition_key: str) -> list[Message]:
+    """What a message asks for, each thing once, in the message's order."""
+    try:
+        content = json.loads(body)
+    except ValueError as error:
+        raise _malformed(f"is no JSON: {error}") from error
+    match content:
+        case {"headrace": "check", "data_set": str(data_set)} if _is_name(data_set):
+            return [Check(data_set)]
+        case {"headrace": "run-again", "data_set": str(data_set)} if _is_name(data_set):
+            return [RunAgain(data_set, asked=str(content.get("asked", message_id)))]
+        case {"Event": "s3:TestEvent"}:
+            return [Ignored("S3's test event, sent when the bucket's notification was configured")]
+        case {"Records": list(records)}:
+            return list(dict.fromkeys(_from_record(record, bucket, definition_key) for record in records))
+    raise _malformed("is neither a notification of S3 nor a message of Headrace")
+
+
+def data_set_of(key: str) -> str | None:
+    """The data set that an object belongs to; None for one that belongs to none.
+
+    datasets/birds/a/1.jpg → birds; datasets/birds.zip → birds.zip. A folder named like an archive is no data set:
+    its name would stand for two things.
+    """
+    area, _, rest = key.partition("/")
+    name, slash, _ = rest.partition("/")
+    if area != "datasets" or not name or is_archive(name) == bool(slash):
+        return None
+    return name
+
+
+def _is_name(data_set: str) -> bool:
+    return bool(data_set) and "/" not in data_set
+
+
+def is_archive(data_set: str) -> bool:
+    return data_set.endswith(ARCHIVES)
+
+
+def _from_record(record: Any, bucket: str, definition_key: str) -> Message:
+    match record:
+        case {"eventName": str(name), "s3": {"bucket": {"name": str(source)}, "object": {"key": str(encoded)}}}:
+            key = unquote_plus(encoded)  # S3 form-encodes keys in its notifications: a space is "+", a plus "%2B"
+        case _:
+            raise _malformed("holds a record without eventName, s3.bucket.name or s3.object.key")
+    created = name.startswith("ObjectCreated:")
+    if source != bucket or not (created or name.startswith("ObjectRemoved:")):
+        return Ignored(f"{name} of s3://{source}/{key}: only objects created in or removed from {bucket} matter")
+    if created and key == definition_key:
+        return DefinitionPut()
+    data_set = data_set_of(key)
+    if data_set is not None:
+        return DataSetChanged(data_set)
+    return Ignored(
+        f"{name} of {key}: neither {definition_key} nor part of a data set, which is datasets/<name>/… "
+        f"or datasets/<name> with one of {', '.join(ARCHIVES)}"
+    )
+
+
+def _malformed(what: str) -> MalformedEvent:
+    return MalformedEvent(f"the message {what}", hint='send {"headrace": "check" or "run-again", "data_set": "<name>"}')

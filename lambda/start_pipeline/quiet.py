@@ -1,0 +1,65 @@
+"""One delayed check per data set, however many objects are uploaded.
+
+The marker quiet/<data set>.json means: a check is on its way that will delete this marker and list the data set
+*afterwards*. Hence no upload is missed, whatever the order of events and checks:
+
+- an event that finds the marker needs do nothing: its object was there before the event, so before the check's list;
+- an event that comes after the check has deleted the marker finds none, and arms anew;
+- were the list to come before the deletion, an event in between would find the marker and be lost.
+
+What is left is a marker whose check never comes. A function that dies between the two steps of `arm` leaves its own
+message in the queue: when that comes again, it knows its marker by the message id and sends the check. And a check
+that is lost for good (dead-lettered, say) stops counting when the marker expires.
+"""
+
+import json
+from math import ceil
+
+import log
+from aws import S3Client, SqsClient
+from start_pipeline import documents
+from start_pipeline.environment import LONGEST_DELAY, Environment
+
+EXPIRY_SLACK = 60  # seconds that a due check may wait in the queue before its marker stops counting
+
+
+def arm(
+    s3: S3Client,
+    sqs: SqsClient,
+    environment: Environment,
+    data_set: str,
+    *,
+    now: float,
+    message_id: str,
+    wait: float | None = None,
+) -> bool:
+    """Send a check of the data set, due in `wait` seconds (default: the quiet period), unless one is on its way."""
+    key = _marker_key(data_set)
+    marker = {
+        "data_set": data_set,
+        "expires": now + 2 * environment.quiet_seconds + EXPIRY_SLACK,
+        "armed_by": message_id,
+    }
+    held = documents.read(s3, environment.data_bucket, key)
+    if held is None:
+        placed = documents.create(s3, environment.data_bucket, key, marker) is not None
+    elif held.content["expires"] <= now:
+        placed = documents.replace(s3, environment.data_bucket, key, marker, etag=held.etag) is not None
+    else:
+        placed = held.content["armed_by"] == message_id
+    if not placed:
+        return False
+    delay = min(ceil(environment.quiet_seconds if wait is None else wait), LONGEST_DELAY)
+    body = {"headrace": "check", "data_set": data_set, "sent": now}
+    sqs.send_message(QueueUrl=environment.queue_url, MessageBody=json.dumps(body), DelaySeconds=delay)
+    log.info("check sent", data_set=data_set, delay=delay)
+    return True
+
+
+def disarm(s3: S3Client, environment: Environment, data_set: str) -> None:
+    """From here on an event arms anew. Call it before listing the data set, never after."""
+    s3.delete_object(Bucket=environment.data_bucket, Key=_marker_key(data_set))
+
+
+def _marker_key(data_set: str) -> str:
+    return f"quiet/{data_set}.json"

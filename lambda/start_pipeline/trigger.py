@@ -1,0 +1,90 @@
+"""From a message to what it does: the function's flow on one page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from math import ceil
+from typing import Any
+
+import log
+from refusals import DefinitionError
+from start_pipeline import quiet, snapshot
+from start_pipeline.data_set import ChangedMeanwhile, list_objects
+from start_pipeline.environment import LONGEST_DELAY, Environment
+from start_pipeline.ledger import start_once
+from start_pipeline.messages import Check, DataSetChanged, DefinitionPut, Ignored, Message, RunAgain
+from start_pipeline.pipeline import publish
+
+
+def act(
+    message: Message,
+    message_id: str,
+    environment: Environment,
+    client: Callable[[str], Any],
+    *,
+    now: float,
+    seconds_left: Callable[[], float],
+) -> None:
+    """Do what a message asks for. `client` makes the clients, so that an S3 event costs no SageMaker client."""
+    match message:
+        case Ignored(reason):
+            log.info("ignored", reason=reason)
+        case DataSetChanged(data_set):
+            quiet.arm(client("s3"), client("sqs"), environment, data_set, now=now, message_id=message_id)
+        case DefinitionPut():
+            publish(client("s3"), client("sagemaker"), environment)
+        case Check(data_set):
+            quiet.disarm(client("s3"), environment, data_set)
+            wait = run_if_quiet(data_set, environment, client, now=now, seconds_left=seconds_left)
+            if wait is not None:
+                s3, sqs = client("s3"), client("sqs")
+                quiet.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait)
+        case RunAgain(data_set, asked):
+            wait = run_if_quiet(data_set, environment, client, now=now, seconds_left=seconds_left, asked_by=asked)
+            if wait is not None:
+                body = json.dumps({"headrace": "run-again", "data_set": data_set, "asked": asked})
+                client("sqs").send_message(
+                    QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=min(ceil(wait), LONGEST_DELAY)
+                )
+
+
+def run_if_quiet(
+    data_set: str,
+    environment: Environment,
+    client: Callable[[str], Any],
+    *,
+    now: float,
+    seconds_left: Callable[[], float],
+    asked_by: str | None = None,
+) -> float | None:
+    """Start the data set's execution once; or the seconds to wait, if it is being uploaded to or too much for one call.
+
+    Waiting is never done by failing the message: that would use up its receives and dead-letter a good upload.
+    """
+    s3, bucket = client("s3"), environment.data_bucket
+    objects = list_objects(s3, bucket, data_set)
+    if not objects:
+        log.info("ignored", reason="the data set is empty", data_set=data_set)
+        return None
+    wait = environment.quiet_seconds - (now - max(listed.last_modified for listed in objects))
+    if wait > 0:
+        log.info("not quiet yet", data_set=data_set, wait=wait)
+        return wait
+    try:
+        taken = snapshot.take(s3, bucket, data_set, objects, seconds_left=seconds_left)
+    except ChangedMeanwhile as changed:
+        log.info("not quiet yet", data_set=data_set, changed=str(changed))
+        return float(environment.quiet_seconds)
+    except snapshot.Unfinished as progress:
+        log.info("to be continued", data_set=data_set, progress=str(progress))
+        return 0.0
+    sagemaker = client("sagemaker")
+    definition = publish(s3, sagemaker, environment)
+    if definition is None:  # the message goes to the dead-letter queue in the end, from where it can be sent again
+        raise DefinitionError(
+            f"no pipeline to run {data_set} with: {environment.definition_key} is refused and there is none before it",
+            hint=f"see {environment.refusal_key}, put a good definition, then redrive the dead-letter queue",
+        )
+    start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by)
+    return None

@@ -1,0 +1,36 @@
+"""Reading a function's environment variables. Each function has one dataclass of them, made from these."""
+
+import json
+from collections.abc import Mapping
+
+from refusals import SettingError
+
+
+def text(source: Mapping[str, str], name: str) -> str:
+    value = source.get(name, "")
+    if not value:
+        raise SettingError(
+            f"the environment variable {name} is not set", hint="deploy the stack again: it sets every variable"
+        )
+    return value
+
+
+def whole_number(source: Mapping[str, str], name: str, *, low: int, high: int) -> int:
+    value = text(source, name)
+    if not value.isdecimal() or not low <= int(value) <= high:
+        raise SettingError(
+            f"the environment variable {name} is {value!r}", hint=f"give a whole number from {low} to {high}"
+        )
+    return int(value)
+
+
+def named_texts(source: Mapping[str, str], name: str, *, default: str | None = None) -> dict[str, str]:
+    """A JSON object of strings."""
+    value = text(source, name) if default is None else source.get(name) or default
+    try:
+        parsed = json.loads(value)
+    except ValueError as error:
+        raise SettingError(f"the environment variable {name} is no JSON: {error}", hint="give a JSON object") from error
+    if not isinstance(parsed, dict) or not all(isinstance(item, str) for item in parsed.values()):
+        raise SettingError(f"the environment variable {name} holds {value!r}", hint="give a JSON object of strings")
+    return parsed

@@ -1,0 +1,239 @@
+"""Starts, finds and stops the server process of a state directory.
+
+    running = start(Path(".headrace"))
+    …
+    stop(Path(".headrace"))
+
+The server holds a lock on ``server.lock`` for as long as it lives, so whether it runs is never a guess about a process
+number. Its port is kept with the state, because queue URLs hold it.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_cloud.certificate import certificate
+from local_cloud.errors import ForeignState, LocalCloudError, PortInUse, StartFailed
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+
+_FORMAT = 1
+_PREFERRED_PORT = 4566
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+# Only these of the caller's variables reach the server: no AWS configuration, no certificates, no Python paths.
+_PASSED_ON = ("PATH", "LANG", "LOG_LEVEL")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A local cloud that answers."""
+
+    pid: int
+    endpoint: str
+    certificate: Path
+    region: str
+    account: str
+    state: Path
+
+
+def start(state: Path, *, port: int | None = None) -> Running:
+    """Starts the local cloud of ``state``, or returns the one that runs already.
+
+    Raises PortInUse, ForeignState or StartFailed.
+    """
+    state = state.resolve()
+    found = running(state)
+    if found is not None:
+        return found
+    _claim(state)
+    port = _choose_port(state, port)
+    certificate(state / "tls")
+    shutil.rmtree(state / "tmp", ignore_errors=True)
+    (state / "tmp").mkdir()
+    ready = state / "ready"
+    ready.unlink(missing_ok=True)
+    with (state / "server.log").open("ab") as log:
+        begin = log.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local_cloud.server", str(state), str(port)],
+            cwd=Path(__file__).parents[1],
+            env=_bare_environment(state),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    # Waits for the server's end, however long that takes, so that it leaves no zombie behind in a long-lived caller.
+    threading.Thread(target=process.wait, daemon=True).start()
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if ready.exists() and ready.read_text() == str(process.pid):
+            answer = running(state)
+            assert answer is not None
+            return answer
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    process.kill()
+    found = running(state)
+    if found is not None:  # a second `start` at the same moment was first
+        return found
+    raise StartFailed(
+        f"the local cloud did not start; the end of {state / 'server.log'}:\n{_tail(state / 'server.log', begin)}\n"
+        "hint: the log has the whole story; with nothing of worth in it, delete the state directory and start again"
+    )
+
+
+def running(state: Path) -> Running | None:
+    """The local cloud of ``state`` that runs now, or None."""
+    state = state.resolve()
+    try:
+        file = (state / "server.lock").open("r+")
+    except FileNotFoundError:
+        return None
+    with file:
+        if _lock(file.fileno()):
+            return None  # nobody held it
+        content = file.read()
+    if not content:
+        return None  # it is only just starting
+    known = json.loads(content)
+    return Running(
+        pid=known["pid"],
+        endpoint=f"https://localhost:{known['port']}",
+        certificate=state / "tls" / "localhost.crt",
+        region=REGION,
+        account=ACCOUNT,
+        state=state,
+    )
+
+
+def stop(state: Path) -> bool:
+    """Stops the local cloud of ``state``; False when none ran. Its jobs and endpoints end with it."""
+    found = running(state)
+    if found is None:
+        return False
+    os.kill(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while time.monotonic() < deadline:
+        if running(state) is None:
+            return True
+        time.sleep(0.05)
+    os.kill(found.pid, signal.SIGKILL)
+    raise LocalCloudError(
+        f"the local cloud (process {found.pid}) did not end within {_STOP_SECONDS:.0f} s and was killed.\n"
+        f"hint: {found.state / 'server.log'} may say why; what it had not saved in its last seconds is lost"
+    )
+
+
+def interrupt(state: Path, job: str) -> None:
+    """Takes the spot capacity of a running training job away, once."""
+    folder = state.resolve() / "sagemaker" / "interruptions"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / job).touch()
+
+
+def hold_lock(state: Path, port: int) -> None:
+    """For the server process: takes the lock for as long as the process lives; exits if it is taken."""
+    descriptor = os.open(state / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    if not _lock(descriptor):
+        sys.exit("another local cloud holds this state directory")
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, json.dumps({"pid": os.getpid(), "port": port}).encode())
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+def _claim(state: Path) -> None:
+    """Makes the state directory, or sees that an existing one is ours and of this format."""
+    marker = state / "format.json"
+    if marker.exists():
+        found = json.loads(marker.read_text()).get("format")
+        if found != _FORMAT:
+            raise ForeignState(
+                f"{state} was written in format {found}; this version reads format {_FORMAT}.\n"
+                f"hint: use the version that wrote it, or start afresh: rm -r {state}"
+            )
+        return
+    if state.exists() and any(state.iterdir()):
+        raise ForeignState(
+            f"{state} is not empty and was not made by the local cloud.\n"
+            "hint: name another directory with HEADRACE_STATE, or empty this one"
+        )
+    state.mkdir(parents=True, exist_ok=True)
+    marker.write_text(json.dumps({"format": _FORMAT}))
+
+
+def _choose_port(state: Path, wanted: int | None) -> int:
+    file = state / "port"
+    kept = int(file.read_text()) if file.exists() else None
+    if kept is not None and wanted not in (None, kept):
+        raise PortInUse(
+            f"this state belongs to port {kept}; its queue URLs hold it, so it cannot move to {wanted}.\n"
+            f"hint: leave the port away, or start afresh: rm -r {state}"
+        )
+    for port in (wanted or kept, _PREFERRED_PORT, 0):
+        if port is None:
+            continue
+        free = _bound(port)
+        if free is not None:
+            file.write_text(str(free))
+            return free
+        if port in (wanted, kept):
+            raise PortInUse(
+                f"port {port} on 127.0.0.1 is in use by another process.\n"
+                f"hint: end that process (`ss -ltnp 'sport = :{port}'` names it), "
+                + ("or start afresh with another state directory" if kept else "or choose another with --port")
+            )
+    raise AssertionError("port 0 is always free")
+
+
+def _bound(port: int) -> int | None:
+    """The port if it is free (0: any free one), else None."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return None
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _bare_environment(state: Path) -> dict[str, str]:
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return environment | {
+        "HOME": str(state),
+        "TMPDIR": str(state / "tmp"),
+        "MINISTACK_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+
+
+def _tail(log: Path, begin: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begin)
+        return file.read().decode(errors="replace")[-2000:].strip() or "(it wrote nothing)"

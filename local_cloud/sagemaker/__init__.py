@@ -1,0 +1,1 @@
+"""The SageMaker API: pipelines, jobs, registry and hosting, on one machine."""

@@ -1,0 +1,58 @@
+"""ARNs of SageMaker resources, and which resource a request is about for IAM.
+
+Source: the service authorization reference for Amazon SageMaker (resource types and the actions that name them).
+"""
+
+from typing import Any
+
+from local_cloud.sagemaker.store import Scope
+
+# Action -> (resource type, the request's member that names it). A member that already holds an ARN is taken as it is.
+_RESOURCES: dict[str, tuple[str, str]] = {
+    **{f"{verb}Pipeline": ("pipeline", "PipelineName") for verb in ("Create", "Update", "Delete", "Describe")},
+    "StartPipelineExecution": ("pipeline", "PipelineName"),
+    "ListPipelineExecutions": ("pipeline", "PipelineName"),
+    "DescribePipelineExecution": ("pipeline-execution", "PipelineExecutionArn"),
+    "ListPipelineExecutionSteps": ("pipeline-execution", "PipelineExecutionArn"),
+    "StopPipelineExecution": ("pipeline-execution", "PipelineExecutionArn"),
+    "ListPipelineParametersForExecution": ("pipeline-execution", "PipelineExecutionArn"),
+    "DescribePipelineDefinitionForExecution": ("pipeline-execution", "PipelineExecutionArn"),
+    **{f"{verb}TrainingJob": ("training-job", "TrainingJobName") for verb in ("Create", "Describe", "Stop")},
+    **{f"{verb}ProcessingJob": ("processing-job", "ProcessingJobName") for verb in ("Create", "Describe", "Stop")},
+    **{f"{verb}Model": ("model", "ModelName") for verb in ("Create", "Describe", "Delete")},
+    **{f"{verb}EndpointConfig": ("endpoint-config", "EndpointConfigName") for verb in ("Create", "Describe", "Delete")},
+    **{
+        f"{verb}Endpoint": ("endpoint", "EndpointName") for verb in ("Create", "Describe", "Update", "Delete", "Invoke")
+    },
+    **{
+        f"{verb}ModelPackageGroup": ("model-package-group", "ModelPackageGroupName")
+        for verb in ("Create", "Describe", "Delete")
+    },
+    **{f"{verb}ModelPackage": ("model-package", "ModelPackageName") for verb in ("Describe", "Delete")},
+    "UpdateModelPackage": ("model-package", "ModelPackageArn"),
+    "AddTags": ("", "ResourceArn"),
+    "ListTags": ("", "ResourceArn"),
+    "DeleteTags": ("", "ResourceArn"),
+}
+
+
+def arn(scope: Scope, resource_type: str, name: str) -> str:
+    return f"arn:aws:sagemaker:{scope.region}:{scope.account}:{resource_type}/{name}"
+
+
+def name_of(name_or_arn: str) -> str:
+    """The resource's name, given its name or its ARN (``…:model-package/group/3`` gives ``group/3``)."""
+    return name_or_arn.split("/", 1)[1] if name_or_arn.startswith("arn:") else name_or_arn
+
+
+def resource_of(action: str, request: dict[str, Any], scope: Scope) -> str:
+    """The ARN that IAM checks ``action`` on; ``*`` for actions without a resource type, such as the List calls."""
+    if action in ("CreateModelPackage", "ListModelPackages"):
+        group = request.get("ModelPackageGroupName")
+        name = f"{name_of(str(group))}/*" if group else str(request.get("ModelPackageName", "*"))
+        return arn(scope, "model-package", name)
+    if action not in _RESOURCES:
+        return "*"
+    resource_type, member = _RESOURCES[action]
+    named = str(request.get(member, "*"))
+    return named if named.startswith("arn:") else arn(scope, resource_type, named)

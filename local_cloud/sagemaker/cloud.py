@@ -1,0 +1,87 @@
+"""What the SageMaker service needs of the cloud around it, and the clients it uses to act as a role.
+
+`Cloud` is the seam to ministack: the adapter implements it, tests use a small fake.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+
+from local_cloud.sagemaker.store import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Where the cloud's own API answers, and the certificate that proves it."""
+
+    endpoint: str
+    certificate: str
+
+
+class Cloud(Protocol):
+    gateway: Gateway
+
+    def assume(self, role_arn: str, source_arn: str) -> Credentials:
+        """Credentials of the role, for SageMaker on behalf of ``source_arn``.
+
+        Raises AccessDenied if the role's trust policy does not let SageMaker assume it for that source.
+        """
+
+    def publish(self, scope: Scope, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
+        """Puts an ``aws.sagemaker`` event on the default event bus of the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One API call: whose account and region, and a check of further permissions of the caller."""
+
+    scope: Scope
+    authorize: Callable[[str, str], None]
+    """``authorize(action, resource_arn)`` raises AccessDenied when the caller may not."""
+
+
+class Clients:
+    """boto3 clients that act as a role, made once per role and service.
+
+    The session never reads the configuration of the user who started the local cloud: the server process runs with a
+    bare environment (see `local_cloud.process`), and credentials, region, endpoint and certificate are given here.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str, str], Any] = {}
+
+    def get(self, service: str, scope: Scope, role_arn: str, source_arn: str) -> Any:
+        """A client; the role's trust policy is asked again each time. Raises AccessDenied."""
+        credentials = self._cloud.assume(role_arn, source_arn)
+        key = (service, scope.region, role_arn)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = boto3.session.Session().client(
+                    service,
+                    region_name=scope.region,
+                    endpoint_url=self._cloud.gateway.endpoint,
+                    verify=self._cloud.gateway.certificate,
+                    aws_access_key_id=credentials.access_key_id,
+                    aws_secret_access_key=credentials.secret_access_key,
+                    aws_session_token=credentials.session_token,
+                    config=Config(
+                        retries={"mode": "standard", "max_attempts": 3},
+                        max_pool_connections=32,
+                        s3={"addressing_style": "path"},
+                        read_timeout=700,  # a Lambda step may take 600 s
+                    ),
+                )
+            return self._clients[key]

@@ -1,0 +1,128 @@
+"""Resolve: finds and replaces the references of the definition language.
+
+``{"Get": "Parameters.X" | "Execution.X" | "Steps.S.path"}``, ``{"Std:Join": {"On", "Values"}}`` and
+``{"Std:JsonGet": {"PropertyFile" | "S3Uri", "Path"}}``. Paths follow the Describe responses, in which a list may be
+addressed as a map by the name of its elements: ``Outputs['train'].S3Output.S3Uri``.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from local_cloud.sagemaker.engine.definition import DefinitionError
+
+_TOKEN = re.compile(r"""\.?([A-Za-z0-9_\-:]+)|\[['"]([^'"]*)['"]\]|\[(\d+)\]""")
+_FORMS = ("Get", "Std:Join", "Std:JsonGet")
+
+Path = tuple[str | int, ...]
+
+
+class Unresolved(Exception):
+    """A reference has no value: the step that uses it fails with this message."""
+
+
+class Values(Protocol):
+    """Where the values come from when a step starts."""
+
+    def parameter(self, name: str) -> Any: ...
+    def execution(self, name: str) -> Any: ...
+    def step(self, name: str, path: Path) -> Any: ...
+    def property_file(self, step: str, name: str) -> Any: ...
+    def s3_json(self, uri: str) -> Any: ...
+
+
+def is_reference(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _FORMS
+
+
+def gets(value: Any) -> Iterator[str]:
+    """Every ``Get`` path in ``value``, however deep."""
+    if isinstance(value, dict):
+        if is_reference(value) and isinstance(value.get("Get"), str):
+            yield value["Get"]
+        else:
+            for item in value.values():
+                yield from gets(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from gets(item)
+
+
+def split(path: str) -> Path:
+    """``"A.B['c'][0]"`` as ``("A", "B", "c", 0)``; raises DefinitionError when it cannot be read."""
+    parts: list[str | int] = []
+    position = 0
+    while position < len(path):
+        match = _TOKEN.match(path, position)
+        if match is None:
+            raise DefinitionError(f"'{path}' is no path: it cannot be read from '{path[position:]}' on.")
+        word, key, index = match.groups()
+        parts.append(int(index) if index is not None else word if word is not None else key)
+        position = match.end()
+    return tuple(parts)
+
+
+def resolve(value: Any, values: Values) -> Any:
+    """``value`` with every reference replaced; raises Unresolved when one has no value."""
+    if isinstance(value, list):
+        return [resolve(item, values) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if not is_reference(value):
+        return {key: resolve(item, values) for key, item in value.items()}
+    if "Get" in value:
+        return _get(value["Get"], values)
+    if "Std:Join" in value:
+        join = value["Std:Join"]
+        return str(join.get("On", "")).join(as_text(resolve(item, values)) for item in join["Values"])
+    return _json_get(value["Std:JsonGet"], values)
+
+
+def _get(text: str, values: Values) -> Any:
+    root, *path = split(text)
+    if root == "Parameters":
+        return values.parameter(str(path[0]))
+    if root == "Execution":
+        return values.execution(str(path[0]))
+    return values.step(str(path[0]), tuple(path[1:]))
+
+
+def _json_get(request: dict[str, Any], values: Values) -> Any:
+    if "PropertyFile" in request:
+        _, step, _, name = split(request["PropertyFile"]["Get"])
+        document = values.property_file(str(step), str(name))
+    else:
+        document = values.s3_json(str(resolve(request["S3Uri"], values)))
+    return follow(document, split(str(request["Path"]).removeprefix("$").removeprefix(".")), str(request["Path"]))
+
+
+def follow(document: Any, path: Path, shown: str) -> Any:
+    """The value at ``path``; a list is addressed by index, or by the name that its elements carry."""
+    value = document
+    for part in path:
+        try:
+            value = _member(value, part)
+        except (KeyError, IndexError, TypeError) as error:
+            raise Unresolved(f"'{shown}' has no value: '{part}' is missing.") from error
+    return value
+
+
+def _member(value: Any, part: str | int) -> Any:
+    if isinstance(value, list) and isinstance(part, str):
+        return next(
+            item
+            for item in [*value, None]
+            if item is None or any(name.endswith("Name") and item[name] == part for name in item)
+        ) or _missing(part)
+    return value[part]
+
+
+def _missing(part: str) -> Any:
+    raise KeyError(part)
+
+
+def as_text(value: Any) -> str:
+    """How AWS writes a value into a string: booleans in small letters, whole floats as they stand."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,273 @@
+"""Run: schedules the steps of an execution as soon as what they wait for is done.
+
+What is known is in the store before it is acted on, so an execution that was cut off goes on where it was: finished
+steps stay finished, and a step whose job is still there waits for that job again.
+
+A failed step stops nothing that runs, but nothing new starts; then the execution is Failed (AWS documents this for
+the Fail step). Steps of an untaken branch, and what depends on them, are skipped and leave no record.
+"""
+
+import logging
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from local_cloud.sagemaker import events
+from local_cloud.sagemaker.engine import cache
+from local_cloud.sagemaker.engine.check import dependencies, own_arguments
+from local_cloud.sagemaker.engine.definition import Definition, Step, parse
+from local_cloud.sagemaker.engine.references import Unresolved, resolve
+from local_cloud.sagemaker.engine.steps import STEP_TYPES
+from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, failed
+from local_cloud.sagemaker.engine.values import StepValues
+from local_cloud.sagemaker.service import SageMaker
+from local_cloud.sagemaker.store import Document, Scope
+
+log = logging.getLogger("headrace.sagemaker")
+
+_GENERIC_FAILURE = "Step failure: One or multiple steps failed."
+_MOST_STEPS_AT_ONCE = 50
+_TERMINAL = ("Succeeded", "Failed", "Stopped")
+
+
+class ExecutionRunner:
+    """Runs executions, each in a thread of its own."""
+
+    def __init__(self, service: SageMaker) -> None:
+        self._service = service
+        self._running: dict[str, _Run] = {}
+        self._lock = threading.Lock()
+
+    def start(self, scope: Scope, execution: Document) -> None:
+        run = _Run(self._service, scope, execution)
+        with self._lock:
+            self._running[execution["PipelineExecutionArn"]] = run
+        threading.Thread(target=self._follow, args=(run,), name=f"execution {run.arn}", daemon=True).start()
+
+    def request_stop(self, execution_arn: str) -> None:
+        with self._lock:
+            run = self._running.get(execution_arn)
+        if run is not None:
+            run.stop_requested.set()
+
+    def is_stopping(self, execution: Document) -> bool:
+        with self._lock:
+            run = self._running.get(execution["PipelineExecutionArn"])
+        return run is not None and run.stop_requested.is_set()
+
+    def resume(self) -> None:
+        for scope, execution in self._service.store.everywhere("execution"):
+            if execution["PipelineExecutionStatus"] not in _TERMINAL:
+                self.start(scope, execution)
+
+    def stop(self) -> None:
+        """Leaves every execution as it is recorded; `resume` of the next process goes on."""
+        with self._lock:
+            for run in self._running.values():
+                run.abandoned.set()
+
+    def _follow(self, run: "_Run") -> None:
+        try:
+            run.follow()
+        except Exception:  # the boundary of the thread: an execution must end in a true state
+            if not run.abandoned.is_set():
+                log.exception("%s: the engine failed", run.arn)
+                run.finish("Failed", "InternalServerError: the engine failed; its log says why.")
+        finally:
+            with self._lock:
+                self._running.pop(run.arn, None)
+
+
+class _Run:
+    """One execution on its way. Only the thread that follows it changes its record."""
+
+    def __init__(self, service: SageMaker, scope: Scope, execution: Document) -> None:
+        self.service, self.scope, self.execution = service, scope, execution
+        self.arn: str = execution["PipelineExecutionArn"]
+        self.stop_requested = threading.Event()
+        self.abandoned = threading.Event()
+        self._definition: Definition = parse(execution["PipelineDefinition"])
+        self._waits_for = dependencies(self._definition)
+        self._limit = execution.get("ParallelismConfiguration", {}).get(
+            "MaxParallelExecutionSteps", _MOST_STEPS_AT_ONCE
+        )
+        self._statuses: dict[str, str] = {}  # Succeeded, Failed, Stopped or Skipped, by step name
+        self._records: dict[str, Document] = {}
+
+    def follow(self) -> None:
+        if self.execution["PipelineExecutionStatus"] == "Stopping":
+            self.stop_requested.set()
+        for record in self.service.store.find(self.scope, "step", f"{self.arn}/"):
+            self._records[record["StepName"]] = record
+            if record["StepStatus"] in _TERMINAL:
+                self._statuses[record["StepName"]] = record["StepStatus"]
+        running: dict[Future[Outcome], Step] = {}
+        stopped: set[str] = set()
+        with ThreadPoolExecutor(self._limit, thread_name_prefix="step") as pool:
+            while not self.abandoned.is_set():
+                self._skip_what_cannot_run()
+                for step in self._ready(running.values()):
+                    running[pool.submit(self._run_step, step)] = step
+                if not running:
+                    break
+                done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._conclude(running.pop(future), future.result())
+                if self.stop_requested.is_set():
+                    self._stop_steps([step for step in running.values() if step.name not in stopped], stopped)
+        if not self.abandoned.is_set():
+            self._conclude_execution()
+
+    def finish(self, status: str, reason: str | None = None) -> None:
+        previous = self.execution["PipelineExecutionStatus"]
+        now = time.time()
+        self.execution = self.service.store.update(
+            self.scope, "execution", self.arn, PipelineExecutionStatus=status, FailureReason=reason,
+            LastModifiedTime=now, EndTime=now,
+        )  # fmt: skip
+        events.pipeline_execution_changed(self.service.cloud, self.scope, self.execution, previous)
+
+    def _conclude_execution(self) -> None:
+        if "Failed" in self._statuses.values():
+            self.finish("Failed", _GENERIC_FAILURE)
+        elif self.stop_requested.is_set():
+            self.finish("Stopped")
+        else:
+            self.finish("Succeeded")
+
+    def _ready(self, running: Any) -> list[Step]:
+        """Steps all of whose dependencies succeeded. None after a failure or a stop, except those already begun."""
+        busy = {step.name for step in running}
+        closed = self.stop_requested.is_set() or "Failed" in self._statuses.values()
+        ready = []
+        for step in self._definition.steps.values():
+            if step.name in busy or step.name in self._statuses:
+                continue
+            begun = step.name in self._records
+            if (begun or not closed) and all(
+                self._statuses.get(name) == "Succeeded" for name in self._waits_for[step.name]
+            ):
+                ready.append(step)
+        return ready
+
+    def _skip_what_cannot_run(self) -> None:
+        changed = True
+        while changed:
+            changed = False
+            for step in self._definition.steps.values():
+                if step.name not in self._statuses and step.name not in self._records and self._is_excluded(step):
+                    self._statuses[step.name] = "Skipped"
+                    changed = True
+
+    def _is_excluded(self, step: Step) -> bool:
+        if any(self._statuses.get(name) == "Skipped" for name in self._waits_for[step.name]):
+            return True
+        branch = step.branch
+        if branch is None or self._statuses.get(branch.condition) != "Succeeded":
+            return False
+        outcome: str = self._records[branch.condition]["Properties"]["Outcome"]
+        return (outcome == "True") != branch.outcome
+
+    def _run_step(self, step: Step) -> Outcome:
+        """One step with its retries, in a thread of the pool; never raises."""
+        try:
+            record = self._records.get(step.name) or self._begin(step)
+            values = StepValues(self.service, self.scope, self.execution, self._definition, self._records)
+            arguments = resolve(own_arguments(step), values)
+            kind = STEP_TYPES[step.type]
+            key = cache.key(step, kind, arguments)
+            if key is not None:
+                hit = cache.lookup(self.service.store, self.scope, self.execution, step, key)
+                if hit is not None:
+                    return self._from_cache(step, hit)
+            outcome = self._attempts(step, arguments, record)
+            if key is not None and outcome.status == "Succeeded":
+                cache.remember(self.service.store, self.scope, self.execution, step, key, outcome)
+            return outcome
+        except (Unresolved, ValueError) as error:
+            return failed(f"ClientError: {error}")
+        except Exception as error:  # the boundary of the thread; a defect here must not leave the step Executing
+            log.exception("%s: step %s", self.arn, step.name)
+            return failed(f"InternalServerError: {error}")
+
+    def _attempts(self, step: Step, arguments: dict[str, Any], record: Document) -> Outcome:
+        begun, number = time.monotonic(), int(record.get("AttemptCount", 0))
+        while True:
+            outcome = STEP_TYPES[step.type].run(self._attempt(step, arguments, number))
+            pause = pause_before_retry(step, outcome, number, time.monotonic() - begun)
+            if pause is None or self.stop_requested.wait(pause):
+                return outcome
+            number += 1
+            self._record(step, AttemptCount=number)
+
+    def _attempt(self, step: Step, arguments: dict[str, Any], number: int) -> Attempt:
+        return Attempt(
+            service=self.service, scope=self.scope, execution=self.execution,
+            step=step, arguments=arguments, number=number,
+            announce=lambda metadata: self._record(step, Metadata=metadata),
+        )  # fmt: skip
+
+    def _begin(self, step: Step) -> Document:
+        record = {"StepName": step.name, "StepStatus": "Executing", "StartTime": time.time(), "AttemptCount": 0}
+        self.service.store.put(self.scope, "step", f"{self.arn}/{step.name}", record)
+        self._records[step.name] = record
+        events.pipeline_step_changed(self.service.cloud, self.scope, self.execution, record, step.type, "Starting")
+        return record
+
+    def _record(self, step: Step, **changes: Any) -> None:
+        self._records[step.name] = self.service.store.update(self.scope, "step", f"{self.arn}/{step.name}", **changes)
+
+    def _from_cache(self, step: Step, hit: cache.Hit) -> Outcome:
+        self._record(step, CacheHitResult={"SourcePipelineExecutionArn": hit.execution_arn})
+        return Outcome("Succeeded", properties=hit.properties, metadata=hit.metadata)
+
+    def _conclude(self, step: Step, outcome: Outcome) -> None:
+        if self.abandoned.is_set():
+            return
+        self._record(
+            step, StepStatus=outcome.status, EndTime=time.time(), Properties=outcome.properties,
+            Metadata=outcome.metadata or None, FailureReason=outcome.failure_reason,
+        )  # fmt: skip
+        self._statuses[step.name] = outcome.status
+        record = self._records[step.name]
+        events.pipeline_step_changed(self.service.cloud, self.scope, self.execution, record, step.type, "Executing")
+
+    def _stop_steps(self, steps: list[Step], stopped: set[str]) -> None:
+        for step in steps:
+            metadata = self._records.get(step.name, {}).get("Metadata")
+            stop = STEP_TYPES[step.type].stop
+            if stop is not None and metadata:
+                stopped.add(step.name)
+                stop(self._attempt(step, {}, 0), metadata)
+
+
+def pause_before_retry(step: Step, outcome: Outcome, number: int, elapsed: float) -> float | None:
+    """Seconds until the next attempt of a failed step, or None when its retry policies ask for none."""
+    if outcome.status != "Failed":
+        return None
+    fault = _fault(outcome.failure_reason or "")
+    for policy in step.retries:
+        if fault not in policy.exceptions:
+            continue
+        if policy.attempts is not None and number >= policy.attempts:
+            continue
+        pause = policy.interval * policy.backoff**number
+        if policy.expires is not None and elapsed + pause > policy.expires:
+            continue
+        return pause
+    return None
+
+
+def _fault(reason: str) -> str | None:
+    """The service fault that a failure stands for; a script that fails is none and is never retried."""
+    for sign, fault in (
+        ("CapacityError", "SageMaker.CAPACITY_ERROR"),
+        ("ResourceLimitExceeded", "SageMaker.RESOURCE_LIMIT"),
+        ("ThrottlingException", "Step.THROTTLING"),
+        ("(InternalFailure)", "Step.SERVICE_FAULT"),
+        ("InternalServerError", "SageMaker.JOB_INTERNAL_ERROR"),
+    ):
+        if sign in reason:
+            return fault
+    return None

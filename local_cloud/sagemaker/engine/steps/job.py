@@ -1,0 +1,83 @@
+"""What Processing and Training steps share: create the job, wait for its end, read its description."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, failed
+
+_ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+def run(attempt: Attempt, kind: str) -> Outcome:
+    """``kind`` is Processing or Training. The job is created as the pipeline's role."""
+    client = attempt.client("sagemaker")
+    name = job_name(attempt)
+    tags = [{"Key": "sagemaker:pipeline-execution-arn", "Value": attempt.execution["PipelineExecutionArn"]}]
+    request = attempt.arguments | {
+        f"{kind}JobName": name,
+        "Tags": [*attempt.arguments.get("Tags", []), *tags],
+    }
+    try:
+        answer = _call(client, f"create_{kind.lower()}_job", request)
+        arn = answer[f"{kind}JobArn"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceInUse":  # in use: created before the local cloud restarted
+            return failed(f"ClientError: Failed to invoke sagemaker:Create{kind}Job. Error Details: {_message(error)}")
+        arn = None
+    metadata = {f"{kind}Job": {"Arn": arn or job_arn(attempt, kind, name)}}
+    attempt.announce(metadata)
+    attempt.service.jobs.wait(kind, attempt.scope, name)
+    try:
+        description = _call(client, f"describe_{kind.lower()}_job", {f"{kind}JobName": name})
+    except ClientError as error:
+        reason = f"ClientError: Failed to invoke sagemaker:Describe{kind}Job. Error Details: {_message(error)}"
+        return failed(reason, metadata=metadata)
+    status = description[f"{kind}JobStatus"]
+    if status == "Completed":
+        return Outcome("Succeeded", properties=plain(description), metadata=metadata)
+    reason = description.get("FailureReason") or f"{kind} job {name} ended as {status}."
+    if status == "Stopped" and attempt.service.executions.is_stopping(attempt.execution):
+        return Outcome("Stopped", metadata=metadata, failure_reason=None)
+    return failed(reason, metadata=metadata)
+
+
+def stop(attempt: Attempt, metadata: dict[str, Any], kind: str) -> None:
+    name = metadata[f"{kind}Job"]["Arn"].rsplit("/", 1)[1]
+    _call(attempt.client("sagemaker"), f"stop_{kind.lower()}_job", {f"{kind}JobName": name})
+
+
+def job_name(attempt: Attempt) -> str:
+    """``pipelines-<execution id>-<step name, cut at 20>-<10 characters>``; the same again after a restart."""
+    execution_id = attempt.execution["PipelineExecutionArn"].rsplit("/", 1)[1]
+    digest = hashlib.sha256(f"{execution_id}/{attempt.step.name}/{attempt.number}".encode()).digest()
+    suffix = "".join(_ALPHANUMERIC[byte % len(_ALPHANUMERIC)] for byte in digest[:10])
+    return f"pipelines-{execution_id}-{attempt.step.name[:20]}-{suffix}"
+
+
+def job_arn(attempt: Attempt, kind: str, name: str) -> str:
+    return f"arn:aws:sagemaker:{attempt.scope.region}:{attempt.scope.account}:{kind.lower()}-job/{name}"
+
+
+def _call(client: Any, method: str, request: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = getattr(client, method)(**request)
+    return answer
+
+
+def _message(error: ClientError) -> str:
+    return f"{error.response['Error'].get('Message', error)} ({error.response['Error']['Code']})"
+
+
+def plain(description: dict[str, Any]) -> dict[str, Any]:
+    """The description without the SDK's own member and with times as epoch seconds, so that it can be stored."""
+    return {name: _storable(value) for name, value in description.items() if name != "ResponseMetadata"}
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _storable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value.timestamp() if isinstance(value, datetime) else value

@@ -1,0 +1,73 @@
+"""Where references get their values from when a step starts: parameters, the execution, earlier steps, S3."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local_cloud.sagemaker.engine.definition import Definition
+from local_cloud.sagemaker.engine.references import Path, Unresolved, follow
+from local_cloud.sagemaker.service import SageMaker
+from local_cloud.sagemaker.store import Document, Scope
+
+
+class StepValues:
+    """Implements `references.Values` for one execution. Files are read as the pipeline's role."""
+
+    def __init__(
+        self,
+        service: SageMaker,
+        scope: Scope,
+        execution: Document,
+        definition: Definition,
+        records: dict[str, Document],
+    ) -> None:
+        self._service, self._scope, self._execution = service, scope, execution
+        self._definition, self._records = definition, records
+
+    def parameter(self, name: str) -> Any:
+        return self._execution["PipelineParameters"][name]
+
+    def execution(self, name: str) -> Any:
+        arn: str = self._execution["PipelineExecutionArn"]
+        match name:
+            case "PipelineExecutionArn":
+                return arn
+            case "PipelineExecutionId":
+                return arn.rsplit("/", 1)[1]
+            case "PipelineArn":
+                return self._execution["PipelineArn"]
+            case "PipelineName":
+                return self._execution["PipelineArn"].rsplit("/", 1)[1]
+            case "StartDateTime":
+                return _iso(self._execution["CreationTime"])
+            case "CurrentDateTime":
+                return _iso(datetime.now(UTC).timestamp())
+        raise Unresolved(f"Execution.{name} has no value here.")
+
+    def step(self, name: str, path: Path) -> Any:
+        properties = self._records.get(name, {}).get("Properties")
+        if properties is None:
+            raise Unresolved(f"Step '{name}' has no result yet.")
+        return follow(properties, path, f"Steps.{name}.{'.'.join(map(str, path))}")
+
+    def property_file(self, step: str, name: str) -> Any:
+        file = self._definition.steps[step].property_files[name]
+        uri = self.step(step, ("ProcessingOutputConfig", "Outputs", file.output, "S3Output", "S3Uri"))
+        return self.s3_json(f"{uri.rstrip('/')}/{file.path}")
+
+    def s3_json(self, uri: str) -> Any:
+        bucket, _, object_key = uri.removeprefix("s3://").partition("/")
+        arn = self._execution["PipelineExecutionArn"]
+        s3 = self._service.clients.get("s3", self._scope, self._execution["RoleArn"], arn)
+        try:
+            return json.loads(s3.get_object(Bucket=bucket, Key=object_key)["Body"].read())
+        except ClientError as error:
+            raise Unresolved(f"{uri} cannot be read: {error.response['Error'].get('Message')}") from error
+        except ValueError as error:
+            raise Unresolved(f"{uri} is not JSON: {error}") from error
+
+
+def _iso(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,163 @@
+"""Pipeline executions: start, stop, describe, list, and the lists of their steps and parameters."""
+
+import secrets
+import string
+import time
+from typing import Any
+
+from local_cloud.sagemaker import events, pipelines
+from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.engine.definition import Parameter
+from local_cloud.sagemaker.errors import ConflictException, ResourceNotFound, ValidationException
+from local_cloud.sagemaker.paging import page, summary
+from local_cloud.sagemaker.service import Operation, SageMaker
+from local_cloud.sagemaker.store import Document
+
+_ID_CHARACTERS = string.ascii_lowercase + string.digits
+
+
+def _existing(service: SageMaker, call: Call, arn: str) -> Document:
+    execution = service.store.get(call.scope, "execution", arn)
+    if execution is None:
+        raise ResourceNotFound(f"Pipeline execution '{arn}' does not exist.")
+    return execution
+
+
+def _start(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    pipeline = pipelines.existing(service, call, request["PipelineName"])
+    definition = pipelines.parsed(pipeline["PipelineDefinition"])
+    given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
+    parameters = _parameters(dict(definition.parameters), given)
+    token = f"{pipeline['PipelineName']}/{request['ClientRequestToken']}"
+    with service.store.transaction():
+        started = service.store.get(call.scope, "start-token", token)
+        if started is not None:
+            return {"PipelineExecutionArn": started["PipelineExecutionArn"]}
+        identifier = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
+        arn, now = f"{pipeline['PipelineArn']}/execution/{identifier}", time.time()
+        execution = summary(request, "PipelineExecutionDescription", "ParallelismConfiguration") | {
+            "PipelineArn": pipeline["PipelineArn"],
+            "PipelineExecutionArn": arn,
+            "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName", f"execution-{int(now * 1000)}"),
+            "PipelineExecutionStatus": "Executing",
+            "PipelineExperimentConfig": {
+                "ExperimentName": pipeline["PipelineName"].lower(),
+                "TrialName": identifier,
+            },
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "RoleArn": pipeline["RoleArn"],
+            "PipelineDefinition": pipeline["PipelineDefinition"],
+            "PipelineParameters": parameters,
+        }
+        if "ParallelismConfiguration" in pipeline:
+            execution.setdefault("ParallelismConfiguration", pipeline["ParallelismConfiguration"])
+        service.store.put(call.scope, "execution", arn, execution)
+        service.store.put(call.scope, "start-token", token, {"PipelineExecutionArn": arn})
+    events.pipeline_execution_changed(service.cloud, call.scope, execution, None)
+    service.executions.start(call.scope, execution)
+    return {"PipelineExecutionArn": arn}
+
+
+def _parameters(declared: dict[str, Parameter], given: dict[str, str]) -> dict[str, Any]:
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise ValidationException(f"Unknown parameter '{unknown[0]}'; declared are {', '.join(declared) or 'none'}.")
+    values = {}
+    for name, parameter in declared.items():
+        value = _typed(parameter, given[name]) if name in given else parameter.default
+        if value is None:
+            raise ValidationException(f"Parameter '{name}' is undefined: it has no default and no value was given.")
+        if parameter.allowed and value not in parameter.allowed:
+            raise ValidationException(f"Parameter '{name}' is '{value}', not one of {list(parameter.allowed)}.")
+        values[name] = value
+    return values
+
+
+def _typed(parameter: Parameter, text: str) -> Any:
+    if not text:
+        raise ValidationException(f"Parameter '{parameter.name}' is empty.")
+    try:
+        match parameter.type:
+            case "Integer":
+                return int(text)
+            case "Float":
+                return float(text)
+            case "Boolean":
+                return {"true": True, "false": False}[text.lower()]
+    except (ValueError, KeyError) as error:
+        raise ValidationException(f"Parameter '{parameter.name}' is '{text}', not a {parameter.type}.") from error
+    return text
+
+
+def _stop(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    with service.store.transaction():
+        execution = _existing(service, call, request["PipelineExecutionArn"])
+        status = execution["PipelineExecutionStatus"]
+        if status == "Executing":
+            execution = service.store.update(
+                call.scope, "execution", execution["PipelineExecutionArn"], PipelineExecutionStatus="Stopping",
+                LastModifiedTime=time.time(),
+            )  # fmt: skip
+        elif status != "Stopping":
+            raise ConflictException(
+                f"Pipeline execution with ARN {execution['PipelineExecutionArn']} status {status}. "
+                "Only executions in Executing status can be stopped."
+            )
+    if status == "Executing":
+        events.pipeline_execution_changed(service.cloud, call.scope, execution, status)
+    service.executions.request_stop(execution["PipelineExecutionArn"])
+    return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}
+
+
+def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    execution = _existing(service, call, request["PipelineExecutionArn"])
+    return summary(
+        execution, "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName", "PipelineExecutionStatus",
+        "PipelineExecutionDescription", "PipelineExperimentConfig", "FailureReason", "CreationTime",
+        "LastModifiedTime", "ParallelismConfiguration",
+    )  # fmt: skip
+
+
+def _list(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    pipeline = pipelines.existing(service, call, request["PipelineName"])
+    items = [
+        summary(
+            execution, "PipelineExecutionArn", "PipelineExecutionStatus", "PipelineExecutionDescription",
+            "PipelineExecutionDisplayName",
+        )
+        | {"StartTime": execution["CreationTime"]}
+        | ({"PipelineExecutionFailureReason": execution["FailureReason"]} if "FailureReason" in execution else {})
+        for execution in service.store.find(call.scope, "execution", f"{pipeline['PipelineArn']}/execution/")
+    ]  # fmt: skip
+    return page(items, request, "PipelineExecutionSummaries")
+
+
+def _list_steps(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    execution = _existing(service, call, request["PipelineExecutionArn"])
+    records = service.store.find(call.scope, "step", f"{execution['PipelineExecutionArn']}/")
+    members = ("StepName", "StartTime", "EndTime", "StepStatus", "CacheHitResult", "FailureReason", "Metadata",
+               "AttemptCount")  # fmt: skip
+    return page([summary(record, *members) for record in records], request, "PipelineExecutionSteps")
+
+
+def _list_parameters(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    execution = _existing(service, call, request["PipelineExecutionArn"])
+    items = [{"Name": name, "Value": str(value)} for name, value in sorted(execution["PipelineParameters"].items())]
+    return page(items, request, "PipelineParameters", newest_first=False)
+
+
+def _describe_definition(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    execution = _existing(service, call, request["PipelineExecutionArn"])
+    return {"PipelineDefinition": execution["PipelineDefinition"], "CreationTime": execution["CreationTime"]}
+
+
+OPERATIONS: dict[str, Operation] = {
+    "StartPipelineExecution": _start,
+    "StopPipelineExecution": _stop,
+    "DescribePipelineExecution": _describe,
+    "ListPipelineExecutions": _list,
+    "ListPipelineExecutionSteps": _list_steps,
+    "ListPipelineParametersForExecution": _list_parameters,
+    "DescribePipelineDefinitionForExecution": _describe_definition,
+}

@@ -1,0 +1,46 @@
+"""The files that a container finds under ``/opt/ml`` before it starts, and what it leaves there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_REASON_LIMIT = 1024
+
+
+def write_json(file: Path, content: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content))
+
+
+def resource_config(instance_type: str) -> dict[str, Any]:
+    """``resourceconfig.json`` of a job with one instance."""
+    return {
+        "current_host": "algo-1",
+        "current_instance_type": instance_type,
+        "current_group_name": "homogeneousCluster",
+        "hosts": ["algo-1"],
+        "instance_groups": [
+            {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": ["algo-1"]}
+        ],
+        "network_interface_name": "lo",
+    }
+
+
+def message(file: Path) -> str:
+    """What the container wrote as its last word: the first 1,024 characters, or nothing."""
+    if not file.is_file():
+        return ""
+    return file.read_text(errors="replace")[:_REASON_LIMIT].strip()
+
+
+def algorithm_error(text: str, exit_code: int) -> str:
+    """The FailureReason of a container that ended with an error."""
+    tail = f", exit code: {exit_code}"
+    head = f"AlgorithmError: {text or 'See job logs for more information'}"
+    return head[: _REASON_LIMIT - len(tail)] + tail
+
+
+def local_path(root: Path, path: str) -> Path:
+    """The host's path of a path inside the container; it must lie under ``/opt/ml``."""
+    relative = Path(path).relative_to("/opt/ml")
+    return root / relative

@@ -1,0 +1,130 @@
+"""The seam for everything that runs: a container's command becomes a process.
+
+`Launcher` has one method. `ProcessLauncher` starts real processes, in a mount namespace of their own where the kernel
+allows it; where it does not (macOS, some hardened kernels), ``/opt/ml`` is rewritten in the command and environment
+to the job's own directory, which a script with that path hard-coded does not survive.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import IO, Protocol
+
+_ENTER = Path(__file__).with_name("enter.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What a container runtime would be told."""
+
+    name: str
+    command: tuple[str, ...]
+    root: Path
+    """What the command sees as ``/opt/ml``."""
+    image: Path
+    """The local counterpart of the image: a virtual environment (see `local_cloud.sagemaker.images`)."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Process(Protocol):
+    """A started container."""
+
+    pid: int
+
+    @property
+    def output(self) -> IO[str]:
+        """Standard output and error, mixed, line by line."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code; raises subprocess.TimeoutExpired."""
+
+    def terminate(self) -> None:
+        """SIGTERM to the main process, as ``docker stop`` does first."""
+
+    def kill(self) -> None:
+        """SIGKILL to the main process and all it started."""
+
+
+class Launcher(Protocol):
+    def launch(self, container: Container) -> Process: ...
+
+
+class ProcessLauncher:
+    def __init__(self) -> None:
+        # The kernel ends a job when the *thread* that started it ends (prctl's PDEATHSIG), so one that lives as long as
+        # the local cloud starts them all.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="launcher")
+
+    def launch(self, container: Container) -> Process:
+        site = container.root.parent / "site"
+        site.mkdir(parents=True, exist_ok=True)
+        environment = {
+            "PATH": f"{container.image / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(container.root.parent),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+            # What a job installs goes into a place of its own, as in a container that is thrown away.
+            "PIP_TARGET": str(site),
+            "PYTHONPATH": str(site),
+            **container.environment,
+        }
+        command = list(container.command)
+        if has_private_mounts():
+            command = [sys.executable, "-I", "-S", str(_ENTER), str(container.root), *command]
+        else:
+            here = str(container.root)
+            command = [word.replace("/opt/ml", here) for word in command]
+            environment = {name: value.replace("/opt/ml", here) for name, value in environment.items()}
+        started = self._starter.submit(
+            subprocess.Popen,
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        return _RunningProcess(started.result())
+
+
+class _RunningProcess:
+    def __init__(self, popen: subprocess.Popen[str]) -> None:
+        self._popen = popen
+        self.pid = popen.pid
+
+    @property
+    def output(self) -> IO[str]:
+        assert self._popen.stdout is not None
+        return self._popen.stdout
+
+    def wait(self, timeout: float | None = None) -> int:
+        return self._popen.wait(timeout)
+
+    def terminate(self) -> None:
+        self._popen.terminate()
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):  # all of it has ended
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+@cache
+def has_private_mounts() -> bool:
+    """Whether this kernel lets an ordinary user give a process a ``/opt/ml`` of its own."""
+    if not sys.platform.startswith("linux"):
+        return False
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory, "ml")
+        root.mkdir()
+        command = [sys.executable, "-I", "-S", str(_ENTER), str(root), "true"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0

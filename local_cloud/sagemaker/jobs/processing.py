@@ -1,0 +1,155 @@
+"""Processing jobs: the API calls, and how one runs."""
+
+import time
+from typing import Any
+
+from local_cloud.sagemaker import arns, events, tags
+from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ServiceError, ValidationException
+from local_cloud.sagemaker.jobs import transfer
+from local_cloud.sagemaker.jobs.container_files import algorithm_error, local_path, message, resource_config, write_json
+from local_cloud.sagemaker.jobs.runner import Job
+from local_cloud.sagemaker.paging import page, summary
+from local_cloud.sagemaker.service import Operation, SageMaker
+from local_cloud.sagemaker.store import Document
+
+_DEFAULT_SECONDS = 24 * 3600
+_STATUS = "ProcessingJobStatus"
+
+
+class Processing:
+    """Implements `runner.JobKind`."""
+
+    kind = "Processing"
+    document = "processing-job"
+    log_group = "/aws/sagemaker/ProcessingJobs"
+
+    def run(self, job: Job) -> None:
+        description = job.describe()
+        try:
+            s3 = job.client("s3")
+            self._prepare(job, description, s3)
+            job.update(ProcessingStartTime=time.time())
+            specification = description["AppSpecification"]
+            how, code = job.run_container(
+                image_uri=specification["ImageUri"],
+                command=(*specification["ContainerEntrypoint"], *specification.get("ContainerArguments", ())),
+                environment=dict(description.get("Environment", {}))
+                | {"PROCESSING_JOB_NAME": job.name, "PROCESSING_JOB_ARN": description["ProcessingJobArn"]},
+                seconds=description.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DEFAULT_SECONDS),
+            )
+            exit_message = message(job.root / "output" / "message")
+            if how == "exit" and code != 0:
+                self.fail(job, algorithm_error(exit_message, code), exit_message)
+            elif how == "exit":
+                self._upload(job, description, s3)
+                self._end(job, "Completed", ExitMessage=exit_message or None)
+            else:
+                overdue = "MaxRuntimeExceeded: the job ran longer than its MaxRuntimeInSeconds"
+                self._end(job, "Stopped", FailureReason=overdue if how == "timeout" else None)
+        except (transfer.TransferError, ServiceError) as error:
+            self.fail(job, str(error))
+
+    def fail(self, job: Job, reason: str, exit_message: str = "") -> None:
+        self._end(job, "Failed", FailureReason=reason, ExitMessage=exit_message or None)
+
+    def _prepare(self, job: Job, description: Document, s3: Any) -> None:
+        write_json(job.root / "config" / "processingjobconfig.json", {
+            name: value for name, value in description.items() if not name.endswith("Time")
+        })  # fmt: skip
+        instance = description["ProcessingResources"]["ClusterConfig"]["InstanceType"]
+        write_json(job.root / "config" / "resourceconfig.json", resource_config(instance))
+        (job.root / "output").mkdir(parents=True)
+        for source in description.get("ProcessingInputs", []):
+            s3_input = source["S3Input"]
+            transfer.download(s3, s3_input, local_path(job.root, s3_input["LocalPath"]))
+        for output in description.get("ProcessingOutputConfig", {}).get("Outputs", []):
+            local_path(job.root, output["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+
+    def _upload(self, job: Job, description: Document, s3: Any) -> None:
+        for output in description.get("ProcessingOutputConfig", {}).get("Outputs", []):
+            s3_output = output["S3Output"]
+            transfer.upload_folder(s3, local_path(job.root, s3_output["LocalPath"]), s3_output["S3Uri"])
+
+    def _end(self, job: Job, status: str, **more: Any) -> None:
+        now = time.time()
+        description = job.update(**{_STATUS: status}, ProcessingEndTime=now, LastModifiedTime=now, **more)
+        _publish(job.service, Call(job.scope, lambda action, resource: None), description)
+
+
+def _publish(service: SageMaker, call: Call, description: Document) -> None:
+    job_tags = tags.of(service, call, description["ProcessingJobArn"])
+    events.job_changed(service.cloud, call.scope, "Processing", description, job_tags)
+
+
+def _existing(service: SageMaker, call: Call, name: str) -> Document:
+    job = service.store.get(call.scope, Processing.document, name)
+    if job is None:
+        raise ResourceNotFound(f"Could not find requested job with name: {name}")
+    return job
+
+
+def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    _refuse_what_is_not_served(request)
+    call.authorize("iam:PassRole", request["RoleArn"])
+    name, now = request["ProcessingJobName"], time.time()
+    arn = arns.arn(call.scope, "processing-job", name)
+    with service.store.transaction():
+        if service.store.get(call.scope, Processing.document, name) is not None:
+            raise ResourceInUse(f"Job name must be unique within an AWS account and region: {name} exists already.")
+        tags.set_at_creation(service, call, arn, request)
+        description = {key: value for key, value in request.items() if key != "Tags"} | {
+            "ProcessingJobArn": arn, _STATUS: "InProgress", "CreationTime": now, "LastModifiedTime": now,
+        }  # fmt: skip
+        service.store.put(call.scope, Processing.document, name, description)
+    _publish(service, call, description)
+    service.jobs.submit("Processing", call.scope, name)
+    return {"ProcessingJobArn": arn}
+
+
+def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
+    if "ContainerEntrypoint" not in request["AppSpecification"]:
+        raise ValidationException("The local cloud runs processing jobs with a ContainerEntrypoint only.")
+    if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] != 1:
+        raise ValidationException("The local cloud runs processing jobs on one instance only.")
+    for item in [*request.get("ProcessingInputs", []), *request.get("ProcessingOutputConfig", {}).get("Outputs", [])]:
+        s3 = item.get("S3Input") or item.get("S3Output")
+        if s3 is None or not s3.get("LocalPath", "").startswith("/opt/ml/processing/"):
+            raise ValidationException(
+                "The local cloud serves S3 inputs and outputs only, with a LocalPath under /opt/ml/processing/."
+            )
+        if s3.get("S3InputMode", "File") != "File":
+            raise ValidationException("The local cloud serves the S3InputMode File only.")
+
+
+def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _existing(service, call, request["ProcessingJobName"])
+
+
+def _stop(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    job = _existing(service, call, request["ProcessingJobName"])
+    if job[_STATUS] == "InProgress":
+        service.store.update(call.scope, Processing.document, job["ProcessingJobName"], **{_STATUS: "Stopping"})
+        service.jobs.request_stop("Processing", call.scope, job["ProcessingJobName"])
+    return {}
+
+
+def _list(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    jobs = service.store.find(call.scope, Processing.document)
+    members = ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime",
+               _STATUS, "FailureReason", "ExitMessage")  # fmt: skip
+    found = [
+        summary(job, *members)
+        for job in jobs
+        if request.get("NameContains", "") in job["ProcessingJobName"]
+        and request.get("StatusEquals", job[_STATUS]) == job[_STATUS]
+    ]
+    return page(found, request, "ProcessingJobSummaries")
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateProcessingJob": _create,
+    "DescribeProcessingJob": _describe,
+    "StopProcessingJob": _stop,
+    "ListProcessingJobs": _list,
+}

@@ -1,0 +1,237 @@
+"""Runs jobs, each in a thread of its own, and lets others wait for, stop or interrupt them."""
+
+import logging
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from local_cloud.sagemaker.images import image
+from local_cloud.sagemaker.jobs.launcher import Container, Launcher
+from local_cloud.sagemaker.jobs.logs import LogStream
+from local_cloud.sagemaker.store import Document, Scope
+
+if TYPE_CHECKING:
+    from local_cloud.sagemaker.service import SageMaker
+
+log = logging.getLogger("headrace.sagemaker")
+
+GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as on AWS
+_POLL_SECONDS = 0.1
+
+
+class Abandoned(Exception):
+    """The local cloud is ending: the job's record stays as it is, and the next start runs it again."""
+
+
+class JobKind(Protocol):
+    """Training or processing: which documents it has, and how one runs."""
+
+    kind: str  # Training or Processing, as in the names of the API
+    document: str
+    log_group: str
+
+    def run(self, job: "Job") -> None:
+        """Runs the job to its end and records it."""
+
+    def fail(self, job: "Job", reason: str) -> None:
+        """Records the end of a job that could not be run."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One running job."""
+
+    service: "SageMaker"
+    launcher: Launcher
+    kind: JobKind
+    scope: Scope
+    name: str
+    ended: threading.Event = field(default_factory=threading.Event)
+    stop_requested: threading.Event = field(default_factory=threading.Event)
+    abandoned: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def directory(self) -> Path:
+        return self.service.directory / "jobs" / self.name
+
+    @property
+    def root(self) -> Path:
+        """What the job sees as ``/opt/ml``."""
+        return self.directory / "ml"
+
+    def describe(self) -> Document:
+        document = self.service.store.get(self.scope, self.kind.document, self.name)
+        assert document is not None
+        return document
+
+    def update(self, **changes: Any) -> Document:
+        return self.service.store.update(self.scope, self.kind.document, self.name, **changes)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that acts as the job's role."""
+        description = self.describe()
+        source = description[f"{self.kind.kind}JobArn"]
+        return self.service.clients.get(service, self.scope, description["RoleArn"], source)
+
+    def run_container(
+        self,
+        *,
+        image_uri: str,
+        command: tuple[str, ...],
+        environment: dict[str, str],
+        seconds: float,
+        on_line: Callable[[str], None] = lambda line: None,
+        tick: Callable[[], None] = lambda: None,
+    ) -> tuple[str, int]:
+        """Runs the command; returns how it ended (exit, stopped, interrupted or timeout) and its exit code.
+
+        ``tick`` is called about every second while it runs. Raises Abandoned when the local cloud is ending.
+        """
+        container = Container(
+            name=self.name,
+            command=command,
+            root=self.root,
+            image=image(image_uri, self.service.directory / "images"),
+            environment=self._environment() | environment,
+        )
+        stream = LogStream(self.client("logs"), self.kind.log_group, f"{self.name}/algo-1-{int(time.time())}")
+        process = self.launcher.launch(container)
+
+        def pump() -> None:
+            for line in process.output:
+                stream.write(line)
+                on_line(line)
+
+        reader = threading.Thread(target=pump, name=f"output of {self.name}", daemon=True)
+        reader.start()
+        try:
+            return self._follow(process, seconds, tick)
+        finally:
+            reader.join(timeout=10)
+            stream.flush()
+
+    def _follow(self, process: Any, seconds: float, tick: Callable[[], None]) -> tuple[str, int]:
+        begun = ticked = time.monotonic()
+        kill_at, why = float("inf"), "exit"
+        while True:
+            try:
+                code = process.wait(_POLL_SECONDS)
+                process.kill()  # whatever it left behind
+                return why, code
+            except subprocess.TimeoutExpired:
+                pass
+            now = time.monotonic()
+            if self.abandoned.is_set():
+                process.kill()
+                raise Abandoned
+            if why == "exit":
+                why = self._reason_to_end(now - begun > seconds)
+                if why != "exit":
+                    process.terminate()
+                    kill_at = now + GRACE_SECONDS
+            elif now > kill_at:
+                process.kill()
+            if now - ticked > 1.0:
+                ticked = now
+                tick()
+
+    def _interruption_asked(self) -> bool:
+        """Whether somebody asked for an interruption: by `local_cloud.process.interrupt`, once per file."""
+        sign = self.service.directory / "interruptions" / self.name
+        if self.kind.kind == "Training" and sign.exists():
+            sign.unlink()
+            return True
+        return False
+
+    def _reason_to_end(self, overdue: bool) -> str:
+        if self.stop_requested.is_set():
+            return "stopped"
+        if self._interruption_asked():
+            return "interrupted"
+        return "timeout" if overdue else "exit"
+
+    def _environment(self) -> dict[str, str]:
+        """Region and credentials of the job's role, as a container finds them, and its share of the machine."""
+        description = self.describe()
+        credentials = self.service.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
+        gateway = self.service.cloud.gateway
+        return {
+            "AWS_REGION": self.scope.region,
+            "AWS_DEFAULT_REGION": self.scope.region,
+            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+            "AWS_SESSION_TOKEN": credentials.session_token,
+            "AWS_ENDPOINT_URL": gateway.endpoint,
+            "AWS_CA_BUNDLE": gateway.certificate,
+            "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 2)),  # two lanes train side by side
+        }
+
+
+class JobRunner:
+    """The jobs that run now."""
+
+    def __init__(self, service: "SageMaker", launcher: Launcher) -> None:
+        self._service, self._launcher = service, launcher
+        self._jobs: dict[tuple[str, Scope, str], Job] = {}
+        self._lock = threading.Lock()
+        self._kinds: dict[str, JobKind] = {}
+
+    def serve(self, kind: JobKind) -> None:
+        self._kinds[kind.kind] = kind
+
+    def submit(self, kind: str, scope: Scope, name: str) -> None:
+        job = Job(self._service, self._launcher, self._kinds[kind], scope, name)
+        with self._lock:
+            self._jobs[kind, scope, name] = job
+        threading.Thread(target=self._run, args=(job,), name=f"job {name}", daemon=True).start()
+
+    def wait(self, kind: str, scope: Scope, name: str) -> None:
+        """Returns when the job has ended (at once when it has, or is unknown)."""
+        job = self._find(kind, scope, name)
+        if job is not None:
+            job.ended.wait()
+
+    def request_stop(self, kind: str, scope: Scope, name: str) -> None:
+        job = self._find(kind, scope, name)
+        if job is not None:
+            job.stop_requested.set()
+
+    def resume(self) -> None:
+        """Runs the jobs again that were running when the previous process ended."""
+        for kind in self._kinds.values():
+            for scope, document in self._service.store.everywhere(kind.document):
+                if document[f"{kind.kind}JobStatus"] in ("InProgress", "Stopping"):
+                    self.submit(kind.kind, scope, document[f"{kind.kind}JobName"])
+
+    def stop(self) -> None:
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.abandoned.set()
+        for job in jobs:
+            job.ended.wait(10)
+
+    def _find(self, kind: str, scope: Scope, name: str) -> Job | None:
+        with self._lock:
+            return self._jobs.get((kind, scope, name))
+
+    def _run(self, job: Job) -> None:
+        try:
+            shutil.rmtree(job.directory, ignore_errors=True)
+            job.kind.run(job)
+        except Abandoned:
+            pass
+        except Exception as error:  # the boundary of the job: it must end in a true state
+            log.exception("job %s", job.name)
+            job.kind.fail(job, f"InternalServerError: {error}"[:1024])
+        finally:
+            shutil.rmtree(job.directory, ignore_errors=True)
+            with self._lock:
+                del self._jobs[job.kind.kind, job.scope, job.name]
+            job.ended.set()

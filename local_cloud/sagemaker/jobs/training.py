@@ -1,0 +1,105 @@
+"""Training jobs: the API calls."""
+
+import time
+from typing import Any
+
+from local_cloud.sagemaker import arns, tags
+from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
+from local_cloud.sagemaker.jobs.training_run import DOCUMENT, artifact_uri, publish
+from local_cloud.sagemaker.paging import page, summary
+from local_cloud.sagemaker.service import Operation, SageMaker
+from local_cloud.sagemaker.store import Document
+
+
+def _existing(service: SageMaker, call: Call, name: str) -> Document:
+    job = service.store.get(call.scope, DOCUMENT, name)
+    if job is None:
+        raise ResourceNotFound(f"Requested resource not found: training job {name}.")
+    return job
+
+
+def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    _refuse_what_is_not_served(request)
+    call.authorize("iam:PassRole", request["RoleArn"])
+    name, now = request["TrainingJobName"], time.time()
+    arn = arns.arn(call.scope, "training-job", name)
+    with service.store.transaction():
+        if service.store.get(call.scope, DOCUMENT, name) is not None:
+            raise ResourceInUse(f"Training job names must be unique within an AWS account and region: {name} exists.")
+        tags.set_at_creation(service, call, arn, request)
+        description = {key: value for key, value in request.items() if key != "Tags"} | {
+            "TrainingJobArn": arn,
+            "TrainingJobStatus": "InProgress",
+            "ModelArtifacts": {"S3ModelArtifacts": artifact_uri(request)},
+            "SecondaryStatus": "Starting",
+            "SecondaryStatusTransitions": [
+                {"Status": "Starting", "StartTime": now, "StatusMessage": "Starting the training job"}
+            ],
+            "CreationTime": now,
+            "LastModifiedTime": now,
+        }
+        service.store.put(call.scope, DOCUMENT, name, description)
+    publish(service, call.scope, description)
+    service.jobs.submit("Training", call.scope, name)
+    return {"TrainingJobArn": arn}
+
+
+def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
+    algorithm = request.get("AlgorithmSpecification", {})
+    if "TrainingImage" not in algorithm or "ContainerEntrypoint" not in algorithm:
+        raise ValidationException(
+            "The local cloud runs training jobs with a TrainingImage and a ContainerEntrypoint only."
+        )
+    if request.get("ResourceConfig", {}).get("InstanceCount", 1) != 1:
+        raise ValidationException("The local cloud runs training jobs on one instance only.")
+    stopping = request.get("StoppingCondition", {})
+    if request.get("EnableManagedSpotTraining"):
+        longest, wait = stopping.get("MaxRuntimeInSeconds", 86400), stopping.get("MaxWaitTimeInSeconds")
+        if wait is None or wait < longest:
+            raise ValidationException(
+                "MaxWaitTimeInSeconds must be given with EnableManagedSpotTraining, and be equal to or greater than "
+                "MaxRuntimeInSeconds."
+            )
+    elif "MaxWaitTimeInSeconds" in stopping:
+        raise ValidationException("MaxWaitTimeInSeconds needs EnableManagedSpotTraining.")
+    for channel in request.get("InputDataConfig", []):
+        mode = channel.get("InputMode", algorithm["TrainingInputMode"])
+        if "S3DataSource" not in channel["DataSource"] or mode not in ("File", "FastFile"):
+            raise ValidationException(
+                f"The channel {channel['ChannelName']}: the local cloud serves S3 data sources in the input modes "
+                "File and FastFile only."
+            )
+
+
+def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _existing(service, call, request["TrainingJobName"])
+
+
+def _stop(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    job = _existing(service, call, request["TrainingJobName"])
+    if job["TrainingJobStatus"] == "InProgress":
+        name = job["TrainingJobName"]
+        service.store.update(call.scope, DOCUMENT, name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
+        service.jobs.request_stop("Training", call.scope, name)
+    return {}
+
+
+def _list(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
+               "TrainingJobStatus", "SecondaryStatus")  # fmt: skip
+    found = [
+        summary(job, *members)
+        for job in service.store.find(call.scope, DOCUMENT)
+        if request.get("NameContains", "") in job["TrainingJobName"]
+        and request.get("StatusEquals", job["TrainingJobStatus"]) == job["TrainingJobStatus"]
+    ]
+    return page(found, request, "TrainingJobSummaries")
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateTrainingJob": _create,
+    "DescribeTrainingJob": _describe,
+    "StopTrainingJob": _stop,
+    "ListTrainingJobs": _list,
+}

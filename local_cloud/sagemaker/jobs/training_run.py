@@ -1,0 +1,203 @@
+"""How a training job runs: download, train, upload; and, on spot capacity, again after each interruption.
+
+Secondary statuses as AWS has them: Starting, Downloading, Training, (Interrupted, Starting, Downloading, Training)*,
+Uploading, Completed. Running time is what the job holds an instance for; an interruption costs nothing.
+"""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_cloud.sagemaker import events
+from local_cloud.sagemaker.errors import ServiceError
+from local_cloud.sagemaker.jobs import transfer
+from local_cloud.sagemaker.jobs.checkpoints import Checkpoints
+from local_cloud.sagemaker.jobs.container_files import algorithm_error, message, resource_config, write_json
+from local_cloud.sagemaker.jobs.logs import Metrics
+from local_cloud.sagemaker.jobs.runner import Job
+from local_cloud.sagemaker.store import Document, Scope
+
+if TYPE_CHECKING:
+    from local_cloud.sagemaker.service import SageMaker
+
+DOCUMENT = "training-job"
+_DEFAULT_SECONDS = 24 * 3600
+# BillableTimeInSeconds of a spot job is its running time at the spot price; 0.3 of the on-demand price is an
+# assumption of this local cloud (AWS advertises "up to 90 %" off; 60 to 70 % is common for GPU instances).
+SPOT_PRICE_SHARE = 0.3
+
+_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Interrupted": "Spot capacity was taken away; waiting for new capacity",
+    "Uploading": "Uploading generated training model",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "The job ran longer than MaxRuntimeInSeconds",
+    "MaxWaitTimeExceeded": "The job waited longer than MaxWaitTimeInSeconds",
+}
+
+
+class Training:
+    """Implements `runner.JobKind`."""
+
+    kind = "Training"
+    document = DOCUMENT
+    log_group = "/aws/sagemaker/TrainingJobs"
+
+    def run(self, job: Job) -> None:
+        try:
+            _TrainingRun(job).follow()
+        except (transfer.TransferError, ServiceError) as error:
+            self.fail(job, str(error))
+
+    def fail(self, job: Job, reason: str) -> None:
+        _conclude(job, "Failed", "Failed", FailureReason=reason)
+
+
+class _TrainingRun:
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.description = job.describe()
+        self.s3 = job.client("s3")
+        self.metrics = Metrics(self.description["AlgorithmSpecification"].get("MetricDefinitions", []))
+        config = self.description.get("CheckpointConfig")
+        self.checkpoints = Checkpoints(self.s3, config, job.root) if config else None
+        stopping = self.description.get("StoppingCondition", {})
+        self.longest = float(stopping.get("MaxRuntimeInSeconds", _DEFAULT_SECONDS))
+        self.longest_wait = float(stopping.get("MaxWaitTimeInSeconds", float("inf")))
+        self.used = 0.0  # seconds that instances were held
+
+    def follow(self) -> None:
+        if self.description["TrainingJobStatus"] == "Stopping":
+            self.job.stop_requested.set()
+        begun = time.monotonic()
+        while True:
+            how, code = self._train_once()
+            if how != "interrupted" or code == 0:
+                break
+            _move(self.job, "Interrupted")
+            if time.monotonic() - begun > self.longest_wait:
+                how = "wait"
+                break
+            _move(self.job, "Starting")
+        self._end(how, code)
+
+    def _train_once(self) -> tuple[str, int]:
+        """One stretch on one instance; returns how it ended and the exit code."""
+        begun = time.monotonic()
+        _move(self.job, "Downloading", TrainingStartTime=self.job.describe().get("TrainingStartTime", time.time()))
+        self._prepare()
+        _move(self.job, "Training")
+        algorithm = self.description["AlgorithmSpecification"]
+        try:
+            return self.job.run_container(
+                image_uri=algorithm["TrainingImage"],
+                command=(*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", ())),
+                environment=dict(self.description.get("Environment", {}))
+                | {"TRAINING_JOB_NAME": self.job.name, "TRAINING_JOB_ARN": self.description["TrainingJobArn"]},
+                seconds=self.longest - self.used,
+                on_line=self.metrics.read,
+                tick=self._save_checkpoints,
+            )
+        finally:
+            self._save_checkpoints()
+            self.used += time.monotonic() - begun
+
+    def _prepare(self) -> None:
+        root, description = self.job.root, self.description
+        for folder in ("model", "output/data", "input/data"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        config = root / "input" / "config"
+        channels = description.get("InputDataConfig", [])
+        write_json(config / "hyperparameters.json", description.get("HyperParameters", {}))
+        write_json(config / "inputdataconfig.json", {channel["ChannelName"]: _channel(channel) for channel in channels})
+        write_json(config / "resourceconfig.json", resource_config(description["ResourceConfig"]["InstanceType"]))
+        for channel in channels:
+            folder = root / "input" / "data" / channel["ChannelName"]
+            if not folder.exists():  # a spot job's new instance downloads again; here the files are still there
+                transfer.download(self.s3, channel["DataSource"]["S3DataSource"], folder)
+        if self.checkpoints is not None:
+            self.checkpoints.restore()
+
+    def _save_checkpoints(self) -> None:
+        if self.checkpoints is not None:
+            self.checkpoints.save()
+
+    def _end(self, how: str, code: int) -> None:
+        job = self.job
+        if how == "exit" and code != 0:
+            reason = algorithm_error(message(job.root / "output" / "failure"), code)
+            _conclude(job, "Failed", "Failed", FailureReason=reason, **self._times())
+            return
+        _move(job, "Uploading")
+        self._upload()
+        figures: dict[str, Any] = self._times() | {"FinalMetricDataList": self.metrics.final() or None}
+        match how:
+            case "timeout":
+                _conclude(job, "Stopped", "MaxRuntimeExceeded", **figures)
+            case "wait":
+                _conclude(job, "Stopped", "MaxWaitTimeExceeded", **figures)
+            case "stopped":
+                _conclude(job, "Stopped", "Stopped", **figures)
+            case _:
+                _conclude(job, "Completed", "Completed", **figures)
+
+    def _upload(self) -> None:
+        root: Path = self.job.root
+        archive = root.parent / "model.tar.gz"
+        transfer.pack(root / "model", archive)
+        uri = artifact_uri(self.description)
+        transfer.upload_file(self.s3, archive, uri)
+        if any((root / "output" / "data").iterdir()):
+            archive = root.parent / "output.tar.gz"
+            transfer.pack(root / "output" / "data", archive)
+            transfer.upload_file(self.s3, archive, uri.replace("model.tar.gz", "output.tar.gz"))
+
+    def _times(self) -> dict[str, Any]:
+        seconds = max(1, round(self.used))
+        spot = self.description.get("EnableManagedSpotTraining", False)
+        return {
+            "TrainingTimeInSeconds": seconds,
+            "BillableTimeInSeconds": max(1, round(seconds * SPOT_PRICE_SHARE)) if spot else seconds,
+        }
+
+
+def artifact_uri(request: dict[str, Any]) -> str:
+    """Where the model goes; known from the request on."""
+    return f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/model.tar.gz"
+
+
+def publish(service: "SageMaker", scope: Scope, description: Document) -> None:
+    tags = service.store.get(scope, "tags", description["TrainingJobArn"]) or {}
+    events.job_changed(service.cloud, scope, "Training", description, tags)
+
+
+def _channel(channel: dict[str, Any]) -> dict[str, str]:
+    source = channel["DataSource"]["S3DataSource"]
+    return {
+        "TrainingInputMode": channel.get("InputMode", "File"),
+        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+        **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+    }
+
+
+def _move(job: Job, secondary: str, **more: Any) -> Document:
+    """Enters a secondary status: the record first, then the event."""
+    now = time.time()
+    transitions: list[dict[str, Any]] = job.describe()["SecondaryStatusTransitions"]
+    if transitions[-1]["Status"] != secondary:
+        transitions[-1].setdefault("EndTime", now)
+        transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": _MESSAGES[secondary]})
+    description = job.update(
+        SecondaryStatus=secondary, SecondaryStatusTransitions=transitions, LastModifiedTime=now, **more
+    )
+    publish(job.service, job.scope, description)
+    return description
+
+
+def _conclude(job: Job, status: str, secondary: str, **more: Any) -> None:
+    _move(job, secondary, TrainingJobStatus=status, TrainingEndTime=time.time(), **more)

@@ -1,0 +1,150 @@
+"""Moves data between S3 and a job's directory, as the job's role.
+
+Which local path an object gets follows SageMaker: an ``S3Prefix`` may name one object or a folder; a ``ManifestFile``
+lists suffixes below the prefix in its first element.
+"""
+
+import json
+import tarfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+_AT_ONCE = 16
+
+
+class TransferError(Exception):
+    """Data could not be read or written; the message is the job's FailureReason."""
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of an ``s3://`` URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def download(s3: Any, source: dict[str, Any], destination: Path) -> int:
+    """Fetches an ``S3DataSource`` or ``S3Input``; returns the number of files. Raises TransferError."""
+    destination.mkdir(parents=True, exist_ok=True)
+    if source.get("S3DataType", "S3Prefix") == "ManifestFile":
+        return _download_manifest(s3, source["S3Uri"], destination)
+    count = download_prefix(s3, source["S3Uri"], destination)
+    if count == 0:
+        uri = source["S3Uri"]
+        raise TransferError(f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}".')
+    return count
+
+
+def download_prefix(s3: Any, uri: str, destination: Path) -> int:
+    bucket, prefix = split(uri)
+    return _fetch(s3, bucket, ((key, _local_name(key, prefix)) for key in _keys(s3, bucket, prefix)), destination)
+
+
+def download_object(s3: Any, uri: str, destination: Path) -> None:
+    bucket, key = split(uri)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    _fetch_one(s3, bucket, key, destination)
+
+
+def upload_folder(s3: Any, folder: Path, uri: str) -> int:
+    bucket, prefix = split(uri.rstrip("/"))
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.is_symlink()]
+    _all(lambda file: upload_file(s3, file, f"s3://{bucket}/{prefix}/{file.relative_to(folder).as_posix()}"), files)
+    return len(files)
+
+
+def upload_file(s3: Any, file: Path, uri: str) -> None:
+    bucket, key = split(uri)
+    try:
+        with file.open("rb") as content:
+            s3.put_object(Bucket=bucket, Key=key, Body=content)
+    except ClientError as error:
+        raise TransferError(f"ClientError: Data upload failed: {uri}: {_message(error)}") from error
+
+
+def delete_object(s3: Any, uri: str) -> None:
+    bucket, key = split(uri)
+    s3.delete_object(Bucket=bucket, Key=key)
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """``folder``'s content as a tar.gz, entries in order. Level 1: weights hardly shrink further."""
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                tar.add(file, file.relative_to(folder).as_posix())
+
+
+def _download_manifest(s3: Any, uri: str, destination: Path) -> int:
+    bucket, key = split(uri)
+    manifest = json.loads(_read(s3, bucket, key))
+    try:
+        data_bucket, prefix = split(manifest[0]["prefix"])
+        suffixes = manifest[1:]
+    except (LookupError, TypeError) as error:
+        raise TransferError(f"ClientError: {uri} is no manifest: its first element must be a prefix.") from error
+    names = ((prefix + suffix, suffix) for suffix in suffixes)
+    return _fetch(s3, data_bucket, names, destination)
+
+
+def _keys(s3: Any, bucket: str, prefix: str) -> Iterable[str]:
+    try:
+        for answer in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from (item["Key"] for item in answer.get("Contents", ()) if not item["Key"].endswith("/"))
+    except ClientError as error:
+        raise TransferError(f"ClientError: Data download failed: s3://{bucket}/{prefix}: {_message(error)}") from error
+
+
+def _local_name(key: str, prefix: str) -> str:
+    if prefix.endswith("/") or not prefix:
+        return key[len(prefix) :]
+    if key.startswith(f"{prefix}/"):
+        return key[len(prefix) + 1 :]
+    return key[prefix.rfind("/") + 1 :]
+
+
+def _fetch(s3: Any, bucket: str, names: Iterable[tuple[str, str]], destination: Path) -> int:
+    root = destination.resolve()
+    items = []
+    for key, name in names:
+        target = (root / name).resolve()
+        if not target.is_relative_to(root):
+            raise TransferError(f"ClientError: Data download failed: the key {key} leads out of the input's folder.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        items.append((key, target))
+    _all(lambda item: _fetch_one(s3, bucket, *item), items)
+    return len(items)
+
+
+def _fetch_one(s3: Any, bucket: str, key: str, target: Path) -> None:
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+        with target.open("wb") as file:
+            for chunk in body.iter_chunks(1 << 20):
+                file.write(chunk)
+    except ClientError as error:
+        raise TransferError(f"ClientError: Data download failed: s3://{bucket}/{key}: {_message(error)}") from error
+
+
+def _read(s3: Any, bucket: str, key: str) -> bytes:
+    try:
+        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        raise TransferError(f"ClientError: Data download failed: s3://{bucket}/{key}: {_message(error)}") from error
+    return content
+
+
+def _all(action: Any, items: list[Any]) -> None:
+    if len(items) == 1:
+        action(items[0])
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(action, items):
+            pass
+
+
+def _message(error: ClientError) -> str:
+    return str(error.response["Error"].get("Message") or error)

@@ -1,0 +1,163 @@
+"""The model registry: model package groups, and the versions in them with their approval."""
+
+import time
+from typing import Any
+
+from local_cloud.sagemaker import arns, events, tags
+from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.errors import ConflictException, ValidationException
+from local_cloud.sagemaker.paging import page, summary
+from local_cloud.sagemaker.service import Operation, SageMaker
+from local_cloud.sagemaker.store import Document, Scope
+
+_NOTED_CHANGES = ("ModelApprovalStatus", "ApprovalDescription", "CustomerMetadataProperties", "InferenceSpecification")
+
+
+def create_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    name = request["ModelPackageGroupName"]
+    arn = arns.arn(call.scope, "model-package-group", name)
+    with service.store.transaction():
+        if service.store.get(call.scope, "group", name) is not None:
+            raise ValidationException(f"Model Package Group already exists: {arn}")
+        tags.set_at_creation(service, call, arn, request)
+        service.store.put(call.scope, "group", name, {
+            "ModelPackageGroupName": name,
+            "ModelPackageGroupArn": arn,
+            "CreationTime": time.time(),
+            "CreatedBy": {},
+            "ModelPackageGroupStatus": "Completed",
+        } | summary(request, "ModelPackageGroupDescription"))  # fmt: skip
+    return {"ModelPackageGroupArn": arn}
+
+
+def delete_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    group = _existing_group(service, call.scope, request["ModelPackageGroupName"])
+    name = group["ModelPackageGroupName"]
+    with service.store.transaction():
+        if _versions(service, call.scope, name):
+            raise ConflictException(f"Model Package Group {name} cannot be deleted: it still contains model packages.")
+        service.store.delete(call.scope, "group", name)
+        tags.forget(service, call, group["ModelPackageGroupArn"])
+    return {}
+
+
+def _existing_group(service: SageMaker, scope: Scope, name_or_arn: str) -> Document:
+    name = arns.name_of(name_or_arn)
+    group = service.store.get(scope, "group", name)
+    if group is None:
+        raise ValidationException(f"ModelPackageGroup {arns.arn(scope, 'model-package-group', name)} does not exist.")
+    return group
+
+
+def _versions(service: SageMaker, scope: Scope, group: str) -> list[Document]:
+    return service.store.find(scope, "package", f"{group}/")
+
+
+def existing_package(service: SageMaker, scope: Scope, name_or_arn: str) -> Document:
+    package = service.store.get(scope, "package", arns.name_of(name_or_arn))
+    if package is None:
+        raise ValidationException(f"ModelPackage {name_or_arn} does not exist.")
+    return package
+
+
+def _describe_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return _existing_group(service, call.scope, request["ModelPackageGroupName"])
+
+
+def _list_groups(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    members = ("ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription", "CreationTime",
+               "ModelPackageGroupStatus")  # fmt: skip
+    groups = service.store.find(call.scope, "group")
+    found = [summary(group, *members) for group in groups
+             if request.get("NameContains", "") in group["ModelPackageGroupName"]]  # fmt: skip
+    return page(found, request, "ModelPackageGroupSummaryList")
+
+
+def _create_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    if "ModelPackageGroupName" not in request or "ModelPackageName" in request:
+        raise ValidationException(
+            "The local cloud registers versions of a model package group only: give ModelPackageGroupName, and not "
+            "ModelPackageName."
+        )
+    if request.get("Tags"):
+        raise ValidationException("Tags cannot be added to a version of a model package group.")
+    group = _existing_group(service, call.scope, request["ModelPackageGroupName"])["ModelPackageGroupName"]
+    with service.store.transaction():
+        token = f"{group}/{request['ClientToken']}" if "ClientToken" in request else None
+        known = service.store.get(call.scope, "package-token", token) if token else None
+        if known is not None:
+            return {"ModelPackageArn": known["ModelPackageArn"]}
+        version = service.store.get(call.scope, "last-version", group) or {"Version": 0}
+        number = version["Version"] + 1  # numbers of deleted versions are not used again
+        arn, now = arns.arn(call.scope, "model-package", f"{group}/{number}"), time.time()
+        package = {key: value for key, value in request.items() if key not in ("ClientToken", "Tags")} | {
+            "ModelPackageName": group,
+            "ModelPackageGroupName": group,
+            "ModelPackageVersion": number,
+            "ModelPackageArn": arn,
+            "ModelPackageStatus": "Completed",
+            "ModelPackageStatusDetails": {"ValidationStatuses": []},
+            "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
+            "CreationTime": now,
+            "LastModifiedTime": now,
+        }
+        service.store.put(call.scope, "last-version", group, {"Version": number})
+        service.store.put(call.scope, "package", f"{group}/{number}", package)
+        if token:
+            service.store.put(call.scope, "package-token", token, {"ModelPackageArn": arn})
+    events.model_package_changed(service.cloud, call.scope, package, [])
+    return {"ModelPackageArn": arn}
+
+
+def _describe_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    return existing_package(service, call.scope, request["ModelPackageName"])
+
+
+def _update_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    with service.store.transaction():
+        package = existing_package(service, call.scope, request["ModelPackageArn"])
+        changes = summary(request, "ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri")
+        properties = package.get("CustomerMetadataProperties", {}) | request.get("CustomerMetadataProperties", {})
+        for name in request.get("CustomerMetadataPropertiesToRemove", []):
+            properties.pop(name, None)
+        if properties != package.get("CustomerMetadataProperties", {}):
+            changes["CustomerMetadataProperties"] = properties
+        updated = [name for name in _NOTED_CHANGES if name in changes and changes[name] != package.get(name)]
+        name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
+        package = service.store.update(call.scope, "package", name, **changes, LastModifiedTime=time.time())
+    events.model_package_changed(service.cloud, call.scope, package, updated)
+    return {"ModelPackageArn": package["ModelPackageArn"]}
+
+
+def _delete_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    package = existing_package(service, call.scope, request["ModelPackageName"])
+    name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
+    service.store.delete(call.scope, "package", name)
+    return {}
+
+
+def _list_packages(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    if "ModelPackageGroupName" in request:
+        group = _existing_group(service, call.scope, request["ModelPackageGroupName"])["ModelPackageGroupName"]
+        packages = _versions(service, call.scope, group)
+    else:
+        packages = []  # without a group, only packages that are no versions are listed; there are none here
+    approval = request.get("ModelApprovalStatus")
+    members = ("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
+               "CreationTime", "ModelPackageStatus", "ModelApprovalStatus")  # fmt: skip
+    found = [summary(package, *members) for package in packages
+             if approval is None or package["ModelApprovalStatus"] == approval]  # fmt: skip
+    return page(found, request, "ModelPackageSummaryList")
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateModelPackageGroup": create_group,
+    "DescribeModelPackageGroup": _describe_group,
+    "ListModelPackageGroups": _list_groups,
+    "DeleteModelPackageGroup": delete_group,
+    "CreateModelPackage": _create_package,
+    "DescribeModelPackage": _describe_package,
+    "UpdateModelPackage": _update_package,
+    "DeleteModelPackage": _delete_package,
+    "ListModelPackages": _list_packages,
+}

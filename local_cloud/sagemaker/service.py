@@ -1,0 +1,43 @@
+"""The service's parts, as one object that every operation is given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_cloud.sagemaker.cloud import Call, Clients, Cloud
+from local_cloud.sagemaker.store import Store
+
+if TYPE_CHECKING:  # the parts hold the service, and the service its parts
+    from local_cloud.sagemaker.engine.run import ExecutionRunner
+    from local_cloud.sagemaker.hosting import Hosting
+    from local_cloud.sagemaker.jobs.runner import JobRunner
+
+
+@dataclass(slots=True)
+class SageMaker:
+    """Made by `local_cloud.sagemaker.api.assemble`, which fills in the parts."""
+
+    cloud: Cloud
+    store: Store
+    directory: Path
+    clients: Clients
+    jobs: "JobRunner" = field(init=False)
+    executions: "ExecutionRunner" = field(init=False)
+    hosting: "Hosting" = field(init=False)
+
+    def start(self) -> None:
+        """Makes true again what a previous process had promised."""
+        self.hosting.resume()
+        self.jobs.resume()
+        self.executions.resume()
+
+    def stop(self) -> None:
+        """Ends every process; the records stay, and `start` of the next process goes on from them."""
+        self.executions.stop()
+        self.jobs.stop()
+        self.hosting.stop()
+        self.store.close()
+
+
+Operation = Callable[[SageMaker, Call, dict[str, Any]], dict[str, Any]]

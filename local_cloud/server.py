@@ -1,0 +1,108 @@
+"""The server process: ministack's gateway over TLS on loopback, with IAM enforced and SageMaker plugged in.
+
+    python -m local_cloud.server STATE PORT
+
+Started by `local_cloud.process`, with a bare environment. Ends on SIGTERM: jobs and endpoints first, then the state of
+every service is saved.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from local_cloud.certificate import certificate
+from local_cloud.process import hold_lock
+from local_cloud.sagemaker.cloud import Gateway
+
+_HOST = "127.0.0.1"
+
+
+def main(state: Path, port: int) -> None:
+    hold_lock(state, port)
+    certificate_path, key_path = certificate(state / "tls")
+    # ministack reads these when it is imported; what each does is in its own documentation.
+    os.environ.update(
+        {
+            "AUTH": "true",
+            "USE_SSL": "1",
+            "BIND_HOST": _HOST,
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_HOST": "localhost",
+            "MINISTACK_SSL_CERT": str(certificate_path),
+            "MINISTACK_SSL_KEY": str(key_path),
+            "IOT_MTLS_ENABLED": "0",  # it would listen on every interface
+            "SFTP_ENABLED": "0",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(state / "aws"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(state / "s3"),
+            "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+        }
+    )
+    logging.getLogger("headrace").setLevel(logging.INFO)
+    logging.getLogger("asyncio").addFilter(_is_news)
+    asyncio.run(_serve(state, port, certificate_path, key_path))
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not news: a TLS client that left without saying so, which asyncio reports after 30 s with a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))
+
+
+async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    from local_cloud import adapter
+    from local_cloud.sagemaker import api
+    from local_cloud.sagemaker.jobs.launcher import ProcessLauncher
+
+    cloud = adapter.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)))
+    service = api.assemble(cloud, state / "sagemaker", ProcessLauncher())
+    adapter.plug_in(service, state / "sagemaker" / "images")
+
+    config = Config()
+    config.bind = [f"{_HOST}:{port}"]
+    config.certfile, config.keyfile = str(certificate_path), str(key_path)
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(serve(app, config, shutdown_trigger=asyncio.Event().wait))
+    await _until_open(port, serving)
+    saving = asyncio.create_task(adapter.save_regularly())
+    await asyncio.to_thread(service.start)
+    (state / "ready").write_text(str(os.getpid()))
+
+    ended = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()  # raises what ended it
+    saving.cancel()
+    await asyncio.to_thread(service.stop)
+    adapter.save()
+    logging.shutdown()
+    # All is saved. An orderly end would wait, up to 30 s each, for TLS clients that merely keep a connection open.
+    os._exit(0)
+
+
+async def _until_open(port: int, serving: asyncio.Task[None]) -> None:
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(_HOST, port)
+        except OSError:
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            return
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

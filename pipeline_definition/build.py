@@ -1,0 +1,36 @@
+"""The pipeline on one screen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline_definition.decide import check_quality
+from pipeline_definition.evaluate import evaluate, find_champion
+from pipeline_definition.parameters import parameters
+from pipeline_definition.preprocess import preprocess
+from pipeline_definition.settings import PipelineSettings
+from pipeline_definition.train import lanes, train
+
+
+def build_pipeline(settings: PipelineSettings) -> dict[str, Any]:
+    """The portable definition: it names its environment as `${headrace:Name}` and is bound where it is deployed."""
+    return {
+        "Version": "2020-12-01",
+        "Metadata": {},
+        "Parameters": parameters(settings),
+        # Null keeps SageMaker from making an experiment and a trial for every execution, and from needing the right to.
+        "PipelineExperimentConfig": None,
+        "Steps": [
+            preprocess(settings),
+            *(train(lane, settings) for lane in lanes(settings)),
+            find_champion(settings),
+            evaluate(settings),
+            check_quality(settings),
+        ],
+    }
+
+
+def render(definition: dict[str, Any]) -> bytes:
+    """The definition as a file: readable, and the same bytes for the same definition."""
+    return (json.dumps(definition, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

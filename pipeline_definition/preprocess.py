@@ -1,0 +1,74 @@
+"""Preprocess: from uploaded files to arrays, split into train, validation and test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline_definition.job import (
+    PROCESSING_INPUT,
+    PROCESSING_OUTPUT,
+    cache,
+    entrypoint,
+    job_retries,
+    processing_input,
+    processing_output_to,
+    processing_resources,
+)
+from pipeline_definition.references import binding, join, parameter, text
+from pipeline_definition.settings import PipelineSettings
+
+NAME = "Preprocess"
+SPLITS = ("train", "validation", "test")
+
+
+def preprocess(settings: PipelineSettings) -> dict[str, Any]:
+    """Its input is a manifest whose address holds the fingerprint of the content it lists.
+
+    So changed content under an old key is another input and no cache hit, and the same content uploaded twice is one.
+    """
+    return {
+        "Name": NAME,
+        "Type": "Processing",
+        "Arguments": {
+            "ProcessingResources": processing_resources(settings),
+            "AppSpecification": {
+                "ImageUri": binding("ProcessingImage"),
+                "ContainerEntrypoint": entrypoint(f"{PROCESSING_INPUT}/code"),
+                "ContainerArguments": _arguments(settings),
+            },
+            "RoleArn": binding("JobRoleArn"),
+            "ProcessingInputs": [
+                processing_input("code", binding("CodeUri")),
+                processing_input("data", _manifest_uri("objects.manifest"), "ManifestFile"),
+                processing_input("contents", _manifest_uri("contents.json")),
+            ],
+            "ProcessingOutputConfig": {
+                "Outputs": [processing_output_to("preprocess", split) for split in SPLITS],
+                "KmsKeyId": binding("DataKeyArn"),
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_run_seconds},
+        },
+        "CacheConfig": cache(settings),
+        "RetryPolicies": job_retries(),
+    }
+
+
+def _manifest_uri(file: str) -> Any:
+    return join(
+        f"s3://{binding('DataBucket')}/manifests/", parameter("DataSet"), "/", parameter("Fingerprint"), f"/{file}"
+    )
+
+
+def _arguments(settings: PipelineSettings) -> list[Any]:
+    outputs = [word for split in SPLITS for word in (f"--{split}", f"{PROCESSING_OUTPUT}/{split}")]
+    return [
+        "preprocess.py",
+        *("--data", f"{PROCESSING_INPUT}/data"),
+        *("--contents", f"{PROCESSING_INPUT}/contents/contents.json"),
+        *outputs,
+        *("--image-size", text(parameter("ImageSize"))),
+        *("--validation-share", str(settings.validation_share)),
+        *("--test-share", str(settings.test_share)),
+        *("--seed", str(settings.seed)),
+        *("--max-skipped-share", str(settings.max_skipped_share)),
+    ]

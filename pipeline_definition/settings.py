@@ -1,0 +1,108 @@
+"""What an environment may choose about its pipeline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Capacity = Literal["spot", "on-demand", "both"]
+CAPACITIES: tuple[str, ...] = get_args(Capacity)
+Approval = Literal["PendingManualApproval", "Approved"]
+APPROVALS: tuple[str, ...] = get_args(Approval)
+
+SHORTEST_SECONDS = 60
+LONGEST_SECONDS = 5 * 24 * 3600  # a processing job may run for 5 days, a training job for 28
+
+_INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
+
+
+class PipelineSettingsError(ValueError):
+    """A setting of the pipeline is wrong: `what` it is, and a `hint` that says what to do."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(f"{what}\nhint: {hint}")
+        self.what = what
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSettings:
+    """Defaults of the pipeline's parameters, and what is fixed in its steps.
+
+    `spot_wait_seconds` is how long a spot job may wait for capacity in addition to `max_run_seconds` of work: SageMaker
+    stops the job when the sum has passed. Shares are fractions of the images. A registered model may be served
+    and may transform batches on `inference_instance_types`; SageMaker takes fewer types for batches than for endpoints.
+    """
+
+    capacity: Capacity = "both"
+    processing_instance_type: str = "ml.m5.xlarge"
+    train_instance_type: str = "ml.g4dn.xlarge"
+    train_instance_count: int = 1
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 0.001
+    image_size: int = 32
+    accuracy_threshold: float = 0.8
+    model_approval_status: Approval = "PendingManualApproval"
+
+    seed: int = 0
+    validation_share: float = 0.15
+    test_share: float = 0.15
+    max_skipped_share: float = 0.05
+    volume_size_gb: int = 30
+    max_run_seconds: int = 6 * 3600
+    spot_wait_seconds: int = 6 * 3600
+    cache_expires_after_days: int = 30
+    inference_instance_types: tuple[str, ...] = ("ml.m5.large", "ml.m5.xlarge", "ml.c5.xlarge")
+
+    def __post_init__(self) -> None:
+        for what, hint in (*self._wrong_choices(), *self._wrong_numbers()):
+            raise PipelineSettingsError(what, hint)
+
+    def _wrong_choices(self) -> Iterator[tuple[str, str]]:
+        if self.capacity not in CAPACITIES:
+            yield f"capacity is {self.capacity!r}", f"use one of {', '.join(CAPACITIES)}"
+        if self.model_approval_status not in APPROVALS:
+            yield (
+                f"model_approval_status is {self.model_approval_status!r}",
+                "use PendingManualApproval (a person decides) or Approved (every registered model is deployed)",
+            )
+        for name in ("processing_instance_type", "train_instance_type", "inference_instance_types"):
+            value = getattr(self, name)
+            types = (value,) if isinstance(value, str) else value
+            if not types or not all(map(_INSTANCE_TYPE.fullmatch, types)):
+                yield f"{name} is {value!r}", "SageMaker's instance types read ml.<family>.<size>, say ml.m5.xlarge"
+
+    def _wrong_numbers(self) -> Iterator[tuple[str, str]]:
+        for name in (
+            "train_instance_count",
+            "epochs",
+            "batch_size",
+            "image_size",
+            "volume_size_gb",
+            "cache_expires_after_days",
+        ):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)}", "use a whole number from 1 up"
+        if self.seed < 0:
+            yield f"seed is {self.seed}", "use a whole number from 0 up"
+        if self.learning_rate <= 0:
+            yield f"learning_rate is {self.learning_rate}", "use a number above 0, say 0.001"
+        for name in ("accuracy_threshold", "max_skipped_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                yield f"{name} is {getattr(self, name)}", "it is a share of the images: use 0 to 1, say 0.8 for 80 %"
+        for name in ("validation_share", "test_share"):
+            if not 0 < getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)}", "use a share between 0 and 1, say 0.15"
+        if self.validation_share + self.test_share >= 1:
+            total = self.validation_share + self.test_share
+            yield f"validation_share + test_share is {total}", "leave something to train on: stay below 1"
+        if not SHORTEST_SECONDS <= self.max_run_seconds <= LONGEST_SECONDS:
+            yield f"max_run_seconds is {self.max_run_seconds}", f"use {SHORTEST_SECONDS} to {LONGEST_SECONDS} (5 days)"
+        if self.capacity != "on-demand" and self.spot_wait_seconds < SHORTEST_SECONDS:
+            yield (
+                f"spot_wait_seconds is {self.spot_wait_seconds}, with capacity {self.capacity!r}",
+                "a spot job without time to wait ends when it is interrupted: use 3600, say, or capacity on-demand",
+            )

@@ -1,0 +1,184 @@
+"""From an upload to a served model, through the real app with TLS and IAM on. The tests build on each other."""
+
+import json
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from deployed_app import Deployed, Images, processes_of
+
+from headrace import endpoint, registry, runs
+from headrace.environment import LOCAL, open_environment
+from headrace.executions import Execution, list_executions, list_steps, read_execution, wait_for_execution
+from headrace.local import ProcessCloud
+from headrace.output import Output
+
+pytestmark = pytest.mark.timeout(240)
+
+QUIET_SECONDS = 3  # environments.toml, [local]
+
+
+def wait_for_end(deployed: Deployed, execution: Execution, seconds: float = 120) -> Execution:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        execution = read_execution(deployed.environment, execution.arn)
+        if not execution.going_on:
+            return execution
+        time.sleep(0.3)
+    raise AssertionError(f"{execution.id} is still {execution.status}")
+
+
+def all_executions(deployed: Deployed) -> list[Execution]:
+    return list(list_executions(deployed.environment))
+
+
+def uri_of(deployed: Deployed) -> str:
+    return f"s3://{deployed.environment.stack.data_bucket}/datasets/digits/"
+
+
+def function_log(deployed: Deployed, since: datetime) -> str:
+    logs = deployed.environment.client("logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    group = next(name for name in groups if "StartPipeline" in name)
+    events = logs.filter_log_events(logGroupName=group, startTime=int(since.timestamp() * 1000))["events"]
+    return "\n".join(event["message"] for event in events)
+
+
+def test_an_upload_by_the_aws_cli_starts_a_run_that_registers_a_model(deployed: Deployed, images: Images) -> None:
+    began = datetime.now(UTC)
+    deployed.aws("s3", "sync", "--only-show-errors", str(images.seen), uri_of(deployed))
+    execution = wait_for_execution(deployed.environment, after=began, seconds=60, interval=0.3)
+    assert wait_for_end(deployed, execution).status == "Succeeded", [
+        (step.name, step.reason) for step in list_steps(deployed.environment, execution)
+    ]
+    answer = deployed.aws("sagemaker", "list-pipeline-execution-steps", "--pipeline-execution-arn", execution.arn)
+    statuses = {step["StepName"]: step["StepStatus"] for step in answer["PipelineExecutionSteps"]}
+    names = ["Preprocess", "TrainSpot", "TrainOnDemand", "FindChampion", "Evaluate", "CheckQuality", "RegisterModel"]
+    assert statuses == dict.fromkeys(names, "Succeeded")
+    group = deployed.environment.stack.model_package_group
+    packages = deployed.aws("sagemaker", "list-model-packages", "--model-package-group-name", group)
+    (package,) = packages["ModelPackageSummaryList"]
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
+
+
+def test_both_candidates_are_evaluated_and_the_cheaper_of_equals_wins(deployed: Deployed) -> None:
+    run = runs.read_run(deployed.environment, all_executions(deployed)[0])
+    assert run.evaluation is not None
+    assert set(run.evaluation.candidates) == {"spot", "on-demand"}
+    assert run.evaluation.accuracy is not None
+    assert run.evaluation.accuracy >= 0.9
+    if len(set(run.evaluation.candidates.values())) == 1:
+        assert run.evaluation.winner == "spot"
+
+
+def test_an_unapproved_model_is_not_served(deployed: Deployed) -> None:
+    assert endpoint.read_endpoint(deployed.environment) is None
+
+
+def test_approval_by_the_aws_cli_puts_the_model_in_service(deployed: Deployed, images: Images, tmp_path: Path) -> None:
+    model = registry.find_model(deployed.environment, "latest")
+    deployed.aws(
+        "sagemaker", "update-model-package", "--model-package-arn", model.arn, "--model-approval-status", "Approved"
+    )
+    served = endpoint.wait_for_endpoint(deployed.environment, seconds=60, interval=0.3)
+    assert (served.status, served.version) == ("InService", model.version)
+    image, answer = next(iter(sorted((images.held_out / "3").iterdir()))), tmp_path / "answer.json"
+    deployed.aws(
+        "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", served.name, "--content-type", "image/jpeg",
+        "--body", f"fileb://{image}", str(answer),
+    )  # fmt: skip
+    (prediction,) = json.loads(answer.read_text())["predictions"]
+    assert prediction["label"] == "3"
+
+
+def test_held_out_images_are_predicted_right(deployed: Deployed, images: Images) -> None:
+    answers = endpoint.ask(deployed.environment, sorted(images.held_out.rglob("*.jpg")))
+    right = [answer for answer in answers if answer.label == answer.file.parent.name]
+    assert len(answers) == 30
+    assert len(right) >= 27, [(answer.file.name, answer.label, answer.error) for answer in answers]
+
+
+def test_the_same_content_again_starts_nothing(deployed: Deployed, images: Images) -> None:
+    before, since = all_executions(deployed), datetime.now(UTC)
+    s3 = deployed.environment.client("s3")
+    image = sorted(images.seen.rglob("*.jpg"))[0]
+    key = f"datasets/digits/{image.relative_to(images.seen).as_posix()}"
+    s3.put_object(Bucket=deployed.environment.stack.data_bucket, Key=key, Body=image.read_bytes())
+    deadline = time.monotonic() + 60
+    while "this content has been run" not in function_log(deployed, since):  # the check has been made, and has decided
+        assert time.monotonic() < deadline, function_log(deployed, since)
+        time.sleep(0.3)
+    assert all_executions(deployed) == before
+
+
+def test_one_changed_image_starts_exactly_one_more_run(deployed: Deployed, images: Images) -> None:
+    before, since = all_executions(deployed), datetime.now(UTC)
+    first, second = sorted((images.seen / "7").iterdir())[:2]
+    shutil.copyfile(second, first)
+    deployed.aws("s3", "cp", "--only-show-errors", str(first), f"{uri_of(deployed)}7/{first.name}")
+    execution = wait_for_execution(deployed.environment, after=since, seconds=60, interval=0.3)
+    assert wait_for_end(deployed, execution).status == "Succeeded"
+    time.sleep(2 * QUIET_SECONDS)
+    assert len(all_executions(deployed)) == len(before) + 1
+
+
+def test_only_the_threshold_changed_takes_all_jobs_from_the_cache(deployed: Deployed) -> None:
+    sagemaker = deployed.environment.client("sagemaker")
+    last = all_executions(deployed)[0]
+    given = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=last.arn)["PipelineParameters"]
+    parameters = [item for item in given if item["Name"] != "AccuracyThreshold"]
+    arn = sagemaker.start_pipeline_execution(
+        PipelineName=deployed.environment.stack.pipeline,
+        PipelineParameters=[*parameters, {"Name": "AccuracyThreshold", "Value": "1.0"}],
+    )["PipelineExecutionArn"]
+    execution = wait_for_end(deployed, read_execution(deployed.environment, arn))
+    steps = {step.name: step for step in list_steps(deployed.environment, execution)}
+    for name in ("Preprocess", "TrainSpot", "TrainOnDemand"):
+        assert steps[name].cached_from == last.id, steps[name]
+
+
+def test_an_action_taken_from_the_trigger_is_denied_and_seen_and_given_back_it_works(deployed: Deployed) -> None:
+    iam = deployed.environment.client("iam")
+    role = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "StartPipelineRole" in role["RoleName"])
+    (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    whole = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    poorer = json.loads(json.dumps(whole).replace('"sagemaker:StartPipelineExecution"', '"sagemaker:ListPipelines"'))
+    assert poorer != whole
+    before, since = all_executions(deployed), datetime.now(UTC)
+
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(poorer))
+    runs.run_again(deployed.environment, Output(), data_set="digits", again=True)
+    deadline = time.monotonic() + 60
+    while "not authorized to perform: sagemaker:StartPipelineExecution" not in function_log(deployed, since):
+        assert time.monotonic() < deadline, function_log(deployed, since)
+        time.sleep(0.3)
+    assert all_executions(deployed) == before
+
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(whole))
+    runs.run_again(deployed.environment, Output(), data_set="digits", again=True)
+    execution = wait_for_execution(deployed.environment, after=since, seconds=60, interval=0.3)
+    assert wait_for_end(deployed, execution).status == "Succeeded"
+
+
+def test_down_leaves_no_process_and_up_finds_everything_as_it_was(deployed: Deployed, images: Images) -> None:
+    def everything(at: Deployed) -> tuple[object, ...]:
+        s3 = at.environment.client("s3").get_paginator("list_object_versions")
+        pages = s3.paginate(Bucket=at.environment.stack.data_bucket)
+        objects = [(item["Key"], item["VersionId"], item["ETag"]) for page in pages for item in page["Versions"]]
+        return all_executions(at), registry.list_models(at.environment), sorted(objects)
+
+    cloud = ProcessCloud()
+    before = everything(deployed)
+    assert cloud.stop(deployed.state)
+    deadline = time.monotonic() + 10
+    while processes_of(deployed.state):
+        assert time.monotonic() < deadline, processes_of(deployed.state)
+        time.sleep(0.1)
+    cloud.start(deployed.state)
+    again = Deployed(deployed.state, open_environment(LOCAL, cloud))
+    assert everything(again) == before
+    endpoint.wait_for_endpoint(again.environment, seconds=60, interval=0.3)
+    (answer,) = endpoint.ask(again.environment, sorted(images.held_out.rglob("*.jpg"))[:1])
+    assert answer.label == "0"

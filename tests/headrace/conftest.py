@@ -1,0 +1,133 @@
+"""The command line run against a scripted AWS, and against a ministack for S3, SQS and CloudFormation."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.cli import main
+from headrace.environment import Environment
+from headrace.session import isolated_config, isolated_session
+
+sys.path.insert(0, str(Path(__file__).parent))  # the folder is no package: scripted_*.py lie beside this
+
+from scripted_aws import OUTPUTS, REGION, FakeAws
+from scripted_cloud import FakeCloud, FakeRunning, Result
+from scripted_sagemaker import FakeSageMaker
+
+
+@pytest.fixture(autouse=True)
+def clean_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A project of its own, and nothing of the developer's AWS configuration."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "HEADRACE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cdk.json").write_text("{}")
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAws]:
+    server = FakeAws()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def sagemaker(aws: FakeAws) -> FakeSageMaker:
+    service = FakeSageMaker()
+    aws.answers.update(service.answers())
+    return service
+
+
+@pytest.fixture
+def cloud(aws: FakeAws, tmp_path: Path) -> FakeCloud:
+    return FakeCloud(FakeRunning(aws.endpoint, tmp_path / "localhost.crt"))
+
+
+@pytest.fixture
+def environment(cloud: FakeCloud) -> Environment:
+    return Environment("local", isolated_session(REGION), isolated_config(), running=cloud.instance)
+
+
+@pytest.fixture
+def headrace(cloud: FakeCloud, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    def run(*arguments: str, on: FakeCloud | None = None) -> Result:
+        capsys.readouterr()
+        try:
+            status = main(arguments, cloud=on or cloud)
+        except SystemExit as ended:  # argparse's own way out
+            status = int(ended.code or 0)
+        said = capsys.readouterr()
+        return Result(status, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real S3, SQS, Logs and CloudFormation in a process of its own; gives its endpoint."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("ministack")
+    settings = {"USE_SSL": "0", "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "TMPDIR": str(folder)}
+    settings |= {"IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "PATH": os.environ["PATH"], "HOME": str(folder)}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ministack"],
+            env=settings,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    endpoint = f"http://localhost:{port}"
+    client = isolated_session(REGION).client("cloudformation", endpoint_url=endpoint)
+    _deploy(client, time.monotonic() + 30)
+    yield endpoint
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _deploy(client: Any, deadline: float) -> None:
+    values: dict[str, Any] = OUTPUTS | {"DataBucketName": {"Ref": "Data"}, "UploadQueueUrl": {"Ref": "Queue"}}
+    template = {
+        "Resources": {"Data": {"Type": "AWS::S3::Bucket"}, "Queue": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {name: {"Value": value} for name, value in values.items()},
+    }
+    while True:
+        try:
+            client.create_stack(StackName="headrace-local", TemplateBody=json.dumps(template))
+            break
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+    while client.describe_stacks(StackName="headrace-local")["Stacks"][0]["StackStatus"] != "CREATE_COMPLETE":
+        assert time.monotonic() < deadline, "the stack was not created"
+        time.sleep(0.05)
+    client.close()
+
+
+@pytest.fixture
+def storage(ministack: str, tmp_path: Path) -> Iterator[tuple[FakeCloud, Environment]]:
+    """The deployed stack in ministack, its bucket empty."""
+    running = FakeRunning(ministack, tmp_path / "localhost.crt")
+    environment = Environment("local", isolated_session(REGION), isolated_config(), running=running)
+    yield FakeCloud(running), environment
+    client, bucket = environment.client("s3"), environment.stack.data_bucket
+    for item in client.list_objects_v2(Bucket=bucket).get("Contents", []):
+        client.delete_object(Bucket=bucket, Key=item["Key"])

@@ -1,0 +1,93 @@
+"""The synthesized stacks: each environment once for the whole session, because a synthesis takes seconds."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# jsii starts the Node.js that is first on PATH: the virtual environment's own, whether it is activated or not.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+from aws_cdk import App, Validations
+from aws_cdk.assertions import Template
+from cdk_nag import AwsSolutionsChecks
+
+from infra.settings import Settings, load_settings
+from infra.stack import HeadraceStack
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """`resources` by their path in the stack, say `Data/Bucket`; `findings` is cdk-nag's report."""
+
+    template: Template
+    content: dict[str, Any]
+    resources: dict[str, dict[str, Any]]
+    findings: str
+    settings: Settings
+
+    def properties(self, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.resources[path]["Properties"]
+        return found
+
+    def logical_id(self, path: str) -> str:
+        return next(key for key, item in self.content["Resources"].items() if item is self.resources[path])
+
+    def statements(self, path: str) -> list[dict[str, Any]]:
+        """What the role at that path may do."""
+        statements: list[dict[str, Any]] = self.properties(f"{path}/DefaultPolicy")["PolicyDocument"]["Statement"]
+        return statements
+
+
+@pytest.fixture(scope="session")
+def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
+    @cache
+    def synthesize(environment: str) -> Synthesized:
+        context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"aws:cdk:enable-path-metadata": True}
+        folder = tmp_path_factory.mktemp(environment)
+        app = App(analytics_reporting=False, context=context, outdir=str(folder))
+        settings = load_settings(ROOT / "environments.toml", environment)
+        HeadraceStack(app, settings.name, settings=settings, root=ROOT)
+        findings = _synthesize_with_nag(app, folder)
+        content = json.loads((folder / f"{settings.name}.template.json").read_text())
+        return Synthesized(Template.from_json(content), content, _by_path(content), findings, settings)
+
+    return synthesize
+
+
+@pytest.fixture
+def local(synthesized: Callable[[str], Synthesized]) -> Synthesized:
+    """An environment that is destroyed with its data."""
+    return synthesized("local")
+
+
+@pytest.fixture
+def prod(synthesized: Callable[[str], Synthesized]) -> Synthesized:
+    """An environment that keeps its data."""
+    return synthesized("prod")
+
+
+def _by_path(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    resources = {}
+    for resource in content["Resources"].values():
+        path = resource["Metadata"]["aws:cdk:path"].split("/", 1)[1]
+        resources[path.removesuffix("/Resource").removesuffix("/Default")] = resource
+    return resources
+
+
+def _synthesize_with_nag(app: App, folder: Path) -> str:
+    """cdk-nag's report, empty if it has nothing to say; findings end the synthesis with an error, after the files."""
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
+    try:
+        app.synth()
+    except RuntimeError as error:
+        return f"{error}\n{(folder / 'validation-report.json').read_text()}"
+    return ""

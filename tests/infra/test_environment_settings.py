@@ -1,0 +1,121 @@
+"""environments.toml: what is wrong in it is said with its place and a hint, before anything is synthesized."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.images import Images
+from infra.settings import Settings, load_settings
+from infra.typed_table import SettingsError
+
+ROOT = Path(__file__).parents[2]
+GOOD = 'account = "123456789012"\nregion = "eu-central-1"\n'
+
+
+def load(tmp_path: Path, text: str, environment: str = "dev") -> Settings:
+    path = tmp_path / "environments.toml"
+    path.write_text(text)
+    return load_settings(path, environment)
+
+
+def test_account_and_region_are_enough(tmp_path: Path) -> None:
+    settings = load(tmp_path, f"[dev]\n{GOOD}")
+    assert (settings.name, settings.removal) == ("headrace-dev", "retain")
+
+
+def test_values_reach_settings_and_pipeline(tmp_path: Path) -> None:
+    text = f'[dev]\n{GOOD}notice_emails = ["a@b.c"]\ntags = {{ Owner = "me" }}\n[dev.pipeline]\nlearning_rate = 1\n'
+    settings = load(tmp_path, text)
+    assert settings.notice_emails == ("a@b.c",)
+    assert settings.all_tags == {"headrace:project": "headrace", "headrace:environment": "dev", "Owner": "me"}
+    assert settings.pipeline.learning_rate == 1.0
+
+
+@pytest.mark.parametrize("environment", ["local", "dev", "prod"])
+def test_environments_of_the_project_are_right(environment: str) -> None:
+    assert load_settings(ROOT / "environments.toml", environment).environment == environment
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("[prod]\n" + GOOD, ["no environment 'dev'", "there are prod"]),
+        ("[dev]\n" + GOOD + 'regoin = "x"', ["[dev]", "unknown key 'regoin'", "region"]),
+        ("[dev]\n" + GOOD + "[dev.pipeline]\nepoch = 3", ["[dev.pipeline]", "unknown key 'epoch'", "epochs"]),
+        ('[dev]\nregion = "eu-central-1"', ["account is missing"]),
+        ('[dev]\naccount = 123456789012\nregion = "eu-central-1"', ["account is 123456789012", "text in quotes"]),
+        ('[dev]\naccount = "1234"\nregion = "eu-central-1"', ["account is '1234'", "12 digits"]),
+        ('[dev]\naccount = "123456789012"\nregion = "frankfurt"', ["region is 'frankfurt'", "eu-central-1"]),
+        ("[dev]\n" + GOOD + "quiet_seconds = true", ["quiet_seconds is True", "a whole number"]),
+        ("[dev]\n" + GOOD + "quiet_seconds = 901", ["quiet_seconds is 901", "1 to 900"]),
+        ("[dev]\n" + GOOD + 'removal = "keep"', ["removal is 'keep'", "destroy or retain"]),
+        ("[dev]\n" + GOOD + "log_retention_days = 8", ["log_retention_days is 8", "1, 7, 30, 90, 365"]),
+        ("[dev]\n" + GOOD + 'notice_emails = "a@b.c"', ["notice_emails is 'a@b.c'", "a list of text"]),
+        ("[dev]\n" + GOOD + 'notice_emails = ["nobody"]', ["notice_emails holds 'nobody'"]),
+        ("[dev]\n" + GOOD + "tags = { Owner = 1 }", ["tags is {'Owner': 1}", "a table of texts"]),
+        ("[dev]\n" + GOOD + 'tags = { "aws:x" = "y" }', ["tags holds 'aws:x'"]),
+        ("[dev]\n" + GOOD + 'training_image = "pytorch"', ["training_image is 'pytorch'", "repository:tag"]),
+        ("[dev]\n" + GOOD + 'endpoint_instance_type = "ml.p3.2xlarge"', ["no model is registered", "ml.m5.large"]),
+        ("[dev]\n" + GOOD + "endpoint_instance_count = 0", ["endpoint_instance_count is 0"]),
+        ("[dev]\n" + GOOD + 'environment = "prod"', ["environment is set"]),
+        (
+            "[dev]\n" + GOOD + "[dev.pipeline]\naccuracy_threshold = 80",
+            ["[dev.pipeline]", "accuracy_threshold is 80.0"],
+        ),
+        ("[dev]\n" + GOOD + '[dev.pipeline]\ncapacity = "spot"\nspot_wait_seconds = 0', ["spot_wait_seconds is 0"]),
+        ("[dev]\n" + GOOD + '[dev.pipeline]\ncapacity = "cheap"', ["capacity is 'cheap'", "spot or on-demand or both"]),
+        ("dev = 3", ["it is 3, no table"]),
+        ("[dev", ["it is no TOML"]),
+    ],
+)
+def test_mistake_is_refused(tmp_path: Path, text: str, messages: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, text)
+    for message in messages:
+        assert message in str(caught.value)
+    assert "\nhint: " in str(caught.value)
+
+
+def test_name_that_cannot_be_part_of_resource_names_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no name for an environment"):
+        load(tmp_path, f'["My Env"]\n{GOOD}', "My Env")
+
+
+def test_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="there is no such file"):
+        load_settings(tmp_path / "environments.toml", "dev")
+
+
+def test_region_without_deep_learning_images_is_refused(tmp_path: Path) -> None:
+    settings = load(tmp_path, '[dev]\naccount = "123456789012"\nregion = "eu-nowhere-7"\n')
+    with pytest.raises(SettingsError, match="AWS has no deep-learning images in region 'eu-nowhere-7'"):
+        Images.of(settings)
+
+
+@pytest.mark.parametrize(
+    ("region", "image", "uri", "arn"),
+    [
+        (
+            "us-east-1",
+            "pytorch:2",
+            "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch:2",
+            "arn:aws:ecr:us-east-1:763104351884:repository/pytorch",
+        ),
+        (
+            "cn-north-1",
+            "pytorch:2",
+            "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn/pytorch:2",
+            "arn:aws-cn:ecr:cn-north-1:727897471807:repository/pytorch",
+        ),
+        (
+            "us-east-1",
+            "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/own:3",
+            "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/own:3",
+            "arn:aws:ecr:us-west-2:123456789012:repository/team/own",
+        ),
+    ],
+)
+def test_image_is_of_the_region_or_ones_own(tmp_path: Path, region: str, image: str, uri: str, arn: str) -> None:
+    text = f'[dev]\naccount = "123456789012"\nregion = "{region}"\ntraining_image = "{image}"\n'
+    training = Images.of(load(tmp_path, text)).training
+    assert (training.uri, training.repository_arn) == (uri, arn)

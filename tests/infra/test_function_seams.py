@@ -1,0 +1,81 @@
+"""The stack and its functions agree: what the one says, the other reads without complaint."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from deploy_model.environment import Environment as DeployModelEnvironment
+from deployment.request import Deployment
+from pipeline_definition import build_pipeline, render
+from start_pipeline.binding import bound_definition
+from start_pipeline.environment import Environment as StartPipelineEnvironment
+
+KNOWN = {
+    "Data/Bucket": "data-bucket",
+    "JobRole/Role": "arn:aws:iam::222222222222:role/job",
+    "PipelineRole/Role": "arn:aws:iam::222222222222:role/pipeline",
+    "EndpointRole/Role": "arn:aws:iam::222222222222:role/endpoint",
+}
+
+
+def resolved(stack: Any, value: Any) -> Any:
+    """The value as CloudFormation would hand it over; resources are known by name or ARN."""
+    paths = {stack.logical_id(path): path for path in stack.resources}
+    match value:
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(resolved(stack, part) for part in parts)
+        case {"Fn::GetAtt": [str(name), str()]} | {"Ref": str(name)}:
+            path = paths.get(name, name)
+            return KNOWN.get(path, path)
+        case {"Fn::Sub": str(text)}:
+            return text
+        case dict():
+            return {key: resolved(stack, item) for key, item in value.items()}
+        case list():
+            return [resolved(stack, item) for item in value]
+    return value
+
+
+def variables(stack: Any, function: str) -> dict[str, str]:
+    found: dict[str, str] = resolved(stack, stack.properties(f"{function}/Function")["Environment"]["Variables"])
+    return found
+
+
+def test_trigger_reads_its_variables(prod: Any) -> None:
+    environment = StartPipelineEnvironment.from_variables(variables(prod, "StartPipeline"))
+    assert environment.data_bucket == "data-bucket"
+    assert environment.pipeline_role_arn == KNOWN["PipelineRole/Role"]
+    assert environment.quiet_seconds == 300
+    assert environment.pipeline_tags == prod.settings.all_tags
+
+
+def test_trigger_takes_the_deployed_definition(prod: Any) -> None:
+    """Every name is bound, and roles, images and outputs are those of the environment."""
+    environment = StartPipelineEnvironment.from_variables(variables(prod, "StartPipeline"))
+    bound = bound_definition(render(build_pipeline(prod.settings.pipeline)), environment.bindings)
+    assert "${headrace:" not in json.dumps(bound)
+    assert bound["Steps"][0]["Arguments"]["RoleArn"] == KNOWN["JobRole/Role"]
+
+
+def test_deployer_reads_its_variables(prod: Any) -> None:
+    environment = DeployModelEnvironment.from_variables(variables(prod, "DeployModel"))
+    assert (environment.endpoint_name, environment.instance_count) == ("headrace-prod", 2)
+    assert environment.endpoint_role_arn == KNOWN["EndpointRole/Role"]
+
+
+def test_deployment_reads_its_properties(prod: Any, local: Any) -> None:
+    for stack, retained in ((prod, True), (local, False)):
+        properties = resolved(stack, stack.properties("Source/Resource"))
+        deployment = Deployment.from_event({"ResourceProperties": properties})
+        assert (deployment.bucket, deployment.retain) == ("data-bucket", retained)
+        assert {copy.to_key.split("/")[0] for copy in deployment.copies} == {"code", "pipelines"}
+
+
+def test_every_function_of_the_folder_is_deployed(prod: Any) -> None:
+    folder = Path(__file__).parents[2] / "lambda"
+    deployed = {
+        item["Properties"]["Handler"].split(".")[0]
+        for item in prod.resources.values()
+        if item["Type"] == "AWS::Lambda::Function"
+    }
+    assert deployed == {path.parent.name for path in folder.glob("*/handler.py")}

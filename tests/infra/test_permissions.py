@@ -1,0 +1,261 @@
+"""Least privilege, role by role. What the local cloud does not enforce is asserted here."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
+CONSUME = {
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ReceiveMessage",
+}
+RUN_CONTAINERS = {
+    "cloudwatch:PutMetricData",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+}
+ACTIONS = {
+    "StartPipeline/Role": LOG
+    | CONSUME
+    | {
+        "iam:PassRole",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "sagemaker:AddTags",
+        "sagemaker:CreatePipeline",
+        "sagemaker:DescribePipeline",
+        "sagemaker:DescribePipelineExecution",
+        "sagemaker:StartPipelineExecution",
+        "sagemaker:UpdatePipeline",
+        "sqs:SendMessage",
+    },
+    "FindChampion/Role": LOG | {"sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"},
+    "DeployModel/Role": LOG
+    | CONSUME
+    | {
+        "iam:PassRole",
+        "sagemaker:AddTags",
+        "sagemaker:CreateEndpoint",
+        "sagemaker:CreateEndpointConfig",
+        "sagemaker:CreateModel",
+        "sagemaker:DeleteEndpoint",
+        "sagemaker:DescribeEndpoint",
+        "sagemaker:DescribeModelPackage",
+        "sagemaker:ListModelPackages",
+        "sagemaker:UpdateEndpoint",
+        "sqs:SendMessage",
+    },
+    "PipelineRole/Role": {
+        "iam:PassRole",
+        "kms:Decrypt",
+        "lambda:InvokeFunction",
+        "s3:GetObject",
+        "sagemaker:AddTags",
+        "sagemaker:CreateModelPackage",
+        "sagemaker:CreateModelPackageGroup",
+        "sagemaker:CreateProcessingJob",
+        "sagemaker:CreateTrainingJob",
+        "sagemaker:DescribeModelPackage",
+        "sagemaker:DescribeModelPackageGroup",
+        "sagemaker:DescribeProcessingJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:StopProcessingJob",
+        "sagemaker:StopTrainingJob",
+    },
+    "JobRole/Role": RUN_CONTAINERS
+    | {
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+    },
+    "EndpointRole/Role": RUN_CONTAINERS | {"kms:Decrypt", "s3:GetObject", "s3:ListBucket"},
+    "Maintainer/Role": {
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+    },
+    "Source/Deployment/Role": LOG | {"kms:GenerateDataKey", "s3:GetObject", "s3:PutObject"},
+}
+CLEAR_UP = {
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:ListBucketVersions",
+    "sagemaker:DeleteEndpoint",
+    "sagemaker:DeleteEndpointConfig",
+    "sagemaker:DeleteModel",
+    "sagemaker:DeleteModelPackage",
+    "sagemaker:DeletePipeline",
+    "sagemaker:DescribeEndpoint",
+    "sagemaker:ListEndpointConfigs",
+    "sagemaker:ListModelPackages",
+    "sagemaker:ListModels",
+    "sagemaker:ListPipelineExecutions",
+    "sagemaker:StopPipelineExecution",
+}
+INPUTS = {"datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*"}
+REFUSAL = "pipelines/headrace-prod.error.json"
+WITHOUT_RESOURCE_TYPE = {
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "sagemaker:ListEndpointConfigs",
+    "sagemaker:ListModels",
+}
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def actions(statements: list[dict[str, Any]]) -> set[str]:
+    return {action for statement in statements for action in listed(statement["Action"])}
+
+
+def on(statements: list[dict[str, Any]], action: str) -> Iterator[str]:
+    """The resources of an action, as text that ends as the ARN does."""
+    for statement in statements:
+        if action in listed(statement["Action"]):
+            for resource in listed(statement["Resource"]):
+                parts = resource["Fn::Join"][1] if isinstance(resource, dict) and "Fn::Join" in resource else [resource]
+                yield "".join(part if isinstance(part, str) else json.dumps(part) for part in parts)
+
+
+@pytest.mark.parametrize("role", ACTIONS)
+def test_role_has_exactly_these_actions(prod: Any, role: str) -> None:
+    assert actions(prod.statements(role)) == ACTIONS[role]
+
+
+def test_there_are_no_other_roles_or_policies(prod: Any, local: Any) -> None:
+    for stack in (prod, local):
+        roles = {path for path, item in stack.resources.items() if item["Type"] == "AWS::IAM::Role"}
+        policies = {path for path, item in stack.resources.items() if item["Type"] == "AWS::IAM::Policy"}
+        assert roles == set(ACTIONS)
+        assert policies == {f"{role}/DefaultPolicy" for role in roles}
+        assert not any("ManagedPolicyArns" in stack.properties(role) for role in roles)
+
+
+def test_only_an_environment_that_is_destroyed_with_its_data_can_be_cleared(prod: Any, local: Any) -> None:
+    clearing = actions(local.statements("Source/Deployment/Role")) - actions(prod.statements("Source/Deployment/Role"))
+    assert clearing == CLEAR_UP
+
+
+def test_no_action_is_a_wildcard_and_every_star_is_unavoidable(local: Any) -> None:
+    for role in ACTIONS:
+        for statement in local.statements(role):
+            assert not any("*" in action for action in listed(statement["Action"]))
+            if "*" in listed(statement["Resource"]):
+                assert set(listed(statement["Action"])) <= WITHOUT_RESOURCE_TYPE
+
+
+@pytest.mark.parametrize(
+    ("role", "passed"),
+    [
+        ("StartPipeline/Role", "PipelineRole/Role"),
+        ("PipelineRole/Role", "JobRole/Role"),
+        ("DeployModel/Role", "EndpointRole/Role"),
+    ],
+)
+def test_roles_are_passed_to_sagemaker_only(prod: Any, role: str, passed: str) -> None:
+    """iam:PassRole is enforced nowhere in the local cloud."""
+    statements = [item for item in prod.statements(role) if "iam:PassRole" in listed(item["Action"])]
+    assert statements == [
+        {
+            "Effect": "Allow",
+            "Action": "iam:PassRole",
+            "Resource": {"Fn::GetAtt": [prod.logical_id(passed), "Arn"]},
+            "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "sources"),
+    [
+        ("PipelineRole/Role", ["pipeline/headrace-prod", "pipeline/headrace-prod/*"]),
+        ("JobRole/Role", ["processing-job/*", "training-job/*"]),
+        ("EndpointRole/Role", ["*"]),
+    ],
+)
+def test_sagemaker_takes_a_role_on_for_our_own_things_only(prod: Any, role: str, sources: list[str]) -> None:
+    """The confused deputy: SageMaker works for every account. Hosting takes no narrower form (SageMaker's guide)."""
+    (statement,) = prod.properties(role)["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "222222222222"}
+    given = json.dumps(statement["Condition"]["ArnLike"]["aws:SourceArn"])
+    for source in sources:
+        assert f":sagemaker:eu-central-1:222222222222:{source}" in given
+
+
+def test_functions_are_called_by_lambda_only(prod: Any) -> None:
+    for role in ("StartPipeline/Role", "FindChampion/Role", "DeployModel/Role", "Source/Deployment/Role"):
+        (statement,) = prod.properties(role)["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "prefixes"),
+    [
+        ("JobRole/Role", "s3:PutObject", {"runs/*", "checkpoints/*"}),
+        ("JobRole/Role", "s3:DeleteObject", {"checkpoints/*"}),
+        ("JobRole/Role", "s3:GetObject", INPUTS),
+        ("EndpointRole/Role", "s3:GetObject", {"runs/*"}),
+        ("PipelineRole/Role", "s3:GetObject", {"runs/*"}),
+        ("StartPipeline/Role", "s3:PutObject", {"manifests/*", "ledger/*", "quiet/*", REFUSAL}),
+        ("StartPipeline/Role", "s3:DeleteObject", {"quiet/*", REFUSAL}),
+        ("Maintainer/Role", "s3:PutObject", {"pipelines/*", "code/*"}),
+        ("Source/Deployment/Role", "s3:PutObject", {"code/*", "pipelines/headrace-prod.json", "champions/none/NONE"}),
+    ],
+)
+def test_objects_are_reached_by_prefix(prod: Any, role: str, action: str, prefixes: set[str]) -> None:
+    bucket = json.dumps({"Fn::GetAtt": [prod.logical_id("Data/Bucket"), "Arn"]}) + "/"
+    found = set(on(prod.statements(role), action))
+    assert {resource.removeprefix(bucket) for resource in found} == prefixes
+
+
+def test_jobs_list_only_under_the_prefixes_they_read(prod: Any) -> None:
+    (statement,) = [item for item in prod.statements("EndpointRole/Role") if item["Action"] == "s3:ListBucket"]
+    assert statement["Condition"] == {"StringLike": {"s3:prefix": ["runs/*"]}}
+    (statement,) = [item for item in prod.statements("JobRole/Role") if item["Action"] == "s3:ListBucket"]
+    assert "ledger/*" not in statement["Condition"]["StringLike"]["s3:prefix"]
+
+
+def test_pipeline_starts_only_jobs_of_pipelines(prod: Any) -> None:
+    for action in ("CreateTrainingJob", "CreateProcessingJob"):
+        for resource in on(prod.statements("PipelineRole/Role"), f"sagemaker:{action}"):
+            assert resource.endswith("-job/pipelines-*")
+
+
+def test_images_are_pulled_from_the_repositories_in_use(prod: Any) -> None:
+    given = set(on(prod.statements("JobRole/Role"), "ecr:BatchGetImage"))
+    assert given == {"arn:aws:ecr:eu-central-1:763104351884:repository/pytorch"}
+    given = set(on(prod.statements("EndpointRole/Role"), "ecr:BatchGetImage"))
+    assert given == {"arn:aws:ecr:eu-central-1:763104351884:repository/pytorch-inference"}
+
+
+def test_each_environment_grants_only_on_its_own_names(synthesized: Callable[[str], Any]) -> None:
+    """Two environments may share an account."""
+    for environment, other in (("dev", "prod"), ("prod", "dev")):
+        text = json.dumps(synthesized(environment).content)
+        assert f"headrace-{other}" not in text

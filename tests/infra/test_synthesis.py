@@ -1,0 +1,87 @@
+"""Synthesis is pure, and AWS's own judges have nothing to say to what comes out."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint
+from cfnlint.config import ManualArgs
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ("local", "dev", "prod")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_cdk_nag_has_no_finding(synthesized: Callable[[str], Any], environment: str) -> None:
+    """But those that are acknowledged, each on its construct with its reason."""
+    assert synthesized(environment).findings == ""
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_cfn_lint_has_no_finding(synthesized: Callable[[str], Any], environment: str) -> None:
+    """W3005 is about dependencies that are said twice, which CDK does for every function and its role."""
+    stack = synthesized(environment)
+    text = json.dumps(stack.content)
+    assert not lint(text, config=ManualArgs(regions=[stack.settings.region], ignore_checks=["W3005"]))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_template_fits_cloudformation(synthesized: Callable[[str], Any], environment: str) -> None:
+    """A template may have 1 MB and 500 resources, a role's inline policies 10,240 characters without white space."""
+    stack = synthesized(environment)
+    assert len(json.dumps(stack.content)) < 500_000
+    assert len(stack.content["Resources"]) < 200
+    for resource in stack.content["Resources"].values():
+        if resource["Type"] == "AWS::IAM::Policy":
+            assert len(json.dumps(resource["Properties"]["PolicyDocument"], separators=(",", ":"))) < 10_240
+
+
+def synthesize(folder: Path, **environment: str) -> dict[str, bytes]:
+    """`cdk synth` as the CDK command does it: the app as a process, with what it is told in its environment."""
+    subprocess.run(
+        [sys.executable, str(ROOT / "app.py")],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ["HOME"],
+            "CDK_OUTDIR": str(folder / "cdk.out"),
+            "CDK_CONTEXT_JSON": json.dumps(json.loads((ROOT / "cdk.json").read_text())["context"]),
+            **environment,
+        },
+        cwd=ROOT,
+        check=True,
+    )
+    files = (path for path in (folder / "cdk.out").rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_same_source_gives_same_bytes(tmp_path: Path) -> None:
+    """Templates, assets, manifest, tree: in another folder, another hash order, another time zone, with credentials."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    first = synthesize(tmp_path / "one", PYTHONHASHSEED="1", TZ="UTC")
+    second = synthesize(
+        tmp_path / "two", PYTHONHASHSEED="2", TZ="Asia/Tokyo", AWS_ACCESS_KEY_ID="AKIA", AWS_REGION="ap-south-1"
+    )
+    assert set(first) == set(second)
+    assert [name for name in first if first[name] != second[name]] == []
+    assert str(ROOT).encode() not in first["cdk.out/headrace-local.template.json"]
+
+
+def test_unknown_environment_is_one_clear_error(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, str(ROOT / "app.py")],
+        env={"PATH": os.environ["PATH"], "CDK_OUTDIR": str(tmp_path), "CDK_CONTEXT_JSON": '{"env": "staging"}'},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("error: environments.toml: there is no environment 'staging'; there are local, dev")
+    assert "\nhint: " in answer.stderr
+    assert "Traceback" not in answer.stderr

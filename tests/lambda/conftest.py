@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the folder is no package: its modules lie beside this
+
+from worlds import DeployWorld, UploadWorld
+
+
+@pytest.fixture
+def world() -> UploadWorld:
+    return UploadWorld()
+
+
+@pytest.fixture
+def registry() -> DeployWorld:
+    return DeployWorld()
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    """The function's log lines since the last call, each of which must be one JSON object."""
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]

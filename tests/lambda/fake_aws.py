@@ -1,0 +1,357 @@
+"""S3, SQS and SageMaker in memory: as much of them as the functions use."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.response import StreamingBody
+
+REGION, ACCOUNT = "eu-central-1", "111122223333"
+PAGE = 3  # items a listing returns at once, so that every listing in a test has pages
+
+
+class Refused(Exception):
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+
+
+class Crash(BaseException):
+    """The function's process is gone."""
+
+
+@dataclass
+class Version:
+    id: str
+    body: bytes | None  # None: a delete marker
+    modified: float
+    checksum: bool = True
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.id}"'  # opaque, as that of a KMS-encrypted object: equal content has another one
+
+
+@dataclass
+class Execution:
+    arn: str
+    pipeline: str
+    token: str
+    display_name: str
+    parameters: dict[str, str]
+    definition: str
+    status: str = "Executing"
+
+
+@dataclass
+class Cloud:
+    """The state; `interrupt` is called before and after each call and may raise or act in between."""
+
+    now: float = 1_800_000_000.0
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    interrupt: Callable[[str, str, dict[str, Any]], None] | None = None
+    buckets: dict[str, dict[str, list[Version]]] = field(default_factory=dict)
+    queue: list[SimpleNamespace] = field(default_factory=list)
+    pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    executions: dict[str, Execution] = field(default_factory=dict)
+    packages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    configurations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+    # S3
+
+    def current(self, bucket: str, key: str) -> Version | None:
+        versions = self.buckets.get(bucket, {}).get(key, [])
+        return versions[-1] if versions and versions[-1].body is not None else None
+
+    def text(self, bucket: str, key: str) -> bytes | None:
+        version = self.current(bucket, key)
+        return None if version is None else version.body
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        keys = sorted(self.buckets.get(bucket, {}), key=str.encode)
+        return [key for key in keys if key.startswith(prefix) and self.current(bucket, key)]
+
+    def put(self, bucket: str, key: str, body: bytes | None, *, checksum: bool = True) -> Version:
+        version = Version(f"v{next(self.numbers)}", body, self.now, checksum)
+        self.buckets.setdefault(bucket, {}).setdefault(key, []).append(version)
+        return version
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:
+        held = self.current(Bucket, Key)
+        if "IfNoneMatch" in more and held:
+            raise Refused("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
+        if "IfMatch" in more and not held:
+            raise Refused("NoSuchKey", "The specified key does not exist.", 404)
+        if "IfMatch" in more and held and held.etag != more["IfMatch"]:
+            raise Refused("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
+        return {"ETag": self.put(Bucket, Key, Body).etag}
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        held = self.current(Bucket, Key)
+        if held is None or held.body is None:
+            raise Refused("NoSuchKey", "The specified key does not exist.", 404)
+        return {"ETag": held.etag, "Body": StreamingBody(BytesIO(held.body), len(held.body))}
+
+    def head_object(self, Bucket: str, Key: str, **more: Any) -> dict[str, Any]:
+        held = self.current(Bucket, Key)
+        if held is None or held.body is None:
+            raise Refused("404", "Not Found", 404)
+        if more.get("IfMatch", held.etag) != held.etag:
+            raise Refused("412", "Precondition Failed", 412)
+        answer: dict[str, Any] = {"ETag": held.etag, "ContentLength": len(held.body)}
+        if more.get("ChecksumMode") == "ENABLED" and held.checksum:
+            answer["ChecksumCRC32"] = base64.b64encode(zlib.crc32(held.body).to_bytes(4, "big")).decode()
+        return answer
+
+    def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        return {"DeleteMarker": True, "VersionId": self.put(Bucket, Key, None).id}
+
+    def copy_object(self, Bucket: str, Key: str, CopySource: str) -> dict[str, Any]:
+        source = self.text(*unquote(CopySource).split("/", 1))
+        if source is None:
+            raise Refused("NoSuchKey", "The specified key does not exist.", 404)
+        return {"CopyObjectResult": {"ETag": self.put(Bucket, Key, source).etag}}
+
+    def list_objects_v2(self, Bucket: str, Prefix: str, **more: Any) -> dict[str, Any]:
+        keys = [key for key in self.keys(Bucket, Prefix) if key > more.get("ContinuationToken", "")]
+        contents = []
+        for key in keys[:PAGE]:
+            held = self.current(Bucket, key)
+            assert held is not None
+            assert held.body is not None
+            modified = datetime.fromtimestamp(held.modified // 1, UTC)  # S3 tells whole seconds
+            contents.append({"Key": key, "Size": len(held.body), "ETag": held.etag, "LastModified": modified})
+        if not contents:  # S3 leaves the element out
+            return {"KeyCount": 0, "IsTruncated": False}
+        answer: dict[str, Any] = {"Contents": contents, "IsTruncated": len(keys) > PAGE}
+        return answer | ({"NextContinuationToken": keys[PAGE - 1]} if len(keys) > PAGE else {})
+
+    def list_object_versions(self, Bucket: str, MaxKeys: int, **_: Any) -> dict[str, Any]:
+        if Bucket not in self.buckets:
+            raise Refused("NoSuchBucket", "The specified bucket does not exist", 404)
+        every = [(key, version) for key, versions in self.buckets[Bucket].items() for version in versions]
+        page = every[: min(MaxKeys, PAGE)]
+        named = [(version.body, {"Key": key, "VersionId": version.id}) for key, version in page]
+        return {
+            "Versions": [item for body, item in named if body is not None],
+            "DeleteMarkers": [item for body, item in named if body is None],
+            "IsTruncated": len(every) > PAGE,
+        }
+
+    def delete_objects(self, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:
+        for item in Delete["Objects"]:
+            versions = self.buckets[Bucket][item["Key"]]
+            versions[:] = [version for version in versions if version.id != item["VersionId"]]
+        return {}
+
+    # SQS
+
+    def send_message(self, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0) -> dict[str, Any]:
+        assert 0 <= DelaySeconds <= 900
+        message = SimpleNamespace(id=f"m{next(self.numbers)}", body=MessageBody, due=self.now + DelaySeconds)
+        self.queue.append(message)
+        return {"MessageId": message.id, "MD5OfMessageBody": "-"}
+
+    # SageMaker: pipelines
+
+    def create_pipeline(self, PipelineName: str, **more: Any) -> dict[str, Any]:
+        if PipelineName in self.pipelines:
+            raise Refused("ValidationException", f"Pipeline names must be unique. {PipelineName} already exists.")
+        self.pipelines[PipelineName] = more
+        return {"PipelineArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}"}
+
+    def update_pipeline(self, PipelineName: str, **more: Any) -> dict[str, Any]:
+        self.describe_pipeline(PipelineName)
+        self.pipelines[PipelineName] |= more
+        return {"PipelineArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}"}
+
+    def describe_pipeline(self, PipelineName: str) -> dict[str, Any]:
+        if PipelineName not in self.pipelines:
+            raise Refused("ResourceNotFound", f"Pipeline {PipelineName} does not exist.")
+        held = self.pipelines[PipelineName]
+        return {"PipelineName": PipelineName, **{name: held[name] for name in ("PipelineDefinition", "RoleArn")}}
+
+    def delete_pipeline(self, PipelineName: str, ClientRequestToken: str) -> dict[str, Any]:
+        self.describe_pipeline(PipelineName)
+        if any(execution.status in {"Executing", "Stopping"} for execution in self.executions.values()):
+            raise Refused("ConflictException", "The pipeline has running executions")
+        del self.pipelines[PipelineName]
+        return {"PipelineArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}"}
+
+    def start_pipeline_execution(
+        self,
+        PipelineName: str,
+        PipelineExecutionDisplayName: str,
+        PipelineParameters: list[dict[str, str]],
+        ClientRequestToken: str,
+    ) -> dict[str, Any]:
+        self.describe_pipeline(PipelineName)
+        for execution in self.executions.values():
+            if execution.token == ClientRequestToken:
+                return {"PipelineExecutionArn": execution.arn}
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}/execution/{next(self.numbers):012}"
+        parameters = {item["Name"]: item["Value"] for item in PipelineParameters}
+        definition = self.pipelines[PipelineName]["PipelineDefinition"]
+        self.executions[arn] = Execution(
+            arn, PipelineName, ClientRequestToken, PipelineExecutionDisplayName, parameters, definition
+        )
+        return {"PipelineExecutionArn": arn}
+
+    def describe_pipeline_execution(self, PipelineExecutionArn: str) -> dict[str, Any]:
+        if PipelineExecutionArn not in self.executions:
+            raise Refused("ResourceNotFound", f"{PipelineExecutionArn} does not exist.")
+        return {"PipelineExecutionStatus": self.executions[PipelineExecutionArn].status}
+
+    def list_pipeline_executions(self, PipelineName: str, **more: Any) -> dict[str, Any]:
+        self.describe_pipeline(PipelineName)
+        summaries = [
+            {"PipelineExecutionArn": execution.arn, "PipelineExecutionStatus": execution.status}
+            for execution in self.executions.values()
+        ]
+        return _page("PipelineExecutionSummaries", summaries, more)
+
+    def stop_pipeline_execution(self, PipelineExecutionArn: str, ClientRequestToken: str) -> dict[str, Any]:
+        self.executions[PipelineExecutionArn].status = "Stopping"
+        return {"PipelineExecutionArn": PipelineExecutionArn}
+
+    # SageMaker: the registry
+
+    def register(self, group: str, version: int, approval: str, *, status: str = "Completed", url: str = "") -> str:
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{group}/{version}"
+        self.packages[arn] = {"group": group, "version": version, "approval": approval, "status": status, "url": url}
+        return arn
+
+    def list_model_packages(self, ModelPackageGroupName: str, **more: Any) -> dict[str, Any]:
+        summaries = [
+            {
+                "ModelPackageArn": arn,
+                "ModelPackageVersion": package["version"],
+                "ModelPackageStatus": package["status"],
+                "ModelApprovalStatus": package["approval"],
+                "CreationTime": datetime.fromtimestamp(self.now, UTC),
+            }
+            for arn, package in self.packages.items()
+            if package["group"] == ModelPackageGroupName
+            and package["approval"] == more.get("ModelApprovalStatus", package["approval"])
+        ]
+        return _page("ModelPackageSummaryList", summaries, more)
+
+    def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
+        package = self.packages[ModelPackageName]
+        container = {"Image": "image"} | ({"ModelDataUrl": package["url"]} if package["url"] else {})
+        return {
+            "ModelPackageName": package["group"],
+            "ModelPackageArn": ModelPackageName,
+            "CreationTime": datetime.fromtimestamp(self.now, UTC),
+            "ModelPackageStatus": package["status"],
+            "ModelPackageStatusDetails": {"ValidationStatuses": []},
+            "InferenceSpecification": {"Containers": [container]},
+        }
+
+    def delete_model_package(self, ModelPackageName: str) -> dict[str, Any]:
+        del self.packages[ModelPackageName]
+        return {}
+
+    # SageMaker: serving
+
+    def create_model(self, ModelName: str, **more: Any) -> dict[str, Any]:
+        if ModelName in self.models:
+            raise Refused("ValidationException", f'Cannot create already existing model "{ModelName}".')
+        self.models[ModelName] = more
+        return {"ModelArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/{ModelName}"}
+
+    def create_endpoint_config(self, EndpointConfigName: str, **more: Any) -> dict[str, Any]:
+        if EndpointConfigName in self.configurations:
+            raise Refused("ValidationException", "Cannot create already existing endpoint configuration")
+        self.configurations[EndpointConfigName] = more
+        return {"EndpointConfigArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint-config/{EndpointConfigName}"}
+
+    def create_endpoint(self, EndpointName: str, EndpointConfigName: str, **more: Any) -> dict[str, Any]:
+        if EndpointName in self.endpoints:
+            raise Refused("ValidationException", "Cannot create already existing endpoint")
+        self.endpoints[EndpointName] = {"EndpointConfigName": EndpointConfigName, "EndpointStatus": "Creating"} | more
+        return {"EndpointArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{EndpointName}"}
+
+    def update_endpoint(self, EndpointName: str, EndpointConfigName: str) -> dict[str, Any]:
+        endpoint = self.endpoints[EndpointName]
+        if endpoint["EndpointStatus"] in {"Creating", "Updating"}:
+            raise Refused("ValidationException", "Cannot update in-progress endpoint")
+        endpoint |= {
+            "EndpointStatus": "Updating",
+            "PendingDeploymentSummary": {"EndpointConfigName": EndpointConfigName},
+        }
+        return {"EndpointArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{EndpointName}"}
+
+    def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:
+        if EndpointName not in self.endpoints:
+            raise Refused("ValidationException", f'Could not find endpoint "{EndpointName}".')
+        moment = datetime.fromtimestamp(self.now, UTC)
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{EndpointName}"
+        names = ("EndpointConfigName", "EndpointStatus", "PendingDeploymentSummary", "FailureReason")
+        held = {name: value for name, value in self.endpoints[EndpointName].items() if name in names}
+        return {
+            "EndpointName": EndpointName,
+            "EndpointArn": arn,
+            "CreationTime": moment,
+            "LastModifiedTime": moment,
+            **held,
+        }
+
+    def delete_endpoint(self, EndpointName: str) -> dict[str, Any]:
+        if EndpointName not in self.endpoints:
+            raise Refused("ValidationException", f'Could not find endpoint "{EndpointName}".')
+        if self.endpoints[EndpointName]["EndpointStatus"] in {"Creating", "Updating"}:
+            raise Refused("ValidationException", "Cannot update in-progress endpoint")
+        self.endpoints[EndpointName]["EndpointStatus"] = "Deleting"
+        return {}
+
+    def list_endpoint_configs(self, NameContains: str, **more: Any) -> dict[str, Any]:
+        moment = datetime.fromtimestamp(self.now, UTC)
+        found = [
+            {
+                "EndpointConfigName": name,
+                "EndpointConfigArn": f"arn:aws:sagemaker:x:y:{name:20}",
+                "CreationTime": moment,
+            }
+            for name in self.configurations
+            if NameContains in name
+        ]
+        return _page("EndpointConfigs", found, more)
+
+    def list_models(self, NameContains: str, **more: Any) -> dict[str, Any]:
+        moment = datetime.fromtimestamp(self.now, UTC)
+        found = [
+            {"ModelName": name, "ModelArn": f"arn:aws:sagemaker:x:y:{name:20}", "CreationTime": moment}
+            for name in self.models
+            if NameContains in name
+        ]
+        return _page("Models", found, more)
+
+    def delete_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
+        del self.configurations[EndpointConfigName]
+        return {}
+
+    def delete_model(self, ModelName: str) -> dict[str, Any]:
+        del self.models[ModelName]
+        return {}
+
+
+def _page(name: str, items: list[Any], asked: dict[str, Any]) -> dict[str, Any]:
+    start = int(asked.get("NextToken", 0))
+    more = {"NextToken": str(start + PAGE)} if start + PAGE < len(items) else {}
+    return {name: items[start : start + PAGE], **more}

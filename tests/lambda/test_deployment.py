@@ -1,0 +1,265 @@
+"""The stack's custom resource: what a deployment puts into the bucket, and what is left of a destroyed stack."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_aws import Cloud, Execution, Refused
+from worlds import BUCKET, CLIENTS, NAME, event
+
+import aws
+import deployment.request
+from deployment import handler
+
+PHYSICAL_ID = f"{NAME}-Published"
+
+
+class Stack:
+    """A cloud with a deployment in it, and CloudFormation, which is told how each request went."""
+
+    def __init__(self, url: str, answers: list[dict[str, Any]]) -> None:
+        self.cloud = CLIENTS.cloud = Cloud()
+        self.cloud.put("assets", "aaa.tar.gz", b"code")
+        self.cloud.put("assets", "bbb.json", b"definition")
+        self.cloud.put("assets", "ccc.json", b"newer definition")
+        self.url, self.answers = url, answers
+        self.seconds_left = 900.0
+
+    def request(self, name: str, **properties: str) -> dict[str, Any]:
+        body = event(f"custom_resource_{name}") | {"ResponseURL": self.url}
+        body["ResourceProperties"] |= properties
+        return self.send(body)
+
+    def send(self, body: dict[str, Any]) -> dict[str, Any]:
+        handler.handle(body, SimpleNamespace(get_remaining_time_in_millis=lambda: int(self.seconds_left * 1000)))
+        return self.answers[-1]
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes: SageMaker gets on with what it was told."""
+        self.seconds_left -= seconds
+        for execution in self.cloud.executions.values():
+            execution.status = {"Stopping": "Stopped"}.get(execution.status, execution.status)
+        for name, endpoint in list(self.cloud.endpoints.items()):
+            if endpoint["EndpointStatus"] == "Deleting":
+                del self.cloud.endpoints[name]
+            else:
+                endpoint["EndpointStatus"] = "InService"
+
+    def live(self) -> None:
+        """What accumulates while the stack lives, and some that belongs to others."""
+        self.cloud.pipelines[NAME] = {"PipelineDefinition": "{}", "RoleArn": "arn:aws:iam::111122223333:role/x"}
+        for number, status in enumerate(["Succeeded", "Executing", "Failed", "Stopping", "Executing"]):
+            arn = f"arn:aws:sagemaker:eu-central-1:111122223333:pipeline/{NAME}/execution/{number:012}"
+            self.cloud.executions[arn] = Execution(arn, NAME, "t", "d", {}, "{}", status)
+        for version in range(1, 6):
+            self.cloud.register(NAME, version, "Approved")
+            self.cloud.models[f"{NAME}-v{version}"] = {}
+            self.cloud.configurations[f"{NAME}-v{version}-0123abcd"] = {}
+        self.cloud.endpoints[NAME] = {"EndpointConfigName": f"{NAME}-v5-0123abcd", "EndpointStatus": "Updating"}
+        for number in range(7):
+            self.cloud.put(BUCKET, f"datasets/birds/{number}.jpg", b"x")
+        self.cloud.put(BUCKET, "datasets/birds/0.jpg", None)
+        self.cloud.register("another", 1, "Approved")
+        self.cloud.models |= {f"another-{NAME}-v1": {}}
+        self.cloud.configurations |= {f"another-{NAME}-v1": {}}
+
+
+@pytest.fixture(scope="module")
+def cloudformation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A real HTTP server to answer to; it takes nothing but a PUT with an empty content type."""
+    answers: list[dict[str, Any]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answers.append(body | {"content-type": self.headers["Content-Type"], "path": self.path})
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/answer?signature=x%2Fy", answers
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def stack(cloudformation: tuple[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> Stack:
+    made = Stack(*cloudformation)
+    monkeypatch.setattr(aws, "client", CLIENTS)
+    monkeypatch.setattr(handler.time, "sleep", made.sleep)
+    return made
+
+
+def test_a_deployment_copies_the_assets_and_writes_the_marker(stack: Stack) -> None:
+    answer = stack.request("create")
+    assert {key: stack.cloud.text(BUCKET, key) for key in stack.cloud.keys(BUCKET)} == {
+        "champions/none/NONE": b"no champion yet",
+        "code/aaa/source.tar.gz": b"code",
+        f"pipelines/{NAME}.json": b"definition",
+    }
+    assert answer["Status"] == "SUCCESS"
+
+
+def test_the_answer_is_what_cloudformation_asks_for(stack: Stack) -> None:
+    asked = event("custom_resource_create")
+    assert stack.request("create") == {
+        "Status": "SUCCESS",
+        "Reason": "done",
+        "PhysicalResourceId": PHYSICAL_ID,
+        **{name: asked[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
+        "content-type": "",
+        "path": "/answer?signature=x%2Fy",
+    }
+
+
+def test_an_update_takes_the_newly_deployed_definition_and_keeps_the_old_as_a_version(stack: Stack) -> None:
+    stack.request("create")
+    stack.cloud.put(BUCKET, f"pipelines/{NAME}.json", b"a maintainer's")
+    answer = stack.request("update")
+    versions = stack.cloud.buckets[BUCKET][f"pipelines/{NAME}.json"]
+    assert [version.body for version in versions] == [b"definition", b"a maintainer's", b"newer definition"]
+    assert answer["PhysicalResourceId"] == PHYSICAL_ID
+
+
+def test_a_destroyed_stack_leaves_nothing_of_its_own(stack: Stack) -> None:
+    stack.request("create")
+    stack.live()
+    answer = stack.request("delete")
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", PHYSICAL_ID)
+    assert not any(stack.cloud.buckets[BUCKET].values())
+    assert (stack.cloud.pipelines, stack.cloud.endpoints) == ({}, {})
+    assert {package["group"] for package in stack.cloud.packages.values()} == {"another"}
+    assert list(stack.cloud.models) == list(stack.cloud.configurations) == [f"another-{NAME}-v1"]
+    assert stack.cloud.keys("assets")
+
+
+def test_executions_are_stopped_before_the_pipeline_is_deleted(stack: Stack) -> None:
+    stack.live()
+    stack.request("delete")
+    names = stack.cloud.names()
+    assert names.count("StopPipelineExecution") == 2
+    assert names.index("StopPipelineExecution") < names.index("DeletePipeline") < names.index("DeleteObjects")
+    assert {execution.status for execution in stack.cloud.executions.values()} == {"Succeeded", "Failed", "Stopped"}
+
+
+def test_an_execution_that_ends_before_it_is_stopped_is_fine(stack: Stack) -> None:
+    stack.live()
+
+    def end(moment: str, operation: str, parameters: dict[str, Any]) -> None:
+        if (moment, operation) == ("before", "StopPipelineExecution"):
+            stack.cloud.executions[parameters["PipelineExecutionArn"]].status = "Succeeded"
+            raise Refused("ConflictException", "it has ended")
+
+    stack.cloud.interrupt = end
+    assert stack.request("delete")["Status"] == "SUCCESS"
+
+
+def test_destroying_twice_is_fine(stack: Stack) -> None:
+    stack.live()
+    for _ in range(2):
+        assert stack.request("delete")["Status"] == "SUCCESS"
+
+
+def test_destroying_what_was_never_made_is_fine(stack: Stack) -> None:
+    assert stack.request("delete")["Status"] == "SUCCESS"
+
+
+def test_a_retained_deployment_is_left_as_it_is(stack: Stack, logged: Any) -> None:
+    stack.live()
+    assert stack.request("delete", Retain="true")["Status"] == "SUCCESS"
+    assert stack.cloud.names() == []
+    assert "to be retained" in logged()[-1]["message"]
+
+
+def test_a_delete_of_another_physical_id_deletes_nothing(stack: Stack, logged: Any) -> None:
+    stack.live()
+    answer = stack.send(
+        event("custom_resource_delete") | {"ResponseURL": stack.url, "PhysicalResourceId": "2027/01/15/[1]abc"}
+    )
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "2027/01/15/[1]abc")
+    assert stack.cloud.names() == []
+    assert logged()[-1]["level"] == "WARNING"
+
+
+def test_a_failed_creation_is_answered_with_the_reason(stack: Stack, logged: Any) -> None:
+    stack.cloud.buckets["assets"].clear()
+    answer = stack.request("create")
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", PHYSICAL_ID)
+    assert "NoSuchKey" in answer["Reason"]
+    assert logged()[-1]["level"] == "ERROR"
+
+
+def test_a_missing_property_is_answered_with_its_name(stack: Stack) -> None:
+    body = event("custom_resource_create") | {"ResponseURL": stack.url}
+    del body["ResourceProperties"]["PipelineName"]
+    answer = stack.send(body)
+    assert answer["Status"] == "FAILED"
+    assert "'PipelineName'" in answer["Reason"]
+
+
+def test_an_unknown_request_type_is_answered(stack: Stack) -> None:
+    answer = stack.send(event("custom_resource_create") | {"ResponseURL": stack.url, "RequestType": "Dance"})
+    assert (answer["Status"], "'Dance'" in answer["Reason"]) == ("FAILED", True)
+
+
+def test_a_long_reason_is_cut_to_what_cloudformation_takes(stack: Stack) -> None:
+    def refuse(moment: str, operation: str, parameters: dict[str, Any]) -> None:
+        raise Refused("AccessDenied", "x" * 9_000)
+
+    stack.cloud.interrupt = refuse
+    assert len(json.dumps(stack.request("create"))) < 4_096
+
+
+@pytest.mark.parametrize("what", ["executions", "endpoint", "bucket"])
+def test_what_does_not_end_in_time_is_answered_as_failed(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    stack.live()
+    if what != "executions":
+        stack.cloud.executions.clear()
+    if what == "bucket":
+        stack.cloud.endpoints.clear()
+        stack.seconds_left = 20
+
+    def tire(seconds: float) -> None:
+        stack.seconds_left -= seconds
+
+    monkeypatch.setattr(handler.time, "sleep", tire)
+    answer = stack.request("delete")
+    assert answer["Status"] == "FAILED"
+    assert what in answer["Reason"]
+    assert "delete the stack again" in answer["Reason"]
+
+
+def test_an_object_that_cannot_be_deleted_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.cloud.put(BUCKET, "locked.txt", b"x")
+    errors = {"Errors": [{"Key": "locked.txt", "Code": "AccessDenied", "Message": "object lock"}]}
+    monkeypatch.setattr(stack.cloud, "delete_objects", lambda **_: errors)
+    answer = stack.request("delete")
+    assert answer["Status"] == "FAILED"
+    assert f"s3://{BUCKET}/locked.txt" in answer["Reason"]
+
+
+def test_the_answer_is_tried_again_when_the_network_fails(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_url, failures = deployment.request.urlopen, iter([True, True, False])
+
+    def fail(*arguments: Any, **more: Any) -> Any:
+        if next(failures):
+            raise OSError("network is unreachable")
+        return open_url(*arguments, **more)
+
+    monkeypatch.setattr(deployment.request, "urlopen", fail)
+    before = len(stack.answers)
+    assert stack.request("create")["Status"] == "SUCCESS"
+    assert len(stack.answers) == before + 1

@@ -1,0 +1,66 @@
+"""The FindChampion step: which model a candidate has to beat."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from worlds import CLIENTS, NAME, DeployWorld
+
+import aws
+from find_champion.handler import handle
+from refusals import ChampionError, MalformedEvent
+
+ARGUMENTS = {"ModelPackageGroupName": NAME, "NoChampionUri": "s3://data-bucket/champions/none/"}
+
+
+@pytest.fixture(autouse=True)
+def _aws_is_the_fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "client", CLIENTS)
+
+
+def test_without_an_approved_version_the_marker_stands_for_the_champion(registry: DeployWorld) -> None:
+    registry.cloud.register(NAME, 1, "Rejected")
+    registry.cloud.register(NAME, 2, "PendingManualApproval")
+    assert handle(ARGUMENTS, None) == {
+        "ModelDataUrl": "s3://data-bucket/champions/none/",
+        "ModelPackageArn": "",
+        "ModelPackageVersion": 0,
+    }
+
+
+def test_the_approved_version_is_the_champion(registry: DeployWorld) -> None:
+    arn = registry.cloud.register(NAME, 1, "Approved", url="s3://data-bucket/runs/1/model.tar.gz")
+    assert handle(ARGUMENTS, None) == {
+        "ModelDataUrl": "s3://data-bucket/runs/1/model.tar.gz",
+        "ModelPackageArn": arn,
+        "ModelPackageVersion": 1,
+    }
+
+
+def test_the_highest_approved_number_wins_wherever_it_is_in_the_pages(registry: DeployWorld) -> None:
+    for version in (2, 9, 10, 1, 3, 4, 5):
+        registry.cloud.register(NAME, version, "Approved", url=f"s3://data-bucket/{version}")
+    registry.cloud.register(NAME, 11, "Rejected", url="s3://data-bucket/11")
+    registry.cloud.register("another-group", 12, "Approved", url="s3://data-bucket/12")
+    registry.cloud.register(NAME, 13, "Approved", url="s3://data-bucket/13", status="Failed")
+    assert handle(ARGUMENTS, None)["ModelPackageVersion"] == 10
+
+
+def test_a_champion_without_an_artifact_is_refused(registry: DeployWorld) -> None:
+    registry.cloud.register(NAME, 1, "Approved")
+    with pytest.raises(ChampionError, match="names no ModelDataUrl"):
+        handle(ARGUMENTS, None)
+
+
+@pytest.mark.parametrize("event", [{}, {"ModelPackageGroupName": NAME}, ARGUMENTS | {"NoChampionUri": 1}])
+def test_malformed_arguments_are_refused(registry: DeployWorld, event: dict[str, Any]) -> None:
+    with pytest.raises(MalformedEvent):
+        handle(event, None)
+    assert registry.cloud.names() == []
+
+
+def test_the_answer_is_logged_as_one_json_line(registry: DeployWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    handle(ARGUMENTS, None)
+    assert json.loads(capsys.readouterr().out)["message"] == "no champion yet"

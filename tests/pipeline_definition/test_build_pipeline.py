@@ -1,0 +1,224 @@
+"""What the pipeline promises: the same bytes, safe caching, safe spot, and a decision that says why."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_definition import BINDING_NAMES, PipelineSettings, build_pipeline, render
+from pipeline_definition.train import METRICS, metric_definitions
+
+ROOT = Path(__file__).parents[2]
+LINE = "epoch=3 train:loss=0.1234 validation:loss=1.5e-05 validation:accuracy=0.9800 images/s=5123"
+
+
+def steps_by_name(**settings: Any) -> dict[str, dict[str, Any]]:
+    definition = build_pipeline(PipelineSettings(**settings))
+    branches = next(step for step in definition["Steps"] if step["Type"] == "Condition")["Arguments"]
+    return {step["Name"]: step for step in [*definition["Steps"], *branches["IfSteps"], *branches["ElseSteps"]]}
+
+
+def test_same_settings_give_same_bytes_in_another_process() -> None:
+    """In another folder, with another hash seed and another time zone."""
+    code = """
+import sys
+from pipeline_definition import *
+sys.stdout.buffer.write(render(build_pipeline(PipelineSettings())))
+"""
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "TZ": zone},
+            cwd="/",
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
+    }
+    assert outputs == {render(build_pipeline(PipelineSettings()))}
+
+
+def test_definition_is_portable() -> None:
+    """No account, region, bucket or machine path; only names that every environment binds."""
+    text = render(build_pipeline(PipelineSettings())).decode()
+    assert set(re.findall(r"\$\{headrace:([^}]*)\}", text)) <= BINDING_NAMES
+    assert not re.search(r"arn:aws|amazonaws|\d{12}|/home/|/work/", text)
+
+
+def test_definition_fits_inline() -> None:
+    assert len(render(build_pipeline(PipelineSettings()))) < 100 * 1024
+
+
+def test_every_execution_says_which_content_it_is_about() -> None:
+    definition = build_pipeline(PipelineSettings())
+    without_default = [item["Name"] for item in definition["Parameters"] if "DefaultValue" not in item]
+    assert without_default == ["DataSet", "Fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("capacity", "trainings", "candidates"),
+    [
+        ("spot", ["TrainSpot"], ["spot"]),
+        ("on-demand", ["TrainOnDemand"], ["on-demand"]),
+        ("both", ["TrainSpot", "TrainOnDemand"], ["spot", "on-demand"]),
+    ],
+)
+def test_capacity_chooses_the_lanes(capacity: str, trainings: list[str], candidates: list[str]) -> None:
+    """The cheaper candidate is listed first, because of equals the first wins."""
+    steps = steps_by_name(capacity=capacity)
+    assert [name for name, step in steps.items() if step["Type"] == "Training"] == trainings
+    assert steps["FindChampion"]["DependsOn"] == trainings
+    arguments = steps["Evaluate"]["Arguments"]["AppSpecification"]["ContainerArguments"]
+    given = [arguments[n + 1] for n, word in enumerate(arguments) if word == "--candidate"]
+    assert given == [f"{name}=/opt/ml/processing/input/{name}" for name in candidates]
+
+
+def test_trainings_run_beside_each_other() -> None:
+    steps = steps_by_name()
+    assert "TrainSpot" not in json.dumps(steps["TrainOnDemand"])
+    assert "TrainOnDemand" not in json.dumps(steps["TrainSpot"])
+
+
+def test_only_the_spot_lane_has_spot_and_checkpoints() -> None:
+    steps = steps_by_name()
+    spot, on_demand = steps["TrainSpot"]["Arguments"], steps["TrainOnDemand"]["Arguments"]
+    assert spot["EnableManagedSpotTraining"] is True
+    assert spot["StoppingCondition"]["MaxWaitTimeInSeconds"] > spot["StoppingCondition"]["MaxRuntimeInSeconds"]
+    assert not {"EnableManagedSpotTraining", "CheckpointConfig"} & set(on_demand)
+    assert "MaxWaitTimeInSeconds" not in on_demand["StoppingCondition"]
+
+
+def test_checkpoints_are_addressed_by_what_training_depends_on() -> None:
+    """Not by the execution, which would end step caching; and two configurations never share a prefix."""
+    prefix = steps_by_name()["TrainSpot"]["Arguments"]["CheckpointConfig"]["S3Uri"]
+    text = json.dumps(prefix)
+    assert "Execution" not in text
+    for name in ("DataSet", "Fingerprint", "ImageSize", "Epochs", "BatchSize", "LearningRate", "TrainInstanceCount"):
+        assert f"Parameters.{name}" in text
+    assert "${headrace:CodeHash}" in text
+    assert "/checkpoints/spot" in text
+    for other in ({"seed": 1}, {"validation_share": 0.2}, {"test_share": 0.2}, {"max_skipped_share": 0.2}):
+        assert steps_by_name(**other)["TrainSpot"]["Arguments"]["CheckpointConfig"]["S3Uri"] != prefix
+
+
+CACHE_KEYS = {
+    "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
+    "Training": ("AlgorithmSpecification", "CheckpointConfig", "Environment", "HyperParameters", "InputDataConfig"),
+}
+
+
+@pytest.mark.parametrize("name", ["Preprocess", "TrainSpot", "TrainOnDemand", "Evaluate"])
+def test_cache_keys_hold_nothing_of_the_execution(name: str) -> None:
+    """AWS compares these members; an execution's id in one of them would make every run a miss."""
+    step = steps_by_name()[name]
+    assert step["CacheConfig"] == {"Enabled": True, "ExpireAfter": "P30D"}
+    key = {member: step["Arguments"].get(member) for member in CACHE_KEYS[step["Type"]]}
+    assert "Execution." not in json.dumps(key)
+    assert "${headrace:CodeUri}" in json.dumps(key)
+
+
+def test_preprocess_reads_the_manifest_of_the_fingerprint() -> None:
+    inputs = {
+        item["InputName"]: item["S3Input"] for item in steps_by_name()["Preprocess"]["Arguments"]["ProcessingInputs"]
+    }
+    assert inputs["data"]["S3DataType"] == "ManifestFile"
+    assert inputs["data"]["S3Uri"]["Std:Join"]["Values"] == [
+        "s3://${headrace:DataBucket}/manifests/",
+        {"Get": "Parameters.DataSet"},
+        "/",
+        {"Get": "Parameters.Fingerprint"},
+        "/objects.manifest",
+    ]
+    assert inputs["contents"]["S3Uri"]["Std:Join"]["Values"][-1] == "/contents.json"
+
+
+def test_champion_is_an_input_of_evaluate() -> None:
+    """So that another champion is another evaluation, and not a cache hit."""
+    inputs = steps_by_name()["Evaluate"]["Arguments"]["ProcessingInputs"]
+    champion = next(item for item in inputs if item["InputName"] == "champion")
+    assert champion["S3Input"]["S3Uri"] == {"Get": "Steps.FindChampion.OutputParameters['ModelDataUrl']"}
+
+
+@pytest.mark.parametrize("name", ["Preprocess", "TrainSpot", "TrainOnDemand", "Evaluate"])
+def test_every_job_starts_by_the_one_entry_point(name: str) -> None:
+    arguments = steps_by_name()[name]["Arguments"]
+    start = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
+    shell, option, command, zeroth = start["ContainerEntrypoint"]
+    folder = "input/data/code" if name.startswith("Train") else "processing/input/code"
+    assert (shell, option, zeroth) == ("/bin/sh", "-c", "entry")
+    assert command == (
+        f"mkdir -p /opt/ml/code && tar -xzf /opt/ml/{folder}/source.tar.gz -C /opt/ml/code"
+        ' && exec python3 /opt/ml/code/entry.py "$@"'
+    )
+    assert (ROOT / "training" / start["ContainerArguments"][0]).is_file()
+
+
+def test_hyperparameters_are_strings() -> None:
+    """SageMaker takes no numbers there, and an Integer parameter is a number until it is joined."""
+    for value in steps_by_name()["TrainSpot"]["Arguments"]["HyperParameters"].values():
+        assert isinstance(value, str) or set(value) == {"Std:Join"}
+
+
+def test_metrics_are_read_from_the_line_that_training_prints() -> None:
+    found = {item["Name"]: re.findall(item["Regex"], LINE) for item in metric_definitions()}
+    assert found == {"train:loss": ["0.1234"], "validation:loss": ["1.5e-05"], "validation:accuracy": ["0.9800"]}
+    assert set(found) == set(METRICS)
+
+
+def test_only_faults_of_the_service_are_retried() -> None:
+    """A script's error would fail the same way again, for money."""
+    for step in steps_by_name().values():
+        for policy in step.get("RetryPolicies", []):
+            assert ("MaxAttempts" in policy) != ("ExpireAfterMin" in policy)
+            assert all(kind.startswith(("Step.", "SageMaker.")) for kind in policy["ExceptionType"])
+
+
+def test_quality_is_both_good_enough_and_no_worse() -> None:
+    conditions = steps_by_name()["CheckQuality"]["Arguments"]["Conditions"]
+    paths = [condition["LeftValue"]["Std:JsonGet"]["Path"] for condition in conditions]
+    assert paths == ["multiclass_classification_metrics.accuracy.value", "improvement"]
+    assert {condition["Type"] for condition in conditions} == {"GreaterThanOrEqualTo"}
+    assert [condition["RightValue"] for condition in conditions] == [{"Get": "Parameters.AccuracyThreshold"}, 0.0]
+
+
+def test_refusal_says_by_how_much() -> None:
+    values = steps_by_name()["RefuseModel"]["Arguments"]["ErrorMessage"]["Std:Join"]["Values"]
+    figures = [value["Std:JsonGet"]["Path"] for value in values if isinstance(value, dict) and "Std:JsonGet" in value]
+    assert figures == ["winner.name", "multiclass_classification_metrics.accuracy.value", "improvement"]
+    assert {"Get": "Parameters.AccuracyThreshold"} in values
+    assert "hint:" in values[-1]
+
+
+def test_registered_version_can_be_traced() -> None:
+    properties = steps_by_name()["RegisterModel"]["Arguments"]["CustomerMetadataProperties"]
+    assert set(properties) == {
+        *("DataSet", "Fingerprint", "CodeHash", "PipelineExecutionArn", "Winner", "Accuracy", "Improvement"),
+        *("TrainSpotJob", "TrainOnDemandJob"),
+    }
+
+
+def test_registered_artifact_is_evaluates_copy_of_the_winner() -> None:
+    container = steps_by_name()["RegisterModel"]["Arguments"]["InferenceSpecification"]["Containers"][0]
+    assert container["ModelDataUrl"]["Std:Join"]["Values"] == [
+        {"Get": "Steps.Evaluate.ProcessingOutputConfig.Outputs['winner'].S3Output.S3Uri"},
+        "/model.tar.gz",
+    ]
+
+
+@pytest.mark.parametrize("name", ["Preprocess", "TrainSpot", "Evaluate"])
+def test_scripts_know_every_flag_they_are_given(name: str) -> None:
+    """Hyperparameters become flags of the same name."""
+    arguments = steps_by_name()[name]["Arguments"]
+    start = arguments.get("AppSpecification") or arguments["AlgorithmSpecification"]
+    script, *words = start["ContainerArguments"]
+    flags = [word for word in words if isinstance(word, str) and word.startswith("--")]
+    flags += [f"--{key}" for key in arguments.get("HyperParameters", {})]
+    command = [sys.executable, str(ROOT / "training" / script), "--help"]
+    known = set(re.findall(r"--[a-z-]+", subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    assert flags
+    assert set(flags) <= known

@@ -1,0 +1,36 @@
+"""Settings that cannot work are refused where they are made, with a hint."""
+
+from typing import Any
+
+import pytest
+
+from pipeline_definition import PipelineSettings, PipelineSettingsError
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"capacity": "cheap"}, "use one of spot, on-demand, both"),
+        ({"accuracy_threshold": 80.0}, "accuracy_threshold is 80.0"),
+        ({"accuracy_threshold": -0.1}, "accuracy_threshold is -0.1"),
+        ({"capacity": "spot", "spot_wait_seconds": 0}, "spot_wait_seconds is 0, with capacity 'spot'"),
+        ({"capacity": "both", "spot_wait_seconds": 0}, "spot_wait_seconds is 0, with capacity 'both'"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"train_instance_type": "g4dn.xlarge"}, "train_instance_type is 'g4dn.xlarge'"),
+        ({"inference_instance_types": ()}, "inference_instance_types is ()"),
+        ({"validation_share": 0.6, "test_share": 0.4}, "leave something to train on"),
+        ({"max_run_seconds": 30}, "max_run_seconds is 30"),
+        ({"model_approval_status": "Rejected"}, "PendingManualApproval"),
+        ({"seed": -1}, "seed is -1"),
+    ],
+)
+def test_wrong_setting_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(PipelineSettingsError) as caught:
+        PipelineSettings(**wrong)
+    assert message in str(caught.value)
+    assert "\nhint: " in str(caught.value)
+
+
+def test_spot_wait_does_not_matter_without_spot() -> None:
+    assert PipelineSettings(capacity="on-demand", spot_wait_seconds=0).spot_wait_seconds == 0

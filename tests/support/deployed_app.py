@@ -1,0 +1,93 @@
+"""The real app, deployed once by the real CDK into a local cloud of its own; and the real AWS CLI as a client."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_runs import free_port
+
+from headrace import cdk
+from headrace.digits import write_digits
+from headrace.environment import LOCAL, Environment, open_environment
+from headrace.local import ProcessCloud, exports
+from headrace.output import Output
+
+ROOT = Path(__file__).parents[2]
+AWS_CLI = ROOT / ".venv" / "awscli" / "bin" / "aws"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A deployed stack in a local cloud that runs."""
+
+    state: Path
+    environment: Environment
+
+    def aws(self, *arguments: str) -> Any:
+        """One call of the AWS CLI, with the variables that `headrace env` prints; its answer, if that is JSON."""
+        running = self.environment.running
+        assert running is not None
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
+        done = subprocess.run(
+            [AWS_CLI, *arguments], env=kept | exports(running), capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stdout
+
+    def reopened(self) -> "Deployed":
+        return Deployed(self.state, open_environment(LOCAL, ProcessCloud()))
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    state = tmp_path_factory.mktemp("deployed") / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADRACE_STATE", str(state))
+        patch.chdir(ROOT)
+        cloud = ProcessCloud()
+        cloud.start(state, port=free_port())
+        try:
+            environment = open_environment(LOCAL, cloud)
+            cdk.deploy(environment, Output())
+            yield Deployed(state, environment)
+        finally:
+            cloud.stop(state)
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    seen: Path
+    held_out: Path
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """600 of the digits to train on, and 30 that no training sees."""
+    seen, held_out = write_digits(tmp_path_factory.mktemp("images"))
+    for index, file in enumerate(sorted(seen.rglob("*.jpg"), key=lambda file: file.name)):
+        if index >= 600:
+            file.unlink()
+    return Images(seen, held_out)
+
+
+def processes_of(state: Path) -> list[str]:
+    """Command lines of the processes that belong to a state directory."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("reads /proc")
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # it has just ended
+        if str(state) in command:
+            found.append(command)
+    return found

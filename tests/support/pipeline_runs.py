@@ -1,0 +1,103 @@
+"""Helpers for tests that run pipelines in a real local cloud: roles, definitions, and waiting for the end."""
+
+import json
+import socket
+import time
+from typing import Any
+
+import boto3
+
+from local_cloud.process import Running
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.13-cpu"
+BUCKET = "engine-tests"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def client(cloud: Running, service: str) -> Any:
+    return boto3.client(
+        service, endpoint_url=cloud.endpoint, verify=str(cloud.certificate), region_name=cloud.region,
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )  # fmt: skip
+
+
+def make_role(iam: Any, name: str, actions: list[str], resources: list[str], source: str | None = None) -> str:
+    """A role that SageMaker may assume, with one Allow statement; returns its ARN."""
+    trust: dict[str, Any] = {
+        "Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole",
+    }  # fmt: skip
+    if source is not None:
+        trust["Condition"] = {"ArnLike": {"aws:SourceArn": source}}
+    arn: str = iam.create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+    allow = {"Effect": "Allow", "Action": actions, "Resource": resources}
+    iam.put_role_policy(
+        RoleName=name, PolicyName="all", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    )
+    return arn
+
+
+def processing_step(name: str, role: str, script: str, **more: Any) -> dict[str, Any]:
+    """A step whose job runs a line of shell; what it leaves in /opt/ml/processing/out goes to S3."""
+    output = {
+        "OutputName": "out",
+        "S3Output": {
+            "S3Uri": {"Std:Join": {"On": "/", "Values": [
+                f"s3://{BUCKET}/runs", {"Get": "Execution.PipelineExecutionId"}, name,
+            ]}},
+            "LocalPath": "/opt/ml/processing/out",
+            "S3UploadMode": "EndOfJob",
+        },
+    }  # fmt: skip
+    arguments = {
+        "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["/bin/sh", "-c", script]},
+        "ProcessingInputs": more.pop("inputs", []),
+        "ProcessingOutputConfig": {"Outputs": [output]},
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+        },
+        "RoleArn": role,
+    }
+    if not arguments["ProcessingInputs"]:
+        del arguments["ProcessingInputs"]
+    return {"Name": name, "Type": "Processing", "Arguments": arguments} | more
+
+
+def definition(*steps: dict[str, Any], parameters: list[dict[str, Any]] | None = None) -> str:
+    return json.dumps({"Version": "2020-12-01", "Parameters": parameters or [], "Steps": list(steps)})
+
+
+def run(
+    sagemaker: Any, name: str, text: str, role: str, parameters: dict[str, str] | None = None, seconds: float = 60
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Creates or updates the pipeline, runs it to its end; returns the execution and its steps by name."""
+    try:
+        sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=text, RoleArn=role)
+    except sagemaker.exceptions.ConflictException:
+        sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=text, RoleArn=role)
+    given = [{"Name": key, "Value": value} for key, value in (parameters or {}).items()]
+    arn = sagemaker.start_pipeline_execution(PipelineName=name, PipelineParameters=given)["PipelineExecutionArn"]
+    return wait_for(sagemaker, arn, seconds)
+
+
+def wait_for(sagemaker: Any, arn: str, seconds: float = 60) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        if execution["PipelineExecutionStatus"] not in ("Executing", "Stopping"):
+            steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
+            return execution, {step["StepName"]: step for step in steps}
+        time.sleep(0.1)
+    raise AssertionError(f"{arn} is still {execution['PipelineExecutionStatus']} after {seconds} s")
+
+
+def read(s3: Any, uri: str) -> bytes:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return content

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))  # the folder is no package: image_samples.py lies beside this
+
+from image_samples import TRAINING, finish, prepare, start, write_digits, write_pictures
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Weights repeat for a given number of threads. A training in this process takes over SIGTERM: give it back."""
+    handler = signal.getsignal(signal.SIGTERM)
+    torch.set_num_threads(1)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="session")
+def colors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of 30 images of 16 pixels, prepared: 66 to train, 12 to validate, 12 to test."""
+    data = write_pictures(tmp_path_factory.mktemp("colors"), {"blue": 30, "green": 30, "red": 30})
+    return prepare(data, tmp_path_factory.mktemp("prepared"), "--image-size", "16")
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scikit-learn's 1,797 real digits as JPEGs of 32 pixels, prepared with the default options."""
+    return prepare(write_digits(tmp_path_factory.mktemp("digits")), tmp_path_factory.mktemp("prepared-digits"))
+
+
+@pytest.fixture(scope="session")
+def digits_model(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model folder of a training with the default hyperparameters."""
+    folder = tmp_path_factory.mktemp("digits-model")
+    data = ("--train", digits / "train", "--validation", digits / "validation")
+    finish(start(TRAINING / "train.py", *data, "--model-dir", folder))
+    return folder

@@ -1,0 +1,151 @@
+"""The champion gate's figures: which candidate wins, against which champion, and by how much."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from image_samples import pack
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+import evaluate
+from dataset import read_split
+from errors import ComparisonError
+from inference import model_fn, predict
+from model import ModelConfig, build
+
+DIGITS = tuple(str(digit) for digit in range(10))
+
+
+@pytest.fixture(scope="module")
+def good(digits_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack(digits_model, tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has learned nothing."""
+    return untrained(tmp_path_factory.mktemp("bad"))
+
+
+@pytest.fixture
+def none(tmp_path: Path) -> Path:
+    (tmp_path / "champion").mkdir()
+    (tmp_path / "champion/NONE").touch()
+    return tmp_path / "champion"
+
+
+def untrained(folder: Path, classes: tuple[str, ...] = DIGITS, image_size: int = 32) -> Path:
+    torch.manual_seed(0)
+    config = ModelConfig("small-cnn", classes, image_size, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    (folder / "model").mkdir(parents=True)
+    torch.save(build(config).state_dict(), folder / "model/model.pt")
+    (folder / "model/model.json").write_text(config.to_json())
+    return pack(folder / "model", folder / "artifact")
+
+
+def run(digits: Path, out: Path, champion: Path, **candidates: Path) -> dict[str, Any]:
+    words = [word for name, folder in candidates.items() for word in ("--candidate", f"{name}={folder}")]
+    folders = ("--champion", champion, "--evaluation", out / "evaluation", "--winner", out / "winner")
+    evaluate.main(["--test", str(digits / "test"), *words, *map(str, folders)])
+    report: dict[str, Any] = json.loads((out / "evaluation/evaluation.json").read_text())
+    return report
+
+
+def test_without_a_champion_the_improvement_is_the_winners_accuracy(
+    digits: Path, good: Path, none: Path, tmp_path: Path
+) -> None:
+    report = run(digits, tmp_path, none, spot=good)
+    assert report["champion"] == {"present": False}
+    assert report["improvement"] == report["winner"]["accuracy"] >= 0.98
+
+
+def test_a_better_candidate_wins_over_an_earlier_one_and_over_the_champion(
+    digits: Path, good: Path, bad: Path, tmp_path: Path
+) -> None:
+    report = run(digits, tmp_path, bad, spot=bad, ondemand=good)
+    assert report["winner"]["name"] == "ondemand"
+    assert report["candidates"]["spot"]["accuracy"] == report["champion"]["accuracy"] < 0.3
+    assert report["candidates"]["spot"]["loss"] > report["candidates"]["ondemand"]["loss"] > 0
+    assert report["improvement"] == report["winner"]["accuracy"] - report["champion"]["accuracy"] > 0.6
+    assert (tmp_path / "winner/model.tar.gz").read_bytes() == (good / "model.tar.gz").read_bytes()
+
+
+def test_a_candidate_that_equals_the_champion_improves_nothing(digits: Path, good: Path, tmp_path: Path) -> None:
+    assert run(digits, tmp_path, good, spot=good)["improvement"] == 0
+
+
+def test_a_worse_candidate_has_a_negative_improvement(digits: Path, good: Path, bad: Path, tmp_path: Path) -> None:
+    report = run(digits, tmp_path, good, spot=bad)
+    assert report["champion"]["present"] is True
+    assert report["improvement"] < -0.6
+
+
+def test_of_equal_candidates_the_first_and_cheapest_wins_byte_for_byte(
+    digits: Path, good: Path, digits_model: Path, none: Path, tmp_path: Path
+) -> None:
+    same = tmp_path / "same"
+    shutil.copytree(digits_model, same)
+    (same / "note").write_text("the same weights in another archive")
+    other = pack(same, tmp_path / "other")
+    for first, second in ((good, other), (other, good)):
+        report = run(digits, tmp_path, none, spot=first, ondemand=second)
+        assert report["winner"]["name"] == "spot"
+        assert (tmp_path / "winner/model.tar.gz").read_bytes() == (first / "model.tar.gz").read_bytes()
+
+
+def test_the_figures_are_those_that_scikit_learn_computes(
+    digits: Path, digits_model: Path, bad: Path, none: Path, tmp_path: Path
+) -> None:
+    report = run(digits, tmp_path, none, spot=bad)
+    test = read_split(digits / "test")
+    predicted = predict(test.images, model_fn(str(bad.parent / "model"))).probabilities.argmax(1)
+    metrics = report["multiclass_classification_metrics"]
+    weighted = precision_recall_fscore_support(test.labels, predicted, average="weighted", zero_division=0)
+    for name, value in zip(("precision", "recall", "f1"), weighted, strict=False):
+        assert metrics[f"weighted_{name}"] == {"value": pytest.approx(value), "standard_deviation": "NaN"}
+    per_class = precision_recall_fscore_support(test.labels, predicted, labels=range(10), zero_division=0)
+    for index, label in enumerate(DIGITS):
+        expected = dict(zip(("precision", "recall", "f1", "images"), (v[index] for v in per_class), strict=True))
+        assert report["per_class"][label] == pytest.approx(expected)
+    matrix = confusion_matrix(test.labels, predicted, labels=range(10))
+    assert metrics["confusion_matrix"] == {
+        actual: dict(zip(DIGITS, row.tolist(), strict=True)) for actual, row in zip(DIGITS, matrix, strict=True)
+    }
+
+
+def test_a_champion_whose_classes_come_in_another_order_is_compared_by_their_names(
+    digits: Path, good: Path, digits_model: Path, tmp_path: Path
+) -> None:
+    turned = tmp_path / "turned"
+    shutil.copytree(digits_model, turned)
+    weights = torch.load(turned / "model.pt", weights_only=True)
+    for name in ("classify.weight", "classify.bias"):
+        weights[name] = weights[name].flip(0)
+    torch.save(weights, turned / "model.pt")
+    document = json.loads((turned / "model.json").read_text())
+    (turned / "model.json").write_text(json.dumps({**document, "classes": document["classes"][::-1]}))
+    assert run(digits, tmp_path, pack(turned, tmp_path / "champion"), spot=good)["improvement"] == 0
+
+
+def test_a_champion_of_other_classes_or_images_cannot_be_compared(digits: Path, good: Path, tmp_path: Path) -> None:
+    letters = untrained(tmp_path / "letters", classes=(*DIGITS[:9], "a", "b"))
+    message = r"the champion knows other classes .*: only it has \[a, b\], it lacks \[9\]\nhint: .*model package group"
+    with pytest.raises(ComparisonError, match=message):
+        run(digits, tmp_path, letters, spot=good)
+    with pytest.raises(ComparisonError, match=r"images of 64 pixels; the test set has 32\nhint: .*image size of 64"):
+        run(digits, tmp_path, untrained(tmp_path / "large", image_size=64), spot=good)
+
+
+def test_what_is_no_model_is_an_error_that_names_it(digits: Path, good: Path, none: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ComparisonError, match=r"spot has no model\.tar\.gz in (.|\n)*hint: "):
+        run(digits, tmp_path, none, spot=tmp_path / "empty")
+    with pytest.raises(ComparisonError, match=r"the champion has no model\.tar\.gz (.|\n)*a file NONE"):
+        run(digits, tmp_path, tmp_path / "empty", spot=good)
+    with pytest.raises(ComparisonError, match="spot cannot be loaded"):
+        run(digits, tmp_path, none, spot=pack(tmp_path / "empty", tmp_path / "nothing"))

@@ -1,0 +1,137 @@
+"""The artifact answers requests by itself, and says what is wrong with bad ones."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from image_samples import write_digits
+from PIL import Image
+
+from dataset import read_split
+from inference import Model, input_fn, model_fn, output_fn, predict, predict_fn
+
+# What a server does, in a process that sees the artifact alone.
+SERVER = """
+import sys
+from pathlib import Path
+model_dir, content_type, body = sys.argv[1:]
+sys.path.insert(0, str(Path(model_dir) / "code"))
+from inference import input_fn, model_fn, output_fn, predict_fn
+assert Path(sys.modules["model"].__file__).parent == Path(model_dir) / "code"
+model = model_fn(model_dir)
+images = input_fn(Path(body).read_bytes(), content_type)
+print(output_fn(predict_fn(images, model), "application/json"))
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_digits(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def model(digits_model: Path) -> Model:
+    return model_fn(str(digits_model))
+
+
+def instances(*contents: bytes) -> bytes:
+    return json.dumps({"instances": [{"b64": base64.b64encode(content).decode()} for content in contents]}).encode()
+
+
+def test_a_fresh_process_with_the_artifact_alone_classifies(digits_model: Path, pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(digits_model, tmp_path / "model")
+    arguments = [str(tmp_path / "model"), "image/jpeg", str(pictures / "3/3.jpg")]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-B", "-W", "error", "-c", SERVER, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert result.returncode == 0, result.stderr
+    (prediction,) = json.loads(result.stdout)["predictions"]
+    assert prediction["label"] == "3"
+    assert prediction["probability"] == prediction["probabilities"]["3"] > 0.5
+    assert list(prediction["probabilities"]) == [str(digit) for digit in range(10)]
+
+
+def answer(body: bytes, content_type: str, model: Model) -> list[dict[str, Any]]:
+    predictions: list[dict[str, Any]] = json.loads(
+        output_fn(predict_fn(input_fn(body, content_type), model), "application/json")
+    )["predictions"]
+    return predictions
+
+
+def test_one_jpeg_one_png_and_many_in_json_get_the_same_answers(model: Model, pictures: Path, tmp_path: Path) -> None:
+    paths = [pictures / name for name in ("0/0.jpg", "1/1.jpg", "2/2.jpg")]
+    many = answer(instances(*(path.read_bytes() for path in paths)), "application/json", model)
+    assert [prediction["label"] for prediction in many] == ["0", "1", "2"]
+    for path, prediction in zip(paths, many, strict=True):
+        (one,) = answer(path.read_bytes(), "image/jpeg", model)
+        assert one["probabilities"] == pytest.approx(prediction["probabilities"], abs=2e-6)
+        Image.open(path).save(tmp_path / "same.png")
+        assert answer((tmp_path / "same.png").read_bytes(), "image/png", model) == [one]
+
+
+def test_a_served_image_is_prepared_as_the_training_images_were(model: Model, digits: Path, pictures: Path) -> None:
+    data = read_split(digits / "test")
+    prepared = predict(data.images, model).probabilities
+    body = instances(*(path.read_bytes() for path in pictures.rglob("*.jpg")))
+    served = predict_fn(input_fn(body, "application/json"), model)
+    nearest = np.abs(prepared[:, None] - served.probabilities).max(2).min(1)
+    assert nearest.max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "message"),
+    [
+        (b"", "image/jpeg", "not one of JPEG, PNG"),
+        (b"no image", "image/png", "not one of JPEG, PNG"),
+        (b"{}", "application/json", 'the JSON body must be {"instances"'),
+        (b'{"instances": [', "application/json", 'the JSON body must be {"instances"'),
+        (b'{"instances": []}', "application/json", "no instances"),
+        (b'{"instances": [{"b64": "?"}]}', "application/json", "instance 0 is not base64"),
+        (b'{"instances": [{"b64": 3}]}', "application/json", "instance 0 is not base64"),
+        (instances(b"no image"), "application/json; charset=utf-8", "instance 0: not one of"),
+        (b"1,2,3", "text/csv", "content type 'text/csv' is not supported; send image/jpeg, image/png or"),
+    ],
+)
+def test_bad_requests_are_answered_with_what_is_wrong(body: bytes, content_type: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        input_fn(body, content_type)
+
+
+def test_a_cut_image_is_named_by_its_place(model: Model, pictures: Path) -> None:
+    content = (pictures / "3/3.jpg").read_bytes()
+    images = input_fn(instances(content, content[: len(content) - 40]), "application/json")
+    with pytest.raises(ValueError, match="instance 1: damaged image: image file is truncated"):
+        predict_fn(images, model)
+
+
+def test_an_answer_is_json_or_an_error(model: Model, pictures: Path) -> None:
+    prediction = predict_fn(input_fn((pictures / "3/3.jpg").read_bytes(), "image/jpeg"), model)
+    assert output_fn(prediction, "text/html, application/json;q=0.9") == output_fn(prediction, "*/*")
+    with pytest.raises(ValueError, match="cannot answer with 'text/csv'; accept application/json"):
+        output_fn(prediction, "text/csv")
+
+
+def test_a_folder_without_a_whole_model_is_refused(digits_model: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    with pytest.raises(ValueError, match="holds no model"):
+        model_fn(str(model))
+    shutil.copytree(digits_model, model)
+    (model / "model.pt").write_bytes((model / "model.pt").read_bytes()[:5000])
+    with pytest.raises(ValueError, match="holds no model"):
+        model_fn(str(model))
+    torch.save({"weights": print}, model / "model.pt")
+    with pytest.raises(ValueError, match="holds no model"):
+        model_fn(str(model))
+    (model / "model.json").write_text((model / "model.json").read_text().replace("small-cnn", "huge-cnn"))
+    with pytest.raises(ValueError, match="network 'huge-cnn'; known are small-cnn"):
+        model_fn(str(model))

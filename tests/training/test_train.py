@@ -1,0 +1,193 @@
+"""Training: what it writes, that it resumes exactly after any kill, and when it refuses to."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from image_samples import TRAINING, finish, start
+
+import checkpoint
+import train
+from dataset import read_split
+from errors import CheckpointError, DataSetError, DivergenceError, TrainingError
+from inference import model_fn, predict
+
+# Slow enough to be killed where the test wants it.
+SLOW_TRAINING = """
+import sys, time, train
+draw = train.draw
+train.draw = lambda *arguments: (time.sleep(0.05), draw(*arguments))[1]
+sys.exit(train.main())
+"""
+# 6 batches an epoch, and a checkpoint after every step: a kill falls anywhere, in the midst of an epoch or of writing.
+OPTIONS = ("--epochs", "4", "--batch-size", "12", "--flip-probability", "0.5", "--checkpoint-seconds", "0")
+
+
+def command(data: Path, out: Path, *options: str) -> list[str]:
+    folders = ("--train", data / "train", "--validation", data / "validation", "--model-dir", out / "model")
+    return [*map(str, folders), "--checkpoint-dir", str(out / "checkpoints"), *OPTIONS, *options]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(colors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("uninterrupted")
+    finish(start(TRAINING / "train.py", *command(colors, out)))
+    return out
+
+
+def wait_for_step(process: subprocess.Popen[str], folder: Path, step: int) -> None:
+    deadline = time.monotonic() + 60
+    while not any(int(path.stem.split("-")[1]) >= step for path in folder.glob("checkpoint-*.pt")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.002)
+
+
+def test_after_a_sigterm_it_exits_with_143_and_goes_on_to_the_same_weights(
+    colors: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    # Without checkpoints by time, the one that is there afterwards is the one that the signal caused.
+    options = ("--checkpoint-seconds", "1e9")
+    process = start("-c", SLOW_TRAINING, *command(colors, tmp_path, *options))
+    wait_for_step(process, tmp_path / "checkpoints", 6)
+    time.sleep(0.12)  # into the midst of the next epoch
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    assert "interrupted after" in output
+    assert not (tmp_path / "model").exists()
+
+    assert "resuming after" in finish(start(TRAINING / "train.py", *command(colors, tmp_path, *options)))
+    assert (tmp_path / "model/model.pt").read_bytes() == (uninterrupted / "model/model.pt").read_bytes()
+
+
+def test_killed_twice_without_warning_it_still_ends_with_the_same_weights(
+    colors: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    for step in (3, 14):
+        process = start("-c", SLOW_TRAINING, *command(colors, tmp_path))
+        wait_for_step(process, tmp_path / "checkpoints", step)
+        time.sleep(random.random() / 20)
+        process.kill()
+        process.communicate()
+    finish(start(TRAINING / "train.py", *command(colors, tmp_path)))
+    assert (tmp_path / "model/model.pt").read_bytes() == (uninterrupted / "model/model.pt").read_bytes()
+    assert (tmp_path / "model/model.json").read_bytes() == (uninterrupted / "model/model.json").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    colors: Path, uninterrupted: Path, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (uninterrupted / "checkpoints").iterdir():
+        (tmp_path / "checkpoints").mkdir(exist_ok=True)
+        (tmp_path / "checkpoints" / path.name).write_bytes(path.read_bytes())
+    newest, before = checkpoint.newest_first(tmp_path / "checkpoints")
+    content = bytearray(newest.read_bytes())
+    middle = len(content) // 2
+    content[middle] ^= 1
+    newest.write_bytes(content[:middle] if damage == "cut" else content)
+    assert (newest.name, before.name) == ("checkpoint-00000024.pt", "checkpoint-00000023.pt")
+
+    assert train.main(command(colors, tmp_path)) == 0
+    output = capsys.readouterr().out
+    assert f"passing over the damaged checkpoint {newest}" in output
+    assert "resuming after 3 epochs and 5 steps" in output
+    assert (tmp_path / "model/model.pt").read_bytes() == (uninterrupted / "model/model.pt").read_bytes()
+
+
+def test_two_checkpoints_are_kept_and_nothing_unfinished(uninterrupted: Path) -> None:
+    names = sorted(path.name for path in (uninterrupted / "checkpoints").iterdir())
+    assert names == ["checkpoint-00000023.pt", "checkpoint-00000024.pt"]
+
+
+def test_a_checkpoint_of_another_training_is_refused(colors: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    options = ("--checkpoint-dir", str(uninterrupted / "checkpoints"), "--epochs", "5", "--seed", "7")
+    message = r"epochs was 4 and is 5, seed was 0 and is 7\nhint: choose an empty checkpoint folder"
+    with pytest.raises(CheckpointError, match=message):
+        train.main(command(colors, tmp_path, *options))
+
+
+def test_a_checkpoint_of_other_data_or_code_is_refused(
+    colors: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("train.py", "model.py"):
+        (tmp_path / name).write_bytes((train.CODE / name).read_bytes() + b"# changed\n")
+    monkeypatch.setattr(train, "CODE", tmp_path)
+    with pytest.raises(CheckpointError, match="different training: code was "):
+        train.main(command(colors, uninterrupted))
+    monkeypatch.undo()
+
+    (tmp_path / "train").mkdir()
+    for path in (colors / "train").iterdir():
+        (tmp_path / "train" / path.name).write_bytes(path.read_bytes())
+    facts = json.loads((tmp_path / "train/dataset.json").read_text())
+    (tmp_path / "train/dataset.json").write_text(json.dumps({**facts, "digest": "f" * 64}))
+    with pytest.raises(CheckpointError, match=r"different training: train was .* and is ffff"):
+        train.main([*command(colors, uninterrupted), "--train", str(tmp_path / "train")])
+
+
+def test_each_epoch_prints_one_line_that_the_metric_definitions_match(
+    colors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train.main(command(colors, tmp_path, "--epochs", "2"))
+    line = r"epoch=%d train:loss=\d+\.\d{4} validation:loss=\d+\.\d{4} validation:accuracy=[01]\.\d{4} images/s=\d+"
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch=")]
+    assert len(lines) == 2
+    for number, text in enumerate(lines, start=1):
+        assert re.fullmatch(line % number, text)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_a_hint(colors: Path, tmp_path: Path) -> None:
+    with pytest.raises(DivergenceError, match=r"the loss became (nan|inf) in epoch 1\nhint: lower --learning-rate"):
+        train.main(command(colors, tmp_path, "--learning-rate", "1e30"))
+    assert not (tmp_path / "model").exists()
+
+
+def test_several_instances_are_refused_at_once(colors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SM_HOSTS", '["algo-1", "algo-2"]')
+    with pytest.raises(TrainingError, match=r"2 instances.*\nhint: set the instance count to 1"):
+        train.main(command(colors, tmp_path))
+
+
+def test_splits_of_different_data_sets_are_refused(colors: Path, digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataSetError, match="3 classes of 16 pixels and validation 10 of 32"):
+        train.main([*command(colors, tmp_path), "--validation", str(digits / "validation")])
+    with pytest.raises(DataSetError, match=r"is no prepared data set(.|\n)*hint: name a folder that preprocess\.py"):
+        read_split(tmp_path)
+
+
+def test_the_learning_rate_rises_in_a_line_and_falls_to_zero() -> None:
+    rates = [train.learning_rate(step, 100, warmup_share=0.1) for step in range(100)]
+    assert rates[:10] == pytest.approx([n / 10 for n in range(1, 11)])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 0.001
+
+
+def test_shifted_images_keep_their_pixels_and_mirrored_ones_their_rows() -> None:
+    images = torch.arange(64, dtype=torch.uint8).reshape(1, 8, 8, 1).expand(1, 8, 8, 3)
+    rows = torch.zeros(50, dtype=torch.int64)
+    generator = torch.Generator().manual_seed(0)
+    still = train.draw(images, rows, 0.0, 0.0, generator)
+    assert torch.equal(still, images.expand(50, 8, 8, 3))
+    mirrored = train.draw(images, rows, 0.0, 1.0, generator)
+    assert torch.equal(mirrored, images.flip(2).expand(50, 8, 8, 3))
+    moved = train.draw(images, rows, 0.25, 0.0, generator)[..., 0].numpy()
+    offsets = {(int(image[4, 4]) // 8 - 4, int(image[4, 4]) % 8 - 4) for image in moved}
+    assert len(offsets) > 15
+    assert max(np.abs(list(offsets)).ravel()) == 2
+
+
+def test_the_default_hyperparameters_learn_real_digits(digits: Path, digits_model: Path) -> None:
+    test = read_split(digits / "test")
+    predicted = predict(test.images, model_fn(str(digits_model))).probabilities.argmax(1)
+    assert (predicted == test.labels).mean() >= 0.98

@@ -1,0 +1,146 @@
+"""python3 /opt/ml/code/entry.py SCRIPT.py [ARGUMENT ...]
+
+The one entry point of every job: install requirements.txt, prepare what SageMaker's training toolkit would, run SCRIPT.
+
+The script runs in this process, so a SIGTERM reaches it and its exit status is the job's. An exception becomes the
+job's failure reason; the traceback goes to the log. Needs the standard library only, because it runs before anything
+is installed. The job's root is the folder above this file: /opt/ml in a container.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import shlex
+import signal
+import site
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from errors import RequirementsError, TrainingError
+
+CODE = Path(__file__).resolve().parent
+ROOT = CODE.parent
+INTERRUPTED = 128 + signal.SIGTERM
+# SageMaker reads no more of a failure file than 1,024 characters, and of a processing job's exit message no more than
+# 1 KiB, which must be whole UTF-8.
+REASON_BYTES = 1024
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job; return its exit status."""
+    # In a container this is process 1, for which the kernel drops a SIGTERM that nobody handles.
+    signal.signal(signal.SIGTERM, exit_interrupted)
+    training = (ROOT / "input/config").is_dir()
+    try:
+        if not arguments:
+            raise TrainingError("no script was named", hint="give one: entry.py train.py [ARGUMENT ...]")
+        script = CODE / arguments[0]
+        if not script.is_file():
+            raise TrainingError(f"there is no script {arguments[0]} in {CODE}", hint="name a file of the code archive")
+        install_requirements()
+        flags = arguments[1:]
+        if training:
+            hyperparameters = read_config("hyperparameters.json")
+            os.environ.update({**training_environment(hyperparameters), **os.environ})
+            flags = [*flags_of(hyperparameters), *flags]
+        sys.argv = [str(script), *flags]
+        runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as stop:
+        return status_of(stop, training)
+    except Exception as error:
+        traceback.print_exc()
+        write_reason(str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}", training)
+        return 1
+    return 0
+
+
+def exit_interrupted(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(INTERRUPTED)
+
+
+def install_requirements() -> None:
+    """Install what requirements.txt names; from wheels/ alone if that folder was shipped, for isolated networks."""
+    requirements, wheels = CODE / "requirements.txt", CODE / "wheels"
+    if not requirements.is_file():
+        return
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    if wheels.is_dir():
+        command += ["--no-index", "--find-links", str(wheels)]
+    result = subprocess.run([*command, "-r", str(requirements)], capture_output=True, text=True, errors="replace")
+    if result.returncode != 0:
+        print(result.stdout, result.stderr, sep="\n", file=sys.stderr)
+        lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or [result.stderr.strip()]
+        raise RequirementsError(
+            f"requirements.txt could not be installed: {lines[-1][-400:]}",
+            hint="pin versions that exist for this Python; without a network, ship them as files in training/wheels/",
+        )
+    # pip writes to the user's folder where the image's is read-only; Python looked for that folder when it started.
+    if site.ENABLE_USER_SITE:
+        site.addsitedir(site.getusersitepackages())
+    importlib.invalidate_caches()
+
+
+def read_config(name: str) -> dict[str, Any]:
+    path = ROOT / "input/config" / name
+    config: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return config
+
+
+def flags_of(hyperparameters: dict[str, str]) -> list[str]:
+    """`{"epochs": "5"}` as `--epochs 5`, without the names that belong to SageMaker's toolkit and tuner."""
+    own = {key: value for key, value in hyperparameters.items() if not key.startswith(("sagemaker_", "_"))}
+    return [word for key, value in sorted(own.items()) for word in (f"--{key}", str(value))]
+
+
+def training_environment(hyperparameters: dict[str, str]) -> dict[str, str]:
+    """The variables that the SageMaker training toolkit sets, plus SM_CHECKPOINT_DIR."""
+    resources = read_config("resourceconfig.json")
+    channels = sorted(read_config("inputdataconfig.json"))
+    host = resources.get("current_host", "algo-1")
+    environment = {
+        "SM_MODEL_DIR": ROOT / "model",
+        "SM_CHECKPOINT_DIR": ROOT / "checkpoints",
+        "SM_OUTPUT_DIR": ROOT / "output",
+        "SM_OUTPUT_DATA_DIR": ROOT / "output/data",
+        "SM_INPUT_DIR": ROOT / "input",
+        "SM_INPUT_CONFIG_DIR": ROOT / "input/config",
+        "SM_HOSTS": json.dumps(resources.get("hosts", [host])),
+        "SM_CURRENT_HOST": host,
+        "SM_NETWORK_INTERFACE_NAME": resources.get("network_interface_name", "eth0"),
+        "SM_NUM_CPUS": os.cpu_count(),
+        "SM_NUM_GPUS": len(list(Path("/dev").glob("nvidia[0-9]*"))),
+        "SM_HPS": json.dumps(hyperparameters),
+        "SM_CHANNELS": json.dumps(channels),
+        **{f"SM_CHANNEL_{channel.upper()}": ROOT / "input/data" / channel for channel in channels},
+    }
+    return {name: str(value) for name, value in environment.items()}
+
+
+def status_of(stop: SystemExit, training: bool) -> int:
+    """The exit status that a script asked for. An interruption is not a failure: the job may resume."""
+    status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    if isinstance(stop.code, str):
+        print(stop.code, file=sys.stderr)
+        write_reason(stop.code, training)
+    elif status not in (0, INTERRUPTED):
+        hint = "the log says why" if status != 2 else "the log names the argument and lists the accepted ones"
+        write_reason(f"exit status {status} from: {shlex.join(sys.argv)}\nhint: {hint}", training)
+    return status
+
+
+def write_reason(reason: str, training: bool) -> None:
+    """Leave the reason where SageMaker looks: output/failure of a training job, output/message of a processing job."""
+    path = ROOT / "output" / ("failure" if training else "message")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(reason.encode("utf-8", "replace")[:REASON_BYTES].decode("utf-8", "ignore").encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

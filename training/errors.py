@@ -1,0 +1,58 @@
+"""What can be wrong with the data, an archive or a checkpoint, as one tree of exceptions.
+
+    TrainingError (a ValueError)
+    ├── RequirementsError   requirements.txt could not be installed
+    ├── ContentsError       the files are not the ones that contents.json lists
+    ├── ArchiveError        an archive is unsafe, too large or damaged
+    ├── DataSetError        the images, classes or splits do not make a data set
+    ├── CheckpointError     a checkpoint was made by a different training
+    ├── DivergenceError     the loss is no longer a finite number
+    └── ComparisonError     a model cannot be judged on this test set
+
+`str(error)` is what a user reads in the job's failure reason: the message, then a line that starts with `hint:`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TrainingError(ValueError):
+    """Something that the user of the pipeline can mend; the hint says how."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(f"{message}\nhint: {hint}")
+
+
+class RequirementsError(TrainingError):
+    """requirements.txt could not be installed."""
+
+
+class ContentsError(TrainingError):
+    """The files are not the ones that contents.json lists."""
+
+
+class ArchiveError(TrainingError):
+    """An archive is unsafe, too large or damaged."""
+
+
+class DataSetError(TrainingError):
+    """The images, classes or splits do not make a data set."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint was made by a different training."""
+
+
+class DivergenceError(TrainingError):
+    """The loss is no longer a finite number."""
+
+
+class ComparisonError(TrainingError):
+    """A model cannot be judged on this test set."""
+
+
+def some_of(names: Sequence[str], limit: int = 3) -> str:
+    """Name the first few: a failure reason is cut at 1,024 characters, and the hint must still fit."""
+    shown = ", ".join(name if len(name) <= 80 else f"…{name[-79:]}" for name in names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
