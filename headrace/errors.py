@@ -121,6 +121,13 @@ def _from_answer(
     if code in DENIED:
         hint = f"ask whoever runs {environment} for this permission; aws sts get-caller-identity shows who you are"
         return AwsError(message, hint=status_command if environment == "local" else hint)
+    if code == "NoSuchBucket":  # the stack names it, so it was deleted by other hands
+        deploy = (
+            "headrace destroy; headrace deploy"
+            if environment == "local"
+            else (f"npx cdk destroy -c env={environment}; npx cdk deploy -c env={environment}")
+        )
+        return AwsError(message, hint=f"{deploy}   # makes it anew, empty")
     if code in THROTTLED:
         return AwsError(message, hint="AWS is limiting the rate of calls: try again in a minute")
     return AwsError(message, hint=status_command)

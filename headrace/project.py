@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from headrace.errors import SetupError
 
 PROJECT = "headrace"
+NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")  # of an environment, as the CDK app takes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,11 @@ def state_folder() -> Path:
 
 
 def read_target(environment: str) -> Target:
-    """The environment's table in environments.toml; an empty Target where there is no such file or table."""
+    """The environment's table in environments.toml; an empty Target where there is no such file.
+
+    Raises:
+        SetupError: the file cannot be read, or has no table of that name.
+    """
     root = find_root()
     path = root / "environments.toml" if root else None
     if path is None or not path.is_file():
@@ -53,7 +59,13 @@ def read_target(environment: str) -> Target:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SetupError(f"{path} is not valid TOML: {error}", hint=f"git diff {path} shows what changed") from error
-    table = tables.get(environment, {})
+    if environment not in tables:
+        add = f", or add a table [{environment}] with account and region" if NAME.fullmatch(environment) else ""
+        raise SetupError(
+            f"there is no environment {environment!r} in {path}; there are {', '.join(tables) or 'none'}",
+            hint=f"--env with one of these{add}",
+        )
+    table = tables[environment]
     if not isinstance(table, dict):
         raise SetupError(f"{path}: {environment} is not a table", hint=f"write it as [{environment}]")
     return Target(

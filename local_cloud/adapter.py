@@ -11,14 +11,16 @@ import hashlib
 import json
 import logging
 import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from xml.sax.saxutils import escape
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses, router
-from ministack.services import eventbridge, iam, sts
+from ministack.services import eventbridge, iam, s3, sts
 from ministack.services.cloudformation import provisioners
 
 from local_cloud.sagemaker import api, arns, registry
@@ -119,6 +121,10 @@ def plug_in(service: SageMaker, images: Path) -> None:
     iam_actions.extract_iam_action = _action_of(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = _resource_of(iam_actions.extract_resource_arn)
     iam_evaluator._resolve_condition_key = _role_as_principal(iam_evaluator._resolve_condition_key)
+    s3._put_object, s3._build_object_record = _opaque_etags(s3._put_object, s3._build_object_record)
+    buckets = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    buckets["create"] = _with_encryption(buckets["create"])
+    buckets["delete"] = _only_if_empty(buckets["delete"])
     provisioners._RESOURCE_HANDLERS["AWS::SageMaker::ModelPackageGroup"] = _model_package_group(service)
     lambda_runtime._detect_runtime_binary = _isolated(lambda_runtime._detect_runtime_binary, images)
 
@@ -211,6 +217,60 @@ def _role_as_principal(original: Callable[..., Any]) -> Callable[..., Any]:
         return value
 
     return resolve
+
+
+def _opaque_etags(put: Callable[..., Any], build: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The ETag of an object encrypted with a KMS key is no hash of its content (S3's API reference, "Object").
+
+    Whoever takes it for one would be right here and wrong on AWS.
+    """
+    encrypted = contextvars.ContextVar("encrypted", default=False)
+
+    def put_object(bucket: str, key: str, body: bytes, headers: dict[str, str]) -> Any:
+        asked = headers.get("x-amz-server-side-encryption", "") == "aws:kms"
+        token = encrypted.set(asked or "aws:kms" in str(s3._bucket_encryption.get(bucket)))
+        try:
+            return put(bucket, key, body, headers)
+        finally:
+            encrypted.reset(token)
+
+    def build_object_record(body: bytes, headers: dict[str, str], etag: str | None = None, **more: Any) -> Any:
+        return build(body, headers, etag=f'"{secrets.token_hex(16)}"' if encrypted.get() else etag, **more)
+
+    return put_object, build_object_record
+
+
+def _with_encryption(original: Callable[..., Any]) -> Callable[..., Any]:
+    """ministack's CloudFormation leaves ``BucketEncryption`` out; the bucket gets it by the API's own handler."""
+
+    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
+        answer = original(logical_id, properties, stack_name)
+        for rule in properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", []):
+            default = rule.get("ServerSideEncryptionByDefault", {})
+            key = default.get("KMSMasterKeyID")
+            if not key:  # the AWS managed key, which ministack does not have
+                continue
+            document = (
+                f'<ServerSideEncryptionConfiguration xmlns="{s3.S3_NS}"><Rule><ApplyServerSideEncryptionByDefault>'
+                f"<SSEAlgorithm>{default['SSEAlgorithm']}</SSEAlgorithm><KMSMasterKeyID>{escape(key)}</KMSMasterKeyID>"
+                "</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>"
+            )
+            s3._put_bucket_encryption(answer[0], document.encode())
+        return answer
+
+    return create
+
+
+def _only_if_empty(original: Callable[..., None]) -> Callable[..., None]:
+    """CloudFormation cannot delete a bucket that holds anything, be it only an old version."""
+
+    def delete(name: str, properties: dict[str, Any]) -> None:
+        bucket = s3._buckets.get(name)
+        if bucket and (bucket["objects"] or s3._bucket_has_versions(name)):
+            raise ValueError(f"The bucket you tried to delete is not empty. You must delete all versions: {name}")
+        original(name, properties)
+
+    return delete
 
 
 def _model_package_group(service: SageMaker) -> dict[str, Any]:

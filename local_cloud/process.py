@@ -19,6 +19,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,8 @@ _FORMAT = 1
 _PREFERRED_PORT = 4566
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_WATCH_SECONDS = 0.2
+_LEAST_FREE = 2**20  # bytes; an empty local cloud takes some 200 KB
 # Only these of the caller's variables reach the server: no AWS configuration, no certificates, no Python paths.
 _PASSED_ON = ("PATH", "LANG", "LOG_LEVEL")
 
@@ -51,20 +55,22 @@ class Running:
 def start(state: Path, *, port: int | None = None) -> Running:
     """Starts the local cloud of ``state``, or returns the one that runs already.
 
-    Raises PortInUse, ForeignState or StartFailed.
+    Raises PortInUse, ForeignState, StartFailed, or LocalCloudError when the directory cannot be written.
     """
     state = state.resolve()
     found = running(state)
     if found is not None:
         return found
-    _claim(state)
-    port = _choose_port(state, port)
-    certificate(state / "tls")
-    shutil.rmtree(state / "tmp", ignore_errors=True)
-    (state / "tmp").mkdir()
     ready = state / "ready"
-    ready.unlink(missing_ok=True)
-    with (state / "server.log").open("ab") as log:
+    with _usable(state):
+        _claim(state)
+        port = _choose_port(state, port)
+        _make_certificate(state / "tls")
+        shutil.rmtree(state / "tmp", ignore_errors=True)
+        (state / "tmp").mkdir()
+        ready.unlink(missing_ok=True)
+        log = (state / "server.log").open("ab")
+    with log:
         begin = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "local_cloud.server", str(state), str(port)],
@@ -90,6 +96,13 @@ def start(state: Path, *, port: int | None = None) -> Running:
     found = running(state)
     if found is not None:  # a second `start` at the same moment was first
         return found
+    with _usable(state):
+        free = shutil.disk_usage(state).free
+    if free < _LEAST_FREE:
+        raise StartFailed(
+            f"the local cloud did not start: the disk of {state} is full ({free:,} bytes are free).\n"
+            f"hint: {_make_room(state)}"
+        )
     raise StartFailed(
         f"the local cloud did not start; the end of {state / 'server.log'}:\n{_tail(state / 'server.log', begin)}\n"
         "hint: the log has the whole story; with nothing of worth in it, delete the state directory and start again"
@@ -97,12 +110,13 @@ def start(state: Path, *, port: int | None = None) -> Running:
 
 
 def running(state: Path) -> Running | None:
-    """The local cloud of ``state`` that runs now, or None."""
+    """The local cloud of ``state`` that runs now, or None. Raises LocalCloudError for a directory out of reach."""
     state = state.resolve()
-    try:
-        file = (state / "server.lock").open("r+")
-    except FileNotFoundError:
-        return None
+    with _usable(state):
+        try:
+            file = (state / "server.lock").open("r+")
+        except FileNotFoundError:
+            return None
     with file:
         if _lock(file.fileno()):
             return None  # nobody held it
@@ -138,11 +152,16 @@ def stop(state: Path) -> bool:
     )
 
 
-def interrupt(state: Path, job: str) -> None:
-    """Takes the spot capacity of a running training job away, once."""
+def interrupt(state: Path, job: str, number: signal.Signals = signal.SIGTERM) -> None:
+    """Takes the spot capacity of a running training job away, once.
+
+    With SIGTERM the job has its grace period; with SIGKILL it is gone at once, as when an instance fails.
+    """
     folder = state.resolve() / "sagemaker" / "interruptions"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / job).touch()
+    draft = folder / f".{job}"
+    draft.write_text(number.name)
+    draft.rename(folder / job)
 
 
 def hold_lock(state: Path, port: int) -> None:
@@ -152,6 +171,26 @@ def hold_lock(state: Path, port: int) -> None:
         sys.exit("another local cloud holds this state directory")
     os.ftruncate(descriptor, 0)
     os.write(descriptor, json.dumps({"pid": os.getpid(), "port": port}).encode())
+    threading.Thread(target=_end_with_the_state, args=(state, os.fstat(descriptor)), daemon=True).start()
+
+
+def _end_with_the_state(state: Path, held: os.stat_result) -> None:
+    """Ends this server once its lock file is gone: somebody deleted the state directory.
+
+    Nobody could find or stop it any more, and what it saved every few seconds would mix with the state of the server
+    that is started there next. So it ends without saving; its jobs end with it.
+    """
+    while True:
+        time.sleep(_WATCH_SECONDS)
+        try:
+            found = (state / "server.lock").stat()
+        except (FileNotFoundError, NotADirectoryError):
+            break
+        except OSError:
+            continue
+        if (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
+            break
+    os._exit(1)
 
 
 def _lock(descriptor: int) -> bool:
@@ -168,7 +207,13 @@ def _claim(state: Path) -> None:
     """Makes the state directory, or sees that an existing one is ours and of this format."""
     marker = state / "format.json"
     if marker.exists():
-        found = json.loads(marker.read_text()).get("format")
+        try:
+            found = json.loads(marker.read_text())["format"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ForeignState(
+                f"{marker} does not say in which format {state} was written.\n"
+                f"hint: bring the file back, or start afresh: rm -r {state}"
+            ) from error
         if found != _FORMAT:
             raise ForeignState(
                 f"{state} was written in format {found}; this version reads format {_FORMAT}.\n"
@@ -181,7 +226,46 @@ def _claim(state: Path) -> None:
             "hint: name another directory with HEADRACE_STATE, or empty this one"
         )
     state.mkdir(parents=True, exist_ok=True)
-    marker.write_text(json.dumps({"format": _FORMAT}))
+    _write(marker, json.dumps({"format": _FORMAT}))
+
+
+@contextmanager
+def _usable(state: Path) -> Iterator[None]:
+    """What the disk refuses, as an error that says so."""
+    try:
+        yield
+    except OSError as error:
+        hint = f"ls -ld {state}; it has to be a directory of yours"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = _make_room(state)
+        raise LocalCloudError(
+            f"the state directory {state} cannot be used: {error.strerror}"
+            + (f" ({error.filename})" if error.filename else "")
+            + f".\nhint: {hint}"
+        ) from error
+
+
+def _make_room(state: Path) -> str:
+    return f"make room (df -h {state}), or name a directory on another disk with HEADRACE_STATE"
+
+
+def _make_certificate(directory: Path) -> None:
+    try:
+        certificate(directory)
+    except OSError:
+        shutil.rmtree(directory, ignore_errors=True)  # as with `_write`
+        raise
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or, on a full disk, nothing: half a file would stand in the way of the next start."""
+    draft = path.with_suffix(".draft")
+    try:
+        draft.write_text(text)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _choose_port(state: Path, wanted: int | None) -> int:
@@ -197,13 +281,13 @@ def _choose_port(state: Path, wanted: int | None) -> int:
             continue
         free = _bound(port)
         if free is not None:
-            file.write_text(str(free))
+            _write(file, str(free))
             return free
         if port in (wanted, kept):
             raise PortInUse(
                 f"port {port} on 127.0.0.1 is in use by another process.\n"
                 f"hint: end that process (`ss -ltnp 'sport = :{port}'` names it), "
-                + ("or start afresh with another state directory" if kept else "or choose another with --port")
+                + ("or name another state directory with HEADRACE_STATE" if kept else "or choose another with --port")
             )
     raise AssertionError("port 0 is always free")
 

@@ -16,21 +16,31 @@ from typing import Any
 
 import torch
 
-from errors import CheckpointError
+from errors import CheckpointError, DiskFullError, full_disk
 
 NAME = re.compile(r"checkpoint-(\d+)\.pt")
 KEPT = 2
 
 
 def save(folder: Path, step: int, state: Mapping[str, Any]) -> None:
-    """Write the checkpoint of `step` (counted over all epochs) and remove all but the newest two."""
+    """Write the checkpoint of `step` (counted over all epochs) and remove all but the newest two.
+
+    Raises DiskFullError, and leaves the checkpoints before it.
+    """
     path = folder / f"checkpoint-{step:08}.pt"
     unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        torch.save(dict(state), file)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    try:
+        with unfinished.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except (OSError, RuntimeError) as error:
+        unfinished.unlink(missing_ok=True)  # on a full disk, the reason of the failure needs its room
+        refusal = full_disk(error)
+        if refusal is None:
+            raise
+        raise DiskFullError(refusal, path) from error
     # The rename itself is safe only once the folder is on disk.
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from errors import RequirementsError, TrainingError
+from errors import DiskFullError, RequirementsError, TrainingError, full_disk
 
 CODE = Path(__file__).resolve().parent
 ROOT = CODE.parent
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
         return status_of(stop, training)
     except Exception as error:
         traceback.print_exc()
-        write_reason(str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}", training)
+        write_reason(reason_of(error), training)
         return 1
     return 0
 
@@ -135,11 +135,27 @@ def status_of(stop: SystemExit, training: bool) -> int:
     return status
 
 
+def reason_of(error: Exception) -> str:
+    """What a user reads: of our own errors as they are, of others with their class, and a hint where one is known."""
+    if isinstance(error, TrainingError):
+        return str(error)
+    refusal = full_disk(error)
+    if refusal is not None:
+        return str(DiskFullError(refusal))
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError):
+        reason += "\nhint: the job's image does not have it: name it, with its version, in training/requirements.txt"
+    return reason
+
+
 def write_reason(reason: str, training: bool) -> None:
     """Leave the reason where SageMaker looks: output/failure of a training job, output/message of a processing job."""
     path = ROOT / "output" / ("failure" if training else "message")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(reason.encode("utf-8", "replace")[:REASON_BYTES].decode("utf-8", "ignore").encode())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(reason.encode("utf-8", "replace")[:REASON_BYTES].decode("utf-8", "ignore").encode())
+    except OSError as error:  # the disk may be so full that even this does not fit: then the log alone has it
+        print(f"{reason}\n(and {path} cannot be written: {error.strerror})", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
     ├── ArchiveError        an archive is unsafe, too large or damaged
     ├── DataSetError        the images, classes or splits do not make a data set
     ├── CheckpointError     a checkpoint was made by a different training
+    ├── DiskFullError       the job's volume has no room left
     ├── DivergenceError     the loss is no longer a finite number
     └── ComparisonError     a model cannot be judged on this test set
 
@@ -14,6 +15,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 
@@ -44,12 +46,34 @@ class CheckpointError(TrainingError):
     """A checkpoint was made by a different training."""
 
 
+class DiskFullError(TrainingError):
+    """The job's volume has no room left."""
+
+    def __init__(self, error: OSError, path: object = None) -> None:
+        where = path or error.filename
+        super().__init__(
+            f"the disk of the job is full{f' (at {where})' if where else ''}: {error.strerror}",
+            hint="raise volume_size_gb under [<environment>.pipeline] in environments.toml and deploy, or upload less; "
+            "in the local cloud, make room on this machine's disk",
+        )
+
+
 class DivergenceError(TrainingError):
     """The loss is no longer a finite number."""
 
 
 class ComparisonError(TrainingError):
     """A model cannot be judged on this test set."""
+
+
+def full_disk(error: BaseException) -> OSError | None:
+    """The refusal to write that is behind an error, whatever a library made of it (torch: a RuntimeError)."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def some_of(names: Sequence[str], limit: int = 3) -> str:

@@ -80,7 +80,7 @@ def model_package_changed(cloud: Cloud, scope: Scope, package: Document, updated
     members = (
         "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
         "ModelPackageStatus", "ModelApprovalStatus", "InferenceSpecification", "ModelMetrics", "MetadataProperties",
-        "CustomerMetadataProperties", "ApprovalDescription",
+        "CustomerMetadataProperties", "ApprovalDescription", "ModelLifeCycle",
     )  # fmt: skip
     detail = {name: package[name] for name in members if name in package}
     detail |= {"CreationTime": _iso(package["CreationTime"]), "UpdatedModelPackageFields": updated}

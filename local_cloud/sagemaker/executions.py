@@ -1,5 +1,6 @@
 """Pipeline executions: start, stop, describe, list, and the lists of their steps and parameters."""
 
+import math
 import secrets
 import string
 import time
@@ -8,6 +9,7 @@ from typing import Any
 from local_cloud.sagemaker import events, pipelines
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.engine.definition import Parameter
+from local_cloud.sagemaker.engine.references import as_text
 from local_cloud.sagemaker.errors import ConflictException, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.paging import page, summary
 from local_cloud.sagemaker.service import Operation, SageMaker
@@ -26,6 +28,9 @@ def _existing(service: SageMaker, call: Call, arn: str) -> Document:
 def _start(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     pipeline = pipelines.existing(service, call, request["PipelineName"])
     definition = pipelines.parsed(pipeline["PipelineDefinition"])
+    for member in ("SelectiveExecutionConfig", "PipelineVersionId", "MlflowExperimentName"):
+        if member in request:
+            raise ValidationException(f"The local cloud does not serve {member}.")
     given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
     parameters = _parameters(dict(definition.parameters), given)
     token = f"{pipeline['PipelineName']}/{request['ClientRequestToken']}"
@@ -82,7 +87,9 @@ def _typed(parameter: Parameter, text: str) -> Any:
             case "Integer":
                 return int(text)
             case "Float":
-                return float(text)
+                if not math.isfinite(number := float(text)):
+                    raise ValueError(text)
+                return number
             case "Boolean":
                 return {"true": True, "false": False}[text.lower()]
     except (ValueError, KeyError) as error:
@@ -143,7 +150,7 @@ def _list_steps(service: SageMaker, call: Call, request: dict[str, Any]) -> dict
 
 def _list_parameters(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     execution = _existing(service, call, request["PipelineExecutionArn"])
-    items = [{"Name": name, "Value": str(value)} for name, value in sorted(execution["PipelineParameters"].items())]
+    items = [{"Name": name, "Value": as_text(value)} for name, value in sorted(execution["PipelineParameters"].items())]
     return page(items, request, "PipelineParameters", newest_first=False)
 
 

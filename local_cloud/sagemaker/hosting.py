@@ -10,6 +10,7 @@ from typing import Any
 
 from local_cloud.sagemaker import arns, tags
 from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.endpoint_process import served_container
 from local_cloud.sagemaker.endpoint_runner import Hosting, announce
 from local_cloud.sagemaker.errors import ValidationException
 from local_cloud.sagemaker.paging import page, summary
@@ -41,6 +42,10 @@ def _create_model(service: SageMaker, call: Call, request: dict[str, Any]) -> di
             )
     elif "Image" not in container:
         raise ValidationException("A container needs an Image or a ModelPackageName.")
+    if not {"Image", "ModelDataUrl"} <= served_container(service, call.scope, request).keys():
+        raise ValidationException("The local cloud serves containers with an Image and a ModelDataUrl only.")
+    if "ExecutionRoleArn" not in request:
+        raise ValidationException("The local cloud serves models with an ExecutionRoleArn only.")
     call.authorize("iam:PassRole", request["ExecutionRoleArn"])
     name = request["ModelName"]
     arn = arns.arn(call.scope, "model", name)
@@ -72,7 +77,14 @@ def _list_models(service: SageMaker, call: Call, request: dict[str, Any]) -> dic
 
 
 def _create_config(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    if len(request["ProductionVariants"]) != 1:
+        raise ValidationException("The local cloud serves endpoints with exactly one production variant.")
+    for member in ("ShadowProductionVariants", "AsyncInferenceConfig"):
+        if member in request:
+            raise ValidationException(f"The local cloud does not serve {member}.")
     for variant in request["ProductionVariants"]:
+        if "ModelName" not in variant:
+            raise ValidationException("The local cloud serves production variants with a ModelName only.")
         _existing(service, call, "model", variant["ModelName"], "model")
     name = request["EndpointConfigName"]
     arn = arns.arn(call.scope, "endpoint-config", name)
@@ -161,7 +173,8 @@ def _delete_endpoint(service: SageMaker, call: Call, request: dict[str, Any]) ->
 def _list_endpoints(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     members = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
     found = [summary(endpoint, *members) for endpoint in service.store.find(call.scope, "endpoint")
-             if request.get("NameContains", "") in endpoint["EndpointName"]]  # fmt: skip
+             if request.get("NameContains", "") in endpoint["EndpointName"]
+             and request.get("StatusEquals", endpoint["EndpointStatus"]) == endpoint["EndpointStatus"]]  # fmt: skip
     return page(found, request, "Endpoints")
 
 

@@ -7,6 +7,8 @@ that was there stays in place.
 import time
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from local_cloud.sagemaker import arns, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.engine.check import check
@@ -42,8 +44,18 @@ def _definition_text(service: SageMaker, call: Call, request: dict[str, Any]) ->
     location = request["PipelineDefinitionS3Location"]
     arn = arns.arn(call.scope, "pipeline", request["PipelineName"])
     s3 = service.clients.get("s3", call.scope, request["RoleArn"], f"{arn}/*")
-    answer = s3.get_object(Bucket=location["Bucket"], Key=location["ObjectKey"])
-    return str(answer["Body"].read().decode())
+    version = {"VersionId": location["VersionId"]} if "VersionId" in location else {}
+    try:
+        answer = s3.get_object(Bucket=location["Bucket"], Key=location["ObjectKey"], **version)
+        return str(answer["Body"].read().decode())
+    except (ClientError, UnicodeDecodeError) as error:
+        uri = f"s3://{location['Bucket']}/{location['ObjectKey']}"
+        raise ValidationException(f"Unable to read pipeline definition from {uri}: {error}") from error
+
+
+def _refuse_two_definitions(request: dict[str, Any]) -> None:
+    if "PipelineDefinition" in request and "PipelineDefinitionS3Location" in request:
+        raise ValidationException("Only one of PipelineDefinition and PipelineDefinitionS3Location may be given.")
 
 
 def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +93,7 @@ def _update(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str
     pipeline = existing(service, call, request["PipelineName"])
     if "RoleArn" in request:
         call.authorize("iam:PassRole", request["RoleArn"])
+    _refuse_two_definitions(request)
     changes = summary(request, "PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
     if "PipelineDefinition" in request or "PipelineDefinitionS3Location" in request:
         text = _definition_text(service, call, {"RoleArn": pipeline["RoleArn"]} | request)
@@ -91,23 +104,27 @@ def _update(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str
 
 
 def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    if "PipelineVersionId" in request:
+        raise ValidationException("The local cloud does not serve PipelineVersionId.")
     return _without_token(existing(service, call, request["PipelineName"]))
 
 
 def _delete(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    pipeline = existing(service, call, request["PipelineName"])
-    for execution in service.store.find(call.scope, "execution"):
-        if execution["PipelineArn"] == pipeline["PipelineArn"] and execution["PipelineExecutionStatus"] in (
-            "Executing",
-            "Stopping",
-        ):
-            raise ConflictException(
-                f"Pipeline '{pipeline['PipelineArn']}' cannot be deleted while execution "
-                f"'{execution['PipelineExecutionArn']}' is {execution['PipelineExecutionStatus']}."
-            )
-    service.store.delete(call.scope, "pipeline", pipeline["PipelineName"])
-    tags.forget(service, call, pipeline["PipelineArn"])
-    return {"PipelineArn": pipeline["PipelineArn"]}
+    """Deletes the pipeline and, as on AWS, all its executions."""
+    with service.store.transaction():
+        pipeline = existing(service, call, request["PipelineName"])
+        name, arn = pipeline["PipelineName"], pipeline["PipelineArn"]
+        for execution in service.store.find(call.scope, "execution", f"{arn}/"):
+            if execution["PipelineExecutionStatus"] in ("Executing", "Stopping"):
+                raise ConflictException(
+                    f"Pipeline '{arn}' cannot be deleted while execution '{execution['PipelineExecutionArn']}' is "
+                    f"{execution['PipelineExecutionStatus']}."
+                )
+        service.store.delete(call.scope, "pipeline", name)
+        for kind, prefix in (("execution", arn), ("step", arn), ("cache", arn), ("start-token", name)):
+            service.store.delete_all(call.scope, kind, f"{prefix}/")
+        tags.forget(service, call, arn)
+    return {"PipelineArn": arn}
 
 
 def _list(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,16 @@ from local_cloud.sagemaker.paging import page, summary
 from local_cloud.sagemaker.service import Operation, SageMaker
 from local_cloud.sagemaker.store import Document, Scope
 
-_NOTED_CHANGES = ("ModelApprovalStatus", "ApprovalDescription", "CustomerMetadataProperties", "InferenceSpecification")
+# Members whose change an event lists; the reference of EventBridge writes sourceUri with a small letter.
+_NOTED_CHANGES = {
+    "ModelApprovalStatus": "ModelApprovalStatus",
+    "ApprovalDescription": "ApprovalDescription",
+    "CustomerMetadataProperties": "CustomerMetadataProperties",
+    "InferenceSpecification": "InferenceSpecification",
+    "ModelLifeCycle": "ModelLifeCycle",
+    "SourceUri": "sourceUri",
+}
+_NOT_SERVED = ("AdditionalInferenceSpecificationsToAdd", "ModelCard", "ModelPackageRegistrationType")
 
 
 def create_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -31,9 +40,9 @@ def create_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dic
 
 
 def delete_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    group = _existing_group(service, call.scope, request["ModelPackageGroupName"])
-    name = group["ModelPackageGroupName"]
     with service.store.transaction():
+        group = _existing_group(service, call.scope, request["ModelPackageGroupName"])
+        name = group["ModelPackageGroupName"]
         if _versions(service, call.scope, name):
             raise ConflictException(f"Model Package Group {name} cannot be deleted: it still contains model packages.")
         service.store.delete(call.scope, "group", name)
@@ -70,7 +79,7 @@ def _list_groups(service: SageMaker, call: Call, request: dict[str, Any]) -> dic
     groups = service.store.find(call.scope, "group")
     found = [summary(group, *members) for group in groups
              if request.get("NameContains", "") in group["ModelPackageGroupName"]]  # fmt: skip
-    return page(found, request, "ModelPackageGroupSummaryList")
+    return page(found, request, "ModelPackageGroupSummaryList", newest_first=False)
 
 
 def _create_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -81,11 +90,11 @@ def _create_package(service: SageMaker, call: Call, request: dict[str, Any]) -> 
         )
     if request.get("Tags"):
         raise ValidationException("Tags cannot be added to a version of a model package group.")
-    group = _existing_group(service, call.scope, request["ModelPackageGroupName"])["ModelPackageGroupName"]
     with service.store.transaction():
+        group = _existing_group(service, call.scope, request["ModelPackageGroupName"])["ModelPackageGroupName"]
         token = f"{group}/{request['ClientToken']}" if "ClientToken" in request else None
         known = service.store.get(call.scope, "package-token", token) if token else None
-        if known is not None:
+        if known is not None and service.store.get(call.scope, "package", arns.name_of(known["ModelPackageArn"])):
             return {"ModelPackageArn": known["ModelPackageArn"]}
         version = service.store.get(call.scope, "last-version", group) or {"Version": 0}
         number = version["Version"] + 1  # numbers of deleted versions are not used again
@@ -114,15 +123,20 @@ def _describe_package(service: SageMaker, call: Call, request: dict[str, Any]) -
 
 
 def _update_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    for member in _NOT_SERVED:
+        if member in request:
+            raise ValidationException(f"The local cloud does not serve {member} in UpdateModelPackage.")
     with service.store.transaction():
         package = existing_package(service, call.scope, request["ModelPackageArn"])
-        changes = summary(request, "ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri")
+        changes = summary(request, *(name for name in _NOTED_CHANGES if name != "CustomerMetadataProperties"))
         properties = package.get("CustomerMetadataProperties", {}) | request.get("CustomerMetadataProperties", {})
         for name in request.get("CustomerMetadataPropertiesToRemove", []):
             properties.pop(name, None)
         if properties != package.get("CustomerMetadataProperties", {}):
             changes["CustomerMetadataProperties"] = properties
-        updated = [name for name in _NOTED_CHANGES if name in changes and changes[name] != package.get(name)]
+        updated = [
+            shown for name, shown in _NOTED_CHANGES.items() if name in changes and changes[name] != package.get(name)
+        ]
         name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
         package = service.store.update(call.scope, "package", name, **changes, LastModifiedTime=time.time())
     events.model_package_changed(service.cloud, call.scope, package, updated)
@@ -146,8 +160,9 @@ def _list_packages(service: SageMaker, call: Call, request: dict[str, Any]) -> d
     members = ("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
                "CreationTime", "ModelPackageStatus", "ModelApprovalStatus")  # fmt: skip
     found = [summary(package, *members) for package in packages
-             if approval is None or package["ModelApprovalStatus"] == approval]  # fmt: skip
-    return page(found, request, "ModelPackageSummaryList")
+             if (approval is None or package["ModelApprovalStatus"] == approval)
+             and request.get("NameContains", "") in package["ModelPackageGroupName"]]  # fmt: skip
+    return page(found, request, "ModelPackageSummaryList", newest_first=False)
 
 
 OPERATIONS: dict[str, Operation] = {

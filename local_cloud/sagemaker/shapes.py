@@ -80,6 +80,8 @@ def problems(
         if constraints:
             yield from _bound_problems(value, len(value), shape, where, "have length")
         for key, item in value.items():
+            if constraints:
+                yield from _scalar_problems(key, shape.key, f"{where} (key)", constraints)
             yield from problems(
                 item, shape.value, where=f"{where}.{key}", is_reference=is_reference, constraints=constraints
             )

@@ -94,6 +94,14 @@ class Store:
                 (*scope, kind, name),
             )
 
+    def delete_all(self, scope: Scope, kind: str, prefix: str) -> None:
+        """Deletes the documents of a kind whose name begins with ``prefix``."""
+        with self._lock:
+            self._connection.execute(
+                "DELETE FROM document WHERE account = ? AND region = ? AND kind = ? AND substr(name, 1, ?) = ?",
+                (*scope, kind, len(prefix), prefix),
+            )
+
     def find(self, scope: Scope, kind: str, prefix: str = "") -> list[Document]:
         """All documents of a kind, oldest first; with ``prefix``, those whose name begins with it."""
         with self._lock:

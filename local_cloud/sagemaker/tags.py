@@ -4,6 +4,7 @@ from typing import Any
 
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ValidationException
+from local_cloud.sagemaker.paging import page
 from local_cloud.sagemaker.service import Operation, SageMaker
 
 _LIMIT = 50
@@ -42,7 +43,7 @@ def _add_tags(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[s
 
 
 def _list_tags(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return {"Tags": as_list(of(service, call, request["ResourceArn"]))}
+    return page(as_list(of(service, call, request["ResourceArn"])), request, "Tags", newest_first=False)
 
 
 def _delete_tags(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,25 @@
 """From an upload to a served model, through the real app with TLS and IAM on. The tests build on each other."""
 
+import hashlib
+import io
 import json
 import shutil
+import signal
+import tarfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deployed_app import Deployed, Images, processes_of
 
-from headrace import endpoint, registry, runs
+from headrace import cdk, endpoint, registry, runs
 from headrace.environment import LOCAL, open_environment
 from headrace.executions import Execution, list_executions, list_steps, read_execution, wait_for_execution
 from headrace.local import ProcessCloud
 from headrace.output import Output
+from local_cloud import process
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -139,6 +145,67 @@ def test_only_the_threshold_changed_takes_all_jobs_from_the_cache(deployed: Depl
         assert steps[name].cached_from == last.id, steps[name]
 
 
+def test_a_spot_job_killed_twice_ends_with_the_weights_of_an_uninterrupted_one(deployed: Deployed) -> None:
+    """SIGTERM, then SIGKILL; the on-demand lane trains with the same seed and is left alone."""
+    sagemaker, s3 = deployed.environment.client("sagemaker"), deployed.environment.client("s3")
+    last = all_executions(deployed)[0]
+    given = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=last.arn)["PipelineParameters"]
+    parameters = [item for item in given if item["Name"] not in ("Epochs", "AccuracyThreshold")]
+    arn = sagemaker.start_pipeline_execution(
+        PipelineName=deployed.environment.stack.pipeline,
+        PipelineParameters=[*parameters, {"Name": "Epochs", "Value": "40"}],
+    )["PipelineExecutionArn"]
+    spot = job_of(deployed, arn, "TrainSpot")
+    uri = sagemaker.describe_training_job(TrainingJobName=spot)["CheckpointConfig"]["S3Uri"]
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+
+    def checkpoints() -> set[str]:
+        return {item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])}
+
+    seen: set[str] = set()
+    for count, number in enumerate((signal.SIGTERM, signal.SIGKILL)):
+        deadline = time.monotonic() + 60
+        while checkpoints() <= seen or interruptions(sagemaker, spot) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        seen = checkpoints()
+        process.interrupt(deployed.state, spot, number)
+    assert wait_for_end(deployed, read_execution(deployed.environment, arn)).status == "Succeeded"
+    description = sagemaker.describe_training_job(TrainingJobName=spot)
+    assert interruptions(sagemaker, spot) == 2
+    assert description["BillableTimeInSeconds"] < description["TrainingTimeInSeconds"]
+    on_demand = job_of(deployed, arn, "TrainOnDemand")
+    assert weights(deployed, spot) == weights(deployed, on_demand)
+
+
+def job_of(deployed: Deployed, execution_arn: str, name: str) -> str:
+    """The job of a step, as soon as it has one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        execution = read_execution(deployed.environment, execution_arn)
+        for step in list_steps(deployed.environment, execution):
+            if step.name == name and step.job is not None:
+                return step.job
+        time.sleep(0.1)
+    raise AssertionError(f"{name} has no job")
+
+
+def interruptions(sagemaker: Any, job: str) -> int:
+    transitions = sagemaker.describe_training_job(TrainingJobName=job)["SecondaryStatusTransitions"]
+    return [item["Status"] for item in transitions].count("Interrupted")
+
+
+def weights(deployed: Deployed, job: str) -> str:
+    """SHA-256 of the state dict in a training job's artifact."""
+    description = deployed.environment.client("sagemaker").describe_training_job(TrainingJobName=job)
+    bucket, _, key = description["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    content = deployed.environment.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        member = archive.extractfile("model.pt")
+        assert member is not None
+        return hashlib.sha256(member.read()).hexdigest()
+
+
 def test_an_action_taken_from_the_trigger_is_denied_and_seen_and_given_back_it_works(deployed: Deployed) -> None:
     iam = deployed.environment.client("iam")
     role = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "StartPipelineRole" in role["RoleName"])
@@ -182,3 +249,17 @@ def test_down_leaves_no_process_and_up_finds_everything_as_it_was(deployed: Depl
     endpoint.wait_for_endpoint(again.environment, seconds=60, interval=0.3)
     (answer,) = endpoint.ask(again.environment, sorted(images.held_out.rglob("*.jpg"))[:1])
     assert answer.label == "0"
+
+
+def test_destroy_leaves_nothing_of_a_used_stack(deployed: Deployed) -> None:
+    environment = Deployed(deployed.state, open_environment(LOCAL, ProcessCloud())).environment
+    names = environment.stack  # read before it is gone
+    assert registry.list_models(environment)
+    cdk.destroy(environment, Output())
+    sagemaker = environment.client("sagemaker")
+    assert names.data_bucket not in [item["Name"] for item in environment.client("s3").list_buckets()["Buckets"]]
+    assert sagemaker.list_pipelines()["PipelineSummaries"] == []
+    assert sagemaker.list_endpoints()["Endpoints"] == []
+    assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
+    assert sagemaker.list_models()["Models"] == []
+    assert sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []

@@ -151,11 +151,16 @@ def test_watch_follows_a_run_that_starts_and_ends_meanwhile(
 ) -> None:
     sagemaker.add_run("old1", "Succeeded", minutes_ago=60)
 
+    def answered(operation: str) -> None:
+        """Once it is asked a second time, the first answer has been taken in."""
+        while len(aws.requests(operation)) < 2:
+            time.sleep(0.01)
+
     def play() -> None:
-        time.sleep(0.3)
+        answered("ListPipelineExecutions")
         arn = sagemaker.add_run("new1", "Executing", minutes_ago=-1)
         sagemaker.add_step(arn, "Preprocess", "Executing", started=0)
-        time.sleep(0.3)
+        answered("ListPipelineExecutionSteps")
         sagemaker.steps[arn][0] |= {"StepStatus": "Succeeded", "EndTime": sagemaker.now + timedelta(seconds=7)}
         sagemaker.executions[-1]["PipelineExecutionStatus"] = "Succeeded"
 

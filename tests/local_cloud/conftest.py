@@ -32,4 +32,9 @@ def bucket(connect: Callable[[str], Any]) -> str:
 @pytest.fixture(scope="session")
 def role(connect: Callable[[str], Any], bucket: str) -> str:
     """A role that may do all that the engine and its jobs need."""
-    return make_role(connect("iam"), "everything", ["sagemaker:*", "s3:*", "logs:*", "lambda:*", "iam:PassRole"], ["*"])
+    return make_role(
+        connect("iam"),
+        "everything",
+        ["sagemaker:*", "s3:*", "logs:*", "lambda:*", "cloudwatch:*", "iam:PassRole"],
+        ["*"],
+    )

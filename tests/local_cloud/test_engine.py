@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from pipeline_runs import BUCKET, IMAGE, definition, make_role, processing_step, read, run, wait_for
+from pipeline_runs import definition, make_role, processing_step, read, run, training_step, wait_for
 
 Connect = Callable[[str], Any]
 
@@ -113,21 +114,6 @@ def test_a_role_is_assumed_only_for_the_sources_its_trust_policy_names(connect: 
     assert "Could not assume role" in steps["Write"]["FailureReason"]
 
 
-def training_step(role: str, script: str, **more: Any) -> dict[str, Any]:
-    arguments = {
-        "AlgorithmSpecification": {
-            "TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerEntrypoint": ["/bin/sh", "-c", script],
-            "MetricDefinitions": [{"Name": "validation:accuracy", "Regex": "accuracy=([0-9.]+)"}],
-        },
-        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/trained"},
-        "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-        "HyperParameters": {"epochs": "3"},
-        "RoleArn": role,
-    } | more  # fmt: skip
-    return {"Name": "Train", "Type": "Training", "Arguments": arguments}
-
-
 def test_a_training_job_has_its_files_its_artifact_and_its_metrics(connect: Connect, role: str) -> None:
     script = (
         "cp /opt/ml/input/config/hyperparameters.json /opt/ml/model/; echo accuracy=0.5; echo accuracy=0.75; "
@@ -142,6 +128,17 @@ def test_a_training_job_has_its_files_its_artifact_and_its_metrics(connect: Conn
         "Starting", "Downloading", "Training", "Uploading", "Completed",
     ]  # fmt: skip
     assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith(f"{name}/output/model.tar.gz")
+    points = connect("cloudwatch").get_metric_statistics(
+        Namespace="/aws/sagemaker/TrainingJobs",
+        MetricName="validation:accuracy",
+        Dimensions=[{"Name": "TrainingJobName", "Value": name}],
+        StartTime=job["CreationTime"] - timedelta(minutes=1),
+        EndTime=job["CreationTime"] + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Maximum", "SampleCount"],
+    )["Datapoints"]
+    assert max(point["Maximum"] for point in points) == 0.75
+    assert sum(point["SampleCount"] for point in points) == 2
     events = connect("logs").filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=name)[
         "events"
     ]

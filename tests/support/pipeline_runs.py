@@ -69,6 +69,21 @@ def processing_step(name: str, role: str, script: str, **more: Any) -> dict[str,
     return {"Name": name, "Type": "Processing", "Arguments": arguments} | more
 
 
+def training_step(role: str, script: str, **more: Any) -> dict[str, Any]:
+    arguments = {
+        "AlgorithmSpecification": {
+            "TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerEntrypoint": ["/bin/sh", "-c", script],
+            "MetricDefinitions": [{"Name": "validation:accuracy", "Regex": "accuracy=([0-9.]+)"}],
+        },
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/trained"},
+        "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "HyperParameters": {"epochs": "3"},
+        "RoleArn": role,
+    } | more  # fmt: skip
+    return {"Name": "Train", "Type": "Training", "Arguments": arguments}
+
+
 def definition(*steps: dict[str, Any], parameters: list[dict[str, Any]] | None = None) -> str:
     return json.dumps({"Version": "2020-12-01", "Parameters": parameters or [], "Steps": list(steps)})
 

@@ -12,12 +12,13 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from local_cloud.sagemaker import shapes
 from local_cloud.sagemaker.engine.definition import Definition, DefinitionError, Step
-from local_cloud.sagemaker.engine.references import Path, gets, is_reference, split
+from local_cloud.sagemaker.engine.references import Path, gets, is_reference, json_path, split
 from local_cloud.sagemaker.engine.steps import STEP_TYPES
+from local_cloud.sagemaker.engine.steps.condition import condition_problems
 
+# AWS has Execution.TrainingJobName and ProcessingJobName, too; they are not supported here.
 EXECUTION_VALUES = (
     "StartDateTime", "CurrentDateTime", "PipelineName", "PipelineArn", "PipelineExecutionId", "PipelineExecutionArn",
-    "TrainingJobName", "ProcessingJobName",
 )  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def dependencies(definition: Definition) -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for step in definition.steps.values():
         waits_for = set(step.depends_on)
-        waits_for |= {str(path[1]) for path in map(split, gets(own_arguments(step))) if path[0] == "Steps"}
+        waits_for |= {str(path[1]) for path in map(split, gets(_referring(step))) if path[0] == "Steps"}
         if step.branch is not None:
             waits_for.add(step.branch.condition)
         graph[step.name] = waits_for
@@ -46,7 +47,13 @@ def dependencies(definition: Definition) -> dict[str, set[str]]:
 
 def own_arguments(step: Step) -> dict[str, Any]:
     """The arguments without the steps inside a condition's branches."""
-    return {name: value for name, value in step.arguments.items() if name not in ("IfSteps", "ElseSteps")}
+    inner = ("IfSteps", "ElseSteps") if step.type == "Condition" else ()
+    return {name: value for name, value in step.arguments.items() if name not in inner}
+
+
+def _referring(step: Step) -> list[Any]:
+    """All of a step that may hold references: the arguments, and members beside them such as FunctionArn."""
+    return [own_arguments(step), dict(step.extra)]
 
 
 def _problems(definition: Definition) -> Iterator[str]:
@@ -63,8 +70,11 @@ def _problems(definition: Definition) -> Iterator[str]:
                 yield f"Step '{step.name}': DependsOn names '{name}', which is no step."
             elif definition.steps[name].type == "Fail":
                 yield f"Step '{step.name}' cannot depend on the Fail step '{name}'."
-        for text in gets(own_arguments(step)):
-            yield from (f"Step '{step.name}': {problem}" for problem in _reference_problems(text, definition))
+        for problem in _value_problems(_referring(step), definition):
+            yield f"Step '{step.name}': {problem}"
+        if step.type == "Condition":
+            for problem in condition_problems(step.arguments.get("Conditions")):
+                yield f"Step '{step.name}': {problem}"
         if kind.request is not None:
             shape = shapes.request_shape(kind.request)
             given = {name: {"Get": ""} for name in kind.supplied} | dict(step.arguments)
@@ -72,10 +82,60 @@ def _problems(definition: Definition) -> Iterator[str]:
                 yield f"Step '{step.name}': {problem}."
 
 
+def _value_problems(value: Any, definition: Definition) -> Iterator[str]:
+    """What is wrong with the references in ``value``, however deep."""
+    if is_reference(value):
+        try:
+            yield from _form_problems(value, definition)
+        except DefinitionError as error:
+            yield str(error)
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _value_problems(item, definition)
+
+
+def _form_problems(value: dict[str, Any], definition: Definition) -> Iterator[str]:
+    form, content = next(iter(value.items()))
+    if form == "Get":
+        if isinstance(content, str):
+            yield from _reference_problems(content, definition)
+        else:
+            yield f"A Get holds {content!r}, which is no path."
+        return
+    if not isinstance(content, dict):
+        yield f"{form} holds {content!r}, which is no object."
+    elif form == "Std:Join":
+        if not isinstance(content.get("Values"), list):
+            yield "Std:Join needs a list of Values."
+        yield from _value_problems(content.get("Values"), definition)
+    else:
+        yield from _json_get_problems(content, definition)
+
+
+def _json_get_problems(content: dict[str, Any], definition: Definition) -> Iterator[str]:
+    if not isinstance(content.get("Path"), str):
+        yield "Std:JsonGet needs a Path that is text; references are not allowed in it."
+    else:
+        json_path(content["Path"])
+    if ("PropertyFile" in content) == ("S3Uri" in content):
+        yield "Std:JsonGet needs exactly one of PropertyFile and S3Uri."
+    elif "S3Uri" in content:
+        yield from _value_problems(content["S3Uri"], definition)
+    else:
+        text = content["PropertyFile"].get("Get") if is_reference(content["PropertyFile"]) else None
+        path = split(text) if isinstance(text, str) else ()
+        if len(path) == 4 and path[0] == "Steps" and path[2] == "PropertyFiles":
+            yield from _value_problems(content["PropertyFile"], definition)
+        else:
+            yield 'PropertyFile must be {"Get": "Steps.<step>.PropertyFiles.<name>"}.'
+
+
 def _reference_problems(text: str, definition: Definition) -> Iterator[str]:
     path = split(text)
     root, name = path[0], str(path[1]) if len(path) > 1 else ""
-    if root == "Parameters":
+    if root in ("Parameters", "Execution") and len(path) != 2:
+        yield f"'{text}' must have exactly one name after {root}."
+    elif root == "Parameters":
         if name not in definition.parameters:
             yield f"'{text}' names an unknown parameter; known are {', '.join(definition.parameters) or 'none'}."
     elif root == "Execution":
@@ -85,6 +145,8 @@ def _reference_problems(text: str, definition: Definition) -> Iterator[str]:
         step = definition.steps.get(name)
         if step is None:
             yield f"'{text}' names an unknown step; known are {', '.join(definition.steps)}."
+        elif step.type == "Fail":
+            yield f"'{text}' refers to a Fail step, on which nothing can depend."
         elif len(path) > 2:
             yield from _property_problems(text, path[2:], step)
     else:

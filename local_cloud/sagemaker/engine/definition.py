@@ -10,6 +10,14 @@ VERSION = "2020-12-01"
 _NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 _DURATION = re.compile(r"P?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.IGNORECASE)
 
+_PARAMETER_TYPES: dict[str, tuple[type, ...]] = {
+    "String": (str,), "Integer": (int,), "Float": (int, float), "Boolean": (bool,),
+}  # fmt: skip
+_EXCEPTIONS = (
+    "Step.SERVICE_FAULT", "Step.THROTTLING", "SageMaker.JOB_INTERNAL_ERROR", "SageMaker.CAPACITY_ERROR",
+    "SageMaker.RESOURCE_LIMIT",
+)  # fmt: skip
+
 
 class DefinitionError(Exception):
     """The definition is not one that can run; the message says where and why."""
@@ -89,22 +97,46 @@ def parse(text: str) -> Definition:
 
 
 def _parameters(items: Any) -> Iterator[tuple[str, Parameter]]:
-    for item in items:
-        name, kind = item.get("Name", ""), item.get("Type")
-        if not _NAME.fullmatch(name):
-            raise DefinitionError(f"'{name}' is no parameter name; it must match {_NAME.pattern}.")
-        if kind not in ("String", "Integer", "Float", "Boolean"):
+    seen: set[str] = set()
+    for item in _objects("Parameters", items):
+        name, kind = _name("parameter", item), item.get("Type")
+        if name in seen:
+            raise DefinitionError(f"Parameter names must be unique; '{name}' stands twice.")
+        seen.add(name)
+        if not isinstance(kind, str) or kind not in _PARAMETER_TYPES:
             raise DefinitionError(f"Parameter '{name}' has type '{kind}', not String, Integer, Float or Boolean.")
-        yield name, Parameter(name, kind, item.get("DefaultValue"), tuple(item.get("EnumValues", ())))
+        default, allowed = item.get("DefaultValue"), item.get("EnumValues") or ()
+        if not isinstance(allowed, list | tuple):
+            raise DefinitionError(f"Parameter '{name}': EnumValues must be a list.")
+        for value in (*allowed, *(() if default is None else (default,))):
+            if not isinstance(value, _PARAMETER_TYPES[kind]) or (isinstance(value, bool) and kind != "Boolean"):
+                raise DefinitionError(f"Parameter '{name}': {value!r} is no {kind}.")
+        if allowed and default is not None and default not in allowed:
+            raise DefinitionError(f"Parameter '{name}': the default {default!r} is none of its EnumValues.")
+        yield name, Parameter(name, kind, default, tuple(allowed))
+
+
+def _objects(where: str, items: Any) -> list[dict[str, Any]]:
+    """``items`` when it is a list of objects; null stands for an empty one, as the SDK writes it."""
+    if items is None:
+        return []
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise DefinitionError(f"{where} must be a list of objects.")
+    return items
+
+
+def _name(noun: str, item: Mapping[str, Any]) -> str:
+    name = item.get("Name", "")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise DefinitionError(f"'{name}' is no {noun} name; it must match {_NAME.pattern}.")
+    return name
 
 
 def _steps(items: Any, branch: Branch | None) -> Iterator[Step]:
     if not isinstance(items, list):
         raise DefinitionError("Steps must be a list.")
-    for item in items:
-        name = item.get("Name", "") if isinstance(item, dict) else ""
-        if not _NAME.fullmatch(name):
-            raise DefinitionError(f"'{name}' is no step name; it must match {_NAME.pattern}.")
+    for item in _objects("Steps", items):
+        name = _name("step", item)
         step = _step(name, item, branch)
         yield step
         if step.type == "Condition":
@@ -121,16 +153,33 @@ def _step(name: str, item: Mapping[str, Any], branch: Branch | None) -> Step:
         name=name,
         type=str(item.get("Type", "")),
         arguments=arguments,
-        depends_on=tuple(_dependency(name, entry) for entry in item.get("DependsOn") or ()),
+        depends_on=tuple(_dependencies(name, item.get("DependsOn") or [])),
         branch=branch,
         cache_seconds=_cache(name, item.get("CacheConfig") or {}),
-        retries=tuple(_retry(name, policy) for policy in item.get("RetryPolicies") or ()),
-        property_files={
-            entry["PropertyFileName"]: PropertyFile(entry["OutputName"], entry["FilePath"])
-            for entry in item.get("PropertyFiles") or ()
-        },
+        retries=tuple(
+            _retry(name, policy) for policy in _objects(f"Step '{name}': RetryPolicies", item.get("RetryPolicies"))
+        ),
+        property_files=dict(_property_files(name, item.get("PropertyFiles"))),
         extra={key: value for key, value in item.items() if key not in common},
     )
+
+
+def _property_files(step: str, items: Any) -> Iterator[tuple[str, PropertyFile]]:
+    for entry in _objects(f"Step '{step}': PropertyFiles", items):
+        parts = [entry.get(member) for member in ("PropertyFileName", "OutputName", "FilePath")]
+        if not all(isinstance(part, str) for part in parts):
+            raise DefinitionError(
+                f"Step '{step}': a property file needs PropertyFileName, OutputName and FilePath, each of them text."
+            )
+        name, output, path = map(str, parts)
+        yield name, PropertyFile(output, path)
+
+
+def _dependencies(step: str, entries: Any) -> Iterator[str]:
+    if not isinstance(entries, list):
+        raise DefinitionError(f"Step '{step}': DependsOn must be a list.")
+    for entry in entries:
+        yield _dependency(step, entry)
 
 
 def _dependency(step: str, entry: Any) -> str:
@@ -145,7 +194,9 @@ def _dependency(step: str, entry: Any) -> str:
     raise DefinitionError(f"Step '{step}': an entry of DependsOn is neither a name nor {{Step, Trigger}}.")
 
 
-def _cache(step: str, config: Mapping[str, Any]) -> float | None:
+def _cache(step: str, config: Any) -> float | None:
+    if not isinstance(config, dict) or not isinstance(config.get("Enabled", False), bool):
+        raise DefinitionError(f"Step '{step}': CacheConfig must be an object whose Enabled is true or false.")
     if not config.get("Enabled"):
         return None
     text = config.get("ExpireAfter")
@@ -164,11 +215,23 @@ def _seconds(step: str, text: str) -> float:
 def _retry(step: str, policy: Mapping[str, Any]) -> RetryPolicy:
     if "MaxAttempts" in policy and "ExpireAfterMin" in policy:
         raise DefinitionError(f"Step '{step}': a retry policy has MaxAttempts or ExpireAfterMin, not both.")
-    minutes = policy.get("ExpireAfterMin")
+    kinds = policy.get("ExceptionType")
+    if not isinstance(kinds, list) or not kinds or not all(kind in _EXCEPTIONS for kind in kinds):
+        raise DefinitionError(
+            f"Step '{step}': ExceptionType of a retry policy must be a list of {', '.join(_EXCEPTIONS)}."
+        )
+    expires = "ExpireAfterMin" in policy
     return RetryPolicy(
-        exceptions=frozenset(policy.get("ExceptionType", ())),
-        interval=float(policy.get("IntervalSeconds", 1)),
-        backoff=float(policy.get("BackoffRate", 2.0)),
-        attempts=None if minutes is not None else int(policy.get("MaxAttempts", 5)),
-        expires=None if minutes is None else minutes * 60.0,
+        exceptions=frozenset(kinds),
+        interval=_number(step, policy, "IntervalSeconds", 1, 43200),
+        backoff=_number(step, policy, "BackoffRate", 2.0, 1000),
+        attempts=None if expires else int(_number(step, policy, "MaxAttempts", 5, 20)),
+        expires=_number(step, policy, "ExpireAfterMin", 0, 14400) * 60 if expires else None,
     )
+
+
+def _number(step: str, policy: Mapping[str, Any], member: str, default: float, most: float) -> float:
+    value = policy.get(member, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+        raise DefinitionError(f"Step '{step}': {member} of a retry policy is {value!r}, not between 0 and {most}.")
+    return float(value)

@@ -5,14 +5,16 @@
 addressed as a map by the name of its elements: ``Outputs['train'].S3Output.S3Uri``.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 from local_cloud.sagemaker.engine.definition import DefinitionError
 
-_TOKEN = re.compile(r"""\.?([A-Za-z0-9_\-:]+)|\[['"]([^'"]*)['"]\]|\[(\d+)\]""")
+_TOKEN = re.compile(r"""\.?([A-Za-z0-9_\-:]+)|\[(?:'([^']*)'|"([^"]*)")\]|\[(\d+)\]""")
 _FORMS = ("Get", "Std:Join", "Std:JsonGet")
+_ELEMENT_NAMES = ("OutputName", "InputName", "ChannelName", "MetricName", "VariantName", "Name")
 
 Path = tuple[str | int, ...]
 
@@ -50,14 +52,16 @@ def gets(value: Any) -> Iterator[str]:
 
 def split(path: str) -> Path:
     """``"A.B['c'][0]"`` as ``("A", "B", "c", 0)``; raises DefinitionError when it cannot be read."""
+    if not path:
+        raise DefinitionError("A path is empty.")
     parts: list[str | int] = []
     position = 0
     while position < len(path):
         match = _TOKEN.match(path, position)
         if match is None:
             raise DefinitionError(f"'{path}' is no path: it cannot be read from '{path[position:]}' on.")
-        word, key, index = match.groups()
-        parts.append(int(index) if index is not None else word if word is not None else key)
+        *names, index = match.groups()
+        parts.append(int(index) if index is not None else next(name for name in names if name is not None))
         position = match.end()
     return tuple(parts)
 
@@ -93,36 +97,51 @@ def _json_get(request: dict[str, Any], values: Values) -> Any:
         document = values.property_file(str(step), str(name))
     else:
         document = values.s3_json(str(resolve(request["S3Uri"], values)))
-    return follow(document, split(str(request["Path"]).removeprefix("$").removeprefix(".")), str(request["Path"]))
+    shown = str(request["Path"])
+    return follow(document, json_path(shown), shown)
+
+
+def json_path(text: str) -> Path:
+    """The path of a JsonGet, with or without the ``$`` that stands for the whole document."""
+    return split(text.removeprefix("$").removeprefix("."))
 
 
 def follow(document: Any, path: Path, shown: str) -> Any:
     """The value at ``path``; a list is addressed by index, or by the name that its elements carry."""
     value = document
     for part in path:
-        try:
-            value = _member(value, part)
-        except (KeyError, IndexError, TypeError) as error:
-            raise Unresolved(f"'{shown}' has no value: '{part}' is missing.") from error
+        found = list(_members(value, part))
+        if not found:
+            raise Unresolved(f"'{shown}' has no value: '{part}' is missing.")
+        value = found[0]
     return value
 
 
-def _member(value: Any, part: str | int) -> Any:
-    if isinstance(value, list) and isinstance(part, str):
-        return next(
-            item
-            for item in [*value, None]
-            if item is None or any(name.endswith("Name") and item[name] == part for name in item)
-        ) or _missing(part)
-    return value[part]
+def _members(value: Any, part: str | int) -> Iterator[Any]:
+    """What ``part`` addresses in ``value``: one value, or none."""
+    if isinstance(value, dict):
+        if part in value:
+            yield value[part]
+    elif isinstance(value, list):
+        if isinstance(part, str):
+            yield from (item for item in value if isinstance(item, dict) and _own_name(item) == part)
+        elif part < len(value):
+            yield value[part]
 
 
-def _missing(part: str) -> Any:
-    raise KeyError(part)
+def _own_name(element: dict[str, Any]) -> Any:
+    """The name by which an element of a Describe response is known: an output's OutputName, a channel's ChannelName.
+
+    An element may name other things, too: a variant has a VariantName and a ModelName. Its own name is one that
+    SageMaker gives to elements of lists; for lists that are not known here, it is the only member called ``…Name``.
+    """
+    for member in _ELEMENT_NAMES:
+        if member in element:
+            return element[member]
+    names = [member for member in element if member.endswith("Name")]
+    return element[names[0]] if len(names) == 1 else None
 
 
 def as_text(value: Any) -> str:
-    """How AWS writes a value into a string: booleans in small letters, whole floats as they stand."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    """How a value stands in a string: booleans in small letters, lists and maps as JSON, floats as they stand."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -11,16 +11,21 @@ import logging
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.sagemaker import events
 from local_cloud.sagemaker.engine import cache
 from local_cloud.sagemaker.engine.check import dependencies, own_arguments
 from local_cloud.sagemaker.engine.definition import Definition, Step, parse
 from local_cloud.sagemaker.engine.references import Unresolved, resolve
+from local_cloud.sagemaker.engine.retry import pause_before_retry
 from local_cloud.sagemaker.engine.steps import STEP_TYPES
 from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, failed
 from local_cloud.sagemaker.engine.values import StepValues
+from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Document, Scope
 
@@ -49,7 +54,7 @@ class ExecutionRunner:
         with self._lock:
             run = self._running.get(execution_arn)
         if run is not None:
-            run.stop_requested.set()
+            run.request_stop()
 
     def is_stopping(self, execution: Document) -> bool:
         with self._lock:
@@ -65,7 +70,7 @@ class ExecutionRunner:
         """Leaves every execution as it is recorded; `resume` of the next process goes on."""
         with self._lock:
             for run in self._running.values():
-                run.abandoned.set()
+                run.abandon()
 
     def _follow(self, run: "_Run") -> None:
         try:
@@ -87,6 +92,7 @@ class _Run:
         self.arn: str = execution["PipelineExecutionArn"]
         self.stop_requested = threading.Event()
         self.abandoned = threading.Event()
+        self._interrupted = threading.Event()  # stopped or abandoned: nothing goes on waiting for a retry
         self._definition: Definition = parse(execution["PipelineDefinition"])
         self._waits_for = dependencies(self._definition)
         self._limit = execution.get("ParallelismConfiguration", {}).get(
@@ -95,19 +101,27 @@ class _Run:
         self._statuses: dict[str, str] = {}  # Succeeded, Failed, Stopped or Skipped, by step name
         self._records: dict[str, Document] = {}
 
+    def request_stop(self) -> None:
+        self.stop_requested.set()
+        self._interrupted.set()
+
+    def abandon(self) -> None:
+        self.abandoned.set()
+        self._interrupted.set()
+
     def follow(self) -> None:
-        if self.execution["PipelineExecutionStatus"] == "Stopping":
-            self.stop_requested.set()
+        if self._recorded_status() == "Stopping":  # asked before, or while, this run was made
+            self.request_stop()
         for record in self.service.store.find(self.scope, "step", f"{self.arn}/"):
             self._records[record["StepName"]] = record
             if record["StepStatus"] in _TERMINAL:
                 self._statuses[record["StepName"]] = record["StepStatus"]
         running: dict[Future[Outcome], Step] = {}
-        stopped: set[str] = set()
+        stopped: dict[str, Document] = {}
         with ThreadPoolExecutor(self._limit, thread_name_prefix="step") as pool:
             while not self.abandoned.is_set():
                 self._skip_what_cannot_run()
-                for step in self._ready(running.values()):
+                for step in self._ready(running.values())[: self._limit - len(running)]:
                     running[pool.submit(self._run_step, step)] = step
                 if not running:
                     break
@@ -115,18 +129,24 @@ class _Run:
                 for future in done:
                     self._conclude(running.pop(future), future.result())
                 if self.stop_requested.is_set():
-                    self._stop_steps([step for step in running.values() if step.name not in stopped], stopped)
+                    self._stop_steps(list(running.values()), stopped)
         if not self.abandoned.is_set():
             self._conclude_execution()
 
     def finish(self, status: str, reason: str | None = None) -> None:
-        previous = self.execution["PipelineExecutionStatus"]
+        previous = self._recorded_status()
         now = time.time()
         self.execution = self.service.store.update(
             self.scope, "execution", self.arn, PipelineExecutionStatus=status, FailureReason=reason,
             LastModifiedTime=now, EndTime=now,
         )  # fmt: skip
         events.pipeline_execution_changed(self.service.cloud, self.scope, self.execution, previous)
+
+    def _recorded_status(self) -> str:
+        """The status in the store, which a stop changes while this run is on its way."""
+        execution = self.service.store.get(self.scope, "execution", self.arn)
+        assert execution is not None, f"{self.arn} vanished"
+        return str(execution["PipelineExecutionStatus"])
 
     def _conclude_execution(self) -> None:
         if "Failed" in self._statuses.values():
@@ -175,6 +195,7 @@ class _Run:
             record = self._records.get(step.name) or self._begin(step)
             values = StepValues(self.service, self.scope, self.execution, self._definition, self._records)
             arguments = resolve(own_arguments(step), values)
+            step = replace(step, extra=resolve(dict(step.extra), values))
             kind = STEP_TYPES[step.type]
             key = cache.key(step, kind, arguments)
             if key is not None:
@@ -185,19 +206,21 @@ class _Run:
             if key is not None and outcome.status == "Succeeded":
                 cache.remember(self.service.store, self.scope, self.execution, step, key, outcome)
             return outcome
-        except (Unresolved, ValueError) as error:
+        except (Unresolved, ServiceError, ClientError, BotoCoreError, ValueError) as error:
             return failed(f"ClientError: {error}")
         except Exception as error:  # the boundary of the thread; a defect here must not leave the step Executing
             log.exception("%s: step %s", self.arn, step.name)
             return failed(f"InternalServerError: {error}")
 
     def _attempts(self, step: Step, arguments: dict[str, Any], record: Document) -> Outcome:
-        begun, number = time.monotonic(), int(record.get("AttemptCount", 0))
+        number = int(record.get("AttemptCount", 0))
         while True:
             outcome = STEP_TYPES[step.type].run(self._attempt(step, arguments, number))
-            pause = pause_before_retry(step, outcome, number, time.monotonic() - begun)
-            if pause is None or self.stop_requested.wait(pause):
+            pause = pause_before_retry(step, outcome, number, time.time() - record["StartTime"])
+            if pause is None:
                 return outcome
+            if self._interrupted.wait(pause):
+                return replace(outcome, status="Stopped")
             number += 1
             self._record(step, AttemptCount=number)
 
@@ -233,41 +256,15 @@ class _Run:
         record = self._records[step.name]
         events.pipeline_step_changed(self.service.cloud, self.scope, self.execution, record, step.type, "Executing")
 
-    def _stop_steps(self, steps: list[Step], stopped: set[str]) -> None:
+    def _stop_steps(self, steps: list[Step], stopped: dict[str, Document]) -> None:
+        """Asks running steps to end, once for each job that they announced; a step without a job is asked later."""
         for step in steps:
             metadata = self._records.get(step.name, {}).get("Metadata")
             stop = STEP_TYPES[step.type].stop
-            if stop is not None and metadata:
-                stopped.add(step.name)
+            if stop is None or not metadata or stopped.get(step.name) == metadata:
+                continue
+            stopped[step.name] = metadata
+            try:
                 stop(self._attempt(step, {}, 0), metadata)
-
-
-def pause_before_retry(step: Step, outcome: Outcome, number: int, elapsed: float) -> float | None:
-    """Seconds until the next attempt of a failed step, or None when its retry policies ask for none."""
-    if outcome.status != "Failed":
-        return None
-    fault = _fault(outcome.failure_reason or "")
-    for policy in step.retries:
-        if fault not in policy.exceptions:
-            continue
-        if policy.attempts is not None and number >= policy.attempts:
-            continue
-        pause = policy.interval * policy.backoff**number
-        if policy.expires is not None and elapsed + pause > policy.expires:
-            continue
-        return pause
-    return None
-
-
-def _fault(reason: str) -> str | None:
-    """The service fault that a failure stands for; a script that fails is none and is never retried."""
-    for sign, fault in (
-        ("CapacityError", "SageMaker.CAPACITY_ERROR"),
-        ("ResourceLimitExceeded", "SageMaker.RESOURCE_LIMIT"),
-        ("ThrottlingException", "Step.THROTTLING"),
-        ("(InternalFailure)", "Step.SERVICE_FAULT"),
-        ("InternalServerError", "SageMaker.JOB_INTERNAL_ERROR"),
-    ):
-        if sign in reason:
-            return fault
-    return None
+            except (ServiceError, ClientError, BotoCoreError) as error:  # its job runs on, and the execution waits
+                log.warning("%s: step %s cannot be stopped: %s", self.arn, step.name, error)

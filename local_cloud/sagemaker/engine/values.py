@@ -4,10 +4,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.sagemaker.engine.definition import Definition
 from local_cloud.sagemaker.engine.references import Path, Unresolved, follow
+from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Document, Scope
 
@@ -60,11 +61,11 @@ class StepValues:
     def s3_json(self, uri: str) -> Any:
         bucket, _, object_key = uri.removeprefix("s3://").partition("/")
         arn = self._execution["PipelineExecutionArn"]
-        s3 = self._service.clients.get("s3", self._scope, self._execution["RoleArn"], arn)
         try:
+            s3 = self._service.clients.get("s3", self._scope, self._execution["RoleArn"], arn)
             return json.loads(s3.get_object(Bucket=bucket, Key=object_key)["Body"].read())
-        except ClientError as error:
-            raise Unresolved(f"{uri} cannot be read: {error.response['Error'].get('Message')}") from error
+        except (ClientError, BotoCoreError, ServiceError) as error:
+            raise Unresolved(f"{uri} cannot be read: {error}") from error
         except ValueError as error:
             raise Unresolved(f"{uri} is not JSON: {error}") from error
 

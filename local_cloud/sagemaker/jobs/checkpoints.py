@@ -30,9 +30,13 @@ class Checkpoints:
 
     def save(self) -> None:
         now = self._now()
-        for name, state in now.items():
-            if self._seen.get(name) != state:
+        for name, state in list(now.items()):
+            if self._seen.get(name) == state:
+                continue
+            try:
                 transfer.upload_file(self._s3, self._folder / name, f"{self._uri}/{name}")
+            except FileNotFoundError:  # the job has deleted it since
+                del now[name]
         for name in set(self._seen) - set(now):
             transfer.delete_object(self._s3, f"{self._uri}/{name}")
         self._seen = now

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from local_cloud.errors import ImageError
 from local_cloud.sagemaker.images import image
 from local_cloud.sagemaker.jobs.launcher import Container, Launcher
 from local_cloud.sagemaker.jobs.logs import LogStream
@@ -89,7 +90,7 @@ class Job:
         on_line: Callable[[str], None] = lambda line: None,
         tick: Callable[[], None] = lambda: None,
     ) -> tuple[str, int]:
-        """Runs the command; returns how it ended (exit, stopped, interrupted or timeout) and its exit code.
+        """Runs the command; returns how it ended (exit, stopped, interrupted, killed, timeout) and its exit code.
 
         ``tick`` is called about every second while it runs. Raises Abandoned when the local cloud is ending.
         """
@@ -132,7 +133,9 @@ class Job:
                 raise Abandoned
             if why == "exit":
                 why = self._reason_to_end(now - begun > seconds)
-                if why != "exit":
+                if why == "killed":
+                    process.kill()
+                elif why != "exit":
                     process.terminate()
                     kill_at = now + GRACE_SECONDS
             elif now > kill_at:
@@ -141,19 +144,15 @@ class Job:
                 ticked = now
                 tick()
 
-    def _interruption_asked(self) -> bool:
-        """Whether somebody asked for an interruption: by `local_cloud.process.interrupt`, once per file."""
-        sign = self.service.directory / "interruptions" / self.name
-        if self.kind.kind == "Training" and sign.exists():
-            sign.unlink()
-            return True
-        return False
-
     def _reason_to_end(self, overdue: bool) -> str:
         if self.stop_requested.is_set():
             return "stopped"
-        if self._interruption_asked():
-            return "interrupted"
+        sign = self.service.directory / "interruptions" / self.name
+        if sign.exists() and self.describe().get("EnableManagedSpotTraining"):
+            # Asked for by `local_cloud.process.interrupt`; the file holds the signal's name.
+            why = "killed" if sign.read_text() == "SIGKILL" else "interrupted"
+            sign.unlink()
+            return why
         return "timeout" if overdue else "exit"
 
     def _environment(self) -> dict[str, str]:
@@ -227,6 +226,8 @@ class JobRunner:
             job.kind.run(job)
         except Abandoned:
             pass
+        except ImageError as error:
+            job.kind.fail(job, f"ClientError: {error}"[:1024])
         except Exception as error:  # the boundary of the job: it must end in a true state
             log.exception("job %s", job.name)
             job.kind.fail(job, f"InternalServerError: {error}"[:1024])

@@ -62,7 +62,7 @@ class _TrainingRun:
         self.job = job
         self.description = job.describe()
         self.s3 = job.client("s3")
-        self.metrics = Metrics(self.description["AlgorithmSpecification"].get("MetricDefinitions", []))
+        self.metrics = Metrics(self.description["AlgorithmSpecification"].get("MetricDefinitions", []), job.name)
         config = self.description.get("CheckpointConfig")
         self.checkpoints = Checkpoints(self.s3, config, job.root) if config else None
         stopping = self.description.get("StoppingCondition", {})
@@ -76,7 +76,7 @@ class _TrainingRun:
         begun = time.monotonic()
         while True:
             how, code = self._train_once()
-            if how != "interrupted" or code == 0:
+            if how not in ("interrupted", "killed") or code == 0:
                 break
             _move(self.job, "Interrupted")
             if time.monotonic() - begun > self.longest_wait:
@@ -100,10 +100,10 @@ class _TrainingRun:
                 | {"TRAINING_JOB_NAME": self.job.name, "TRAINING_JOB_ARN": self.description["TrainingJobArn"]},
                 seconds=self.longest - self.used,
                 on_line=self.metrics.read,
-                tick=self._save_checkpoints,
+                tick=self._save,
             )
         finally:
-            self._save_checkpoints()
+            self._save()
             self.used += time.monotonic() - begun
 
     def _prepare(self) -> None:
@@ -122,7 +122,8 @@ class _TrainingRun:
         if self.checkpoints is not None:
             self.checkpoints.restore()
 
-    def _save_checkpoints(self) -> None:
+    def _save(self) -> None:
+        self.metrics.publish(self.job.client("cloudwatch"))
         if self.checkpoints is not None:
             self.checkpoints.save()
 

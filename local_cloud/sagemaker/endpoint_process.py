@@ -1,0 +1,172 @@
+"""One process behind an endpoint: from a model and its archive to a server that answers ``/ping``, and its end."""
+
+import http.client
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_cloud.sagemaker.images import INFERENCE_SERVER, image
+from local_cloud.sagemaker.jobs import transfer
+from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
+from local_cloud.sagemaker.jobs.logs import LogStream
+from local_cloud.sagemaker.registry import existing_package
+from local_cloud.sagemaker.store import Document, Scope
+
+if TYPE_CHECKING:
+    from local_cloud.sagemaker.service import SageMaker
+
+_STARTUP_SECONDS = 240.0  # /ping must pass within 4 minutes, as on AWS
+
+
+class DeploymentError(Exception):
+    """A variant could not be started; the message is the endpoint's FailureReason."""
+
+
+@dataclass(slots=True)
+class Serving:
+    process: Process
+    port: int
+    directory: Path
+    config: Document
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+
+    @property
+    def variant(self) -> str:
+        return str(self.config["ProductionVariants"][0]["VariantName"])
+
+
+def start(
+    service: "SageMaker", launcher: Launcher, scope: Scope, endpoint: str, config: str, cancelled: Callable[[], bool]
+) -> Serving:
+    """A process that answers; raises DeploymentError and others, and leaves nothing behind, when there is none."""
+    document = service.store.get(scope, "endpoint-config", config)
+    if document is None:
+        raise DeploymentError(f"The endpoint configuration {config} does not exist.")
+    directory = service.directory / "endpoints" / f"{endpoint}-{time.time_ns()}"
+    try:
+        serving = _launch(service, launcher, scope, endpoint, document, directory)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    try:
+        _await_ping(serving, cancelled)
+    except BaseException:
+        end(serving)
+        raise
+    return serving
+
+
+def _launch(
+    service: "SageMaker", launcher: Launcher, scope: Scope, endpoint: str, config: Document, directory: Path
+) -> Serving:
+    variant = config["ProductionVariants"][0]
+    model = service.store.get(scope, "model", variant["ModelName"])
+    if model is None:
+        raise DeploymentError(f"The model {variant['ModelName']} does not exist.")
+    container = served_container(service, scope, model)
+    root, role = directory / "ml", model["ExecutionRoleArn"]
+    source = f"arn:aws:sagemaker:{scope.region}:{scope.account}:*"  # what AWS gives for hosting, literally
+    _fetch_model(service.clients.get("s3", scope, role, source), container["ModelDataUrl"], directory, root / "model")
+    port = _free_port()
+    process = launcher.launch(
+        Container(
+            name=endpoint,
+            command=("python3", str(INFERENCE_SERVER)),
+            root=root,
+            image=image(container["Image"], service.directory / "images"),
+            environment={
+                "SM_MODEL_DIR": "/opt/ml/model",
+                "SAGEMAKER_BIND_TO_PORT": str(port),
+                "OMP_NUM_THREADS": "1",
+                "AWS_REGION": scope.region,
+                **container.get("Environment", {}),
+            },
+        )
+    )
+    serving = Serving(process, port, directory, config)
+    stream = LogStream(
+        service.clients.get("logs", scope, role, source), f"/aws/sagemaker/Endpoints/{endpoint}",
+        f"{serving.variant}/{config['EndpointConfigName']}",
+    )  # fmt: skip
+    threading.Thread(target=_pump, args=(serving, stream), name=f"output of {endpoint}", daemon=True).start()
+    return serving
+
+
+def served_container(service: "SageMaker", scope: Scope, model: Document) -> dict[str, Any]:
+    """The one container of a model, from its model package when it names one."""
+    container: dict[str, Any] = (model.get("Containers") or [model["PrimaryContainer"]])[0]
+    if "ModelPackageName" in container:
+        package = existing_package(service, scope, container["ModelPackageName"])
+        container = package.get("InferenceSpecification", {"Containers": [{}]})["Containers"][0]
+    return container
+
+
+def _fetch_model(s3: Any, uri: str, directory: Path, target: Path) -> None:
+    archive = directory / "model.tar.gz"
+    transfer.download_object(s3, uri, archive)
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(target, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DeploymentError(f"Failed to extract the model data archive {uri}: {error}") from error
+
+
+def _await_ping(serving: Serving, cancelled: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _STARTUP_SECONDS
+    while time.monotonic() < deadline and not cancelled():
+        if _answers(serving.port):
+            return
+        if has_ended(serving.process):
+            raise DeploymentError(
+                "The primary container for production variant "
+                f"{serving.variant} did not pass the ping health check: {' '.join(serving.last_lines)[-600:]}"
+            )
+        time.sleep(0.05)
+    raise DeploymentError(f"The primary container for production variant {serving.variant} did not answer /ping.")
+
+
+def _pump(serving: Serving, stream: LogStream) -> None:
+    for line in serving.process.output:
+        serving.last_lines.append(line.strip())
+        stream.write(line)
+    stream.flush()
+
+
+def end(serving: Serving) -> None:
+    serving.process.kill()
+    serving.process.wait()
+    shutil.rmtree(serving.directory, ignore_errors=True)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def has_ended(process: Process) -> bool:
+    try:
+        process.wait(0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

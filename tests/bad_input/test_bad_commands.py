@@ -1,0 +1,130 @@
+"""Commands that name what is not there, or that are interrupted: real processes against a real local cloud."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bad_input_table import ROOT
+from image_samples import write_pictures
+from pipeline_runs import free_port
+
+from local_cloud import process
+from local_cloud.process import Running
+
+SECTION = "Commands"
+OUTPUT = "command output of "
+
+Row = Callable[..., None]
+Headrace = Callable[..., str]
+
+
+def test_a_stack_that_is_not_deployed(row: Row, headrace: Headrace, state: Path, tmp_path: Path) -> None:
+    process.start(state, port=free_port())
+    data = write_pictures(tmp_path / "birds", {"red": 1, "blue": 1})
+    row("a stack that is not deployed", f"{OUTPUT}`upload` and others", headrace(state, "upload", data))
+
+
+def test_a_bucket_that_is_gone(
+    row: Row, headrace: Headrace, cloud: Running, connect: Callable[[str], Any], stack: str, tmp_path: Path
+) -> None:
+    data = write_pictures(tmp_path / "birds", {"red": 1, "blue": 1})
+    connect("s3").delete_bucket(Bucket=stack)
+    said = headrace(cloud.state, "upload", data)
+    connect("s3").create_bucket(Bucket=stack)
+    row("a data bucket that was deleted", f"{OUTPUT}`upload`", said)
+
+
+@pytest.mark.parametrize(("name", "given"), [
+    ("nope", "an environment that environments.toml does not have: `--env nope`"),
+    ("Bad Name", "what cannot be the name of an environment: `--env 'Bad Name'`"),
+])  # fmt: skip
+def test_an_unknown_environment(row: Row, headrace: Headrace, cloud: Running, name: str, given: str) -> None:
+    row(given, f"{OUTPUT}`headrace --env`", headrace(cloud.state, "--env", name, "runs"))
+
+
+def test_a_local_command_for_aws(row: Row, headrace: Headrace, cloud: Running) -> None:
+    said = headrace(cloud.state, "--env", "dev", "deploy", status=2)
+    row("a command of the local cloud for another environment", f"{OUTPUT}`headrace --env dev deploy`", said)
+
+
+def test_synthesis_of_an_unknown_environment(row: Row, tmp_path: Path) -> None:
+    command = ["npx", "--no-install", "cdk", "synth", "-c", "env=nope", "--output", str(tmp_path / "cdk.out")]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path, "CI": "true"}, timeout=60
+    )
+    assert done.returncode != 0
+    said = done.stderr[done.stderr.index("error:") :]  # jsii may warn of the version of Node before
+    said = "\n".join(line for line in said.splitlines() if "Subprocess exited" not in line)
+    row("the same, of the CDK: `cdk synth -c env=nope`", f"{OUTPUT}`cdk`", said)
+
+
+def test_synthesis_of_a_bad_name(row: Row, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "app.py", tmp_path)
+    for name in ("infra", "pipeline_definition"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "environments.toml").write_text('[Bad_Name]\naccount = "123456789012"\nregion = "eu-central-1"\n')
+    done = subprocess.run(
+        [sys.executable, "-B", "app.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env=os.environ | {"CDK_CONTEXT_JSON": '{"env": "Bad_Name"}'},
+    )  # fmt: skip
+    assert done.returncode == 1
+    row(
+        "a table in environments.toml whose name cannot be an environment's: `[Bad_Name]`",
+        f"{OUTPUT}`cdk`",
+        done.stderr[done.stderr.index("error:") :],
+    )
+
+
+def test_an_upload_without_images(row: Row, headrace: Headrace, cloud: Running, tmp_path: Path) -> None:
+    (tmp_path / "birds").mkdir()
+    said = headrace(cloud.state, "upload", tmp_path / "birds", status=2)
+    row("a folder without images", f"{OUTPUT}`upload`", said)
+
+
+def test_an_upload_of_one_class(row: Row, headrace: Headrace, cloud: Running, stack: str, tmp_path: Path) -> None:
+    said = headrace(cloud.state, "upload", write_pictures(tmp_path / "birds", {"red": 2}), status=0)
+    row("a folder of one class", f"{OUTPUT}`upload`, which goes on", said.splitlines()[0])
+
+
+def test_an_upload_of_a_damaged_archive(row: Row, headrace: Headrace, cloud: Running, tmp_path: Path) -> None:
+    (tmp_path / "birds.zip").write_bytes(b"no zip at all")
+    said = headrace(cloud.state, "upload", tmp_path / "birds.zip", status=2)
+    row("an archive that is none", f"{OUTPUT}`upload`", said)
+
+
+def test_an_upload_of_a_link_to_elsewhere(row: Row, headrace: Headrace, cloud: Running, tmp_path: Path) -> None:
+    data = write_pictures(tmp_path / "birds", {"red": 1, "blue": 1})
+    (data / "red/secret.png").symlink_to("/etc/passwd")
+    row("a folder with a link out of it", f"{OUTPUT}`upload`", headrace(cloud.state, "upload", data, status=2))
+
+
+def test_an_interrupted_upload(
+    row: Row, interruptible: Callable[..., Any], headrace: Headrace, cloud: Running,
+    connect: Callable[[str], Any], stack: str, tmp_path: Path,
+) -> None:  # fmt: skip
+    data = write_pictures(tmp_path / "interrupted", {"red": 1, "blue": 1})
+    content = (data / "red/0.png").read_bytes()
+    for index in range(2000):
+        (data / f"red/{index}.png").write_bytes(content + b"%d" % index)
+    upload = interruptible(cloud.state, "upload", data)
+    deadline = time.monotonic() + 20
+    while not connect("s3").list_objects_v2(Bucket=stack, Prefix="datasets/interrupted/").get("KeyCount"):
+        assert upload.poll() is None
+        assert time.monotonic() < deadline
+    upload.send_signal(signal.SIGINT)
+    _, said = upload.communicate(timeout=30)
+    assert upload.returncode == 130, said
+    assert "Traceback" not in said
+    row("Ctrl-C during an upload", f"{OUTPUT}`upload`; status 130", said)
+    there = connect("s3").list_objects_v2(Bucket=stack, Prefix="datasets/interrupted/")["KeyCount"]
+    assert 0 < there < 2001

@@ -1,0 +1,11 @@
+"""Tests see nothing of the AWS configuration of whoever runs them: a profile of theirs must neither help nor hurt."""
+
+import os
+
+for _name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[_name]
+os.environ |= {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}

@@ -1,0 +1,109 @@
+"""Lists, filters, pages and error codes are AWS's; the registry keeps its versions apart."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from in_process import ROLE, InProcess, Refused
+
+from local_cloud.sagemaker import shapes
+
+
+@pytest.fixture
+def sagemaker(tmp_path: Path) -> Iterator[InProcess]:
+    sagemaker = InProcess(tmp_path)
+    yield sagemaker
+    sagemaker.service.stop()
+
+
+def group(sagemaker: InProcess, *names: str) -> None:
+    for name in names:
+        sagemaker.call("CreateModelPackageGroup", ModelPackageGroupName=name)
+
+
+def register(sagemaker: InProcess, **more: Any) -> str:
+    return str(sagemaker.call("CreateModelPackage", ModelPackageGroupName="g", **more)["ModelPackageArn"])
+
+
+def listed(sagemaker: InProcess, **request: Any) -> list[str]:
+    answer = sagemaker.call("ListModelPackageGroups", **request)
+    return [item["ModelPackageGroupName"] for item in answer["ModelPackageGroupSummaryList"]]
+
+
+def test_lists_are_sorted_filtered_and_paged(sagemaker: InProcess) -> None:
+    group(sagemaker, "b", "c", "a")
+    assert listed(sagemaker) == ["b", "c", "a"]
+    assert listed(sagemaker, SortOrder="Descending") == ["a", "c", "b"]
+    assert listed(sagemaker, SortBy="Name") == ["a", "b", "c"]
+    first = sagemaker.call("ListModelPackageGroups", MaxResults=2)
+    assert listed(sagemaker, MaxResults=2, NextToken=first["NextToken"]) == ["a"]
+
+
+@pytest.mark.parametrize("late", [4102444800, 4102444800.5, "2100-01-01T00:00:00Z"])
+def test_times_are_numbers_or_text(sagemaker: InProcess, late: Any) -> None:
+    group(sagemaker, "a")
+    assert listed(sagemaker, CreationTimeAfter=late) == []
+    assert listed(sagemaker, CreationTimeBefore=late) == ["a"]
+
+
+@pytest.mark.parametrize("request_", [
+    {"CreationTimeAfter": "yesterday"}, {"NextToken": "garbage"}, {"NextToken": "b2Zmc2V0Oi0x"}, {"MaxResults": 101},
+])  # fmt: skip
+def test_a_bad_list_request_is_refused(sagemaker: InProcess, request_: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="ValidationException"):
+        listed(sagemaker, **request_)
+
+
+def test_a_page_beyond_the_end_is_empty(sagemaker: InProcess) -> None:
+    assert sagemaker.call("ListModelPackageGroups", NextToken="b2Zmc2V0Ojk5") == {"ModelPackageGroupSummaryList": []}
+
+
+def test_version_numbers_are_not_used_again(sagemaker: InProcess) -> None:
+    group(sagemaker, "g")
+    first = register(sagemaker, ClientToken="t" * 36)
+    assert register(sagemaker, ClientToken="t" * 36) == first
+    with pytest.raises(Refused, match="ConflictException"):
+        sagemaker.call("DeleteModelPackageGroup", ModelPackageGroupName="g")
+    sagemaker.call("DeleteModelPackage", ModelPackageName=first)
+    assert register(sagemaker, ClientToken="t" * 36).endswith("/2")
+
+
+def test_an_approval_event_lists_only_what_changed(sagemaker: InProcess) -> None:
+    group(sagemaker, "g")
+    arn = register(sagemaker, CustomerMetadataProperties={"a": "1"})
+    properties = {"CustomerMetadataProperties": {"a": "1"}}
+    sagemaker.call("UpdateModelPackage", ModelPackageArn=arn, ModelApprovalStatus="Approved", **properties)
+    sagemaker.call("UpdateModelPackage", ModelPackageArn=arn, ModelApprovalStatus="Approved", SourceUri="s3://b/k")
+    updated = [detail["UpdatedModelPackageFields"] for _, detail in sagemaker.cloud.events]
+    assert updated == [[], ["ModelApprovalStatus"], ["sourceUri"]]
+
+
+def test_a_model_needs_an_approved_package(sagemaker: InProcess) -> None:
+    group(sagemaker, "g")
+    container = {"ModelPackageName": register(sagemaker)}
+    with pytest.raises(Refused, match="PendingManualApproval, not Approved"):
+        sagemaker.call("CreateModel", ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+
+
+@pytest.mark.parametrize(("operation", "request_"), [
+    ("DescribePipeline", {"PipelineName": "p"}),
+    ("StartPipelineExecution", {"PipelineName": "p", "ClientRequestToken": "t" * 32}),
+    ("DescribeModel", {"ModelName": "m"}),
+    ("DescribeEndpoint", {"EndpointName": "e"}),
+    ("DeleteEndpointConfig", {"EndpointConfigName": "c"}),
+    ("DescribeModelPackageGroup", {"ModelPackageGroupName": "g"}),
+    ("DescribeProcessingJob", {"ProcessingJobName": "j"}),
+    ("DescribeTrainingJob", {"TrainingJobName": "j"}),
+])  # fmt: skip
+def test_what_is_missing_has_the_declared_code(sagemaker: InProcess, operation: str, request_: dict[str, Any]) -> None:
+    declared = {shape.name for shape in shapes.service_model().operation_model(operation).error_shapes}
+    with pytest.raises(Refused) as refused:
+        sagemaker.call(operation, **request_)
+    assert str(refused.value).split(":")[0] in (declared or {"ValidationException"})
+
+
+def test_keys_of_maps_are_checked(sagemaker: InProcess) -> None:
+    group(sagemaker, "g")
+    with pytest.raises(Refused, match="CustomerMetadataProperties"):
+        register(sagemaker, CustomerMetadataProperties={"k" * 129: "v"})

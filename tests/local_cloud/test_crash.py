@@ -1,0 +1,119 @@
+"""A local cloud that is killed finds, at its next start, what it had promised, and makes it true."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_runs import BUCKET, client, definition, free_port, make_role, processing_step, training_step, wait_for
+
+from local_cloud import process
+from local_cloud.process import Running
+
+ALL = ["sagemaker:*", "s3:*", "logs:*", "iam:PassRole"]
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Running]:
+    """A local cloud that may be killed."""
+    state = tmp_path / "state"
+    yield process.start(state, port=free_port())
+    process.stop(state)
+
+
+def kill(cloud: Running) -> None:
+    """SIGKILL, once what is in memory has been saved."""
+    saved = cloud.state / "aws" / "iam.json"
+    since = time.time()
+    while not (saved.exists() and saved.stat().st_mtime > since):
+        time.sleep(0.1)
+    os.kill(cloud.pid, signal.SIGKILL)
+    while process.running(cloud.state) is not None:
+        time.sleep(0.02)
+
+
+def start(cloud: Running, name: str, text: str) -> str:
+    client(cloud, "s3").create_bucket(Bucket=BUCKET)
+    role = make_role(client(cloud, "iam"), "everything", ALL, ["*"])
+    sagemaker = client(cloud, "sagemaker")
+    sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=text.replace("ROLE", role), RoleArn=role)
+    arn: str = sagemaker.start_pipeline_execution(PipelineName=name)["PipelineExecutionArn"]
+    return arn
+
+
+def steps_of(cloud: Running, arn: str) -> dict[str, dict[str, Any]]:
+    steps = client(cloud, "sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=arn)
+    return {step["StepName"]: step for step in steps["PipelineExecutionSteps"]}
+
+
+def until(condition: Any) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_killed_local_cloud_goes_on_where_it_was(mortal: Running) -> None:
+    first = processing_step("First", "ROLE", "date > /opt/ml/processing/out/first")
+    second = processing_step("Second", "ROLE", "exec sleep 9", DependsOn=["First"])
+    arn = start(mortal, "killed", definition(first, second))
+    until(lambda: steps_of(mortal, arn).get("Second", {}).get("StepStatus") == "Executing")
+    before = steps_of(mortal, arn)
+    kill(mortal)
+    cloud = process.start(mortal.state)
+    execution, after = wait_for(client(cloud, "sagemaker"), arn)
+    assert execution["PipelineExecutionStatus"] == "Succeeded", after
+    assert after["First"] == before["First"]
+    assert after["Second"]["StepStatus"] == "Succeeded"
+
+
+def test_no_job_outlives_a_killed_local_cloud(mortal: Running) -> None:
+    arn = start(mortal, "orphan", definition(processing_step("Sleeps", "ROLE", "exec sleep 4242")))
+    until(lambda: "Metadata" in steps_of(mortal, arn).get("Sleeps", {}))
+    until(lambda: sleepers() != [])
+    os.kill(mortal.pid, signal.SIGKILL)
+    until(lambda: sleepers() == [])
+
+
+def sleepers() -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if (entry / "cmdline").read_bytes() == b"sleep\x004242\0":
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(mortal: Running, number: signal.Signals) -> None:
+    script = (
+        "echo started >> /opt/ml/checkpoints/starts; "
+        "if [ $(wc -l < /opt/ml/checkpoints/starts) -lt 2 ]; then exec sleep 60; fi; "
+        "cp /opt/ml/checkpoints/starts /opt/ml/model/"
+    )
+    step = training_step(
+        "ROLE",
+        script,
+        EnableManagedSpotTraining=True,
+        StoppingCondition={"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60},
+        CheckpointConfig={"S3Uri": f"s3://{BUCKET}/checkpoints/lane"},
+    )
+    arn = start(mortal, "spot", definition(step))
+    until(lambda: "Metadata" in steps_of(mortal, arn).get("Train", {}))
+    name = steps_of(mortal, arn)["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[1]
+    s3 = client(mortal, "s3")
+    until(lambda: s3.list_objects_v2(Bucket=BUCKET, Prefix="checkpoints/lane/").get("KeyCount", 0) > 0)
+    process.interrupt(mortal.state, name, number)
+    execution, steps = wait_for(client(mortal, "sagemaker"), arn)
+    assert execution["PipelineExecutionStatus"] == "Succeeded", steps
+    job = client(mortal, "sagemaker").describe_training_job(TrainingJobName=name)
+    assert [item["Status"] for item in job["SecondaryStatusTransitions"]] == [
+        "Starting", "Downloading", "Training", "Interrupted", "Starting", "Downloading", "Training", "Uploading",
+        "Completed",
+    ]  # fmt: skip
+    assert job["BillableTimeInSeconds"] <= job["TrainingTimeInSeconds"]

@@ -1,0 +1,170 @@
+"""An endpoint keeps serving: through a failed update, and when its process dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from in_process import ROLE, SCOPE, InProcess, Refused, until
+
+from local_cloud.sagemaker import endpoint_process
+from local_cloud.sagemaker.endpoint_runner import ModelError, RuntimeValidationError
+from local_cloud.sagemaker.hosting import Hosting
+from local_cloud.sagemaker.jobs.launcher import Container
+
+SERVER = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"ok")
+    do_POST = do_GET
+http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+"""
+
+
+class Server:
+    def __init__(self, script: str, environment: dict[str, str]) -> None:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        self._popen: Any = subprocess.Popen([sys.executable, "-c", script], env=environment, **pipes)  # type: ignore[call-overload]
+        self.pid: int = self._popen.pid
+        self.output: IO[str] = self._popen.stdout
+
+    def wait(self, timeout: float | None = None) -> int:
+        return int(self._popen.wait(timeout))
+
+    def terminate(self) -> None:
+        self._popen.terminate()
+
+    def kill(self) -> None:
+        self._popen.kill()
+
+
+class Servers:
+    """A launcher of small servers; ``script`` may be changed between two launches."""
+
+    def __init__(self) -> None:
+        self.script, self.started = SERVER, list[Server]()
+
+    def launch(self, container: Container) -> Server:
+        self.started.append(Server(self.script, {**os.environ, **container.environment}))
+        return self.started[-1]
+
+
+class NoLogs:
+    def __init__(self, *parts: Any) -> None: ...
+    def write(self, line: str) -> None: ...
+    def flush(self) -> None: ...
+
+
+@pytest.fixture
+def servers() -> Servers:
+    return Servers()
+
+
+@pytest.fixture
+def sagemaker(tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcess]:
+    monkeypatch.setattr(endpoint_process, "_fetch_model", lambda *parts: None)
+    monkeypatch.setattr(endpoint_process, "LogStream", NoLogs)
+    monkeypatch.setattr(endpoint_process, "image", lambda uri, directory: directory)
+    sagemaker = InProcess(tmp_path)
+    sagemaker.service.clients.get = lambda *parts: None  # type: ignore[method-assign]
+    sagemaker.service.hosting = Hosting(sagemaker.service, servers)
+    container = {"Image": "pytorch", "ModelDataUrl": "s3://b/m.tar.gz"}
+    sagemaker.call("CreateModel", ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    for config in ("first", "second"):
+        variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        sagemaker.call("CreateEndpointConfig", EndpointConfigName=config, ProductionVariants=[variant])
+    yield sagemaker
+    sagemaker.service.stop()
+    for server in servers.started:
+        server.wait(5)
+        server.output.close()
+
+
+def endpoint(sagemaker: InProcess) -> dict[str, Any]:
+    return sagemaker.call("DescribeEndpoint", EndpointName="e")
+
+
+def serve(sagemaker: InProcess) -> None:
+    sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="first")
+    until(lambda: endpoint(sagemaker)["EndpointStatus"] == "InService")
+
+
+def invoke(sagemaker: InProcess) -> bytes:
+    return sagemaker.service.hosting.invoke(SCOPE, "e", b"{}", "application/json", "application/json")[1]
+
+
+def answers(sagemaker: InProcess) -> bool:
+    try:
+        return invoke(sagemaker) == b"ok"
+    except ModelError:
+        return False
+
+
+def test_a_dead_process_is_started_again(sagemaker: InProcess, servers: Servers) -> None:
+    serve(sagemaker)
+    os.kill(servers.started[0].pid, signal.SIGKILL)
+    servers.started[0].wait()
+    with pytest.raises(ModelError):
+        invoke(sagemaker)
+    until(lambda: answers(sagemaker))
+    assert endpoint(sagemaker)["EndpointStatus"] == "InService"
+
+
+def test_restarts_are_bounded_and_then_the_endpoint_is_failed(sagemaker: InProcess, servers: Servers) -> None:
+    serve(sagemaker)
+    servers.script = "raise SystemExit('broken')"
+    servers.started[0].kill()
+    until(lambda: endpoint(sagemaker)["EndpointStatus"] == "Failed")
+    assert len(servers.started) == 4
+    assert "after 3 restarts" in endpoint(sagemaker)["FailureReason"]
+    with pytest.raises(RuntimeValidationError):
+        invoke(sagemaker)
+
+
+def test_a_failed_update_keeps_the_old_variant(sagemaker: InProcess, servers: Servers) -> None:
+    serve(sagemaker)
+    servers.script = "print('no such weights'); raise SystemExit(1)"
+    sagemaker.call("UpdateEndpoint", EndpointName="e", EndpointConfigName="second")
+    until(lambda: endpoint(sagemaker)["EndpointStatus"] == "InService")
+    assert endpoint(sagemaker)["EndpointConfigName"] == "first"
+    assert "did not pass the ping health check" in endpoint(sagemaker)["FailureReason"]
+    assert invoke(sagemaker) == b"ok"
+
+
+def test_an_endpoint_deleted_while_it_is_created_leaves_no_process(sagemaker: InProcess, servers: Servers) -> None:
+    servers.script = "import time; time.sleep(60)"
+    sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="first")
+    until(lambda: bool(servers.started))
+    sagemaker.call("DeleteEndpoint", EndpointName="e")
+    assert servers.started[0].wait(5) != 0
+    with pytest.raises(Refused, match="Could not find endpoint"):
+        endpoint(sagemaker)
+
+
+def test_an_endpoint_made_anew_is_not_touched_by_the_old_deployment(sagemaker: InProcess, servers: Servers) -> None:
+    servers.script = "import time; time.sleep(60)"
+    sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="second")
+    until(lambda: bool(servers.started))
+    sagemaker.call("DeleteEndpoint", EndpointName="e")
+    servers.script = SERVER
+    serve(sagemaker)
+    servers.started[0].wait(5)
+    threading.Event().wait(0.2)
+    assert endpoint(sagemaker)["EndpointStatus"] == "InService"
+    assert endpoint(sagemaker)["EndpointConfigName"] == "first"
+
+
+@pytest.mark.parametrize("request_", [
+    {"PrimaryContainer": {"Image": "pytorch"}, "ExecutionRoleArn": ROLE},
+    {"PrimaryContainer": {"Image": "pytorch", "ModelDataUrl": "s3://b/k"}},
+    {"ExecutionRoleArn": ROLE},
+])  # fmt: skip
+def test_a_model_that_could_not_be_served_is_refused(sagemaker: InProcess, request_: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="ValidationException"):
+        sagemaker.call("CreateModel", ModelName="n", **request_)

@@ -1,0 +1,82 @@
+"""The SageMaker service assembled in the test's own process: a fake cloud, a launcher that starts nothing."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from local_cloud.sagemaker import api
+from local_cloud.sagemaker.cloud import Call, Credentials, Gateway
+from local_cloud.sagemaker.jobs.launcher import Container, Process
+from local_cloud.sagemaker.service import SageMaker
+from local_cloud.sagemaker.store import Scope
+
+SCOPE = Scope("000000000000", "us-east-1")
+ROLE = "arn:aws:iam::000000000000:role/everything"
+TOKEN = "t" * 32
+
+
+class FakeCloud:
+    """Grants every role, and keeps the events."""
+
+    gateway = Gateway("http://127.0.0.1:1", "none")
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def assume(self, role_arn: str, source_arn: str) -> Credentials:
+        return Credentials("id", "secret", "token")
+
+    def publish(self, scope: Scope, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
+        self.events.append((detail_type, detail))
+
+
+class NoLauncher:
+    def launch(self, container: Container) -> Process:
+        raise AssertionError(f"nothing should start {container.name}")
+
+
+class Refused(Exception):
+    """An error answer: the code and the message."""
+
+
+class InProcess:
+    def __init__(self, directory: Path) -> None:
+        self.cloud = FakeCloud()
+        self.service: SageMaker = api.assemble(self.cloud, directory, NoLauncher())
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        call = Call(SCOPE, lambda action, resource: None)
+        status, document = api.answer(self.service, operation, call, json.dumps(request).encode())
+        if status != 200:
+            raise Refused(f"{document['__type']}: {document['message']}")
+        return document
+
+    def create(self, name: str, *steps: dict[str, Any], **more: Any) -> None:
+        text = json.dumps({"Version": "2020-12-01", "Steps": list(steps), **more})
+        self.call("CreatePipeline", PipelineName=name, PipelineDefinition=text, RoleArn=ROLE, ClientRequestToken=TOKEN)
+
+    def start(self, name: str, token: str = TOKEN, **more: Any) -> str:
+        arn: str = self.call("StartPipelineExecution", PipelineName=name, ClientRequestToken=token, **more)[
+            "PipelineExecutionArn"
+        ]
+        return arn
+
+    def end_of(self, arn: str) -> tuple[str, dict[str, dict[str, Any]]]:
+        """Status of the ended execution, and its steps by name."""
+
+        def status() -> str:
+            return str(self.call("DescribePipelineExecution", PipelineExecutionArn=arn)["PipelineExecutionStatus"])
+
+        until(lambda: status() not in ("Executing", "Stopping"))
+        steps = self.call("ListPipelineExecutionSteps", PipelineExecutionArn=arn)["PipelineExecutionSteps"]
+        return status(), {step["StepName"]: step for step in steps}
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        threading.Event().wait(0.01)

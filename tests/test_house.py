@@ -1,0 +1,62 @@
+"""The house rules that no other tool checks."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headrace.parser import build_parser
+
+ROOT = Path(__file__).parents[1]
+LONGEST = 400
+IN_EVERY_IMAGE = {"torch", "numpy"}  # see local_cloud/sagemaker/images
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, check=True, capture_output=True, text=True)
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).exists()]
+
+
+def test_no_file_is_longer_than_one_can_read() -> None:
+    long = {str(path): len(path.read_text().splitlines()) for path in tracked("*.py", "*.md", "Makefile", ".ci/run")}
+    assert {path: lines for path, lines in long.items() if lines > LONGEST} == {}
+
+
+def test_training_code_imports_only_what_its_image_and_requirements_have() -> None:
+    lines = (ROOT / "training" / "requirements.txt").read_text().splitlines()
+    required = {line.partition("==")[0].strip().lower() for line in lines if not line.startswith("#")}
+    modules = {"pillow": "PIL"}
+    known = IN_EVERY_IMAGE | {modules.get(name, name) for name in required}
+    own = {path.stem for path in (ROOT / "training").glob("*.py")}
+    for path in (ROOT / "training").rglob("*.py"):
+        assert imports(path) <= sys.stdlib_module_names | known | own, path
+
+
+@pytest.mark.parametrize("path", tracked("*.py"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_it_is(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert not tree.body or ast.get_docstring(tree) or path.name in ("__init__.py", "conftest.py")
+
+
+def test_the_readme_names_only_commands_that_exist() -> None:
+    text = (ROOT / "README.md").read_text()
+    commands = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    assert commands is not None
+    named = set(re.findall(r"(?:^|[/`(])headrace(?: --env \w+)? ([a-z]+)", text, re.MULTILINE))
+    assert named
+    assert named <= set(commands)
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z]+)", text, re.MULTILINE)) <= targets
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(str(node.module).partition(".")[0])
+    return names
