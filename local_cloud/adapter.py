@@ -8,10 +8,12 @@ Importing this module imports ministack, which reads its settings from the envir
 import asyncio
 import contextvars
 import hashlib
+import itertools
 import json
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from xml.sax.saxutils import escape
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses, router
-from ministack.services import eventbridge, iam, s3, sts
+from ministack.services import cloudwatch, eventbridge, iam, s3, sqs, sts
 from ministack.services.cloudformation import provisioners
 
 from local_cloud.sagemaker import api, arns, registry
@@ -37,6 +39,7 @@ _NAME = "sagemaker"
 _PRINCIPAL = "sagemaker.amazonaws.com"
 _INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 _SAVE_SECONDS = 5.0
+_QUEUE_LENGTH = "ApproximateNumberOfMessagesVisible"
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -120,6 +123,7 @@ def plug_in(service: SageMaker, images: Path) -> None:
     iam_actions.SERVICE_TO_IAM_NAMESPACE[_NAME] = _NAME
     iam_actions.extract_iam_action = _action_of(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = _resource_of(iam_actions.extract_resource_arn)
+    cloudwatch._evaluate_alarm = _by_dimensions(cloudwatch._evaluate_alarm)
     iam_evaluator._resolve_condition_key = _role_as_principal(iam_evaluator._resolve_condition_key)
     s3._put_object, s3._build_object_record = _opaque_etags(s3._put_object, s3._build_object_record)
     buckets = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
@@ -314,6 +318,40 @@ def _isolated(original: Callable[[str], tuple[str, str]], images: Path) -> Calla
         return binary, worker
 
     return detect
+
+
+def _by_dimensions(original: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """An alarm looks at the metric with its own dimensions; ministack's looks at all of that name."""
+
+    def evaluate(alarm: dict[str, Any]) -> None:
+        dimensions = alarm.get("Dimensions") or {}
+        named = cloudwatch._dims_from_list(dimensions) if isinstance(dimensions, list) else dimensions
+        key, everything = cloudwatch._dims_key(named), cloudwatch._metrics
+        cloudwatch._metrics = {name: points for name, points in everything.items() if name[2] == key}
+        try:
+            original(alarm)
+        finally:
+            cloudwatch._metrics = everything
+
+    return evaluate
+
+
+async def watch_queues() -> None:
+    """The clock that ministack's alarms lack: every second the queues' length is a metric, and alarms are evaluated."""
+    for tick in itertools.count():
+        await asyncio.sleep(1)
+        scopes = set()
+        for (account, region, _), queue in list(sqs._queues._data.items()):
+            scopes.add((account, region))
+            now = time.time()
+            length = sum(message["visible_at"] <= now for message in queue["messages"])
+            if length or tick % 30 == 0:  # an empty queue says so now and then, so that an alarm can end
+                with responses.request_scope(account, region):
+                    dimensions = {"QueueName": queue["name"]}
+                    cloudwatch.record_metric("AWS/SQS", _QUEUE_LENGTH, length, "Count", dimensions)
+        for scope in scopes:
+            with responses.request_scope(*scope):
+                cloudwatch._evaluate_all_alarms()
 
 
 async def save_regularly() -> None:

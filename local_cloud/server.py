@@ -52,6 +52,12 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))
 
 
+def _report(chore: asyncio.Task[None]) -> None:
+    """A chore never ends by itself: if one does, the log says why."""
+    if not chore.cancelled():
+        logging.getLogger("headrace").error("a chore of the local cloud ended", exc_info=chore.exception())
+
+
 async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
@@ -77,7 +83,9 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.create_task(serve(app, config, shutdown_trigger=asyncio.Event().wait))
     await _until_open(port, serving)
-    saving = asyncio.create_task(adapter.save_regularly())
+    chores = [asyncio.create_task(adapter.save_regularly()), asyncio.create_task(adapter.watch_queues())]
+    for chore in chores:
+        chore.add_done_callback(_report)
     await asyncio.to_thread(service.start)
     (state / "ready").write_text(str(os.getpid()))
 
@@ -85,7 +93,8 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         serving.result()  # raises what ended it
-    saving.cancel()
+    for chore in chores:
+        chore.cancel()
     await asyncio.to_thread(service.stop)
     adapter.save()
     logging.shutdown()

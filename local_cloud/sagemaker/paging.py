@@ -23,10 +23,12 @@ def page(
     ``Status`` sort by the item's first member that is called so.
     """
     for name, time_of in (("CreationTime", _created), ("Created", _created), ("LastModifiedTime", _modified)):
-        if (after := request.get(f"{name}After")) is not None:
-            items = [item for item in items if time_of(item) > epoch(after)]
-        if (before := request.get(f"{name}Before")) is not None:
-            items = [item for item in items if time_of(item) < epoch(before)]
+        if f"{name}After" in request:
+            earliest = epoch(request[f"{name}After"])
+            items = [item for item in items if time_of(item) > earliest]
+        if f"{name}Before" in request:
+            latest = epoch(request[f"{name}Before"])
+            items = [item for item in items if time_of(item) < latest]
     sort_by = request.get("SortBy", "CreationTime")
     if sort_by != "CreationTime":
         items = sorted(items, key=lambda item: _ending_in(item, sort_by))

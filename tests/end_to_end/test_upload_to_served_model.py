@@ -126,6 +126,8 @@ def test_one_changed_image_starts_exactly_one_more_run(deployed: Deployed, image
     deployed.aws("s3", "cp", "--only-show-errors", str(first), f"{uri_of(deployed)}7/{first.name}")
     execution = wait_for_execution(deployed.environment, after=since, seconds=60, interval=0.3)
     assert wait_for_end(deployed, execution).status == "Succeeded"
+    steps = {step.name: step for step in list_steps(deployed.environment, execution)}
+    assert steps["Preprocess"].cached_from is None  # the content has changed, though the key is the same
     time.sleep(2 * QUIET_SECONDS)
     assert len(all_executions(deployed)) == len(before) + 1
 

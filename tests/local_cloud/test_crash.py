@@ -58,16 +58,16 @@ def until(condition: Any) -> None:
 
 def test_a_killed_local_cloud_goes_on_where_it_was(mortal: Running) -> None:
     first = processing_step("First", "ROLE", "date > /opt/ml/processing/out/first")
-    second = processing_step("Second", "ROLE", "exec sleep 9", DependsOn=["First"])
+    second = training_step("ROLE", "sleep 9; date > /opt/ml/model/weights") | {"DependsOn": ["First"]}
     arn = start(mortal, "killed", definition(first, second))
-    until(lambda: steps_of(mortal, arn).get("Second", {}).get("StepStatus") == "Executing")
+    until(lambda: steps_of(mortal, arn).get("Train", {}).get("StepStatus") == "Executing")
     before = steps_of(mortal, arn)
     kill(mortal)
     cloud = process.start(mortal.state)
     execution, after = wait_for(client(cloud, "sagemaker"), arn)
     assert execution["PipelineExecutionStatus"] == "Succeeded", after
     assert after["First"] == before["First"]
-    assert after["Second"]["StepStatus"] == "Succeeded"
+    assert after["Train"]["StepStatus"] == "Succeeded"
 
 
 def test_no_job_outlives_a_killed_local_cloud(mortal: Running) -> None:

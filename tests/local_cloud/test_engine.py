@@ -1,6 +1,7 @@
 """Pipelines run as their definitions say; every job here is a real process, every permission a real policy."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -192,6 +193,8 @@ def test_a_stopped_execution_stops_its_job(connect: Connect, role: str) -> None:
     text = definition(processing_step("Long", role, "exec sleep 100"))
     sagemaker.create_pipeline(PipelineName="stopped", PipelineDefinition=text, RoleArn=role)
     arn = sagemaker.start_pipeline_execution(PipelineName="stopped")["PipelineExecutionArn"]
+    while not sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]:
+        time.sleep(0.05)  # a stop before the first step began leaves no step
     sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
     execution, steps = wait_for(sagemaker, arn)
     assert execution["PipelineExecutionStatus"] == "Stopped"

@@ -1,0 +1,121 @@
+"""What ministack leaves out and the product's promises rest on."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from pipeline_runs import make_role
+
+Connect = Callable[[str], Any]
+
+
+def deploy(connect: Connect, name: str, resources: dict[str, Any]) -> None:
+    cloudformation = connect("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    assert outcome(connect, name, "CREATE_IN_PROGRESS") == "CREATE_COMPLETE"
+
+
+def outcome(connect: Connect, name: str, while_it_is: str) -> str:
+    """The stack's status once it is another one; found by its ARN too when it is deleted."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        stacks = connect("cloudformation").list_stacks()["StackSummaries"]
+        status = next(stack["StackStatus"] for stack in stacks if stack["StackName"] == name)
+        if status != while_it_is:
+            return str(status)
+        time.sleep(0.1)
+    raise AssertionError(f"{name} is still {while_it_is}")
+
+
+def encrypted_bucket(connect: Connect, name: str) -> dict[str, Any]:
+    key = connect("kms").create_key()["KeyMetadata"]["Arn"]
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": default}]}
+    versioning = {"Status": "Enabled"}
+    properties = {"BucketName": name, "BucketEncryption": rules, "VersioningConfiguration": versioning}
+    return {"Type": "AWS::S3::Bucket", "Properties": properties}
+
+
+def test_the_etag_of_a_kms_object_is_no_hash_of_its_content(connect: Connect, bucket: str) -> None:
+    deploy(connect, "etags", {"Bucket": encrypted_bucket(connect, "etag-bucket")})
+    s3 = connect("s3")
+    first = s3.put_object(Bucket="etag-bucket", Key="a", Body=b"same")["ETag"]
+    second = s3.put_object(Bucket="etag-bucket", Key="a", Body=b"same")["ETag"]
+    assert first != second
+    assert s3.head_object(Bucket="etag-bucket", Key="a")["ETag"] == second
+    plain = [s3.put_object(Bucket=bucket, Key=key, Body=b"same")["ETag"] for key in ("a", "b")]
+    assert plain[0] == plain[1]
+
+
+def test_a_bucket_that_holds_an_old_version_is_not_deleted(connect: Connect) -> None:
+    deploy(connect, "full", {"Bucket": encrypted_bucket(connect, "full-bucket")})
+    s3 = connect("s3")
+    version = s3.put_object(Bucket="full-bucket", Key="a", Body=b"1")["VersionId"]
+    marker = s3.delete_object(Bucket="full-bucket", Key="a")["VersionId"]
+    connect("cloudformation").delete_stack(StackName="full")
+    assert outcome(connect, "full", "DELETE_IN_PROGRESS") == "DELETE_FAILED"
+    for number in (version, marker):
+        s3.delete_object(Bucket="full-bucket", Key="a", VersionId=number)
+    connect("cloudformation").delete_stack(StackName="full")
+    deadline = time.monotonic() + 30
+    while "full-bucket" in [item["Name"] for item in s3.list_buckets()["Buckets"]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def alarm_on(connect: Connect, name: str, topic: str) -> str:
+    """A queue with an alarm on its length; returns the queue's URL."""
+    url: str = connect("sqs").create_queue(QueueName=name)["QueueUrl"]
+    connect("cloudwatch").put_metric_alarm(
+        AlarmName=name, Namespace="AWS/SQS", MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": name}], Statistic="Maximum", Period=60, EvaluationPeriods=1,
+        Threshold=1, ComparisonOperator="GreaterThanOrEqualToThreshold", AlarmActions=[topic],
+    )  # fmt: skip
+    return url
+
+
+def test_a_message_in_a_queue_raises_that_queues_alarm_and_no_other(connect: Connect) -> None:
+    topic = connect("sns").create_topic(Name="alarms")["TopicArn"]
+    allow = {
+        "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*",
+    }  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    inbox = connect("sqs").create_queue(QueueName="inbox", Attributes={"Policy": policy})["QueueUrl"]
+    arn = connect("sqs").get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    connect("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    full = alarm_on(connect, "full-queue", topic)
+    alarm_on(connect, "empty-queue", topic)
+    connect("sqs").send_message(QueueUrl=full, MessageBody="lost")
+    deadline, states = time.monotonic() + 20, {}
+    while states.get("full-queue") != "ALARM":
+        assert time.monotonic() < deadline, states
+        alarms = connect("cloudwatch").describe_alarms()["MetricAlarms"]
+        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
+        time.sleep(0.2)
+    assert states["empty-queue"] != "ALARM"
+    (message,) = connect("sqs").receive_message(QueueUrl=inbox, WaitTimeSeconds=5)["Messages"]
+    assert "full-queue" in message["Body"]
+
+
+def test_principal_arn_is_the_roles_and_not_the_sessions(connect: Connect, bucket: str) -> None:
+    sts, iam, s3 = connect("sts"), connect("iam"), connect("s3")
+    s3.create_bucket(Bucket="reserved")
+    trusted = make_role(iam, "trusted", ["s3:*"], ["*"])
+    trust = {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
+    iam.update_assume_role_policy(
+        RoleName="trusted", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    deny = {
+        "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::reserved/*",
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": trusted}},
+    }  # fmt: skip
+    s3.put_bucket_policy(Bucket="reserved", Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    keys = sts.assume_role(RoleArn=trusted, RoleSessionName="anybody")["Credentials"]
+    mine = boto3.client(
+        "s3", endpoint_url=s3.meta.endpoint_url, verify=s3._endpoint.http_session._verify, region_name="us-east-1",
+        aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )  # fmt: skip
+    assert mine.put_object(Bucket="reserved", Key="a", Body=b"1")["ETag"]
