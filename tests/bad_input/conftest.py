@@ -19,10 +19,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))  # no package: image_samples.py lies there
 
 from bad_input_table import DOCUMENT, ROOT, Row, document, documented, normalised
-from pipeline_runs import BUCKET, client, free_port, make_role
+from local_cloud_in_use import bucket, cloud, connect, role
 
 from local_cloud import process
-from local_cloud.process import Running
+
+__all__ = ["bucket", "cloud", "connect", "role"]  # fixtures of this folder, beside those below
 
 COMMAND = Path(sys.executable).with_name("headrace")
 DATA = "headrace-bad-input"
@@ -61,30 +62,6 @@ def row(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
             assert found.line == documented().get(given), f"{DOCUMENT} says otherwise; --write-bad-input writes it"
 
     return check
-
-
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    state = tmp_path_factory.mktemp("cloud") / "state"
-    yield process.start(state, port=free_port())
-    process.stop(state)
-
-
-@pytest.fixture(scope="session")
-def connect(cloud: Running) -> Callable[[str], Any]:
-    """A client of the account's root, by service name."""
-    return lambda service: client(cloud, service)
-
-
-@pytest.fixture(scope="session")
-def bucket(connect: Callable[[str], Any]) -> str:
-    connect("s3").create_bucket(Bucket=BUCKET)
-    return BUCKET
-
-
-@pytest.fixture(scope="session")
-def role(connect: Callable[[str], Any], bucket: str) -> str:
-    return make_role(connect("iam"), "everything", ["sagemaker:*", "s3:*", "logs:*", "lambda:*", "iam:PassRole"], ["*"])
 
 
 @pytest.fixture(scope="session")

@@ -231,6 +231,25 @@ def test_an_action_taken_from_the_trigger_is_denied_and_seen_and_given_back_it_w
     assert wait_for_end(deployed, execution).status == "Succeeded"
 
 
+def test_an_archive_whose_event_comes_four_times_starts_one_run(
+    deployed: Deployed, images: Images, tmp_path: Path
+) -> None:
+    stack, sqs = deployed.environment.stack, deployed.environment.client("sqs")
+    archive = Path(shutil.make_archive(str(tmp_path / "digits"), "zip", images.seen))
+    before, since = all_executions(deployed), datetime.now(UTC)
+    deployed.environment.client("s3").put_object(
+        Bucket=stack.data_bucket, Key="datasets/digits.zip", Body=archive.read_bytes()
+    )
+    for sequencer in ("0A", "09", "0A"):  # late, out of order, and once more
+        s3 = {"bucket": {"name": stack.data_bucket}, "object": {"key": "datasets/digits.zip", "sequencer": sequencer}}
+        record = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": s3}
+        sqs.send_message(QueueUrl=stack.upload_queue_url, MessageBody=json.dumps({"Records": [record]}))
+        time.sleep(QUIET_SECONDS / 2)
+    execution = wait_for_execution(deployed.environment, after=since, seconds=60, interval=0.3)
+    assert wait_for_end(deployed, execution).status == "Succeeded"
+    assert len(all_executions(deployed)) == len(before) + 1
+
+
 def test_down_leaves_no_process_and_up_finds_everything_as_it_was(deployed: Deployed, images: Images) -> None:
     def everything(at: Deployed) -> tuple[object, ...]:
         s3 = at.environment.client("s3").get_paginator("list_object_versions")

@@ -1,40 +1,5 @@
-"""A real local cloud for the tests of this folder, on a port and in a state directory of its own."""
+"""Fixtures of this folder: a local cloud that runs."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from local_cloud_in_use import bucket, cloud, connect, role
 
-import pytest
-from pipeline_runs import BUCKET, client, free_port, make_role
-
-from local_cloud import process
-from local_cloud.process import Running
-
-
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    state = tmp_path_factory.mktemp("cloud") / "state"
-    yield process.start(state, port=free_port())
-    process.stop(state)
-
-
-@pytest.fixture(scope="session")
-def connect(cloud: Running) -> Callable[[str], Any]:
-    """A client of the account's root, by service name."""
-    return lambda service: client(cloud, service)
-
-
-@pytest.fixture(scope="session")
-def bucket(connect: Callable[[str], Any]) -> str:
-    connect("s3").create_bucket(Bucket=BUCKET)
-    return BUCKET
-
-
-@pytest.fixture(scope="session")
-def role(connect: Callable[[str], Any], bucket: str) -> str:
-    """A role that may do all that the engine and its jobs need."""
-    return make_role(
-        connect("iam"),
-        "everything",
-        ["sagemaker:*", "s3:*", "logs:*", "lambda:*", "cloudwatch:*", "iam:PassRole"],
-        ["*"],
-    )
+__all__ = ["bucket", "cloud", "connect", "role"]

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from in_process import InProcess, Refused, until
+from in_process import SCOPE, InProcess, Refused, until
 
 from local_cloud.sagemaker.engine.steps import STEP_TYPES
 from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType, failed
@@ -194,3 +194,19 @@ def test_a_bad_parameter_is_refused(sagemaker: InProcess, value: Any, message: s
     sagemaker.create("parameters", condition("C", True, [], []), Parameters=[parameter])
     with pytest.raises(Refused, match=f"ValidationException: .*{message}"):
         sagemaker.start("parameters", PipelineParameters=[value] if value else [])
+
+
+def test_a_recorded_execution_that_cannot_be_read_any_more_does_not_keep_the_cloud_from_starting(
+    tmp_path: Path,
+) -> None:
+    service = InProcess(tmp_path)
+    service.create("old", {"Name": "A", "Type": "Fail", "Arguments": {"ErrorMessage": "x"}})
+    arn = service.start("old")
+    service.end_of(arn)
+    service.service.store.update(
+        SCOPE, "execution", arn, PipelineExecutionStatus="Executing", PipelineDefinition='{"Version": "1999-01-01"}'
+    )
+    service.service.executions.resume()
+    answer = service.call("DescribePipelineExecution", PipelineExecutionArn=arn)
+    assert answer["PipelineExecutionStatus"] == "Failed"
+    assert answer["FailureReason"].startswith("The definition cannot be run any more.")

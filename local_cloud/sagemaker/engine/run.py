@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_cloud.sagemaker import events
 from local_cloud.sagemaker.engine import cache
 from local_cloud.sagemaker.engine.check import dependencies, own_arguments
-from local_cloud.sagemaker.engine.definition import Definition, Step, parse
+from local_cloud.sagemaker.engine.definition import Definition, DefinitionError, Step, parse
 from local_cloud.sagemaker.engine.references import Unresolved, resolve
 from local_cloud.sagemaker.engine.retry import pause_before_retry
 from local_cloud.sagemaker.engine.steps import STEP_TYPES
@@ -63,8 +63,15 @@ class ExecutionRunner:
 
     def resume(self) -> None:
         for scope, execution in self._service.store.everywhere("execution"):
-            if execution["PipelineExecutionStatus"] not in _TERMINAL:
+            if execution["PipelineExecutionStatus"] in _TERMINAL:
+                continue
+            try:
                 self.start(scope, execution)
+            except DefinitionError as error:  # recorded by a version that took what this one refuses
+                arn, reason = execution["PipelineExecutionArn"], f"The definition cannot be run any more. {error}"
+                self._service.store.update(
+                    scope, "execution", arn, PipelineExecutionStatus="Failed", FailureReason=reason
+                )
 
     def stop(self) -> None:
         """Leaves every execution as it is recorded; `resume` of the next process goes on."""

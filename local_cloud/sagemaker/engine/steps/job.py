@@ -6,13 +6,25 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, failed
+from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType, failed
 
 _ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
+def step_type(kind: str, *, cache_key: tuple[str, ...]) -> StepType:
+    """The step type that runs jobs of ``kind``: Processing or Training."""
+    return StepType(
+        run=lambda attempt: run(attempt, kind),
+        stop=lambda attempt, metadata: stop(attempt, metadata, kind),
+        request=f"Create{kind}Job",
+        supplied=(f"{kind}JobName",),
+        describe=f"Describe{kind}Job",
+        cache_key=cache_key,
+    )
+
+
 def run(attempt: Attempt, kind: str) -> Outcome:
-    """``kind`` is Processing or Training. The job is created as the pipeline's role."""
+    """The job is created as the pipeline's role."""
     client = attempt.client("sagemaker")
     name = job_name(attempt)
     tags = [{"Key": "sagemaker:pipeline-execution-arn", "Value": attempt.execution["PipelineExecutionArn"]}]
