@@ -361,5 +361,10 @@ async def save_regularly() -> None:
         save()
 
 
+def end_functions() -> None:
+    """Ends the processes of Lambda functions, which are kept warm between calls."""
+    lambda_runtime.reset()
+
+
 def save() -> None:
     app.save_all(app._build_persistence_save_dict())

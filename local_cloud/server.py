@@ -97,6 +97,7 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
         chore.cancel()
     await asyncio.to_thread(service.stop)
     adapter.save()
+    await asyncio.to_thread(adapter.end_functions)
     logging.shutdown()
     # All is saved. An orderly end would wait, up to 30 s each, for TLS clients that merely keep a connection open.
     os._exit(0)
