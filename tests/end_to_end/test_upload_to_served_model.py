@@ -147,12 +147,35 @@ def test_only_the_threshold_changed_takes_all_jobs_from_the_cache(deployed: Depl
         assert steps[name].cached_from == last.id, steps[name]
 
 
+def test_a_model_worse_than_the_champion_is_refused_with_figures(deployed: Deployed) -> None:
+    """One epoch with hardly any learning; no threshold refuses it, only the champion stands in its way."""
+    sagemaker = deployed.environment.client("sagemaker")
+    last = all_executions(deployed)[0]
+    given = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=last.arn)["PipelineParameters"]
+    changed = {"Epochs": "1", "LearningRate": "0.00001", "AccuracyThreshold": "0.0"}
+    parameters = [item for item in given if item["Name"] not in changed]
+    versions = len(registry.list_packages(deployed.environment))
+    arn = sagemaker.start_pipeline_execution(
+        PipelineName=deployed.environment.stack.pipeline,
+        PipelineParameters=[*parameters, *({"Name": name, "Value": value} for name, value in changed.items())],
+    )["PipelineExecutionArn"]
+    execution = wait_for_end(deployed, read_execution(deployed.environment, arn))
+    assert execution.status == "Failed"
+    run = runs.read_run(deployed.environment, execution)
+    assert run.failed_step is not None
+    assert run.failed_step.name == "RefuseModel"
+    assert run.evaluation is not None
+    assert str(run.evaluation.accuracy) in str(run.failed_step.reason)
+    assert len(registry.list_packages(deployed.environment)) == versions
+
+
 def test_a_spot_job_killed_twice_ends_with_the_weights_of_an_uninterrupted_one(deployed: Deployed) -> None:
     """SIGTERM, then SIGKILL; the on-demand lane trains with the same seed and is left alone."""
     sagemaker, s3 = deployed.environment.client("sagemaker"), deployed.environment.client("s3")
     last = all_executions(deployed)[0]
     given = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=last.arn)["PipelineParameters"]
-    parameters = [item for item in given if item["Name"] not in ("Epochs", "AccuracyThreshold")]
+    usual = ("Epochs", "LearningRate", "AccuracyThreshold")
+    parameters = [item for item in given if item["Name"] not in usual]
     arn = sagemaker.start_pipeline_execution(
         PipelineName=deployed.environment.stack.pipeline,
         PipelineParameters=[*parameters, {"Name": "Epochs", "Value": "40"}],
