@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENV ?= local
 AWSCLI := 1.46.2
-# Tools first; and nothing that would make the local tools read somebody's AWS account or certificates.
+# The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install demo test lint synth up down clean

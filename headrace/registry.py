@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from headrace.environment import Environment
-from headrace.errors import NotFound, UsageError, is_missing
+from headrace.errors import HeadraceError, NotFound, UsageError, is_missing
 from headrace.executions import read_parameters
 from headrace.output import Output
 from headrace.results import read_evaluation
@@ -185,7 +185,7 @@ def _data_set(environment: Environment, package: dict[str, Any], execution_arn: 
         return recorded or None
     try:
         return read_parameters(environment, execution_arn).get("DataSet")
-    except Exception as error:
+    except HeadraceError as error:
         if isinstance(error.__cause__, ClientError) and is_missing(error.__cause__):
             return None  # executions can be gone before the versions they registered
         raise

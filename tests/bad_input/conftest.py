@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))  # no package: image_samples.py lies there
-
 from bad_input_table import DOCUMENT, ROOT, Row, document, documented, normalised
 from local_cloud_in_use import bucket, cloud, connect, role
 

@@ -14,16 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_aws import OUTPUTS, REGION, FakeAws
+from scripted_cloud import FakeCloud, FakeRunning, Result
+from scripted_sagemaker import FakeSageMaker
 
 from headrace.cli import main
 from headrace.environment import Environment
 from headrace.session import isolated_config, isolated_session
-
-sys.path.insert(0, str(Path(__file__).parent))  # the folder is no package: scripted_*.py lie beside this
-
-from scripted_aws import OUTPUTS, REGION, FakeAws
-from scripted_cloud import FakeCloud, FakeRunning, Result
-from scripted_sagemaker import FakeSageMaker
 
 
 @pytest.fixture(autouse=True)

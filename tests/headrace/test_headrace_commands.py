@@ -225,10 +225,9 @@ def test_a_terminal_gets_a_live_table(aws: FakeAws, sagemaker: FakeSageMaker, tm
         "sys.exit(main(['watch', 'run1'], cloud=FakeCloud(running)))\n"
     )
     near, far = pty.openpty()
-    path = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
     process = subprocess.Popen(
         [sys.executable, str(script)], cwd=tmp_path, stdin=far, stdout=far, stderr=far,
-        env=os.environ | {"PYTHONPATH": path, "TERM": "xterm-256color", "COLUMNS": "100"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm-256color", "COLUMNS": "100"},
     )  # fmt: skip
     os.close(far)
     seen = b""

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from localhost_certificate import localhost_certificate
 from scripted_aws import REGION, FakeAws
 from scripted_cloud import FakeCloud, FakeRunning, Result
 from scripted_sagemaker import FakeSageMaker
 
 from headrace.environment import Environment
+from local_cloud.certificate import certificate
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -87,14 +87,14 @@ def test_local_commands_reach_the_local_cloud_in_a_hostile_environment(
 
 @pytest.mark.usefixtures("hostile")
 def test_the_local_certificate_is_the_one_that_is_trusted(headrace: Callable[..., Result], tmp_path: Path) -> None:
-    certificate, key = localhost_certificate(tmp_path / "a")
-    other, _ = localhost_certificate(tmp_path / "b")
+    mine, key = certificate(tmp_path / "a")
+    other, _ = certificate(tmp_path / "b")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(mine, key)
     server = FakeAws(context)
     server.answers.update(FakeSageMaker().answers())
     try:
-        trusting = headrace("status", on=FakeCloud(FakeRunning(server.endpoint, certificate)))
+        trusting = headrace("status", on=FakeCloud(FakeRunning(server.endpoint, mine)))
         doubting = headrace("models", on=FakeCloud(FakeRunning(server.endpoint, other)))
     finally:
         server.close()

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # the folder is no package: its modules lie beside this
-
 from worlds import DeployWorld, UploadWorld
 
 

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))  # the folder is no package: image_samples.py lies beside this
-
 from image_samples import TRAINING, finish, prepare, start, write_digits, write_pictures
 
 

@@ -148,11 +148,12 @@ class Job:
         if self.stop_requested.is_set():
             return "stopped"
         sign = self.service.directory / "interruptions" / self.name
-        if sign.exists() and self.describe().get("EnableManagedSpotTraining"):
+        if sign.exists():
             # Asked for by `local_cloud.process.interrupt`; the file holds the signal's name.
             why = "killed" if sign.read_text() == "SIGKILL" else "interrupted"
             sign.unlink()
-            return why
+            if self.describe().get("EnableManagedSpotTraining"):
+                return why
         return "timeout" if overdue else "exit"
 
     def _environment(self) -> dict[str, str]:

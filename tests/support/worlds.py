@@ -16,7 +16,7 @@ from deploy_model.handler import handle_batch as deploy
 from start_pipeline.environment import Environment as StartEnvironment
 from start_pipeline.handler import handle_batch as start
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "lambda"
 BUCKET = "data-bucket"
 NAME = "headrace-test"
 QUIET = 60
