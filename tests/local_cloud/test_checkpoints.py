@@ -14,8 +14,10 @@ class FakeS3:
         self.on_put = lambda key: None
 
     def put_object(self, *, Bucket: str, Key: str, Body: Any) -> None:
+        announced = len(Body) if isinstance(Body, bytes) else Path(Body.name).stat().st_size
         self.on_put(Key)
-        self.objects[Key] = Body.read()
+        self.objects[Key] = Body if isinstance(Body, bytes) else Body.read()
+        assert len(self.objects[Key]) == announced, "not the number of bytes specified by Content-Length"
 
     def delete_object(self, *, Bucket: str, Key: str) -> None:
         del self.objects[Key]
@@ -62,3 +64,15 @@ def test_a_file_that_vanishes_meanwhile_does_no_harm(tmp_path: Path) -> None:
     assert len(s3.objects) == 1
     kept.save()
     assert len(s3.objects) == 1
+
+
+def test_a_file_that_is_still_being_written_is_sent_as_it_was_read(tmp_path: Path) -> None:
+    s3 = FakeS3()
+    kept, folder = checkpoints(s3, tmp_path)
+    (folder / "1").write_text("half")
+    s3.on_put = lambda key: (folder / "1").write_text("half and the other half")
+    kept.save()
+    assert s3.objects == {"lane/1": b"half"}
+    s3.on_put = lambda key: None
+    kept.save()
+    assert s3.objects == {"lane/1": b"half and the other half"}

@@ -34,7 +34,9 @@ class Checkpoints:
             if self._seen.get(name) == state:
                 continue
             try:
-                transfer.upload_file(self._s3, self._folder / name, f"{self._uri}/{name}")
+                # Read whole: the job may be writing it, and what is sent must be as long as was announced.
+                content = (self._folder / name).read_bytes()
+                transfer.upload(self._s3, content, f"{self._uri}/{name}")
             except FileNotFoundError:  # the job has deleted it since
                 del now[name]
         for name in set(self._seen) - set(now):

@@ -57,10 +57,15 @@ def upload_folder(s3: Any, folder: Path, uri: str) -> int:
 
 
 def upload_file(s3: Any, file: Path, uri: str) -> None:
+    with file.open("rb") as content:
+        upload(s3, content, uri)
+
+
+def upload(s3: Any, content: Any, uri: str) -> None:
+    """Bytes, or a file that nobody changes meanwhile: its length is announced before it is sent."""
     bucket, key = split(uri)
     try:
-        with file.open("rb") as content:
-            s3.put_object(Bucket=bucket, Key=key, Body=content)
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
     except ClientError as error:
         raise TransferError(f"ClientError: Data upload failed: {uri}: {_message(error)}") from error
 
