@@ -1,0 +1,25 @@
+"""Everything that touches ministack's internals, for the version that pyproject.toml pins; one concern a file.
+
+Importing this package imports ministack, which reads its settings from the environment: see `local_cloud.server`.
+"""
+
+from pathlib import Path
+
+from local_cloud.adapter import alarms, authorization, buckets, functions, model_package_group, requests
+from local_cloud.adapter.alarms import watch_queues
+from local_cloud.adapter.cloud import MinistackCloud
+from local_cloud.adapter.functions import end_functions
+from local_cloud.adapter.saving import save, save_regularly
+from local_cloud.sagemaker.service import SageMaker
+
+__all__ = ["MinistackCloud", "end_functions", "plug_in", "save", "save_regularly", "watch_queues"]
+
+
+def plug_in(service: SageMaker, images: Path) -> None:
+    """Registers the service with ministack, and mends what the product's promises rest on; before its server starts."""
+    requests.plug_in(service)
+    authorization.plug_in()
+    buckets.plug_in()
+    model_package_group.plug_in(service)
+    functions.plug_in(images)
+    alarms.plug_in()

@@ -1,0 +1,83 @@
+"""Who may do what: the IAM action and resource of a SageMaker request, further permissions, and condition keys."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import iam
+
+from local_cloud.sagemaker import arns
+from local_cloud.sagemaker.errors import AccessDenied
+from local_cloud.sagemaker.store import Scope
+
+NAME = "sagemaker"
+PRINCIPAL = "sagemaker.amazonaws.com"
+INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
+
+
+def plug_in() -> None:
+    iam_actions.SERVICE_TO_IAM_NAMESPACE[NAME] = NAME
+    iam_actions.extract_iam_action = _action_of(iam_actions.extract_iam_action)
+    iam_actions.extract_resource_arn = _resource_of(iam_actions.extract_resource_arn)
+    iam_evaluator._resolve_condition_key = _role_as_principal(iam_evaluator._resolve_condition_key)
+
+
+def authorizer(access_key: str, scope: Scope) -> Callable[[str, str], None]:
+    def authorize(action: str, resource_arn: str) -> None:
+        context = {"iam:passedtoservice": PRINCIPAL} if action == "iam:PassRole" else {}
+        denied = iam_evaluator.enforce(
+            access_key, action, action.split(":")[0], scope.region, resource_arn=resource_arn, service_context=context
+        )
+        if denied is not None:
+            principal = getattr(denied, "principal_arn", "")
+            explicit = getattr(denied, "decision", "") == "Deny"
+            raise AccessDenied(iam_actions.identity_denial_message(action, principal, resource_arn, explicit))
+
+    return authorize
+
+
+def _action_of(original: Callable[..., str | None]) -> Callable[..., str | None]:
+    def extract(service: str, method: str, path: str, *rest: Any) -> str | None:
+        if service == NAME and INVOCATION.fullmatch(path):
+            return "sagemaker:InvokeEndpoint"
+        return original(service, method, path, *rest)
+
+    return extract
+
+
+def _resource_of(original: Callable[..., str]) -> Callable[..., str]:
+    def extract(
+        service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any],
+        region: str, account: str,
+    ) -> str:  # fmt: skip
+        if service != NAME:
+            return original(service, method, path, headers, body, query, region, account)
+        scope = Scope(account, region)
+        invocation = INVOCATION.fullmatch(path)
+        if invocation is not None:
+            return arns.arn(scope, "endpoint", unquote(invocation.group(1)))
+        try:
+            request = json.loads(body or b"{}")
+        except ValueError:
+            return "*"
+        operation = headers.get("x-amz-target", "").partition(".")[2]
+        return arns.resource_of(operation, request if isinstance(request, dict) else {}, scope)
+
+    return extract
+
+
+def _role_as_principal(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``aws:PrincipalArn`` of an assumed role is the role's ARN, not the session's (IAM's guide, global keys)."""
+
+    def resolve(key: str, context: Any) -> Any:
+        value = original(key, context)
+        if key.lower() == "aws:principalarn" and ":assumed-role/" in str(value):
+            account, name = value.split(":")[4], value.split("/")[1]
+            role = iam._roles.get_scoped(account, None, name)
+            return role["Arn"] if role else value
+        return value
+
+    return resolve

@@ -1,0 +1,71 @@
+"""Buckets as AWS has them: opaque ETags of encrypted objects, and CloudFormation's encryption and deletion."""
+
+import contextvars
+import secrets
+from collections.abc import Callable
+from typing import Any
+from xml.sax.saxutils import escape
+
+from ministack.services import s3
+from ministack.services.cloudformation import provisioners
+
+
+def plug_in() -> None:
+    s3._put_object, s3._build_object_record = _opaque_etags(s3._put_object, s3._build_object_record)
+    buckets = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    buckets["create"] = _with_encryption(buckets["create"])
+    buckets["delete"] = _only_if_empty(buckets["delete"])
+
+
+def _opaque_etags(put: Callable[..., Any], build: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The ETag of an object encrypted with a KMS key is no hash of its content (S3's API reference, "Object").
+
+    Whoever takes it for one would be right here and wrong on AWS.
+    """
+    encrypted = contextvars.ContextVar("encrypted", default=False)
+
+    def put_object(bucket: str, key: str, body: bytes, headers: dict[str, str]) -> Any:
+        asked = headers.get("x-amz-server-side-encryption", "") == "aws:kms"
+        token = encrypted.set(asked or "aws:kms" in str(s3._bucket_encryption.get(bucket)))
+        try:
+            return put(bucket, key, body, headers)
+        finally:
+            encrypted.reset(token)
+
+    def build_object_record(body: bytes, headers: dict[str, str], etag: str | None = None, **more: Any) -> Any:
+        return build(body, headers, etag=f'"{secrets.token_hex(16)}"' if encrypted.get() else etag, **more)
+
+    return put_object, build_object_record
+
+
+def _with_encryption(original: Callable[..., Any]) -> Callable[..., Any]:
+    """ministack's CloudFormation leaves ``BucketEncryption`` out; the bucket gets it by the API's own handler."""
+
+    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
+        answer = original(logical_id, properties, stack_name)
+        for rule in properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", []):
+            default = rule.get("ServerSideEncryptionByDefault", {})
+            key = default.get("KMSMasterKeyID")
+            if not key:  # the AWS managed key, which ministack does not have
+                continue
+            document = (
+                f'<ServerSideEncryptionConfiguration xmlns="{s3.S3_NS}"><Rule><ApplyServerSideEncryptionByDefault>'
+                f"<SSEAlgorithm>{default['SSEAlgorithm']}</SSEAlgorithm><KMSMasterKeyID>{escape(key)}</KMSMasterKeyID>"
+                "</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>"
+            )
+            s3._put_bucket_encryption(answer[0], document.encode())
+        return answer
+
+    return create
+
+
+def _only_if_empty(original: Callable[..., None]) -> Callable[..., None]:
+    """CloudFormation cannot delete a bucket that holds anything, be it only an old version."""
+
+    def delete(name: str, properties: dict[str, Any]) -> None:
+        bucket = s3._buckets.get(name)
+        if bucket and (bucket["objects"] or s3._bucket_has_versions(name)):
+            raise ValueError(f"The bucket you tried to delete is not empty. You must delete all versions: {name}")
+        original(name, properties)
+
+    return delete

@@ -1,0 +1,45 @@
+"""``AWS::SageMaker::ModelPackageGroup``; CloudFormation acts with the rights of whoever deploys."""
+
+from typing import Any
+
+from ministack.core import responses
+from ministack.services.cloudformation import provisioners
+
+from local_cloud.sagemaker import arns, registry
+from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.errors import ServiceError
+from local_cloud.sagemaker.service import SageMaker
+from local_cloud.sagemaker.store import Scope
+
+
+def plug_in(service: SageMaker) -> None:
+    provisioners._RESOURCE_HANDLERS["AWS::SageMaker::ModelPackageGroup"] = _model_package_group(service)
+
+
+def _model_package_group(service: SageMaker) -> dict[str, Any]:
+    def call() -> Call:
+        scope = Scope(responses.get_account_id(), responses.get_region())
+        return Call(scope, lambda action, resource: None)
+
+    def attributes(name: str) -> dict[str, Any]:
+        group = service.store.get(call().scope, "group", name) or {}
+        return {"ModelPackageGroupArn": group.get("ModelPackageGroupArn"), "ModelPackageGroupStatus": "Completed"}
+
+    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
+        answer = registry.create_group(service, call(), properties)
+        name = properties["ModelPackageGroupName"]
+        return answer["ModelPackageGroupArn"], attributes(name)
+
+    def update(arn: str, old: dict[str, Any], new: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
+        if old["ModelPackageGroupName"] != new["ModelPackageGroupName"]:
+            delete(arn, old)
+            return create("", new, stack_name)
+        return arn, attributes(new["ModelPackageGroupName"])
+
+    def delete(arn: str, properties: dict[str, Any]) -> None:
+        try:
+            registry.delete_group(service, call(), {"ModelPackageGroupName": arns.name_of(arn)})
+        except ServiceError as error:
+            raise ValueError(str(error)) from error
+
+    return {"create": create, "update": update, "delete": delete}

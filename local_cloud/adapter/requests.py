@@ -1,0 +1,62 @@
+"""Requests to SageMaker: from ministack's gateway to the service and back, for its JSON protocol and InvokeEndpoint."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from ministack import app
+from ministack.core import responses, router
+
+from local_cloud.adapter.authorization import INVOCATION, NAME, authorizer
+from local_cloud.sagemaker import api
+from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.endpoint_runner import ModelError
+from local_cloud.sagemaker.errors import ServiceError
+from local_cloud.sagemaker.service import SageMaker
+from local_cloud.sagemaker.store import Scope
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def plug_in(service: SageMaker) -> None:
+    app.SERVICE_REGISTRY[NAME] = {"module": NAME}
+    app.SERVICE_HANDLERS[NAME] = _handler(service)
+    router.SERVICE_PATTERNS[NAME] = {
+        "target_prefixes": ["SageMaker."],
+        "credential_scope": NAME,
+        "host_patterns": [r"sagemaker\."],
+    }
+
+
+def _handler(service: SageMaker) -> Callable[..., Any]:
+    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
+        return await asyncio.to_thread(_answer, service, path, headers, body, query)
+
+    return handle
+
+
+def _answer(service: SageMaker, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
+    scope = Scope(responses.get_account_id(), responses.get_region())
+    invocation = INVOCATION.fullmatch(path)
+    if invocation is not None:
+        return _invoke(service, scope, unquote(invocation.group(1)), headers, body)
+    operation = headers.get("x-amz-target", "").partition(".")[2]
+    call = Call(scope, authorizer(router.extract_access_key_id(headers, query), scope))
+    status, document = api.answer(service, operation, call, body)
+    return status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(document).encode()
+
+
+def _invoke(service: SageMaker, scope: Scope, endpoint: str, headers: dict[str, str], body: bytes) -> Answer:
+    content_type = headers.get("content-type", "application/octet-stream")
+    # InvokeEndpoint carries the caller's Accept in a header of its own.
+    accept = headers.get("x-amzn-sagemaker-accept") or headers.get("accept") or "application/json"
+    try:
+        answer_headers, content = service.hosting.invoke(scope, endpoint, body, content_type, accept)
+    except ServiceError as error:
+        members = error.members if isinstance(error, ModelError) else {}
+        document = {"Message": str(error), "message": str(error), **members}
+        answer_headers = {"Content-Type": "application/json", "x-amzn-errortype": error.code}
+        return error.status, answer_headers, json.dumps(document).encode()
+    return 200, answer_headers, content
