@@ -22,6 +22,7 @@ def plug_in() -> None:
     iam_actions.SERVICE_TO_IAM_NAMESPACE[NAME] = NAME
     iam_actions.extract_iam_action = _action_of(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = _resource_of(iam_actions.extract_resource_arn)
+    iam_actions.request_tag_context = _with_namespace(iam_actions.request_tag_context)
     iam_evaluator._resolve_condition_key = _role_as_principal(iam_evaluator._resolve_condition_key)
 
 
@@ -67,6 +68,32 @@ def _resource_of(original: Callable[..., str]) -> Callable[..., str]:
         return arns.resource_of(operation, request if isinstance(request, dict) else {}, scope)
 
     return extract
+
+
+def _with_namespace(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """``cloudwatch:namespace`` of PutMetricData, which ministack leaves out: what is conditioned on it was denied.
+
+    The SDK and the AWS CLI send AWS JSON (botocore prefers it), older ones a form, which stands in ``params``. CBOR,
+    which CloudWatch's model lists too, ministack reads with a package only that is not installed here.
+    """
+
+    def context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
+        found = original(service, action, body, params)
+        if action == "cloudwatch:PutMetricData":
+            namespace = _member(body, "Namespace") if body.startswith(b"{") else params.get("Namespace")
+            namespace = namespace[0] if isinstance(namespace, list) and namespace else namespace
+            if isinstance(namespace, str):
+                found = found | {"cloudwatch:namespace": namespace}
+        return found
+
+    return context
+
+
+def _member(body: bytes, name: str) -> Any:
+    try:
+        return json.loads(body).get(name)
+    except ValueError:
+        return None
 
 
 def _role_as_principal(original: Callable[..., Any]) -> Callable[..., Any]:

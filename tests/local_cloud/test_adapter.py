@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+from botocore.session import get_session
 from pipeline_runs import make_role
 
 Connect = Callable[[str], Any]
@@ -99,23 +103,64 @@ def test_a_message_in_a_queue_raises_that_queues_alarm_and_no_other(connect: Con
     assert "full-queue" in message["Body"]
 
 
-def test_principal_arn_is_the_roles_and_not_the_sessions(connect: Connect, bucket: str) -> None:
-    sts, iam, s3 = connect("sts"), connect("iam"), connect("s3")
-    s3.create_bucket(Bucket="reserved")
-    trusted = make_role(iam, "trusted", ["s3:*"], ["*"])
+def acting_as(connect: Connect, name: str, statements: list[dict[str, Any]], session: Any = boto3) -> Connect:
+    """Clients of a new role with these statements, which anyone of the account may assume."""
+    iam = connect("iam")
+    arn = make_role(iam, name, ["sts:GetCallerIdentity"], ["*"])
     trust = {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
-    iam.update_assume_role_policy(
-        RoleName="trusted", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    )
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=policy(trust))
+    iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=policy(*statements))
+    keys = connect("sts").assume_role(RoleArn=arn, RoleSessionName="anybody")["Credentials"]
+    return lambda service: session.client(
+        service, endpoint_url=iam.meta.endpoint_url, verify=iam._endpoint.http_session._verify,
+        region_name="us-east-1", aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
+    )  # fmt: skip
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def test_principal_arn_is_the_roles_and_not_the_sessions(connect: Connect, bucket: str) -> None:
+    s3 = connect("s3")
+    s3.create_bucket(Bucket="reserved")
+    mine = acting_as(connect, "trusted", [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}])("s3")
     deny = {
         "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::reserved/*",
-        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": trusted}},
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "arn:aws:iam::000000000000:role/trusted"}},
     }  # fmt: skip
-    s3.put_bucket_policy(Bucket="reserved", Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
-    keys = sts.assume_role(RoleArn=trusted, RoleSessionName="anybody")["Credentials"]
-    mine = boto3.client(
-        "s3", endpoint_url=s3.meta.endpoint_url, verify=s3._endpoint.http_session._verify, region_name="us-east-1",
-        aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )  # fmt: skip
+    s3.put_bucket_policy(Bucket="reserved", Policy=policy(deny))
     assert mine.put_object(Bucket="reserved", Key="a", Body=b"1")["ETag"]
+
+
+class OneProtocol(Loader):
+    """Service models that know one of their protocols only, so that it is spoken."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(extra_search_paths=[Loader.BUILTIN_DATA_PATH])
+        self._protocol = protocol
+
+    def load_service_model(self, *arguments: Any, **named: Any) -> Any:
+        model = super().load_service_model(*arguments, **named)
+        if "metadata" not in model:  # rule sets and paginators
+            return model
+        return model | {"metadata": model["metadata"] | {"protocols": [self._protocol]}}
+
+
+@pytest.mark.parametrize("protocol", ["json", "query"])
+def test_a_namespace_condition_allows_metrics_in_that_namespace_only(connect: Connect, protocol: str) -> None:
+    core = get_session()
+    core.register_component("data_loader", OneProtocol(protocol))
+    session = boto3.Session(botocore_session=core)
+    allow = {
+        "Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*",
+        "Condition": {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
+    }  # fmt: skip
+    cloudwatch = acting_as(connect, f"counts-{protocol}", [allow], session)("cloudwatch")
+    point = {"MetricName": protocol, "Value": 1.0}
+    cloudwatch.put_metric_data(Namespace="/aws/sagemaker/TrainingJobs", MetricData=[point])
+    with pytest.raises(ClientError, match=r"not authorized to perform: cloudwatch:PutMetricData"):
+        cloudwatch.put_metric_data(Namespace="Elsewhere", MetricData=[point])
+    stored = connect("cloudwatch").list_metrics(MetricName=protocol)["Metrics"]
+    assert [metric["Namespace"] for metric in stored] == ["/aws/sagemaker/TrainingJobs"]

@@ -129,21 +129,42 @@ def test_a_training_job_has_its_files_its_artifact_and_its_metrics(connect: Conn
         "Starting", "Downloading", "Training", "Uploading", "Completed",
     ]  # fmt: skip
     assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith(f"{name}/output/model.tar.gz")
-    points = connect("cloudwatch").get_metric_statistics(
-        Namespace="/aws/sagemaker/TrainingJobs",
-        MetricName="validation:accuracy",
-        Dimensions=[{"Name": "TrainingJobName", "Value": name}],
-        StartTime=job["CreationTime"] - timedelta(minutes=1),
-        EndTime=job["CreationTime"] + timedelta(minutes=1),
-        Period=60,
-        Statistics=["Maximum", "SampleCount"],
-    )["Datapoints"]
+    points = accuracies(connect, job)
     assert max(point["Maximum"] for point in points) == 0.75
     assert sum(point["SampleCount"] for point in points) == 2
     events = connect("logs").filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=name)[
         "events"
     ]
     assert "a line for the log" in [event["message"] for event in events]
+
+
+def accuracies(connect: Connect, job: dict[str, Any]) -> list[dict[str, Any]]:
+    """What CloudWatch has of the metric that `training_step` defines."""
+    answer = connect("cloudwatch").get_metric_statistics(
+        Namespace="/aws/sagemaker/TrainingJobs",
+        MetricName="validation:accuracy",
+        Dimensions=[{"Name": "TrainingJobName", "Value": job["TrainingJobName"]}],
+        StartTime=job["CreationTime"] - timedelta(minutes=1),
+        EndTime=job["CreationTime"] + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Maximum", "SampleCount"],
+    )
+    points: list[dict[str, Any]] = answer["Datapoints"]
+    return points
+
+
+def test_a_job_role_that_may_count_in_the_training_namespace_only_counts(connect: Connect, role: str) -> None:
+    trainer = make_role(connect("iam"), "counts-training", ["s3:*", "logs:*"], ["*"])
+    allow = {
+        "Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*",
+        "Condition": {"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
+    }  # fmt: skip
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    connect("iam").put_role_policy(RoleName="counts-training", PolicyName="metrics", PolicyDocument=document)
+    _, steps = run(connect("sagemaker"), "counted", definition(training_step(trainer, "echo accuracy=0.5")), role)
+    name = steps["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[1]
+    job = connect("sagemaker").describe_training_job(TrainingJobName=name)
+    assert [point["Maximum"] for point in accuracies(connect, job)] == [0.5]
 
 
 def test_an_image_without_a_local_counterpart_is_named(connect: Connect, role: str) -> None:
