@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from headrace.environment import LOCAL, Environment
 from headrace.errors import SetupError, is_missing
-from headrace.local import UNSET, Running, exports
+from headrace.local import UNSET, exports
 from headrace.output import Output
 from headrace.project import find_root, state_folder
 
@@ -24,8 +24,8 @@ def deploy(environment: Environment, output: Output) -> None:
     running = environment.running
     assert running is not None, "AWS is deployed to with `cdk deploy -c env=NAME`"
     if not _is_bootstrapped(environment):
-        run(["bootstrap", f"aws://{running.account}/{running.region}"], running)
-    run(["deploy", "--all", "--require-approval", "never", "-c", f"env={LOCAL}"], running)
+        run(["bootstrap", f"aws://{running.account}/{running.region}"], environment)
+    run(["deploy", "--all", "--require-approval", "never", "-c", f"env={LOCAL}"], environment)
     output.note(f"{environment.stack.name} is {environment.stack.status}, its bucket {environment.stack.data_bucket}")
     output.next(environment.command("upload FOLDER"), "class folders of images; a run starts by itself")
 
@@ -34,19 +34,28 @@ def destroy(environment: Environment, output: Output) -> None:
     """`cdk destroy` of the app."""
     assert environment.running is not None
     output.note("cdk destroy …")
-    run(["destroy", "--all", "--force", "-c", f"env={LOCAL}"], environment.running)
+    run(["destroy", "--all", "--force", "-c", f"env={LOCAL}"], environment)
     output.note("the stack is gone")
 
 
-def run(arguments: list[str], running: Running) -> None:
+def synthesize(environment: Environment, folder: Path) -> None:
+    """The app's templates into `folder`, as `cdk deploy` would send them."""
+    _run(["synth", "--quiet", "-c", f"env={environment.name}"], environment, output=folder, log=folder / "cdk.log")
+
+
+def run(arguments: list[str], environment: Environment) -> None:
+    """One command of the CDK against the local cloud. Raises SetupError with the end of the log."""
+    _run(arguments, environment, output=state_folder() / "cdk.out", log=state_folder() / "cdk.log")
+
+
+def _run(arguments: list[str], environment: Environment, *, output: Path, log: Path) -> None:
     root = find_root()
     if root is None:
         raise SetupError("no cdk.json here or above", hint="cd into the project")
-    log = state_folder() / "cdk.log"
-    command = ["npx", "--no-install", "cdk", *arguments, "--output", str(state_folder() / "cdk.out")]
+    command = ["npx", "--no-install", "cdk", *arguments, "--output", str(output)]
     try:
         with log.open("w") as file:
-            done = subprocess.run(command, cwd=root, env=_environment(root, running), stdout=file, stderr=file)
+            done = subprocess.run(command, cwd=root, env=_variables(root, environment), stdout=file, stderr=file)
     except FileNotFoundError as error:
         raise SetupError("npx is not on PATH, so the CDK cannot run", hint="make install") from error
     if done.returncode != 0:
@@ -54,17 +63,13 @@ def run(arguments: list[str], running: Running) -> None:
         raise SetupError(f"cdk {arguments[0]} failed:\n{end}", hint=f"{log} has the whole story")
 
 
-def _environment(root: Path, running: Running) -> dict[str, str]:
-    """This process's, with the project's tools first and every AWS variable replaced."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name not in UNSET}
-    return (
-        kept
-        | exports(running)
-        | {
-            "PATH": f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
-            "CI": "true",  # no colours, no questions
-        }
-    )
+def _variables(root: Path, environment: Environment) -> dict[str, str]:
+    """This process's, with the project's tools first; for the local cloud, with every AWS variable replaced."""
+    variables = {**os.environ, "PATH": f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
+    if environment.running is not None:
+        kept = {key: value for key, value in variables.items() if not key.startswith("AWS_") and key not in UNSET}
+        variables = kept | exports(environment.running)
+    return variables | {"CI": "true"}  # no colours, no questions
 
 
 def _is_bootstrapped(environment: Environment) -> bool:

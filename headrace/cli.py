@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from headrace import cdk, endpoint, local, logs, registry, runs, status, upload, watch
+from headrace import adopt, cdk, endpoint, local, logs, registry, runs, status, upload, watch
 from headrace.environment import LOCAL, open_environment
 from headrace.errors import HeadraceError, Interrupted, UsageError
 from headrace.local import LocalCloud, ProcessCloud
@@ -62,6 +62,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             cdk.deploy(environment, output)
         case "destroy":
             cdk.destroy(environment, output)
+        case "adopt":
+            adopt.adopt(environment, output)
         case "upload":
             upload.upload(environment, output, path=options.path, name=options.name, delete=options.delete)
         case "watch":

@@ -67,6 +67,10 @@ class Environment:
         chosen = "" if self.name == os.environ.get("HEADRACE_ENV", LOCAL) else f"--env {self.name} "
         return f"headrace {chosen}{arguments}"
 
+    @property
+    def deploy_command(self) -> str:
+        return DEPLOY_LOCALLY if self.name == LOCAL else f"npx cdk deploy -c env={self.name}"
+
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
         """Turns boto3's errors into ours, with what was being done."""
@@ -95,7 +99,7 @@ class Environment:
         return self._stack
 
     def _read_stack(self) -> Stack:
-        deploy = DEPLOY_LOCALLY if self.name == LOCAL else f"npx cdk deploy -c env={self.name}"
+        deploy = self.deploy_command
         with self.doing(f"reading the stack {self.stack_name}"):
             try:
                 answer = self.client("cloudformation").describe_stacks(StackName=self.stack_name)

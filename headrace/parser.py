@@ -85,6 +85,11 @@ def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
         commands, "destroy", "remove this project from the local cloud",
         "Runs cdk destroy, which removes the data bucket and the models too, as removal in environments.toml says.",
     )  # fmt: skip
+    _command(
+        commands, "adopt", "have a new stack take over what a destroyed one retained",
+        'The data bucket, its key and the model registry, which removal = "retain" keeps. To be followed by a '
+        "deployment, which adds the rest.",
+    )  # fmt: skip
     interrupt = _command(
         commands, "interrupt", "take the spot capacity of a training job away, once",
         "The job gets SIGTERM, as on AWS, and starts again on a new instance from its last checkpoint.",

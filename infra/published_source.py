@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
@@ -26,9 +27,9 @@ NO_CHAMPION = "champions/none/NONE"
 class PublishedSource(Construct):
     """Code goes to an address made of its content, so that executions under way keep the code they started with.
 
-    `code_uri` and `code_hash` are what the definition is bound to. The function that puts them also clears up, before
-    a stack is destroyed that is to keep nothing: pipeline, endpoint, models and data are made at run time, and
-    CloudFormation knows nothing of them.
+    `code_uri` and `code_hash` are what the definition is bound to. The function that puts them also has the endpoint
+    looked at, and clears up before a stack is destroyed: pipeline, endpoint and models are made at run time, and
+    CloudFormation knows nothing of them. Data and registered versions go too, unless the environment retains them.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class PublishedSource(Construct):
         code: lambda_.Code,
         data: DataBucket,
         registry: ModelRegistry,
+        decisions: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
         archive = CodeArchive.of(root / "training")
@@ -63,8 +65,11 @@ class PublishedSource(Construct):
         )
         allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in sources.values()])
         data.grant_write(self.deployment.role, "code/*", definition_key, NO_CHAMPION)
+        allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn])
+        self._allow_to_clear_up(settings.name)
         if settings.destroys:
-            self._allow_to_clear_up(settings.name, data, registry)
+            data.grant_empty(self.deployment.role)
+            registry.grant_delete_versions(self.deployment.role)
         self.resource = CustomResource(
             self,
             "Resource",
@@ -80,19 +85,20 @@ class PublishedSource(Construct):
                 "Objects": {NO_CHAMPION: "This prefix stands for: no model version is approved yet.\n"},
                 "PipelineName": settings.name,
                 "EndpointName": settings.name,
+                # Not read: that they change has the endpoint looked at.
+                "EndpointInstances": f"{settings.endpoint_instance_count} x {settings.endpoint_instance_type}",
                 "ModelPackageGroupName": registry.group_name,
+                "DecisionsQueueUrl": decisions.queue_url,
                 "Retain": "false" if settings.destroys else "true",
             },
         )
 
-    def _allow_to_clear_up(self, name: str, data: DataBucket, registry: ModelRegistry) -> None:
+    def _allow_to_clear_up(self, name: str) -> None:
         role = self.deployment.role
         pipeline, executions = (sagemaker_arn(self, "pipeline", part) for part in (name, f"{name}/execution/*"))
         endpoint = sagemaker_arn(self, "endpoint", name)
         made_for_it = [sagemaker_arn(self, kind, f"{name}-v*") for kind in ("endpoint-config", "model")]
         why = "All that was made at run time under this name is deleted; it is not known before."
-        data.grant_empty(role)
-        registry.grant_delete_versions(role)
         allow(role, ["sagemaker:DeletePipeline", "sagemaker:ListPipelineExecutions"], [pipeline])
         allow(role, ["sagemaker:StopPipelineExecution"], [executions], because=why)
         allow(role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])

@@ -71,7 +71,16 @@ class HeadraceStack(Stack):
             champion=champion.function,
         )
         maintainer = MaintainerRole(self, "Maintainer", data=data)
-        source = PublishedSource(self, "Source", settings=settings, root=root, code=code, data=data, registry=registry)
+        source = PublishedSource(
+            self,
+            "Source",
+            settings=settings,
+            root=root,
+            code=code,
+            data=data,
+            registry=registry,
+            decisions=decisions.queue,
+        )
         trigger = UploadTrigger(
             self,
             "StartPipeline",

@@ -46,11 +46,18 @@ class Patience:
 def destroy(
     s3: S3Client, sagemaker: SageMakerClient, deployment: Deployment, patience: Patience, *, request_id: str
 ) -> None:
-    """Delete it all; what is missing already is fine. The bucket comes last: jobs write to it until they stop."""
+    """Delete what was made at run time, and the data and the registry with it unless they are to be retained.
+
+    What is missing already is fine. Pipeline, endpoint and models go in any case: their roles go with the stack. The
+    bucket comes last: jobs write to it until they stop.
+    """
     stop_executions(sagemaker, deployment.pipeline_name, patience, request_id=request_id)
     delete_pipeline(sagemaker, deployment.pipeline_name, request_id=request_id)
     delete_endpoint(sagemaker, deployment.endpoint_name, patience)
     delete_models(sagemaker, f"{deployment.endpoint_name}-v")
+    if deployment.retain:
+        log.info("retained", bucket=deployment.bucket, group=deployment.model_package_group)
+        return
     delete_model_packages(sagemaker, deployment.model_package_group)
     empty_bucket(s3, deployment.bucket, patience)
 

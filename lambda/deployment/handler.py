@@ -9,7 +9,7 @@ from typing import Any
 import aws
 import log
 from deployment.destroy import Patience, destroy
-from deployment.install import install
+from deployment.install import install, serve_again
 from deployment.request import Deployment, answer, physical_id
 from refusals import MalformedEvent
 
@@ -29,7 +29,9 @@ def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> None:
 def carry_out(event: Mapping[str, Any], client: Callable[[str], Any], patience: Patience) -> None:
     match event["RequestType"]:
         case "Create" | "Update":
-            install(client("s3"), Deployment.from_event(event))
+            deployment = Deployment.from_event(event)
+            install(client("s3"), deployment)
+            serve_again(client("sqs"), deployment)
         case "Delete":
             remove(event, client, patience)
         case other:
@@ -43,8 +45,4 @@ def remove(event: Mapping[str, Any], client: Callable[[str], Any], patience: Pat
         # A creation that never answered: CloudFormation made up an id. Nothing of that name is ours to delete.
         log.warning("nothing deleted: this is no resource that was created", id=event["PhysicalResourceId"])
         return
-    deployment = Deployment.from_event(event)
-    if deployment.retain:
-        log.info("nothing deleted: the deployment is to be retained", bucket=deployment.bucket)
-        return
-    destroy(client("s3"), client("sagemaker"), deployment, patience, request_id=event["RequestId"])
+    destroy(client("s3"), client("sagemaker"), Deployment.from_event(event), patience, request_id=event["RequestId"])

@@ -1,7 +1,12 @@
-"""What a deployment puts into the data bucket: the code archive, the definition and the marker for "no champion"."""
+"""What a deployment puts into the data bucket: the code archive, the definition and the marker for "no champion".
+
+And the message by which an endpoint comes to be what the deployment says.
+"""
+
+import json
 
 import log
-from aws import S3Client
+from aws import S3Client, SqsClient
 from deployment.request import Deployment
 
 
@@ -20,3 +25,13 @@ def install(s3: S3Client, deployment: Deployment) -> None:
     for key, text in sorted(deployment.objects.items()):
         s3.put_object(Bucket=deployment.bucket, Key=key, Body=text.encode(), ContentType="text/plain; charset=utf-8")
         log.info("written", key=key)
+
+
+def serve_again(sqs: SqsClient, deployment: Deployment) -> None:
+    """Have the endpoint looked at: it may run on other instances now, or be missing beside an approved model.
+
+    No event tells of either: SageMaker's come when a version is approved, and a registry that was kept holds versions
+    approved long ago.
+    """
+    body = json.dumps({"headrace": "look-again", "count": 0})
+    sqs.send_message(QueueUrl=deployment.decisions_queue_url, MessageBody=body)

@@ -32,6 +32,7 @@ class Deployment:
     pipeline_name: str
     endpoint_name: str
     model_package_group: str
+    decisions_queue_url: str
     retain: bool
 
     @classmethod
@@ -47,6 +48,7 @@ class Deployment:
                 pipeline_name=properties["PipelineName"],
                 endpoint_name=properties["EndpointName"],
                 model_package_group=properties["ModelPackageGroupName"],
+                decisions_queue_url=properties["DecisionsQueueUrl"],
                 # CloudFormation hands over every property as text. Anything but "false" keeps the data.
                 retain=properties["Retain"] != "false",
             )

@@ -1,4 +1,4 @@
-"""Buckets as AWS has them: opaque ETags of encrypted objects, and CloudFormation's encryption and deletion."""
+"""Buckets as AWS has them: opaque ETags of encrypted objects; CloudFormation's encryption, deletion and policies."""
 
 import contextvars
 import secrets
@@ -15,6 +15,9 @@ def plug_in() -> None:
     buckets = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
     buckets["create"] = _with_encryption(buckets["create"])
     buckets["delete"] = _only_if_empty(buckets["delete"])
+    policies = provisioners._RESOURCE_HANDLERS["AWS::S3::BucketPolicy"]
+    policies["create"] = _only_if_missing(policies["create"])
+    policies["import"] = lambda identifier: (f"{identifier['Bucket']}-policy", {})
 
 
 def _opaque_etags(put: Callable[..., Any], build: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -69,3 +72,14 @@ def _only_if_empty(original: Callable[..., None]) -> Callable[..., None]:
         original(name, properties)
 
     return delete
+
+
+def _only_if_missing(original: Callable[..., Any]) -> Callable[..., Any]:
+    """CloudFormation does not put a policy over another: whoever kept a bucket with its policy has to import both."""
+
+    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
+        if s3._bucket_policies.get(properties.get("Bucket")):
+            raise ValueError(f"The bucket policy already exists on bucket {properties['Bucket']}.")
+        return original(logical_id, properties, stack_name)
+
+    return create

@@ -42,4 +42,13 @@ def _model_package_group(service: SageMaker) -> dict[str, Any]:
         except ServiceError as error:
             raise ValueError(str(error)) from error
 
-    return {"create": create, "update": update, "delete": delete}
+    def adopt(identifier: dict[str, str]) -> tuple[str, dict[str, Any]]:
+        arn = identifier["ModelPackageGroupArn"]
+        found = attributes(arns.name_of(arn))
+        if found["ModelPackageGroupArn"] != arn:
+            raise ValueError(
+                f"Resource of type 'AWS::SageMaker::ModelPackageGroup' with identifier '{arn}' was not found."
+            )
+        return arn, found
+
+    return {"create": create, "update": update, "delete": delete, "import": adopt}

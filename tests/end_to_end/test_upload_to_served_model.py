@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed_app import Deployed, Images, processes_of
+from deployed_app import Deployed, Images, processes_of, project_with
 
-from headrace import cdk, endpoint, registry, runs
-from headrace.environment import LOCAL, open_environment
+from headrace import adopt, cdk, endpoint, registry, runs
+from headrace.environment import LOCAL, Environment, open_environment
 from headrace.executions import Execution, list_executions, list_steps, read_execution, wait_for_execution
 from headrace.local import ProcessCloud
 from headrace.output import Output
@@ -38,6 +38,23 @@ def wait_for_end(deployed: Deployed, execution: Execution, seconds: float = 120)
 
 def all_executions(deployed: Deployed) -> list[Execution]:
     return list(list_executions(deployed.environment))
+
+
+def all_objects(deployed: Deployed) -> set[tuple[str, str, str]]:
+    """Key, version and ETag of every version in the data bucket."""
+    s3 = deployed.environment.client("s3").get_paginator("list_object_versions")
+    pages = s3.paginate(Bucket=deployed.environment.stack.data_bucket)
+    return {(item["Key"], item["VersionId"], item["ETag"]) for page in pages for item in page["Versions"]}
+
+
+def data_key(environment: Environment, bucket: str) -> str:
+    """The KMS key that the bucket encrypts with, which has to be usable."""
+    encryption = environment.client("s3").get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
+    key = environment.client("kms").describe_key(
+        KeyId=encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+    )["KeyMetadata"]
+    assert key["KeyState"] == "Enabled"
+    return str(key["KeyId"])
 
 
 def uri_of(deployed: Deployed) -> str:
@@ -275,10 +292,7 @@ def test_an_archive_whose_event_comes_four_times_starts_one_run(
 
 def test_down_leaves_no_process_and_up_finds_everything_as_it_was(deployed: Deployed, images: Images) -> None:
     def everything(at: Deployed) -> tuple[object, ...]:
-        s3 = at.environment.client("s3").get_paginator("list_object_versions")
-        pages = s3.paginate(Bucket=at.environment.stack.data_bucket)
-        objects = [(item["Key"], item["VersionId"], item["ETag"]) for page in pages for item in page["Versions"]]
-        return all_executions(at), registry.list_models(at.environment), sorted(objects)
+        return all_executions(at), registry.list_models(at.environment), all_objects(at)
 
     cloud = ProcessCloud()
     before = everything(deployed)
@@ -292,8 +306,37 @@ def test_down_leaves_no_process_and_up_finds_everything_as_it_was(deployed: Depl
     assert answer.label == "0"
 
 
+def test_a_retained_stack_is_destroyed_and_deployed_again_over_what_it_kept(
+    deployed: Deployed, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = open_environment(LOCAL, ProcessCloud())
+    before = Deployed(deployed.state, environment)
+    models, objects, names = registry.list_models(environment), all_objects(before), environment.stack
+    key = data_key(environment, names.data_bucket)
+    with monkeypatch.context() as patch:
+        patch.chdir(project_with(tmp_path, removal='"retain"'))
+        cdk.deploy(environment, Output())
+        protection = {"StackName": environment.stack_name, "EnableTerminationProtection": False}
+        environment.client("cloudformation").update_termination_protection(**protection)
+        cdk.destroy(environment, Output())
+        assert environment.client("sagemaker").list_pipelines()["PipelineSummaries"] == []
+        assert environment.client("sagemaker").list_endpoints()["Endpoints"] == []
+
+        adopt.adopt(environment, Output())
+        cdk.deploy(environment, Output())
+    again = Deployed(deployed.state, open_environment(LOCAL, ProcessCloud()))
+    assert again.environment.stack.data_bucket == names.data_bucket
+    assert data_key(environment, names.data_bucket) == key
+    assert registry.list_models(again.environment) == models
+    assert objects <= all_objects(again)
+    endpoint.wait_for_endpoint(again.environment, seconds=60, interval=0.3)
+    (answer,) = endpoint.ask(again.environment, sorted(images.held_out.rglob("*.jpg"))[:1])
+    assert answer.label == "0"
+
+
 def test_destroy_leaves_nothing_of_a_used_stack(deployed: Deployed) -> None:
     environment = Deployed(deployed.state, open_environment(LOCAL, ProcessCloud())).environment
+    cdk.deploy(environment, Output())  # with removal = "destroy" again
     names = environment.stack  # read before it is gone
     assert registry.list_models(environment)
     cdk.destroy(environment, Output())

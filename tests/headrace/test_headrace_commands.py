@@ -21,7 +21,7 @@ from headrace.wording import counted, duration, size
 
 Headrace = Callable[..., Result]
 COMMANDS = [
-    "up", "down", "deploy", "destroy", "interrupt", "env", "status", "upload", "watch", "runs", "run", "logs",
+    "up", "down", "deploy", "destroy", "adopt", "interrupt", "env", "status", "upload", "watch", "runs", "run", "logs",
     "models", "approve", "reject", "predict",
 ]  # fmt: skip
 

@@ -97,23 +97,29 @@ ACTIONS = {
         "s3:ListBucket",
         "s3:PutObject",
     },
-    "Source/Deployment/Role": LOG | {"kms:GenerateDataKey", "s3:GetObject", "s3:PutObject"},
+    "Source/Deployment/Role": LOG
+    | {
+        "kms:GenerateDataKey",
+        "s3:GetObject",
+        "s3:PutObject",
+        "sagemaker:DeleteEndpoint",
+        "sagemaker:DeleteEndpointConfig",
+        "sagemaker:DeleteModel",
+        "sagemaker:DeletePipeline",
+        "sagemaker:DescribeEndpoint",
+        "sagemaker:ListEndpointConfigs",
+        "sagemaker:ListModels",
+        "sagemaker:ListPipelineExecutions",
+        "sagemaker:StopPipelineExecution",
+        "sqs:SendMessage",
+    },
 }
-CLEAR_UP = {
+DELETE_DATA_AND_MODELS = {
     "s3:DeleteObject",
     "s3:DeleteObjectVersion",
     "s3:ListBucketVersions",
-    "sagemaker:DeleteEndpoint",
-    "sagemaker:DeleteEndpointConfig",
-    "sagemaker:DeleteModel",
     "sagemaker:DeleteModelPackage",
-    "sagemaker:DeletePipeline",
-    "sagemaker:DescribeEndpoint",
-    "sagemaker:ListEndpointConfigs",
     "sagemaker:ListModelPackages",
-    "sagemaker:ListModels",
-    "sagemaker:ListPipelineExecutions",
-    "sagemaker:StopPipelineExecution",
 }
 INPUTS = {"datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*"}
 REFUSAL = "pipelines/headrace-prod.error.json"
@@ -156,9 +162,9 @@ def test_there_are_no_other_roles_or_policies(prod: Any, local: Any) -> None:
         assert not any("ManagedPolicyArns" in stack.properties(role) for role in roles)
 
 
-def test_only_an_environment_that_is_destroyed_with_its_data_can_be_cleared(prod: Any, local: Any) -> None:
-    clearing = actions(local.statements("Source/Deployment/Role")) - actions(prod.statements("Source/Deployment/Role"))
-    assert clearing == CLEAR_UP
+def test_only_where_data_goes_with_the_stack_can_data_and_models_be_deleted(prod: Any, local: Any) -> None:
+    more = actions(local.statements("Source/Deployment/Role")) - actions(prod.statements("Source/Deployment/Role"))
+    assert more == DELETE_DATA_AND_MODELS
 
 
 def test_no_action_is_a_wildcard_and_every_star_is_unavoidable(local: Any) -> None:

@@ -175,11 +175,20 @@ def test_destroying_what_was_never_made_is_fine(stack: Stack) -> None:
     assert stack.request("delete")["Status"] == "SUCCESS"
 
 
-def test_a_retained_deployment_is_left_as_it_is(stack: Stack, logged: Any) -> None:
+def test_a_retained_deployment_keeps_data_and_registry_and_nothing_that_needs_its_roles(stack: Stack) -> None:
     stack.live()
+    kept = stack.cloud.keys(BUCKET)
     assert stack.request("delete", Retain="true")["Status"] == "SUCCESS"
-    assert stack.cloud.names() == []
-    assert "to be retained" in logged()[-1]["message"]
+    assert (stack.cloud.pipelines, stack.cloud.endpoints) == ({}, {})
+    assert list(stack.cloud.models) == list(stack.cloud.configurations) == [f"another-{NAME}-v1"]
+    assert [package["group"] for package in stack.cloud.packages.values()].count(NAME) == 5
+    assert stack.cloud.keys(BUCKET) == kept
+
+
+@pytest.mark.parametrize("request_type", ["create", "update"])
+def test_every_deployment_has_the_endpoint_looked_at(stack: Stack, request_type: str) -> None:
+    stack.request(request_type)
+    assert [json.loads(message.body) for message in stack.cloud.queue] == [{"headrace": "look-again", "count": 0}]
 
 
 def test_a_delete_of_another_physical_id_deletes_nothing(stack: Stack, logged: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,20 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             yield Deployed(state, environment)
         finally:
             cloud.stop(state)
+
+
+def project_with(folder: Path, **settings: str) -> Path:
+    """A project of the same sources, in which [local] of environments.toml says otherwise, as `removal = "retain"`."""
+    shutil.copy(ROOT / "app.py", folder)  # it looks for environments.toml where it really is
+    for entry in ("cdk.json", ".venv", "node_modules", "infra", "lambda", "pipeline_definition", "training"):
+        (folder / entry).symlink_to(ROOT / entry)
+    lines = (ROOT / "environments.toml").read_text().splitlines()
+    start = lines.index("[local]")
+    for key, value in settings.items():
+        number = next(index for index in range(start, len(lines)) if lines[index].startswith(f"{key} = "))
+        lines[number] = f"{key} = {value}"
+    (folder / "environments.toml").write_text("\n".join(lines))
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

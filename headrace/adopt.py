@@ -1,0 +1,188 @@
+"""`headrace adopt`: a new stack takes over what a destroyed one left: the data, its key and the model registry.
+
+CloudFormation makes a bucket, a key and a group anew, or fails because the name is taken, unless it is told to import
+those that are there: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resource-import.html. The import
+makes a stack of nothing but them, changes none of them, and the next `cdk deploy` adds all the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError, WaiterError
+
+from headrace import cdk
+from headrace.environment import Environment
+from headrace.errors import SetupError, is_missing
+from headrace.output import Output
+
+_CHANGE_SET = "headrace-adopt"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the destroyed stack left in place; the physical id is what AWS calls it."""
+
+    logical_id: str
+    type: str
+    physical_id: str
+
+
+def adopt(environment: Environment, output: Output) -> None:
+    """Make a stack of what the last destroyed one retained.
+
+    Raises:
+        SetupError: there is a stack, none was destroyed in the last 90 days, it left nothing, or CloudFormation
+            refuses.
+    """
+    name = environment.stack_name
+    with environment.doing(f"looking for what {name} left behind"):
+        kept = _kept(environment)
+    for item in kept:
+        output.note(f"kept: {item.type} {item.physical_id}")
+    output.note("cdk synth …")
+    template = _import_template(_synthesized(environment), kept, _policy_reader(environment))
+    with environment.doing(f"importing them into a new stack {name}"):
+        _import(environment, template, kept)
+    if output.as_json:
+        output.json({"stack": name, "adopted": {item.logical_id: item.physical_id for item in kept}})
+    output.note(f"the stack {name} holds them again, and nothing else yet")
+    output.next(environment.deploy_command, "adds the rest; an approved model is served again")
+
+
+def _kept(environment: Environment) -> list[Kept]:
+    """From the events of the last deleted stack of that name, which CloudFormation keeps for 90 days."""
+    name, cloudformation = environment.stack_name, environment.client("cloudformation")
+    try:
+        status = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+    else:
+        if status != "REVIEW_IN_PROGRESS":  # that is what an import that was refused leaves
+            raise SetupError(
+                f"there is a stack {name} ({status}): nothing is to be adopted", hint=environment.command("status")
+            )
+    deleted = [
+        stack
+        for page in cloudformation.get_paginator("list_stacks").paginate(StackStatusFilter=["DELETE_COMPLETE"])
+        for stack in page["StackSummaries"]
+        if stack["StackName"] == name
+    ]
+    if not deleted:
+        raise SetupError(
+            f"no stack {name} was destroyed in {environment.region} within 90 days", hint=environment.deploy_command
+        )
+    last = max(deleted, key=lambda stack: stack["CreationTime"])
+    events = cloudformation.get_paginator("describe_stack_events").paginate(StackName=last["StackId"])
+    kept = {
+        event["LogicalResourceId"]: Kept(event["LogicalResourceId"], event["ResourceType"], event["PhysicalResourceId"])
+        for page in events
+        for event in page["StackEvents"]
+        if event["ResourceStatus"] == "DELETE_SKIPPED"
+    }
+    if not kept:
+        raise SetupError(f"the destroyed stack {name} left nothing behind", hint=environment.deploy_command)
+    return sorted(kept.values(), key=lambda item: item.logical_id)
+
+
+def _synthesized(environment: Environment) -> Mapping[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        cdk.synthesize(environment, Path(folder))
+        template: Mapping[str, Any] = json.loads((Path(folder) / f"{environment.stack_name}.template.json").read_text())
+    return template
+
+
+def _policy_reader(environment: Environment) -> Callable[[str], Any]:
+    def read(bucket: str) -> Any:
+        with environment.doing(f"reading the policy of the bucket {bucket}"):
+            return json.loads(environment.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])
+
+    return read
+
+
+def _import_template(
+    synthesized: Mapping[str, Any], kept: list[Kept], read_policy: Callable[[str], Any]
+) -> dict[str, Any]:
+    """Each kept resource under its name in the app's template, with the properties that CloudFormation asks for.
+
+    The others refer to queues and roles that are not there yet. They come with the next deployment, as an update.
+    """
+    resources = {}
+    for item in kept:
+        declared = synthesized["Resources"].get(item.logical_id)
+        if declared is None or declared["Type"] != item.type:
+            raise SetupError(
+                f"{item.type} {item.physical_id} was kept as {item.logical_id}, which the app no longer has",
+                hint="check out the version that was deployed, adopt with it, then deploy the new one",
+            )
+        properties = {}
+        if item.type == "AWS::S3::BucketPolicy":
+            bucket = _bucket(kept)
+            properties = {"Bucket": bucket, "PolicyDocument": read_policy(bucket)}
+        elif item.type == "AWS::SageMaker::ModelPackageGroup":
+            properties = {"ModelPackageGroupName": declared["Properties"]["ModelPackageGroupName"]}
+        resources[item.logical_id] = {
+            "Type": item.type,
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": properties,
+        }
+    return {"Resources": resources}
+
+
+def _identifier(item: Kept, kept: list[Kept]) -> dict[str, str]:
+    """The primary identifier that the type's schema names."""
+    match item.type:
+        case "AWS::KMS::Key":
+            return {"KeyId": item.physical_id}
+        case "AWS::S3::Bucket":
+            return {"BucketName": item.physical_id}
+        case "AWS::S3::BucketPolicy":
+            return {"Bucket": _bucket(kept)}
+        case "AWS::SageMaker::ModelPackageGroup":
+            return {"ModelPackageGroupArn": item.physical_id}
+    raise SetupError(
+        f"{item.type} {item.physical_id} was kept, and adopt does not know this type",
+        hint="import it with CloudFormation, or delete it",
+    )
+
+
+def _bucket(kept: list[Kept]) -> str:
+    return next(item.physical_id for item in kept if item.type == "AWS::S3::Bucket")
+
+
+def _import(environment: Environment, template: dict[str, Any], kept: list[Kept]) -> None:
+    name, cloudformation = environment.stack_name, environment.client("cloudformation")
+    change = {"StackName": name, "ChangeSetName": _CHANGE_SET}
+    cloudformation.create_change_set(
+        **change,
+        ChangeSetType="IMPORT",
+        TemplateBody=json.dumps(template),
+        ResourcesToImport=[
+            {
+                "ResourceType": item.type,
+                "LogicalResourceId": item.logical_id,
+                "ResourceIdentifier": _identifier(item, kept),
+            }
+            for item in kept
+        ],
+    )
+    patience = {"Delay": 2, "MaxAttempts": 300}
+    try:
+        cloudformation.get_waiter("change_set_create_complete").wait(**change, WaiterConfig=patience)
+        cloudformation.execute_change_set(**change)
+        cloudformation.get_waiter("stack_import_complete").wait(StackName=name, WaiterConfig=patience)
+    except WaiterError as error:
+        said = error.last_response
+        reason = said.get("StatusReason") or said.get("Stacks", [{}])[0].get("StackStatusReason") or str(error)
+        cloudformation.delete_change_set(**change)
+        raise SetupError(
+            f"CloudFormation does not import what {name} left: {reason}",
+            hint=f"nothing was changed: see the events of the stack {name}, then try again",
+        ) from error

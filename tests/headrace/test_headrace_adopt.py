@@ -1,0 +1,104 @@
+"""A new stack takes over what a destroyed one retained; the whole way is in tests/end_to_end."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_aws import REGION
+from scripted_cloud import FakeRunning
+
+from headrace import adopt, cdk
+from headrace.environment import Environment
+from headrace.errors import SetupError
+from headrace.output import Output
+from headrace.session import isolated_config, isolated_session
+
+RETAINED = {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain"}
+
+
+@pytest.fixture
+def environment(ministack: str, tmp_path: Path) -> Environment:
+    """An environment of its own name, in which no stack has been."""
+    running = FakeRunning(ministack, tmp_path / "localhost.crt")
+    name = f"e{uuid.uuid4().hex[:8]}"
+    return Environment(name, isolated_session(REGION), isolated_config(), running=running)
+
+
+def synthesize(monkeypatch: pytest.MonkeyPatch, resources: dict[str, Any]) -> None:
+    def write(environment: Environment, folder: Path) -> None:
+        (folder / f"{environment.stack_name}.template.json").write_text(json.dumps({"Resources": resources}))
+
+    monkeypatch.setattr(cdk, "synthesize", write)
+
+
+def make_and_destroy(environment: Environment, resources: dict[str, Any]) -> None:
+    cloudformation, name = environment.client("cloudformation"), environment.stack_name
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    cloudformation.delete_stack(StackName=name)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+
+
+def test_a_retained_bucket_is_in_the_new_stack_under_its_old_name(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_and_destroy(environment, {"Data": RETAINED, "Other": {"Type": "AWS::SQS::Queue"}})
+    synthesize(monkeypatch, {"Data": RETAINED})
+    adopt.adopt(environment, Output(as_json=True))
+    adopted = json.loads(capsys.readouterr().out)["adopted"]
+    summaries = environment.client("cloudformation").list_stack_resources(StackName=environment.stack_name)
+    found = [(item["LogicalResourceId"], item["PhysicalResourceId"]) for item in summaries["StackResourceSummaries"]]
+    assert found == list(adopted.items())
+    assert list(adopted) == ["Data"]
+
+
+def test_a_stack_that_is_there_is_left_alone(environment: Environment) -> None:
+    template = json.dumps({"Resources": {"Data": RETAINED}})
+    environment.client("cloudformation").create_stack(StackName=environment.stack_name, TemplateBody=template)
+    with pytest.raises(SetupError, match="there is a stack"):
+        adopt.adopt(environment, Output())
+
+
+def test_without_a_destroyed_stack_there_is_nothing_to_adopt(environment: Environment) -> None:
+    with pytest.raises(SetupError, match="was destroyed") as caught:
+        adopt.adopt(environment, Output())
+    assert caught.value.hint == f"npx cdk deploy -c env={environment.name}"
+
+
+def test_a_stack_that_left_nothing_is_said_to_have_left_nothing(environment: Environment) -> None:
+    make_and_destroy(environment, {"Other": {"Type": "AWS::SQS::Queue"}})
+    with pytest.raises(SetupError, match="left nothing"):
+        adopt.adopt(environment, Output())
+
+
+def test_what_the_app_no_longer_has_is_named(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_and_destroy(environment, {"Data": RETAINED})
+    synthesize(monkeypatch, {"Renamed": RETAINED})
+    with pytest.raises(SetupError, match="was kept as Data") as caught:
+        adopt.adopt(environment, Output())
+    assert "check out the version" in str(caught.value.hint)
+
+
+def test_a_bucket_deleted_by_other_hands_stops_the_import(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_and_destroy(environment, {"Data": RETAINED})
+    synthesize(monkeypatch, {"Data": RETAINED})
+    for bucket in environment.client("s3").list_buckets()["Buckets"]:
+        if bucket["Name"].startswith(environment.stack_name):
+            environment.client("s3").delete_bucket(Bucket=bucket["Name"])
+    with pytest.raises(SetupError, match="Bucket not found"):
+        adopt.adopt(environment, Output())
+
+
+def test_what_a_refused_import_left_is_no_stack(environment: Environment) -> None:
+    template = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
+    environment.client("cloudformation").create_change_set(
+        StackName=environment.stack_name, ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=template
+    )
+    with pytest.raises(SetupError, match="was destroyed"):
+        adopt.adopt(environment, Output())
