@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from headrace import adopt, cdk, endpoint, local, logs, registry, runs, status, upload, watch
+from headrace import adopt, cdk, endpoint, local, logs, redrive, registry, runs, status, upload, watch
 from headrace.environment import LOCAL, open_environment
 from headrace.errors import HeadraceError, Interrupted, UsageError
 from headrace.local import LocalCloud, ProcessCloud
@@ -79,6 +79,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             runs.show_runs(environment, output, limit=options.limit)
         case "run":
             runs.run_again(environment, output, data_set=options.data_set, again=options.again)
+        case "redrive":
+            redrive.redrive(environment, output, list_only=options.list)
         case "logs":
             logs.show_logs(environment, output, name=options.execution, step_name=options.step, tail=options.tail)
         case "models":

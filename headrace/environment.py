@@ -21,6 +21,16 @@ from headrace.session import isolated_config, isolated_session, users_config
 
 LOCAL = "local"
 DEPLOY_LOCALLY = "headrace deploy"
+QUEUES = ("Upload", "Decision")  # as the stack's outputs name them
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue that feeds a function, and where its messages go that cannot be processed."""
+
+    name: str
+    url: str
+    dead_letters_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,11 @@ class Stack:
     pipeline: str
     model_package_group: str
     endpoint: str
-    upload_queue_url: str
+    queues: tuple[Queue, ...]  # uploads first
+
+    @property
+    def upload_queue_url(self) -> str:
+        return self.queues[0].url
 
 
 class Environment:
@@ -129,7 +143,10 @@ class Environment:
             pipeline=value("PipelineName"),
             model_package_group=value("ModelPackageGroupName"),
             endpoint=value("EndpointName"),
-            upload_queue_url=value("UploadQueueUrl"),
+            queues=tuple(
+                Queue(f"{kind.lower()}s", value(f"{kind}QueueUrl"), value(f"{kind}DeadLetterQueueUrl"))
+                for kind in QUEUES
+            ),
         )
 
 

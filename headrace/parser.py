@@ -149,6 +149,13 @@ def _add_data_and_runs(commands: Commands[argparse.ArgumentParser]) -> None:
     run.add_argument("--again", action="store_true", help="needed, because this starts paid jobs on AWS")
     run.add_argument("data_set", nargs="?", metavar="DATA_SET", help="the data set (default: that of the newest run)")
 
+    redrive = _command(
+        commands, "redrive", "send what was set aside again",
+        "Messages that a function could not process lie in dead-letter queues, with the reason. Shows them, and moves "
+        "them back to where they came from.",
+    )  # fmt: skip
+    redrive.add_argument("--list", action="store_true", help="only show them")
+
     logs = _command(
         commands, "logs", "print what a run's jobs wrote",
         "Of one step, or of every step that ran a job. `headrace logs STEP` is that step of the newest run.",

@@ -9,7 +9,6 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
@@ -18,6 +17,7 @@ from infra.model_registry import ModelRegistry
 from infra.notices import MODEL_PACKAGE_CHANGE
 from infra.permission import allow, allow_to_pass
 from infra.settings import Settings
+from infra.watched_queue import WatchedQueue
 
 TIMEOUT = Duration.seconds(120)
 
@@ -32,7 +32,7 @@ class ModelDeployer(LambdaFunction):
         *,
         settings: Settings,
         code: lambda_.Code,
-        decisions: sqs.Queue,
+        decisions: WatchedQueue,
         registry: ModelRegistry,
         endpoint_role: iam.IRole,
     ) -> None:
@@ -50,7 +50,8 @@ class ModelDeployer(LambdaFunction):
                 "MODEL_PACKAGE_GROUP_NAME": registry.group_name,
                 "ENDPOINT_INSTANCE_TYPE": settings.endpoint_instance_type,
                 "ENDPOINT_INSTANCE_COUNT": str(settings.endpoint_instance_count),
-                "QUEUE_URL": decisions.queue_url,
+                "QUEUE_URL": decisions.queue.queue_url,
+                "DEAD_LETTER_QUEUE_URL": decisions.dead_letters.queue_url,
                 "TAGS": json.dumps(settings.all_tags, sort_keys=True),
             },
         )
@@ -66,9 +67,9 @@ class ModelDeployer(LambdaFunction):
                     "ModelApprovalStatus": ["Approved", "Rejected"],
                 },
             ),
-            targets=[targets.SqsQueue(decisions)],
+            targets=[targets.SqsQueue(decisions.queue)],
         )
-        allow(self.role, ["sqs:SendMessage"], [decisions.queue_arn])
+        allow(self.role, ["sqs:SendMessage"], decisions.arns)
         registry.grant_read(self.role)
         allow_to_pass(self.role, endpoint_role)
         self._allow_to_deploy(settings.name)

@@ -87,7 +87,7 @@ class HeadraceStack(Stack):
             settings=settings,
             code=code,
             data=data,
-            uploads=uploads.queue,
+            uploads=uploads,
             pipeline_role=pipeline.role,
             bindings={
                 "Account": settings.account,
@@ -111,7 +111,7 @@ class HeadraceStack(Stack):
             "DeployModel",
             settings=settings,
             code=code,
-            decisions=decisions.queue,
+            decisions=decisions,
             registry=registry,
             endpoint_role=endpoint.role,
         )
@@ -130,6 +130,8 @@ class HeadraceStack(Stack):
             "EndpointName": settings.name,
             "UploadQueueUrl": uploads.queue.queue_url,
             "UploadDeadLetterQueueUrl": uploads.dead_letters.queue_url,
+            "DecisionQueueUrl": decisions.queue.queue_url,
+            "DecisionDeadLetterQueueUrl": decisions.dead_letters.queue_url,
             "NoticeTopicArn": notices.topic.topic_arn,
             "StartPipelineFunctionName": trigger.function.function_name,
             "DeployModelFunctionName": deployer.function.function_name,

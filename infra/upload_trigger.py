@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
@@ -16,6 +15,7 @@ from infra.data_bucket import DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.permission import allow, allow_to_pass
 from infra.settings import Settings
+from infra.watched_queue import WatchedQueue
 
 TIMEOUT = Duration.seconds(120)
 PIPELINE_ACTIONS = [
@@ -38,7 +38,7 @@ class UploadTrigger(LambdaFunction):
         settings: Settings,
         code: lambda_.Code,
         data: DataBucket,
-        uploads: sqs.IQueue,
+        uploads: WatchedQueue,
         pipeline_role: iam.IRole,
         bindings: Mapping[str, str],
     ) -> None:
@@ -54,7 +54,8 @@ class UploadTrigger(LambdaFunction):
                 "DATA_BUCKET": data.bucket.bucket_name,
                 "PIPELINE_NAME": settings.name,
                 "PIPELINE_ROLE_ARN": pipeline_role.role_arn,
-                "QUEUE_URL": uploads.queue_url,
+                "QUEUE_URL": uploads.queue.queue_url,
+                "DEAD_LETTER_QUEUE_URL": uploads.dead_letters.queue_url,
                 "QUIET_SECONDS": str(settings.quiet_seconds),
                 "BINDINGS": json.dumps(bindings, sort_keys=True),
                 "PIPELINE_TAGS": json.dumps(settings.all_tags, sort_keys=True),
@@ -65,7 +66,7 @@ class UploadTrigger(LambdaFunction):
         data.grant_read(self.role, "datasets/*", "pipelines/*", "manifests/*", "ledger/*", "quiet/*")
         data.grant_write(self.role, "manifests/*", "ledger/*", "quiet/*", refusal)
         data.grant_delete(self.role, "quiet/*", refusal)
-        allow(self.role, ["sqs:SendMessage"], [uploads.queue_arn])
+        allow(self.role, ["sqs:SendMessage"], uploads.arns)
         allow_to_pass(self.role, pipeline_role)
         allow(self.role, PIPELINE_ACTIONS, [sagemaker_arn(self, "pipeline", settings.name)])
         allow(

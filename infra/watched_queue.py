@@ -39,6 +39,7 @@ class WatchedQueue(Construct):
             retention_period=Duration.days(4),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=RECEIVES),
         )
+        self.arns = [self.queue.queue_arn, self.dead_letters.queue_arn]
         self.alarm = cloudwatch.Alarm(
             self,
             "DeadLettersAlarm",

@@ -1,13 +1,23 @@
-"""An SQS batch: every message on its own, and only those that failed come back.
+"""An SQS batch: every message on its own, and only those that are to come again come back.
 
 Needs `ReportBatchItemFailures` on the event source mapping: without it the answer is ignored, and a failed message
 would count as done.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from botocore.exceptions import ClientError
+
 import log
+from aws import SqsClient, error_code
+from refusals import HeadraceError
+
+DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+FIRST_WAIT = 15  # seconds, then twice as long each time: with five receives 15, 30, 60 and 120
+LONGEST_WAIT = 900
+LONGEST_REASON = 1_000  # characters of a message's attribute; SQS counts them with the body
 
 
 class ItemFailure(TypedDict):
@@ -18,8 +28,24 @@ class BatchResponse(TypedDict):
     batchItemFailures: list[ItemFailure]
 
 
-def each(event: Mapping[str, Any], work: Callable[[str, str], None]) -> BatchResponse:
-    """Call `work(message id, body)` for each message; a message whose work raises is the queue's to deliver again."""
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """Where the messages come from, and where those go that no repetition helps."""
+
+    source_url: str
+    dead_letters_url: str
+
+
+def each(
+    event: Mapping[str, Any], work: Callable[[str, str], None], *, sqs: Callable[[], SqsClient], queues: Queues
+) -> BatchResponse:
+    """Call `work(message id, body)` for each message.
+
+    What raises is delivered again, later each time: services throttle and answers get lost. But a message that this
+    function refuses, or for which it lacks a permission, fails the same way every time, so it goes to the dead-letter
+    queue at once, where an alarm tells of it; the reason goes with it. `sqs` makes the client, which only a failure
+    needs.
+    """
     failures: list[ItemFailure] = []
     for record in event["Records"]:
         message_id = record["messageId"]
@@ -27,5 +53,26 @@ def each(event: Mapping[str, Any], work: Callable[[str, str], None]) -> BatchRes
             work(message_id, record["body"])
         except Exception as problem:  # the job boundary: whatever it is, the other messages are not to suffer for it
             log.error("message failed", problem, message_id=message_id)
-            failures.append({"itemIdentifier": message_id})
+            if not _set_aside(sqs(), queues, record, problem):
+                failures.append({"itemIdentifier": message_id})
     return {"batchItemFailures": failures}
+
+
+def _set_aside(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], problem: Exception) -> bool:
+    """Whether the message is done with here. If this fails too, it stays: the queue's own limit of receives holds."""
+    try:
+        if isinstance(problem, HeadraceError) or (isinstance(problem, ClientError) and error_code(problem) in DENIED):
+            reason = {"DataType": "String", "StringValue": f"{type(problem).__name__}: {problem}"[:LONGEST_REASON]}
+            sqs.send_message(
+                QueueUrl=queues.dead_letters_url, MessageBody=record["body"], MessageAttributes={"Reason": reason}
+            )
+            return True
+        receives = int(record["attributes"]["ApproximateReceiveCount"])
+        sqs.change_message_visibility(
+            QueueUrl=queues.source_url,
+            ReceiptHandle=record["receiptHandle"],
+            VisibilityTimeout=min(FIRST_WAIT * 2 ** (receives - 1), LONGEST_WAIT),
+        )
+    except ClientError as error:
+        log.error("message not set aside", error, message_id=record["messageId"])
+    return False

@@ -18,6 +18,7 @@ class Environment:
     instance_type: str
     instance_count: int
     queue_url: str
+    dead_letter_queue_url: str
     tags: Mapping[str, str]
 
     @classmethod
@@ -29,5 +30,6 @@ class Environment:
             instance_type=variables.text(source, "ENDPOINT_INSTANCE_TYPE"),
             instance_count=variables.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MOST_INSTANCES),
             queue_url=variables.text(source, "QUEUE_URL"),
+            dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
             tags=variables.named_texts(source, "TAGS", default="{}"),
         )

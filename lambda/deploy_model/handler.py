@@ -31,4 +31,5 @@ def handle_batch(
             case LookAgain(count):
                 serve_champion(client("sagemaker"), client("sqs"), environment, looks=count)
 
-    return batch.each(event, work)
+    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url)
+    return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

@@ -16,6 +16,7 @@ class Environment:
     pipeline_name: str
     pipeline_role_arn: str
     queue_url: str
+    dead_letter_queue_url: str
     quiet_seconds: int
     bindings: Mapping[str, str]
     pipeline_tags: Mapping[str, str]
@@ -27,6 +28,7 @@ class Environment:
             pipeline_name=variables.text(source, "PIPELINE_NAME"),
             pipeline_role_arn=variables.text(source, "PIPELINE_ROLE_ARN"),
             queue_url=variables.text(source, "QUEUE_URL"),
+            dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
             quiet_seconds=variables.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
             bindings=variables.named_texts(source, "BINDINGS"),
             pipeline_tags=variables.named_texts(source, "PIPELINE_TAGS", default="{}"),

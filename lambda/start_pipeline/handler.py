@@ -35,4 +35,5 @@ def handle_batch(
         for message in parse(body, message_id=message_id, bucket=bucket, definition_key=definition_key):
             act(message, message_id, environment, client, now=clock(), seconds_left=seconds_left)
 
-    return batch.each(event, work)
+    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url)
+    return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

@@ -4,6 +4,9 @@ ledger/<run key>.json is written before the execution is started and completed w
 entry without an ARN starts again with the same ClientRequestToken: SageMaker then answers with the execution that
 this token has started, if there is one. So neither a crash between the two steps nor two workers at the same time
 make two executions.
+
+ledger/latest/<data set>.json names the data set's last execution. While that is under way, other content of the data
+set waits: however often it is changed meanwhile, there is one more run afterwards, of what it is then.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ RUNNING = frozenset({"Executing", "Stopping"})
 GONE = "Deleted"  # our word for an execution that SageMaker no longer knows
 
 
+class UnderWay(Exception):
+    """Other content of the data set is being run: to be looked at again when that has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One run key's line in the ledger; `newest_upload` in ISO 8601, `asked_by` the last run-again's request."""
@@ -56,37 +63,52 @@ def start_once(
     """Start the snapshot's execution unless it has been; the ARN of an execution that is started, else None.
 
     A failed or stopped one starts anew for a newer upload, and any that has ended for a `run-again` (`asked_by`).
+    Raises UnderWay while other content of the data set is being run.
     """
     bucket = environment.data_bucket
     parameters = {"DataSet": snapshot.data_set, "Fingerprint": snapshot.fingerprint}
     run_key = digest([definition, parameters, snapshot.fingerprint])
     key = f"ledger/{run_key}.json"
     uploaded = snapshot.newest_upload.isoformat()
-    entry = Entry(run_key, snapshot.data_set, snapshot.fingerprint, 1, uploaded, asked_by=asked_by)
-    etag = documents.create(s3, bucket, key, asdict(entry))
+    stored = documents.read(s3, bucket, key)
+    entry = Entry(**stored.content) if stored else None
+    ended = entry is not None and entry.execution_arn is not None
+    if entry and ended and not _may_start_anew(sagemaker, entry, snapshot.newest_upload, asked_by):
+        return None
+    _wait_for_other_content(s3, sagemaker, bucket, run_key, snapshot.data_set)
+    etag: str | None
+    if stored is None or entry is None:
+        entry = Entry(run_key, snapshot.data_set, snapshot.fingerprint, 1, uploaded, asked_by=asked_by)
+        etag = documents.create(s3, bucket, key, asdict(entry))
+    elif ended:
+        attempt, asked_by = entry.attempt + 1, asked_by or entry.asked_by
+        entry = replace(entry, attempt=attempt, newest_upload=uploaded, execution_arn=None, asked_by=asked_by)
+        etag = documents.replace(s3, bucket, key, asdict(entry), etag=stored.etag)
+    else:
+        etag = stored.etag  # of an attempt that was broken off, or is being made by another worker
     if etag is None:
-        stored = documents.read(s3, bucket, key)
-        assert stored is not None, "ledger entries are never deleted"
-        entry, etag = Entry(**stored.content), stored.etag
-        if entry.execution_arn is not None:
-            if not _may_start_anew(sagemaker, entry, snapshot.newest_upload, asked_by):
-                return None
-            entry = replace(
-                entry,
-                attempt=entry.attempt + 1,
-                newest_upload=uploaded,
-                execution_arn=None,
-                asked_by=asked_by or entry.asked_by,
-            )
-            etag = documents.replace(s3, bucket, key, asdict(entry), etag=etag)
-            if etag is None:
-                log.info("another worker starts this attempt", run_key=run_key, attempt=entry.attempt)
-                return None
+        log.info("another worker starts this attempt", run_key=run_key, attempt=entry.attempt)
+        return None
     arn = _start(sagemaker, environment.pipeline_name, parameters, entry)
+    latest = {"data_set": snapshot.data_set, "run_key": run_key, "execution_arn": arn}
+    documents.write(s3, bucket, _latest_key(snapshot.data_set), latest)
     # Whoever has changed the entry meanwhile used the same token, so wrote the same ARN.
     documents.replace(s3, bucket, key, asdict(replace(entry, execution_arn=arn)), etag=etag)
     log.info("execution started", execution=arn, data_set=entry.data_set, run_key=run_key, attempt=entry.attempt)
     return arn
+
+
+def _wait_for_other_content(s3: S3Client, sagemaker: SageMakerClient, bucket: str, run_key: str, data_set: str) -> None:
+    latest = documents.read(s3, bucket, _latest_key(data_set))
+    if latest is None or latest.content["run_key"] == run_key:
+        return
+    execution_arn = latest.content["execution_arn"]
+    if _status(sagemaker, execution_arn) in RUNNING:
+        raise UnderWay(execution_arn)
+
+
+def _latest_key(data_set: str) -> str:
+    return f"ledger/latest/{data_set}.json"
 
 
 def _may_start_anew(sagemaker: SageMakerClient, entry: Entry, newest_upload: datetime, asked_by: str | None) -> bool:

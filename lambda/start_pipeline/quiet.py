@@ -35,11 +35,9 @@ def arm(
 ) -> bool:
     """Send a check of the data set, due in `wait` seconds (default: the quiet period), unless one is on its way."""
     key = _marker_key(data_set)
-    marker = {
-        "data_set": data_set,
-        "expires": now + 2 * environment.quiet_seconds + EXPIRY_SLACK,
-        "armed_by": message_id,
-    }
+    delay = min(ceil(environment.quiet_seconds if wait is None else wait), LONGEST_DELAY)
+    expires = now + environment.quiet_seconds + delay + EXPIRY_SLACK
+    marker = {"data_set": data_set, "expires": expires, "armed_by": message_id}
     held = documents.read(s3, environment.data_bucket, key)
     if held is None:
         placed = documents.create(s3, environment.data_bucket, key, marker) is not None
@@ -49,7 +47,6 @@ def arm(
         placed = held.content["armed_by"] == message_id
     if not placed:
         return False
-    delay = min(ceil(environment.quiet_seconds if wait is None else wait), LONGEST_DELAY)
     body = {"headrace": "check", "data_set": data_set, "sent": now}
     sqs.send_message(QueueUrl=environment.queue_url, MessageBody=json.dumps(body), DelaySeconds=delay)
     log.info("check sent", data_set=data_set, delay=delay)

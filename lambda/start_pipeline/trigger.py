@@ -12,9 +12,11 @@ from refusals import DefinitionError
 from start_pipeline import quiet, snapshot
 from start_pipeline.data_set import ChangedMeanwhile, list_objects
 from start_pipeline.environment import LONGEST_DELAY, Environment
-from start_pipeline.ledger import start_once
+from start_pipeline.ledger import UnderWay, start_once
 from start_pipeline.messages import Check, DataSetChanged, DefinitionPut, Ignored, Message, RunAgain
 from start_pipeline.pipeline import publish
+
+RUN_ENDS_SECONDS = 60.0  # between two looks at a data set whose earlier content is being run
 
 
 def act(
@@ -58,7 +60,9 @@ def run_if_quiet(
     seconds_left: Callable[[], float],
     asked_by: str | None = None,
 ) -> float | None:
-    """Start the data set's execution once; or the seconds to wait, if it is being uploaded to or too much for one call.
+    """Start the data set's execution once; or the seconds to wait until it can be.
+
+    That is while it is being uploaded to, or is too much for one call, or while other content of it is being run.
 
     Waiting is never done by failing the message: that would use up its receives and dead-letter a good upload.
     """
@@ -86,5 +90,9 @@ def run_if_quiet(
             f"no pipeline to run {data_set} with: {environment.definition_key} is refused and there is none before it",
             hint=f"see {environment.refusal_key}, put a good definition, then redrive the dead-letter queue",
         )
-    start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by)
+    try:
+        start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by)
+    except UnderWay as execution:
+        log.info("waits for the run that is under way", data_set=data_set, execution=str(execution))
+        return RUN_ENDS_SECONDS
     return None

@@ -65,7 +65,8 @@ def row(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
 def stack(connect: Callable[[str], Any]) -> str:
     """A stack with the outputs that the commands read; its data bucket, which is there."""
     outputs = {"DataBucketName": DATA, "PipelineName": "headrace-local", "ModelPackageGroupName": "headrace-local",
-               "EndpointName": "headrace-local", "UploadQueueUrl": "unused"}  # fmt: skip
+               "EndpointName": "headrace-local", "UploadQueueUrl": "unused", "UploadDeadLetterQueueUrl": "unused",
+               "DecisionQueueUrl": "unused", "DecisionDeadLetterQueueUrl": "unused"}  # fmt: skip
     template = {
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},

@@ -27,6 +27,7 @@ def refused(connect: Connect, role: str, capsys: pytest.CaptureFixture[str]) -> 
     bindings = {"DataBucket": BUCKET, "JobRoleArn": role, "TrainingImage": IMAGE}
     environment = Environment.from_variables({
         "DATA_BUCKET": BUCKET, "PIPELINE_NAME": NAME, "PIPELINE_ROLE_ARN": role, "QUEUE_URL": "unused",
+        "DEAD_LETTER_QUEUE_URL": "unused",
         "QUIET_SECONDS": "1", "BINDINGS": json.dumps(bindings),
     })  # fmt: skip
     s3, sagemaker = connect("s3"), connect("sagemaker")

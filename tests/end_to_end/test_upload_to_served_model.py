@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from deployed_app import Deployed, Images, processes_of, project_with
 
-from headrace import adopt, cdk, endpoint, registry, runs
+from headrace import adopt, cdk, endpoint, redrive, registry, runs
 from headrace.environment import LOCAL, Environment, open_environment
 from headrace.executions import Execution, list_executions, list_steps, read_execution, wait_for_execution
 from headrace.local import ProcessCloud
@@ -266,7 +266,7 @@ def test_an_action_taken_from_the_trigger_is_denied_and_seen_and_given_back_it_w
     assert all_executions(deployed) == before
 
     iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(whole))
-    runs.run_again(deployed.environment, Output(), data_set="digits", again=True)
+    redrive.redrive(deployed.environment, Output(), list_only=False)
     execution = wait_for_execution(deployed.environment, after=since, seconds=60, interval=0.3)
     assert wait_for_end(deployed, execution).status == "Succeeded"
 

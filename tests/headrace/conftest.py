@@ -100,9 +100,13 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _deploy(client: Any, deadline: float) -> None:
-    values: dict[str, Any] = OUTPUTS | {"DataBucketName": {"Ref": "Data"}, "UploadQueueUrl": {"Ref": "Queue"}}
+    queues = {name: {"Ref": name[:-3]} for name in OUTPUTS if name.endswith("QueueUrl")}
+    values: dict[str, Any] = OUTPUTS | {"DataBucketName": {"Ref": "Data"}} | queues
     template = {
-        "Resources": {"Data": {"Type": "AWS::S3::Bucket"}, "Queue": {"Type": "AWS::SQS::Queue"}},
+        "Resources": {
+            "Data": {"Type": "AWS::S3::Bucket"},
+            **{name[:-3]: {"Type": "AWS::SQS::Queue"} for name in queues},
+        },
         "Outputs": {name: {"Value": value} for name, value in values.items()},
     }
     while True:

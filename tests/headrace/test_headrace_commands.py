@@ -21,8 +21,8 @@ from headrace.wording import counted, duration, size
 
 Headrace = Callable[..., Result]
 COMMANDS = [
-    "up", "down", "deploy", "destroy", "adopt", "interrupt", "env", "status", "upload", "watch", "runs", "run", "logs",
-    "models", "approve", "reject", "predict",
+    "up", "down", "deploy", "destroy", "adopt", "interrupt", "env", "status", "upload", "watch", "runs", "run",
+    "redrive", "logs", "models", "approve", "reject", "predict",
 ]  # fmt: skip
 
 

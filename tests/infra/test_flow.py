@@ -211,6 +211,8 @@ def test_published_source_is_code_and_definition_at_their_addresses(local: Any, 
 def test_outputs_are_what_the_command_line_reads(prod: Any) -> None:
     assert set(prod.content["Outputs"]) == {
         "DataBucketName",
+        "DecisionDeadLetterQueueUrl",
+        "DecisionQueueUrl",
         "DeployModelFunctionName",
         "EndpointName",
         "MaintainerRoleArn",

@@ -62,7 +62,9 @@ def test_a_client_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str, message: str) -> None:
-    right = dict.fromkeys(("DATA_BUCKET", "PIPELINE_NAME", "PIPELINE_ROLE_ARN", "QUEUE_URL"), "x")
+    right = dict.fromkeys(
+        ("DATA_BUCKET", "PIPELINE_NAME", "PIPELINE_ROLE_ARN", "QUEUE_URL", "DEAD_LETTER_QUEUE_URL"), "x"
+    )
     right |= {"QUIET_SECONDS": "60", "BINDINGS": "{}"}
     Environment.from_variables(right)
     with pytest.raises(SettingError, match=message):

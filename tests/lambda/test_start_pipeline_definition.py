@@ -233,13 +233,16 @@ def test_an_upload_under_a_bad_definition_runs_with_the_last_good_one(world: Upl
     assert "Preprocess" in world.executions()[0].definition
 
 
-def test_an_upload_without_any_good_definition_is_kept_in_the_queue(world: UploadWorld) -> None:
+def test_an_upload_without_any_good_definition_is_kept_for_a_redrive(world: UploadWorld) -> None:
     world.cloud.put(BUCKET, f"pipelines/{NAME}.json", b"no json")
     world.upload("datasets/birds/1.jpg")
     world.deliver(world.cloud.queue[0])
     world.cloud.now = world.cloud.queue[0].due
-    assert not world.deliver(world.cloud.queue[0])
+    world.deliver(world.cloud.queue[0])
+    assert not world.cloud.queue
+    assert "is refused and there is none before it" in world.cloud.dead_letters[0].reason
     world.cloud.put(BUCKET, f"pipelines/{NAME}.json", DEFINITION)
+    world.redrive()
     world.settle()
     assert len(world.executions()) == 1
 
@@ -252,7 +255,8 @@ def test_an_error_of_aws_is_not_taken_for_a_bad_definition(world: UploadWorld, c
 
     world.put_definition(lambda definition: None)
     world.cloud.interrupt = refuse
-    assert not world.deliver(world.cloud.queue[0])
+    world.deliver(world.cloud.queue[0])
+    assert len(world.cloud.queue + world.cloud.dead_letters) == 1
     assert f"pipelines/{NAME}.error.json" not in world.cloud.keys(BUCKET)
 
 

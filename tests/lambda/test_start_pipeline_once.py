@@ -10,7 +10,7 @@ from worlds import BUCKET, QUIET, UploadWorld
 
 
 def entry(world: UploadWorld) -> dict[str, Any]:
-    (key,) = world.cloud.keys(BUCKET, "ledger/")
+    (key,) = [key for key in world.cloud.keys(BUCKET, "ledger/") if not key.startswith("ledger/latest/")]
     document: dict[str, Any] = world.document(key)
     assert key == f"ledger/{document['run_key']}.json"
     return document
@@ -167,6 +167,38 @@ def test_two_workers_at_once_start_one_attempt(world: UploadWorld, point: int) -
     world.deliver(check)
     assert len(world.executions()) == 2
     assert entry(world) | {"attempt": 2, "execution_arn": world.executions()[1].arn} == entry(world)
+
+
+def test_what_is_uploaded_during_a_run_is_run_once_after_it(world: UploadWorld) -> None:
+    world.upload_and_settle("datasets/birds/1.jpg", "a")
+    first = world.executions()[0]
+    for content in "bcd":
+        world.upload("datasets/birds/1.jpg", content)
+        for _ in range(3):  # a check and two more looks
+            message = min(world.cloud.queue, key=lambda message: message.due)
+            world.cloud.now = message.due
+            assert world.deliver(message)
+    assert world.executions() == [first]
+    world.finish("Failed")
+    world.settle()
+    assert len(world.executions()) == 2
+
+
+def test_other_data_sets_do_not_wait(world: UploadWorld) -> None:
+    world.upload_and_settle("datasets/birds/1.jpg")
+    before = world.cloud.now
+    world.upload_and_settle("datasets/boats/1.jpg")
+    assert [execution.status for execution in world.executions()] == ["Executing"] * 2
+    assert world.cloud.now == before + QUIET
+
+
+def test_content_that_returns_while_its_run_is_on_is_not_run_again(world: UploadWorld) -> None:
+    world.upload_and_settle("datasets/birds/1.jpg", "a")
+    for content in "ba":
+        world.upload("datasets/birds/1.jpg", content)
+        world.deliver(world.cloud.queue[-1])
+    world.settle()
+    assert len(world.executions()) == 1
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,8 @@ def test_an_object_without_a_checksum_is_refused_with_the_command_that_helps(wor
     world.upload("datasets/birds/1.jpg", checksum=False)
     world.deliver(world.cloud.queue[0])
     world.cloud.now += QUIET
-    assert not world.deliver(world.cloud.queue[0])
+    world.deliver(world.cloud.queue[0])
+    assert "has no checksum" in world.cloud.dead_letters[0].reason
     (line,) = [line for line in logged() if line["level"] == "ERROR"]
     assert line["type"] == "DataSetError"
     assert "datasets/birds/1.jpg has no checksum" in line["error"]
@@ -298,21 +299,20 @@ def test_an_event_of_another_bucket_is_ignored(world: UploadWorld) -> None:
         '{"headrace": "dance", "data_set": "birds"}',
     ],
 )
-def test_a_malformed_message_fails_alone(world: UploadWorld, logged: Any, body: str) -> None:
+def test_a_malformed_message_is_dead_lettered_alone(world: UploadWorld, logged: Any, body: str) -> None:
     world.upload("datasets/birds/1.jpg")
     good = world.cloud.queue[0]
     world.cloud.send_message("", body)
     bad = world.cloud.queue[1]
     response = world.start(bad, good)
-    assert response == {"batchItemFailures": [{"itemIdentifier": bad.id}]}
+    assert response == {"batchItemFailures": []}
+    assert [message.body for message in world.cloud.dead_letters] == [body]
     assert [line["type"] for line in logged() if line["level"] == "ERROR"] == ["MalformedEvent"]
     assert "SendMessage" in world.cloud.names()
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
-def test_an_error_of_aws_fails_the_message_and_is_logged_by_its_code(
-    world: UploadWorld, logged: Any, code: str
-) -> None:
+def refused_start(world: UploadWorld, code: str) -> Any:
+    """A check whose execution SageMaker refuses to start."""
     world.upload("datasets/birds/1.jpg")
     world.deliver(world.cloud.queue[0])
     world.cloud.now += QUIET
@@ -322,13 +322,46 @@ def test_an_error_of_aws_fails_the_message_and_is_logged_by_its_code(
             raise Refused(code, "no")
 
     world.cloud.interrupt = refuse
-    assert not world.deliver(world.cloud.queue[0])
-    (line,) = [line for line in logged() if line["level"] == "ERROR"]
-    assert line["type"] == "ClientError"
-    assert code in line["error"]
+    return world.cloud.queue[0]
+
+
+def test_a_fault_of_aws_is_tried_again_later_each_time(world: UploadWorld, logged: Any) -> None:
+    check, waits = refused_start(world, "ThrottlingException"), []
+    for _ in range(5):
+        world.cloud.now = max(world.cloud.now, check.due)
+        assert not world.deliver(check)
+        waits.append(check.due - world.cloud.now)
+    assert waits == [15, 30, 60, 120, 240]
+    assert {line["type"] for line in logged() if line["level"] == "ERROR"} == {"ClientError"}
     world.cloud.interrupt = None
     world.settle()
     assert len(world.executions()) == 1
+
+
+def test_a_missing_permission_is_dead_lettered_at_once_and_the_redrive_runs(world: UploadWorld, logged: Any) -> None:
+    assert world.deliver(refused_start(world, "AccessDeniedException"))
+    assert "AccessDeniedException" in world.cloud.dead_letters[0].reason
+    (line,) = [line for line in logged() if line["level"] == "ERROR"]
+    assert "AccessDeniedException" in line["error"]
+    world.cloud.interrupt = None
+    world.redrive()
+    world.settle()
+    assert len(world.executions()) == 1
+
+
+def test_a_message_that_cannot_be_set_aside_stays_where_it_is(world: UploadWorld) -> None:
+    check = refused_start(world, "AccessDeniedException")
+    refuse = world.cloud.interrupt
+
+    def refuse_all(moment: str, operation: str, parameters: dict[str, Any]) -> None:
+        assert refuse
+        refuse(moment, operation, parameters)
+        if operation == "SendMessage":
+            raise Refused("AccessDenied", "no")
+
+    world.cloud.interrupt = refuse_all
+    assert not world.deliver(check)
+    assert not world.cloud.dead_letters
 
 
 def test_a_write_that_s3_calls_a_conflict_is_tried_again(world: UploadWorld) -> None:

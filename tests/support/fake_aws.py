@@ -25,6 +25,9 @@ class Refused(Exception):
         self.code, self.message, self.status = code, message, status
 
 
+DEAD = "dead-letters"
+
+
 class Crash(BaseException):
     """The function's process is gone."""
 
@@ -50,6 +53,7 @@ class Execution:
     parameters: dict[str, str]
     definition: str
     status: str = "Executing"
+    started: float = 0.0
 
 
 @dataclass
@@ -61,6 +65,7 @@ class Cloud:
     interrupt: Callable[[str, str, dict[str, Any]], None] | None = None
     buckets: dict[str, dict[str, list[Version]]] = field(default_factory=dict)
     queue: list[SimpleNamespace] = field(default_factory=list)
+    dead_letters: list[SimpleNamespace] = field(default_factory=list)
     pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
     executions: dict[str, Execution] = field(default_factory=dict)
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -161,11 +166,26 @@ class Cloud:
 
     # SQS
 
-    def send_message(self, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0) -> dict[str, Any]:
+    def send_message(
+        self, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0, MessageAttributes: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         assert 0 <= DelaySeconds <= 900
-        message = SimpleNamespace(id=f"m{next(self.numbers)}", body=MessageBody, due=self.now + DelaySeconds)
-        self.queue.append(message)
+        message = SimpleNamespace(
+            id=f"m{next(self.numbers)}", body=MessageBody, due=self.now + DelaySeconds, receives=0
+        )
+        if QueueUrl.endswith(DEAD):
+            assert MessageAttributes
+            message.reason = MessageAttributes["Reason"]["StringValue"]
+            self.dead_letters.append(message)
+        else:
+            self.queue.append(message)
         return {"MessageId": message.id, "MD5OfMessageBody": "-"}
+
+    def change_message_visibility(self, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> dict[str, Any]:
+        for message in self.queue:
+            if message.id == ReceiptHandle:
+                message.due = self.now + VisibilityTimeout
+        return {}
 
     # SageMaker: pipelines
 
@@ -208,7 +228,13 @@ class Cloud:
         parameters = {item["Name"]: item["Value"] for item in PipelineParameters}
         definition = self.pipelines[PipelineName]["PipelineDefinition"]
         self.executions[arn] = Execution(
-            arn, PipelineName, ClientRequestToken, PipelineExecutionDisplayName, parameters, definition
+            arn,
+            PipelineName,
+            ClientRequestToken,
+            PipelineExecutionDisplayName,
+            parameters,
+            definition,
+            started=self.now,
         )
         return {"PipelineExecutionArn": arn}
 

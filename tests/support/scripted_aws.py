@@ -20,6 +20,9 @@ OUTPUTS = {
     "ModelPackageGroupName": "headrace-local-models",
     "EndpointName": "headrace-local",
     "UploadQueueUrl": "http://queues/uploads",
+    "UploadDeadLetterQueueUrl": "http://queues/upload-dead-letters",
+    "DecisionQueueUrl": "http://queues/decisions",
+    "DecisionDeadLetterQueueUrl": "http://queues/decision-dead-letters",
 }
 _models = botocore.session.Session()
 _services: dict[str, Any] = {}

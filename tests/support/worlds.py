@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from fake_aws import ACCOUNT, REGION, Cloud, Crash, Execution
+from fake_aws import ACCOUNT, DEAD, REGION, Cloud, Crash, Execution
 from validated_clients import Clients
 
 from deploy_model.environment import Environment as DeployEnvironment
@@ -20,6 +20,7 @@ HERE = Path(__file__).parents[1] / "lambda"
 BUCKET = "data-bucket"
 NAME = "headrace-test"
 QUIET = 60
+RUN_SECONDS = 1_200
 DEFINITION = (HERE / "portable_definition.json").read_bytes()
 CLIENTS = Clients()
 
@@ -43,8 +44,18 @@ def event(name: str) -> dict[str, Any]:
     return loaded
 
 
-def sqs_event(*messages: tuple[str, str]) -> dict[str, Any]:
-    return {"Records": [{"messageId": message_id, "body": body} for message_id, body in messages]}
+def sqs_event(*messages: tuple[str, str, int]) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": message_id,
+                "receiptHandle": message_id,
+                "body": body,
+                "attributes": {"ApproximateReceiveCount": str(receives)},
+            }
+            for message_id, body, receives in messages
+        ]
+    }
 
 
 def failed_ids(response: Any) -> list[str]:
@@ -63,6 +74,7 @@ class UploadWorld:
                 "PIPELINE_NAME": NAME,
                 "PIPELINE_ROLE_ARN": BINDINGS["PipelineRoleArn"],
                 "QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/uploads",
+                "DEAD_LETTER_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/upload-{DEAD}",
                 "QUIET_SECONDS": str(quiet_seconds),
                 "BINDINGS": json.dumps(BINDINGS),
                 "PIPELINE_TAGS": '{"headrace:project": "headrace"}',
@@ -93,7 +105,9 @@ class UploadWorld:
         return done
 
     def start(self, *messages: Any) -> Any:
-        records = sqs_event(*((message.id, message.body) for message in messages))
+        for message in messages:
+            message.receives += 1
+        records = sqs_event(*((message.id, message.body, message.receives) for message in messages))
         return start(
             records, self.environment, CLIENTS, clock=lambda: self.cloud.now, seconds_left=lambda: self.seconds_left
         )
@@ -105,8 +119,19 @@ class UploadWorld:
                 return
             message = min(self.cloud.queue, key=lambda message: message.due)
             self.cloud.now = max(self.cloud.now, message.due)
+            self._end_executions()
             assert self.deliver(message), f"failed: {message.body}"
+            assert not self.cloud.dead_letters
         raise AssertionError(f"the queue never empties: {self.cloud.queue[:3]}")
+
+    def redrive(self) -> None:
+        self.cloud.queue += self.cloud.dead_letters
+        self.cloud.dead_letters.clear()
+
+    def _end_executions(self) -> None:
+        for execution in self.executions():
+            if execution.status == "Executing" and self.cloud.now - execution.started >= RUN_SECONDS:
+                execution.status = "Succeeded"
 
     def upload_and_settle(self, key: str, content: str = "a") -> None:
         self.upload(key, content)
@@ -151,6 +176,7 @@ class DeployWorld:
                 "ENDPOINT_INSTANCE_TYPE": "ml.m5.large",
                 "ENDPOINT_INSTANCE_COUNT": "1",
                 "QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/decisions",
+                "DEAD_LETTER_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/decision-{DEAD}",
                 "TAGS": '{"headrace:project": "headrace"}',
             }
         )
@@ -168,7 +194,7 @@ class DeployWorld:
 
     def deliver(self, *bodies: dict[str, Any]) -> list[str]:
         """The ids of the messages that failed, which are m0, m1, …"""
-        records = sqs_event(*((f"m{number}", json.dumps(body)) for number, body in enumerate(bodies)))
+        records = sqs_event(*((f"m{number}", json.dumps(body), 1) for number, body in enumerate(bodies)))
         return failed_ids(deploy(records, self.environment, CLIENTS))
 
     def come_to_rest(self) -> None:

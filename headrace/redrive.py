@@ -1,0 +1,84 @@
+"""`headrace redrive`: messages that were set aside go back to the queue that they came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from headrace.environment import Environment, Queue
+from headrace.output import Output
+
+COLUMNS = ("queue", "message", "reason")
+HIDDEN_SECONDS = 60  # for which others do not see a message that was received; it is sent and deleted at once
+SHOWN = 100  # characters of a message
+
+
+def redrive(environment: Environment, output: Output, *, list_only: bool) -> None:
+    """Move every message of the dead-letter queues, or only show them.
+
+    SQS's own StartMessageMoveTask would do for the move, but it tells nothing of what it moves and why.
+    """
+    found = []
+    with environment.doing("reading the dead-letter queues"):
+        for queue in environment.stack.queues:
+            for message in _messages(environment, queue):
+                found.append((queue, message))
+                if not list_only:
+                    _move(environment, queue, message)
+    if list_only:
+        with environment.doing("putting the messages back"):
+            for queue, message in found:  # only now: sooner, and they would be received again
+                environment.client("sqs").change_message_visibility(
+                    QueueUrl=queue.dead_letters_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+                )
+    rows = [(queue.name, _shown(message["Body"]), _reason(message)) for queue, message in found]
+    if rows or output.as_json:
+        output.table(COLUMNS, rows, [dict(zip(COLUMNS, row, strict=True)) for row in rows])
+    if not rows:
+        output.note("the dead-letter queues are empty")
+    elif list_only:
+        output.next(environment.command("redrive"), "after what failed has been put right")
+    else:
+        output.note(f"{len(rows)} sent again")
+        output.next(environment.command("status"))
+
+
+def _messages(environment: Environment, queue: Queue) -> Iterator[dict[str, Any]]:
+    sqs = environment.client("sqs")
+    seen: set[str] = set()
+    while True:
+        answer = sqs.receive_message(
+            QueueUrl=queue.dead_letters_url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=HIDDEN_SECONDS,
+            WaitTimeSeconds=1,  # without it SQS asks only some of its servers
+        )
+        new = [message for message in answer.get("Messages", []) if message["MessageId"] not in seen]
+        if not new:
+            return
+        seen.update(message["MessageId"] for message in new)
+        yield from new
+
+
+def _move(environment: Environment, queue: Queue, message: dict[str, Any]) -> None:
+    """Sent before it is deleted: twice does no harm, lost would."""
+    sqs = environment.client("sqs")
+    sqs.send_message(QueueUrl=queue.url, MessageBody=message["Body"])
+    sqs.delete_message(QueueUrl=queue.dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _reason(message: dict[str, Any]) -> str:
+    """What the function said; none where the queue's own limit of receives was reached."""
+    said = message.get("MessageAttributes", {}).get("Reason", {}).get("StringValue")
+    return " ".join(said.split()) if said else "failed too often; see the function's log"
+
+
+def _shown(body: str) -> str:
+    """The keys that a notification of S3 tells of, or the message itself."""
+    try:
+        content = json.loads(body)
+        return ", ".join(record["s3"]["object"]["key"] for record in content["Records"])[:SHOWN]
+    except (ValueError, KeyError, TypeError):
+        return body[:SHOWN]

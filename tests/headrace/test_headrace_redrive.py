@@ -1,0 +1,78 @@
+"""Messages that were set aside are shown with their reason, and go back to where they came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from scripted_cloud import FakeCloud, Result
+
+from headrace.environment import Environment, Queue
+
+Headrace = Callable[..., Result]
+EVENT = json.dumps({"Records": [{"s3": {"object": {"key": "datasets/birds/1.jpg"}}}]})
+REASON = "ClientError: not authorized to perform: sagemaker:StartPipelineExecution"
+
+
+@pytest.fixture
+def queues(storage: tuple[FakeCloud, Environment]) -> tuple[Queue, ...]:
+    """The stack's queues, empty."""
+    _, environment = storage
+    for queue in environment.stack.queues:
+        for url in (queue.url, queue.dead_letters_url):
+            environment.client("sqs").purge_queue(QueueUrl=url)
+    return environment.stack.queues
+
+
+def set_aside(environment: Environment, queue: Queue, body: str, reason: str | None = REASON) -> None:
+    attributes = {"Reason": {"DataType": "String", "StringValue": reason}} if reason else {}
+    environment.client("sqs").send_message(
+        QueueUrl=queue.dead_letters_url, MessageBody=body, MessageAttributes=attributes
+    )
+
+
+def bodies(environment: Environment, url: str) -> list[str]:
+    found: list[Any] = (
+        environment.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    )
+    return [message["Body"] for message in found]
+
+
+def test_messages_go_back_to_the_queue_they_came_from(
+    headrace: Headrace, storage: tuple[FakeCloud, Environment], queues: tuple[Queue, ...]
+) -> None:
+    cloud, environment = storage
+    uploads, decisions = queues
+    set_aside(environment, uploads, EVENT)
+    set_aside(environment, decisions, "{}")
+    result = headrace("redrive", on=cloud)
+    assert result.status == 0, result.err
+    assert "2 sent again" in result.err
+    assert (bodies(environment, uploads.url), bodies(environment, decisions.url)) == ([EVENT], ["{}"])
+    assert "empty" in headrace("redrive", on=cloud).err
+
+
+def test_more_messages_than_one_answer_holds_are_all_moved(
+    headrace: Headrace, storage: tuple[FakeCloud, Environment], queues: tuple[Queue, ...]
+) -> None:
+    cloud, environment = storage
+    for number in range(25):
+        set_aside(environment, queues[0], str(number))
+    assert len(headrace("redrive", "--json", on=cloud).data) == 25
+
+
+def test_listing_shows_what_and_why_and_leaves_them_there(
+    headrace: Headrace, storage: tuple[FakeCloud, Environment], queues: tuple[Queue, ...]
+) -> None:
+    cloud, environment = storage
+    set_aside(environment, queues[0], EVENT)
+    set_aside(environment, queues[0], "no json", reason=None)
+    for _ in range(2):
+        result = headrace("redrive", "--list", "--json", on=cloud)
+        assert sorted(result.data, key=lambda row: row["message"]) == [
+            {"queue": "uploads", "message": "datasets/birds/1.jpg", "reason": REASON},
+            {"queue": "uploads", "message": "no json", "reason": "failed too often; see the function's log"},
+        ]
+    assert len(bodies(environment, queues[0].dead_letters_url)) == 2
