@@ -45,7 +45,9 @@ def json_get(**content: Any) -> dict[str, Any]:
     (text(step(), Parameters=[{"Name": "P", "Type": "Integer", "DefaultValue": True}]), "True is no Integer"),
     (text(step(), Parameters=[{"Name": "P", "Type": "String", "DefaultValue": "c", "EnumValues": ["a"]}]), "none of"),
     (text(step(DependsOn="A")), "DependsOn must be a list"),
-    (text(step(DependsOn=[{"Step": "A", "Trigger": "Failed"}])), "'Failed' in DependsOn is not supported"),
+    (text(step(DependsOn=[{"Step": "A", "Trigger": "Late"}])), "trigger 'Late' in DependsOn is none of Completed"),
+    (text(step(DependsOn=["B", {"Step": "B", "Trigger": "Failed"}])), "with the triggers Completed and Failed"),
+    (text(condition(IfSteps=[step(DependsOn=[{"Step": "C", "Trigger": "Any"}])])), "stands under 'C'"),
     (text(step(DependsOn=[3])), "neither a name nor"),
     (text(step(DependsOn=["B"])), "'B', which is no step"),
     (text(step(DependsOn=["A"])), "cycle"),
@@ -90,7 +92,7 @@ def test_durations_are_read_as_leniently_as_on_aws(duration: str, seconds: int) 
 
 @pytest.mark.parametrize("entry", ["A", {"Step": "A"}, {"Step": "A", "Trigger": "Completed"}])
 def test_a_dependency_is_a_name_or_an_object(entry: Any) -> None:
-    assert parse(text(step(), step("B", DependsOn=[entry]))).steps["B"].depends_on == ("A",)
+    assert parse(text(step(), step("B", DependsOn=[entry]))).steps["B"].depends_on == {"A": "Completed"}
 
 
 @pytest.mark.parametrize(("left", "right", "outcome"), [

@@ -37,6 +37,9 @@ class Recorder:
             attempt.announce({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
             self.release.wait(10)
             return Outcome("Stopped")
+        if how == "lingering":  # longer than the engine takes to ask what runs to stop
+            attempt.announce({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
+            time.sleep(0.8)
         self.log.append(("end", name))
         if how == "throttled":
             return failed("Rate exceeded (ThrottlingException)")
@@ -62,8 +65,12 @@ def sagemaker(tmp_path: Path) -> Iterator[InProcess]:
     sagemaker.service.stop()
 
 
-def step(name: str, *depends_on: str, **arguments: Any) -> dict[str, Any]:
+def step(name: str, *depends_on: str | dict[str, str], **arguments: Any) -> dict[str, Any]:
     return {"Name": name, "Type": "Lambda", "Arguments": arguments, "DependsOn": list(depends_on)}
+
+
+def on(trigger: str, name: str) -> dict[str, str]:
+    return {"Step": name, "Trigger": trigger}
 
 
 def condition(name: str, outcome: bool, yes: list[Any], no: list[Any]) -> dict[str, Any]:
@@ -108,6 +115,95 @@ def test_nothing_queued_starts_after_a_failure(sagemaker: InProcess, recorder: R
     arn = sagemaker.start("queue", ParallelismConfiguration={"MaxParallelExecutionSteps": 1})
     status, steps = sagemaker.end_of(arn)
     assert (status, set(steps)) == ("Failed", {"A"})
+
+
+@pytest.mark.parametrize(("how", "trigger", "ran", "status"), [
+    ("", "Completed", True, "Succeeded"), ("", "Any", True, "Succeeded"),
+    ("", "Failed", False, "Succeeded"), ("", "Stopped", False, "Succeeded"),
+    ("failing", "Completed", False, "Failed"), ("failing", "Stopped", False, "Failed"),
+    ("failing", "Failed", True, "Succeeded"), ("failing", "Any", True, "Succeeded"),
+])  # fmt: skip
+def test_a_step_runs_when_its_trigger_is_how_the_other_ended(
+    sagemaker: InProcess, recorder: Recorder, how: str, trigger: str, ran: bool, status: str
+) -> None:
+    sagemaker.create("trigger", step("A", how=how), step("B", on(trigger, "A")))
+    ended_as, steps = sagemaker.end_of(sagemaker.start("trigger"))
+    assert (ended_as, "B" in steps) == (status, ran)
+
+
+def test_a_handled_failure_keeps_only_what_waits_for_success_from_starting(
+    sagemaker: InProcess, recorder: Recorder
+) -> None:
+    steps = [step("A", how="failing"), step("Follows", "A"), step("Far", "Follows"), step("B"), step("C", "B")]
+    sagemaker.create("handled", *steps, step("Handler", on("Failed", "A")))
+    arn = sagemaker.start("handled", ParallelismConfiguration={"MaxParallelExecutionSteps": 1})
+    status, records = sagemaker.end_of(arn)
+    assert (status, set(records)) == ("Succeeded", {"A", "B", "C", "Handler"})
+
+
+def test_a_failure_whose_handler_is_skipped_fails_the_execution(sagemaker: InProcess, recorder: Recorder) -> None:
+    handler = step("Handler", on("Failed", "A"), on("Failed", "B"))
+    sagemaker.create("unhandled", step("A", how="failing"), step("B"), handler)
+    status, steps = sagemaker.end_of(sagemaker.start("unhandled"))
+    assert (status, set(steps)) == ("Failed", {"A", "B"})
+
+
+def test_a_handler_that_fails_fails_the_execution(sagemaker: InProcess, recorder: Recorder) -> None:
+    sagemaker.create("both", step("A", how="failing"), step("Handler", on("Any", "A"), how="failing"))
+    assert sagemaker.end_of(sagemaker.start("both"))[0] == "Failed"
+
+
+def test_a_reference_to_a_failed_step_says_that_it_failed(sagemaker: InProcess, recorder: Recorder) -> None:
+    handler = step("Handler", on("Any", "A"), x={"Get": "Steps.A.OutputParameters['y']"})
+    sagemaker.create("reference", step("A", how="failing"), handler)
+    status, steps = sagemaker.end_of(sagemaker.start("reference"))
+    assert status == "Failed"
+    reason = "ClientError: 'Steps.A.OutputParameters.y' has no value: step 'A' is Failed,"
+    assert steps["Handler"]["FailureReason"].startswith(reason)
+
+
+def test_a_stopped_execution_runs_what_waits_for_the_stop(sagemaker: InProcess, recorder: Recorder) -> None:
+    cleanup = step("Cleanup", on("Stopped", "A"), how="lingering")
+    sagemaker.create("cleanup", step("A", how="held"), cleanup, step("Always", on("Any", "A")), step("B", "A"))
+    arn = sagemaker.start("cleanup")
+    until(lambda: bool(recorder.log))
+    sagemaker.call("StopPipelineExecution", PipelineExecutionArn=arn, ClientRequestToken="s" * 32)
+    status, steps = sagemaker.end_of(arn)
+    assert status == "Stopped"
+    expected = {"A": "Stopped", "Cleanup": "Succeeded", "Always": "Succeeded"}
+    assert {name: item["StepStatus"] for name, item in steps.items()} == expected
+    assert ("stop", "Cleanup") not in recorder.log
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_in_a_random_graph_every_trigger_is_heeded(data: st.DataObject) -> None:
+    names = [f"S{index}" for index in range(data.draw(st.integers(1, 7)))]
+    failing = data.draw(st.sets(st.sampled_from(names)))
+    any_trigger = st.sampled_from(["Completed", "Failed", "Any"])
+    triggers = {
+        name: data.draw(st.dictionaries(st.sampled_from(names[:index]), any_trigger)) if index else {}
+        for index, name in enumerate(names)
+    }
+    recorder = Recorder()
+    with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STEP_TYPES, "Lambda", StepType(run=recorder.run))
+        sagemaker = InProcess(Path(directory))
+        steps = [
+            step(name, *(on(trigger, other) for other, trigger in triggers[name].items()),
+                 how="failing" if name in failing else "")
+            for name in names
+        ]  # fmt: skip
+        sagemaker.create("random", *steps)
+        status, records = sagemaker.end_of(sagemaker.start("random"))
+        sagemaker.service.stop()
+    ends = {name: record["StepStatus"] for name, record in records.items()}
+    for name in ends:
+        for other, trigger in triggers[name].items():
+            assert trigger in ("Any", {"Succeeded": "Completed", "Failed": "Failed"}[ends[other]])
+    handled = {other for name in ends for other, trigger in triggers[name].items() if trigger != "Completed"}
+    failed_steps = {name for name, end in ends.items() if end == "Failed"}
+    assert (status == "Succeeded") == (failed_steps <= handled)
 
 
 def test_an_untaken_branch_and_what_depends_on_it_leave_no_record(sagemaker: InProcess, recorder: Recorder) -> None:

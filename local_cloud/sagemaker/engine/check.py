@@ -33,15 +33,17 @@ def check(definition: Definition) -> None:
         raise DefinitionError(f"The steps depend on each other in a cycle: {' -> '.join(error.args[1])}.") from error
 
 
-def dependencies(definition: Definition) -> dict[str, set[str]]:
-    """For each step the steps that it waits for: named in DependsOn, referred to, or the condition it stands under."""
-    graph: dict[str, set[str]] = {}
+def dependencies(definition: Definition) -> dict[str, dict[str, str]]:
+    """For each step those that it waits for, with the trigger: named in DependsOn, referred to, or its condition.
+
+    A reference waits for the trigger that DependsOn names, if it names the step, and else for Completed.
+    """
+    graph: dict[str, dict[str, str]] = {}
     for step in definition.steps.values():
-        waits_for = set(step.depends_on)
-        waits_for |= {str(path[1]) for path in map(split, gets(_referring(step))) if path[0] == "Steps"}
+        referred = [str(path[1]) for path in map(split, gets(_referring(step))) if path[0] == "Steps"]
         if step.branch is not None:
-            waits_for.add(step.branch.condition)
-        graph[step.name] = waits_for
+            referred.append(step.branch.condition)
+        graph[step.name] = dict.fromkeys(referred, "Completed") | dict(step.depends_on)
     return graph
 
 
@@ -65,11 +67,13 @@ def _problems(definition: Definition) -> Iterator[str]:
                 f"supported are {', '.join(sorted(STEP_TYPES))}."
             )
             continue
-        for name in step.depends_on:
+        for name, trigger in step.depends_on.items():
             if name not in definition.steps:
                 yield f"Step '{step.name}': DependsOn names '{name}', which is no step."
             elif definition.steps[name].type == "Fail":
                 yield f"Step '{step.name}' cannot depend on the Fail step '{name}'."
+            elif step.branch is not None and name == step.branch.condition and trigger != "Completed":
+                yield f"Step '{step.name}' stands under '{name}', so it cannot wait for its trigger {trigger}."
         for problem in _value_problems(_referring(step), definition):
             yield f"Step '{step.name}': {problem}"
         if step.type == "Condition":

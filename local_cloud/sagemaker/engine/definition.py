@@ -18,6 +18,12 @@ _EXCEPTIONS = (
     "SageMaker.RESOURCE_LIMIT",
 )  # fmt: skip
 
+# The ends of a step that each trigger of DependsOn waits for. A name alone is the trigger Completed.
+TRIGGERS: Mapping[str, tuple[str, ...]] = {
+    "Completed": ("Succeeded",), "Failed": ("Failed",), "Stopped": ("Stopped",),
+    "Any": ("Succeeded", "Failed", "Stopped"),
+}  # fmt: skip
+
 
 class DefinitionError(Exception):
     """The definition is not one that can run; the message says where and why."""
@@ -61,7 +67,8 @@ class Step:
     name: str
     type: str
     arguments: Mapping[str, Any]
-    depends_on: tuple[str, ...]
+    depends_on: Mapping[str, str]
+    """The trigger of each step that DependsOn names."""
     branch: Branch | None
     cache_seconds: float | None
     """How long a result may be reused; None: never."""
@@ -153,7 +160,7 @@ def _step(name: str, item: Mapping[str, Any], branch: Branch | None) -> Step:
         name=name,
         type=str(item.get("Type", "")),
         arguments=arguments,
-        depends_on=tuple(_dependencies(name, item.get("DependsOn") or [])),
+        depends_on=_dependencies(name, item.get("DependsOn") or []),
         branch=branch,
         cache_seconds=_cache(name, item.get("CacheConfig") or {}),
         retries=tuple(
@@ -175,22 +182,29 @@ def _property_files(step: str, items: Any) -> Iterator[tuple[str, PropertyFile]]
         yield name, PropertyFile(output, path)
 
 
-def _dependencies(step: str, entries: Any) -> Iterator[str]:
+def _dependencies(step: str, entries: Any) -> dict[str, str]:
     if not isinstance(entries, list):
         raise DefinitionError(f"Step '{step}': DependsOn must be a list.")
+    triggers: dict[str, str] = {}
     for entry in entries:
-        yield _dependency(step, entry)
-
-
-def _dependency(step: str, entry: Any) -> str:
-    if isinstance(entry, str):
-        return entry
-    if isinstance(entry, dict) and isinstance(entry.get("Step"), str):
-        if entry.get("Trigger", "Completed") != "Completed":
+        name, trigger = _dependency(step, entry)
+        if triggers.setdefault(name, trigger) != trigger:
             raise DefinitionError(
-                f"Step '{step}': the trigger '{entry['Trigger']}' in DependsOn is not supported; only Completed is."
+                f"Step '{step}': DependsOn names '{name}' with the triggers {triggers[name]} and {trigger}; "
+                "a step that may follow several ends has the trigger Any."
             )
-        return str(entry["Step"])
+    return triggers
+
+
+def _dependency(step: str, entry: Any) -> tuple[str, str]:
+    if isinstance(entry, str):
+        return entry, "Completed"
+    if isinstance(entry, dict) and isinstance(entry.get("Step"), str):
+        trigger = entry.get("Trigger", "Completed")
+        if not isinstance(trigger, str) or trigger not in TRIGGERS:
+            known = ", ".join(TRIGGERS)
+            raise DefinitionError(f"Step '{step}': the trigger {trigger!r} in DependsOn is none of {known}.")
+        return entry["Step"], trigger
     raise DefinitionError(f"Step '{step}': an entry of DependsOn is neither a name nor {{Step, Trigger}}.")
 
 

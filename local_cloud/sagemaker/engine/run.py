@@ -1,15 +1,13 @@
 """Run: schedules the steps of an execution as soon as what they wait for is done.
 
 What is known is in the store before it is acted on, so an execution that was cut off goes on where it was: finished
-steps stay finished, and a step whose job is still there waits for that job again.
-
-A failed step stops nothing that runs, but nothing new starts; then the execution is Failed (AWS documents this for
-the Fail step). Steps of an untaken branch, and what depends on them, are skipped and leave no record.
+steps stay finished, and a step whose job is still there waits for that job again. `Schedule` says what may start.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
@@ -18,10 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.sagemaker import events
 from local_cloud.sagemaker.engine import cache
-from local_cloud.sagemaker.engine.check import dependencies, own_arguments
+from local_cloud.sagemaker.engine.check import own_arguments
 from local_cloud.sagemaker.engine.definition import Definition, DefinitionError, Step, parse
 from local_cloud.sagemaker.engine.references import Unresolved, resolve
 from local_cloud.sagemaker.engine.retry import pause_before_retry
+from local_cloud.sagemaker.engine.schedule import Schedule
 from local_cloud.sagemaker.engine.steps import STEP_TYPES
 from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, failed
 from local_cloud.sagemaker.engine.values import StepValues
@@ -101,11 +100,10 @@ class _Run:
         self.abandoned = threading.Event()
         self._interrupted = threading.Event()  # stopped or abandoned: nothing goes on waiting for a retry
         self._definition: Definition = parse(execution["PipelineDefinition"])
-        self._waits_for = dependencies(self._definition)
+        self._schedule = Schedule(self._definition)
         self._limit = execution.get("ParallelismConfiguration", {}).get(
             "MaxParallelExecutionSteps", _MOST_STEPS_AT_ONCE
         )
-        self._statuses: dict[str, str] = {}  # Succeeded, Failed, Stopped or Skipped, by step name
         self._records: dict[str, Document] = {}
 
     def request_stop(self) -> None:
@@ -122,12 +120,11 @@ class _Run:
         for record in self.service.store.find(self.scope, "step", f"{self.arn}/"):
             self._records[record["StepName"]] = record
             if record["StepStatus"] in _TERMINAL:
-                self._statuses[record["StepName"]] = record["StepStatus"]
+                self._schedule.end(record["StepName"], record["StepStatus"], record.get("Properties", {}))
         running: dict[Future[Outcome], Step] = {}
         stopped: dict[str, Document] = {}
         with ThreadPoolExecutor(self._limit, thread_name_prefix="step") as pool:
             while not self.abandoned.is_set():
-                self._skip_what_cannot_run()
                 for step in self._ready(running.values())[: self._limit - len(running)]:
                     running[pool.submit(self._run_step, step)] = step
                 if not running:
@@ -156,45 +153,17 @@ class _Run:
         return str(execution["PipelineExecutionStatus"])
 
     def _conclude_execution(self) -> None:
-        if "Failed" in self._statuses.values():
+        if self._schedule.has_failed():
             self.finish("Failed", _GENERIC_FAILURE)
         elif self.stop_requested.is_set():
             self.finish("Stopped")
         else:
             self.finish("Succeeded")
 
-    def _ready(self, running: Any) -> list[Step]:
-        """Steps all of whose dependencies succeeded. None after a failure or a stop, except those already begun."""
+    def _ready(self, running: Collection[Step]) -> list[Step]:
         busy = {step.name for step in running}
-        closed = self.stop_requested.is_set() or "Failed" in self._statuses.values()
-        ready = []
-        for step in self._definition.steps.values():
-            if step.name in busy or step.name in self._statuses:
-                continue
-            begun = step.name in self._records
-            if (begun or not closed) and all(
-                self._statuses.get(name) == "Succeeded" for name in self._waits_for[step.name]
-            ):
-                ready.append(step)
-        return ready
-
-    def _skip_what_cannot_run(self) -> None:
-        changed = True
-        while changed:
-            changed = False
-            for step in self._definition.steps.values():
-                if step.name not in self._statuses and step.name not in self._records and self._is_excluded(step):
-                    self._statuses[step.name] = "Skipped"
-                    changed = True
-
-    def _is_excluded(self, step: Step) -> bool:
-        if any(self._statuses.get(name) == "Skipped" for name in self._waits_for[step.name]):
-            return True
-        branch = step.branch
-        if branch is None or self._statuses.get(branch.condition) != "Succeeded":
-            return False
-        outcome: str = self._records[branch.condition]["Properties"]["Outcome"]
-        return (outcome == "True") != branch.outcome
+        ready = self._schedule.ready(self._records, stopping=self.stop_requested.is_set())
+        return [step for step in ready if step.name not in busy]
 
     def _run_step(self, step: Step) -> Outcome:
         """One step with its retries, in a thread of the pool; never raises."""
@@ -259,7 +228,7 @@ class _Run:
             step, StepStatus=outcome.status, EndTime=time.time(), Properties=outcome.properties,
             Metadata=outcome.metadata or None, FailureReason=outcome.failure_reason,
         )  # fmt: skip
-        self._statuses[step.name] = outcome.status
+        self._schedule.end(step.name, outcome.status, outcome.properties)
         record = self._records[step.name]
         events.pipeline_step_changed(self.service.cloud, self.scope, self.execution, record, step.type, "Executing")
 
@@ -269,6 +238,8 @@ class _Run:
             metadata = self._records.get(step.name, {}).get("Metadata")
             stop = STEP_TYPES[step.type].stop
             if stop is None or not metadata or stopped.get(step.name) == metadata:
+                continue
+            if self._schedule.follows_a_stop(step):
                 continue
             stopped[step.name] = metadata
             try:

@@ -48,10 +48,10 @@ class StepValues:
         raise Unresolved(f"Execution.{name} has no value here.")
 
     def step(self, name: str, path: Path) -> Any:
-        properties = self._records.get(name, {}).get("Properties")
-        if properties is None:
-            raise Unresolved(f"Step '{name}' has no result yet.")
-        return follow(properties, path, f"Steps.{name}.{'.'.join(map(str, path))}")
+        record, shown = self._records.get(name, {}), f"Steps.{name}.{'.'.join(map(str, path))}"
+        if (status := record.get("StepStatus")) != "Succeeded":
+            raise Unresolved(f"'{shown}' has no value: step '{name}' is {status}, and only one that Succeeded has any.")
+        return follow(record["Properties"], path, shown)
 
     def property_file(self, step: str, name: str) -> Any:
         file = self._definition.steps[step].property_files[name]
