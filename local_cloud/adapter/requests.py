@@ -53,7 +53,8 @@ def _invoke(service: SageMaker, scope: Scope, endpoint: str, headers: dict[str, 
     # InvokeEndpoint carries the caller's Accept in a header of its own.
     accept = headers.get("x-amzn-sagemaker-accept") or headers.get("accept") or "application/json"
     try:
-        answer_headers, content = service.hosting.invoke(scope, endpoint, body, content_type, accept)
+        with service.faults.during("InvokeEndpoint"):
+            answer_headers, content = service.hosting.invoke(scope, endpoint, body, content_type, accept)
     except ServiceError as error:
         members = error.members if isinstance(error, ModelError) else {}
         document = {"Message": str(error), "message": str(error), **members}

@@ -8,6 +8,7 @@ from local_cloud.sagemaker import executions, hosting, pipelines, registry, shap
 from local_cloud.sagemaker.cloud import Call, Clients, Cloud
 from local_cloud.sagemaker.engine.run import ExecutionRunner
 from local_cloud.sagemaker.errors import ServiceError, ValidationException
+from local_cloud.sagemaker.faults import Faults
 from local_cloud.sagemaker.jobs import processing, training, training_run
 from local_cloud.sagemaker.jobs.launcher import Launcher
 from local_cloud.sagemaker.jobs.runner import JobRunner
@@ -32,7 +33,8 @@ class UnknownOperation(ServiceError):
 def assemble(cloud: Cloud, directory: Path, launcher: Launcher) -> SageMaker:
     """The whole service with its state under ``directory``; call ``start`` when the cloud answers requests."""
     directory.mkdir(parents=True, exist_ok=True)
-    service = SageMaker(cloud, Store(directory / "sagemaker.sqlite"), directory, Clients(cloud))
+    faults = Faults(directory / "faults.toml", [*OPERATIONS, "InvokeEndpoint"])
+    service = SageMaker(cloud, Store(directory / "sagemaker.sqlite"), directory, Clients(cloud), faults)
     service.jobs = JobRunner(service, launcher)
     service.jobs.serve(processing.Processing())
     service.jobs.serve(training_run.Training())
@@ -48,7 +50,8 @@ def answer(service: SageMaker, operation: str, call: Call, body: bytes) -> tuple
         if handler is None:
             served = ", ".join(sorted(OPERATIONS))
             raise UnknownOperation(f"{operation} is not served by the local cloud; it serves {served}")
-        response = handler(service, call, _checked_request(operation, body))
+        with service.faults.during(operation):
+            response = handler(service, call, _checked_request(operation, body))
     except ServiceError as error:
         return error.status, {"__type": error.code, "message": str(error)}
     _assert_fits(operation, response)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_cloud.sagemaker.cloud import Call, Clients, Cloud
+from local_cloud.sagemaker.faults import Faults
 from local_cloud.sagemaker.store import Store
 
 if TYPE_CHECKING:  # the parts hold the service, and the service its parts
@@ -22,6 +23,7 @@ class SageMaker:
     store: Store
     directory: Path
     clients: Clients
+    faults: Faults
     jobs: "JobRunner" = field(init=False)
     executions: "ExecutionRunner" = field(init=False)
     hosting: "Hosting" = field(init=False)

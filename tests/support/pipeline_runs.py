@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from local_cloud.process import Running
 
@@ -19,10 +20,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def client(cloud: Running, service: str) -> Any:
+def client(cloud: Running, service: str, config: Config | None = None) -> Any:
     return boto3.client(
         service, endpoint_url=cloud.endpoint, verify=str(cloud.certificate), region_name=cloud.region,
-        aws_access_key_id="test", aws_secret_access_key="test",
+        aws_access_key_id="test", aws_secret_access_key="test", config=config,
     )  # fmt: skip
 
 
