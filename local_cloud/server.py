@@ -42,6 +42,7 @@ def main(state: Path, port: int) -> None:
             "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         }
     )
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback in it
     logging.getLogger("headrace").setLevel(logging.INFO)
     logging.getLogger("asyncio").addFilter(_is_news)
     asyncio.run(_serve(state, port, certificate_path, key_path))

@@ -5,7 +5,7 @@ Importing this package imports ministack, which reads its settings from the envi
 
 from pathlib import Path
 
-from local_cloud.adapter import alarms, authorization, buckets, functions, model_package_group, requests
+from local_cloud.adapter import alarms, authorization, buckets, functions, model_package_group, requests, saving
 from local_cloud.adapter.alarms import watch_queues
 from local_cloud.adapter.cloud import MinistackCloud
 from local_cloud.adapter.functions import end_functions
@@ -23,3 +23,4 @@ def plug_in(service: SageMaker, images: Path) -> None:
     model_package_group.plug_in(service)
     functions.plug_in(images)
     alarms.plug_in()
+    saving.plug_in()

@@ -1,4 +1,5 @@
-"""Buckets as AWS has them: opaque ETags of encrypted objects; CloudFormation's encryption, deletion and policies."""
+"""Buckets as AWS has them: opaque ETags of encrypted objects, no answer to what was not kept, and CloudFormation's
+encryption, deletion and policies."""
 
 import contextvars
 import secrets
@@ -12,6 +13,7 @@ from ministack.services.cloudformation import provisioners
 
 def plug_in() -> None:
     s3._put_object, s3._build_object_record = _opaque_etags(s3._put_object, s3._build_object_record)
+    s3.handle_request, s3._persist_object = _kept(s3.handle_request, s3._persist_object)
     buckets = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
     buckets["create"] = _with_encryption(buckets["create"])
     buckets["delete"] = _only_if_empty(buckets["delete"])
@@ -39,6 +41,35 @@ def _opaque_etags(put: Callable[..., Any], build: Callable[..., Any]) -> tuple[C
         return build(body, headers, etag=f'"{secrets.token_hex(16)}"' if encrypted.get() else etag, **more)
 
     return put_object, build_object_record
+
+
+def _kept(handle: Callable[..., Any], persist: Callable[..., None]) -> tuple[Callable[..., Any], Callable[..., None]]:
+    """ministack answers 200 to an object that it could not write to the disk, and forgets it when it ends.
+
+    Here the answer is an error, after which S3's clients try again; the object may be seen until they do. An object
+    that was persisted has no body in memory any more.
+    """
+    lost: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("lost", default=None)
+
+    def persist_object(bucket: str, key: str, record: dict[str, Any]) -> None:
+        persist(bucket, key, record)
+        found = lost.get()
+        if found is not None and record.get("body") is not None:
+            found.append(f"{bucket}/{key}")
+
+    async def handle_request(*arguments: Any, **named: Any) -> Any:
+        found: list[str] = []
+        token = lost.set(found)
+        try:
+            answer = await handle(*arguments, **named)
+        finally:
+            lost.reset(token)
+        if found:
+            message = f"The disk of the local cloud is full: {found[0]} was not kept. hint: make room"
+            return s3._error("InternalError", f"{message}; df -h {s3.DATA_DIR}", 500)
+        return answer
+
+    return handle_request, persist_object
 
 
 def _with_encryption(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ import http.client
 import logging
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from local_cloud.errors import ImageError
@@ -16,7 +17,7 @@ from local_cloud.sagemaker.endpoint_process import DeploymentError, Serving
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.launcher import Launcher
-from local_cloud.sagemaker.store import Document, Scope
+from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
 if TYPE_CHECKING:
     from local_cloud.sagemaker.service import SageMaker
@@ -211,9 +212,9 @@ class Hosting:
                 self._conclude(scope, endpoint, EndpointStatus="Failed", FailureReason=reason[:1024])
 
     def _conclude(self, scope: Scope, endpoint: str, **changes: Any) -> None:
-        document = self._service.store.update(
-            scope, "endpoint", endpoint, **changes, LastModifiedTime=time.time(), PendingDeploymentSummary=None
-        )
+        changes |= {"LastModifiedTime": time.time(), "PendingDeploymentSummary": None}
+        write = partial(self._service.store.update, scope, "endpoint", endpoint, **changes)
+        document = when_there_is_room(write, self._ending)
         announce(self._service, scope, document)
 
 

@@ -5,7 +5,8 @@ ServiceError                    any error answer; carries the AWS error code
 ├── ResourceNotFound            the named resource does not exist
 ├── ResourceInUse               the named resource exists already, or is busy
 ├── ConflictException           the request contradicts the state of the resource
-└── AccessDenied                the caller, or the role it passed, may not do this
+├── AccessDenied                the caller, or the role it passed, may not do this
+└── DiskFull                    what should be kept cannot be written
 """
 
 from typing import ClassVar
@@ -37,3 +38,10 @@ class ConflictException(ServiceError):
 class AccessDenied(ServiceError):
     code = "AccessDeniedException"
     status = 403
+
+
+class DiskFull(ServiceError):
+    """As AWS says it when storing fails: its clients try again."""
+
+    code = "InternalFailure"
+    status = 500

@@ -2,16 +2,25 @@
 
 A document is written before anything acts on it, so a process that is killed at any moment finds, at its next start,
 what it had promised. The write-ahead log with ``synchronous=NORMAL`` survives a killed process (not a power cut).
+
+A full disk is a DiskFull error, and nothing is changed: a call answers with it, `when_there_is_room` waits.
 """
 
 import json
+import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from local_cloud.sagemaker.errors import DiskFull
+
+log = logging.getLogger("headrace.sagemaker")
+
+Result = TypeVar("Result")
 Document = dict[str, Any]
 
 _SCHEMA = """
@@ -35,7 +44,7 @@ class Store:
     """Documents by scope, kind and name. Safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
+        self._path, self._lock = path, threading.RLock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
@@ -48,23 +57,31 @@ class Store:
         with self._lock:
             outermost = self._depth == 0
             if outermost:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._write("BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield
-            except BaseException:
                 if outermost:
+                    self._write("COMMIT")
+            except BaseException:
+                if outermost and self._connection.in_transaction:  # on a full disk SQLite may have rolled it back
                     self._connection.execute("ROLLBACK")
                 raise
-            else:
-                if outermost:
-                    self._connection.execute("COMMIT")
             finally:
                 self._depth -= 1
 
+    def _write(self, statement: str, values: tuple[Any, ...] = ()) -> None:
+        try:
+            self._connection.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            # An exceeded quota is an I/O error to SQLite.
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise
+            raise DiskFull(f"{self._path} cannot be written: {error}. hint: make room; df -h {self._path}") from error
+
     def put(self, scope: Scope, kind: str, name: str, body: Document) -> Document:
         with self._lock:
-            self._connection.execute(
+            self._write(
                 "INSERT INTO document (account, region, kind, name, body) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (account, region, kind, name) DO UPDATE SET body = excluded.body",
                 (*scope, kind, name, json.dumps(body, sort_keys=True)),
@@ -89,7 +106,7 @@ class Store:
 
     def delete(self, scope: Scope, kind: str, name: str) -> None:
         with self._lock:
-            self._connection.execute(
+            self._write(
                 "DELETE FROM document WHERE account = ? AND region = ? AND kind = ? AND name = ?",
                 (*scope, kind, name),
             )
@@ -97,7 +114,7 @@ class Store:
     def delete_all(self, scope: Scope, kind: str, prefix: str) -> None:
         """Deletes the documents of a kind whose name begins with ``prefix``."""
         with self._lock:
-            self._connection.execute(
+            self._write(
                 "DELETE FROM document WHERE account = ? AND region = ? AND kind = ? AND substr(name, 1, ?) = ?",
                 (*scope, kind, len(prefix), prefix),
             )
@@ -123,3 +140,25 @@ class Store:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+
+def when_there_is_room(write: Callable[[], Result], given_up: threading.Event) -> Result:
+    """Writes for a thread that has nobody to answer to: while the disk is full, tries again every second.
+
+    Raises DiskFull once ``given_up`` is set.
+    """
+    begun = time.monotonic()
+    waiting = False
+    while True:
+        try:
+            result = write()
+        except DiskFull as error:
+            if not waiting:
+                log.error("waiting for room on the disk: %s", error)
+            waiting = True
+            if given_up.wait(1):
+                raise
+        else:
+            if waiting:  # the log may be on the same disk, and have missed the first line
+                log.warning("there is room on the disk again, after %d s", time.monotonic() - begun)
+            return result

@@ -7,9 +7,10 @@ steps stay finished, and a step whose job is still there waits for that job agai
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,7 +27,7 @@ from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, failed
 from local_cloud.sagemaker.engine.values import StepValues
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.service import SageMaker
-from local_cloud.sagemaker.store import Document, Scope
+from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -140,10 +141,10 @@ class _Run:
     def finish(self, status: str, reason: str | None = None) -> None:
         previous = self._recorded_status()
         now = time.time()
-        self.execution = self.service.store.update(
+        self.execution = self._written(lambda: self.service.store.update(
             self.scope, "execution", self.arn, PipelineExecutionStatus=status, FailureReason=reason,
             LastModifiedTime=now, EndTime=now,
-        )  # fmt: skip
+        ))  # fmt: skip
         events.pipeline_execution_changed(self.service.cloud, self.scope, self.execution, previous)
 
     def _recorded_status(self) -> str:
@@ -180,7 +181,8 @@ class _Run:
                     return self._from_cache(step, hit)
             outcome = self._attempts(step, arguments, record)
             if key is not None and outcome.status == "Succeeded":
-                cache.remember(self.service.store, self.scope, self.execution, step, key, outcome)
+                remember = partial(cache.remember, self.service.store, self.scope, self.execution, step, key, outcome)
+                when_there_is_room(remember, self.abandoned)
             return outcome
         except (Unresolved, ServiceError, ClientError, BotoCoreError, ValueError) as error:
             return failed(f"ClientError: {error}")
@@ -209,13 +211,17 @@ class _Run:
 
     def _begin(self, step: Step) -> Document:
         record = {"StepName": step.name, "StepStatus": "Executing", "StartTime": time.time(), "AttemptCount": 0}
-        self.service.store.put(self.scope, "step", f"{self.arn}/{step.name}", record)
+        self._written(lambda: self.service.store.put(self.scope, "step", f"{self.arn}/{step.name}", record))
         self._records[step.name] = record
         events.pipeline_step_changed(self.service.cloud, self.scope, self.execution, record, step.type, "Starting")
         return record
 
     def _record(self, step: Step, **changes: Any) -> None:
-        self._records[step.name] = self.service.store.update(self.scope, "step", f"{self.arn}/{step.name}", **changes)
+        name = f"{self.arn}/{step.name}"
+        self._records[step.name] = self._written(lambda: self.service.store.update(self.scope, "step", name, **changes))
+
+    def _written(self, write: Callable[[], Document]) -> Document:
+        return when_there_is_room(write, self.abandoned)
 
     def _from_cache(self, step: Step, hit: cache.Hit) -> Outcome:
         self._record(step, CacheHitResult={"SourcePipelineExecutionArn": hit.execution_arn})

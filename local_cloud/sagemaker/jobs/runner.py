@@ -1,5 +1,6 @@
 """Runs jobs, each in a thread of its own, and lets others wait for, stop or interrupt them."""
 
+import errno
 import logging
 import os
 import shutil
@@ -7,15 +8,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from local_cloud.errors import ImageError
+from local_cloud.sagemaker.errors import DiskFull
 from local_cloud.sagemaker.images import image
 from local_cloud.sagemaker.jobs.launcher import Container, Launcher
 from local_cloud.sagemaker.jobs.logs import LogStream
-from local_cloud.sagemaker.store import Document, Scope
+from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
 if TYPE_CHECKING:
     from local_cloud.sagemaker.service import SageMaker
@@ -228,12 +231,27 @@ class JobRunner:
         except Abandoned:
             pass
         except ImageError as error:
-            job.kind.fail(job, f"ClientError: {error}"[:1024])
+            self._fail(job, f"ClientError: {error}")
         except Exception as error:  # the boundary of the job: it must end in a true state
-            log.exception("job %s", job.name)
-            job.kind.fail(job, f"InternalServerError: {error}"[:1024])
+            if _says_disk_full(error):
+                log.warning("job %s: %s", job.name, error)
+                self._fail(job, f"ClientError: No space left on the disk that the job ran on: {error}")
+            else:
+                log.exception("job %s", job.name)
+                self._fail(job, f"InternalServerError: {error}")
         finally:
             shutil.rmtree(job.directory, ignore_errors=True)
             with self._lock:
                 del self._jobs[job.kind.kind, job.scope, job.name]
             job.ended.set()
+
+    def _fail(self, job: Job, reason: str) -> None:
+        """Records the end once there is room for it; the job's own files, which may fill the disk, go before."""
+        shutil.rmtree(job.directory, ignore_errors=True)
+        with suppress(DiskFull):  # the local cloud is ending: the next start runs the job again
+            when_there_is_room(lambda: job.kind.fail(job, reason[:1024]), job.abandoned)
+
+
+def _says_disk_full(error: Exception) -> bool:
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in full)
