@@ -71,7 +71,9 @@ def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str
         if known is not None:
             if known["ClientRequestToken"] == request["ClientRequestToken"]:
                 return {"PipelineArn": arn}
-            raise ConflictException(
+            # The API reference lists ConflictException; what AWS answers is this, which its SDK's upsert goes by
+            # (aws/sagemaker-python-sdk, workflow/pipeline.py; pull request 6256 of 2026 on the wording).
+            raise ValidationException(
                 f"Pipeline names must be unique within an AWS account and region. Pipeline with name ({name}) "
                 "already exists."
             )

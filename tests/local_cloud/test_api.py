@@ -86,6 +86,16 @@ def test_a_model_needs_an_approved_package(sagemaker: InProcess) -> None:
         sagemaker.call("CreateModel", ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
 
 
+def test_the_name_of_a_pipeline_is_taken_for_another_request_only(sagemaker: InProcess) -> None:
+    step = {"Name": "End", "Type": "Fail", "Arguments": {"ErrorMessage": "end"}}
+    for _ in range(2):
+        sagemaker.create("p", step)
+    text = sagemaker.call("DescribePipeline", PipelineName="p")["PipelineDefinition"]
+    again = {"PipelineName": "p", "PipelineDefinition": text, "RoleArn": ROLE, "ClientRequestToken": "u" * 32}
+    with pytest.raises(Refused, match=r"ValidationException: Pipeline names must be unique .* \(p\) already exists"):
+        sagemaker.call("CreatePipeline", **again)
+
+
 @pytest.mark.parametrize(("operation", "request_"), [
     ("DescribePipeline", {"PipelineName": "p"}),
     ("StartPipelineExecution", {"PipelineName": "p", "ClientRequestToken": "t" * 32}),

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from local_cloud.process import Running
 
@@ -95,7 +96,9 @@ def run(
     """Creates or updates the pipeline, runs it to its end; returns the execution and its steps by name."""
     try:
         sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=text, RoleArn=role)
-    except sagemaker.exceptions.ConflictException:
+    except ClientError as error:
+        if "names must be unique" not in str(error):
+            raise
         sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=text, RoleArn=role)
     given = [{"Name": key, "Value": value} for key, value in (parameters or {}).items()]
     arn = sagemaker.start_pipeline_execution(PipelineName=name, PipelineParameters=given)["PipelineExecutionArn"]
