@@ -48,15 +48,36 @@ def test_times_are_numbers_or_text(sagemaker: InProcess, late: Any) -> None:
 
 
 @pytest.mark.parametrize("request_", [
-    {"CreationTimeAfter": "yesterday"}, {"NextToken": "garbage"}, {"NextToken": "b2Zmc2V0Oi0x"}, {"MaxResults": 101},
+    {"CreationTimeAfter": "yesterday"}, {"NextToken": "garbage"}, {"NextToken": "WzFd"}, {"NextToken": "MQ=="},
+    {"MaxResults": 101},
 ])  # fmt: skip
 def test_a_bad_list_request_is_refused(sagemaker: InProcess, request_: dict[str, Any]) -> None:
     with pytest.raises(Refused, match="ValidationException"):
         listed(sagemaker, **request_)
 
 
-def test_a_page_beyond_the_end_is_empty(sagemaker: InProcess) -> None:
-    assert sagemaker.call("ListModelPackageGroups", NextToken="b2Zmc2V0Ojk5") == {"ModelPackageGroupSummaryList": []}
+def names_of(answer: dict[str, Any]) -> list[str]:
+    return [item["PipelineName"] for item in answer["PipelineSummaries"]]
+
+
+@pytest.mark.parametrize("deleted", ["b", "c"])
+def test_what_changes_between_two_pages_moves_nothing(sagemaker: InProcess, deleted: str) -> None:
+    step = {"Name": "End", "Type": "Fail", "Arguments": {"ErrorMessage": "end"}}
+    for name in ("a", "b", "c"):
+        sagemaker.create(name, step)
+    first = sagemaker.call("ListPipelines", MaxResults=2)
+    assert names_of(first) == ["c", "b"]
+    sagemaker.create("d", step)
+    sagemaker.call("DeletePipeline", PipelineName=deleted, ClientRequestToken="d" * 32)
+    second = sagemaker.call("ListPipelines", MaxResults=2, NextToken=first["NextToken"])
+    assert (names_of(second), "NextToken" in second) == (["a"], False)
+
+
+def test_a_token_belongs_to_the_order_that_it_was_given_for(sagemaker: InProcess) -> None:
+    group(sagemaker, "a", "b")
+    token = sagemaker.call("ListModelPackageGroups", MaxResults=1)["NextToken"]
+    with pytest.raises(Refused, match="ValidationException: The pagination token is invalid"):
+        listed(sagemaker, SortBy="Name", NextToken=token)
 
 
 def test_version_numbers_are_not_used_again(sagemaker: InProcess) -> None:
