@@ -20,6 +20,7 @@ from headrace.executions import Execution, list_executions, list_steps, read_exe
 from headrace.local import ProcessCloud
 from headrace.output import Output
 from local_cloud import process
+from pipeline_definition.train import METRICS
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -94,6 +95,11 @@ def test_both_candidates_are_evaluated_and_the_cheaper_of_equals_wins(deployed: 
     assert run.evaluation.accuracy >= 0.9
     if len(set(run.evaluation.candidates.values())) == 1:
         assert run.evaluation.winner == "spot"
+
+
+def test_what_training_prints_reaches_cloudwatch(deployed: Deployed) -> None:
+    metrics = deployed.environment.client("cloudwatch").list_metrics(Namespace="/aws/sagemaker/TrainingJobs")["Metrics"]
+    assert {metric["MetricName"] for metric in metrics} == set(METRICS)
 
 
 def test_an_unapproved_model_is_not_served(deployed: Deployed) -> None:
