@@ -70,7 +70,7 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
 
     cloud = adapter.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)))
     service = api.assemble(cloud, state / "sagemaker", ProcessLauncher())
-    adapter.plug_in(service, state / "sagemaker" / "images")
+    adapter.plug_in(service, state)
 
     config = Config()
     config.bind = [f"{_HOST}:{port}"]

@@ -5,7 +5,16 @@ Importing this package imports ministack, which reads its settings from the envi
 
 from pathlib import Path
 
-from local_cloud.adapter import alarms, authorization, buckets, functions, model_package_group, requests, saving
+from local_cloud.adapter import (
+    alarms,
+    authorization,
+    buckets,
+    functions,
+    model_package_group,
+    recording,
+    requests,
+    saving,
+)
 from local_cloud.adapter.alarms import watch_queues
 from local_cloud.adapter.cloud import MinistackCloud
 from local_cloud.adapter.functions import end_functions
@@ -15,12 +24,13 @@ from local_cloud.sagemaker.service import SageMaker
 __all__ = ["MinistackCloud", "end_functions", "plug_in", "save", "save_regularly", "watch_queues"]
 
 
-def plug_in(service: SageMaker, images: Path) -> None:
+def plug_in(service: SageMaker, state: Path) -> None:
     """Registers the service with ministack, and mends what the product's promises rest on; before its server starts."""
     requests.plug_in(service)
     authorization.plug_in()
     buckets.plug_in()
     model_package_group.plug_in(service)
-    functions.plug_in(images)
+    functions.plug_in(state / "sagemaker" / "images")
+    recording.plug_in(state)
     alarms.plug_in()
     saving.plug_in()

@@ -12,6 +12,8 @@ from botocore.loaders import Loader
 from botocore.session import get_session
 from pipeline_runs import make_role
 
+from local_cloud.process import Running
+
 Connect = Callable[[str], Any]
 
 
@@ -164,3 +166,24 @@ def test_a_namespace_condition_allows_metrics_in_that_namespace_only(connect: Co
         cloudwatch.put_metric_data(Namespace="Elsewhere", MetricData=[point])
     stored = connect("cloudwatch").list_metrics(MetricName=protocol)["Metrics"]
     assert [metric["Namespace"] for metric in stored] == ["/aws/sagemaker/TrainingJobs"]
+
+
+def test_decisions_are_recorded_while_their_file_is_there(cloud: Running, connect: Connect, bucket: str) -> None:
+    resource = f"arn:aws:s3:::{bucket}/recorded"
+    allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}
+    s3, file = acting_as(connect, "recorded", [allow])("s3"), cloud.state / "authorizations.jsonl"
+    connect("s3").put_object(Bucket=bucket, Key="recorded", Body=b"")
+    s3.get_object(Bucket=bucket, Key="recorded")
+    assert not file.exists()
+    file.touch()
+    for _ in range(2):
+        s3.get_object(Bucket=bucket, Key="recorded")
+        with pytest.raises(ClientError):
+            s3.put_object(Bucket=bucket, Key="recorded")
+    found = [json.loads(line) for line in file.read_text().splitlines()]
+    file.unlink()
+    mine = [item for item in found if "/recorded/" in item["principal_arn"]]
+    assert [(item["action"], item["resource_arn"], item["decision"]) for item in mine] == [
+        ("s3:GetObject", resource, "Allow"),
+        ("s3:PutObject", resource, "Deny"),
+    ]
