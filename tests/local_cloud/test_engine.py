@@ -47,6 +47,26 @@ def test_a_failing_script_fails_the_execution_with_its_message(connect: Connect,
     assert steps["Bad"]["FailureReason"] == "AlgorithmError: no images found, exit code: 3"
 
 
+def test_a_lane_that_failed_does_not_sink_the_other(connect: Connect, role: str) -> None:
+    """Both lanes are waited for whatever their end; what needs a model waits for the step that looks which there is."""
+    lanes = [
+        training_step(role, script) | {"Name": name}
+        for name, script in [("TrainSpot", "exit 1"), ("TrainOnDemand", "echo 1 > /opt/ml/model/weights")]
+    ]
+    either = [{"Step": lane["Name"], "Trigger": "Any"} for lane in lanes]
+    text = definition(
+        *lanes,
+        processing_step("Candidates", role, "true", DependsOn=either),
+        processing_step("Evaluate", role, "true", DependsOn=["Candidates"]),
+        processing_step("Spot", role, "true", DependsOn=["TrainSpot"]),
+    )
+    execution, steps = run(connect("sagemaker"), "lanes", text, role)
+    assert execution["PipelineExecutionStatus"] == "Succeeded"
+    assert {name: step["StepStatus"] for name, step in steps.items()} == {
+        "TrainSpot": "Failed", "TrainOnDemand": "Succeeded", "Candidates": "Succeeded", "Evaluate": "Succeeded",
+    }  # fmt: skip
+
+
 def condition(threshold: Any) -> dict[str, Any]:
     figures = {"PropertyFile": {"Get": "Steps.Measure.PropertyFiles.Figures"}, "Path": "accuracy.value"}
     return {
