@@ -74,7 +74,8 @@ def _create(sagemaker: SageMakerClient, environment: Environment, text: str) -> 
             Tags=[{"Key": key, "Value": value} for key, value in environment.pipeline_tags.items()],
         )
     except ClientError as error:
-        if not says(error, "already exist"):
+        # SageMaker's words have changed over time; the SDK's upsert looks for both as well.
+        if not (says(error, "already exist") or says(error, "unique within an aws account")):
             raise
         return False
     return True

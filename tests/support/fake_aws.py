@@ -191,7 +191,7 @@ class Cloud:
 
     def create_pipeline(self, PipelineName: str, **more: Any) -> dict[str, Any]:
         if PipelineName in self.pipelines:
-            raise Refused("ValidationException", f"Pipeline names must be unique. {PipelineName} already exists.")
+            raise Refused("ValidationException", "Pipeline names must be unique within an AWS account and region.")
         self.pipelines[PipelineName] = more
         return {"PipelineArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}"}
 
