@@ -7,7 +7,7 @@ AWSCLI := 1.46.2
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo test lint synth up down clean
+.PHONY: help install demo test sdk lint synth up down clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,11 +33,20 @@ node_modules/installed: .venv/installed package-lock.json
 	@.venv/awscli/bin/python -m pip install --quiet --disable-pip-version-check awscli==$(AWSCLI)
 	@touch $@
 
+# AWS's SDK for pipelines has dependencies of its own as well; without torch and mlflow, which these do not import.
+.venv/sagemaker/installed: .venv/installed tests/sdk/requirements.txt
+	@$(BIN)/python -m venv .venv/sagemaker
+	@.venv/sagemaker/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/sdk/requirements.txt
+	@touch $@
+
 demo: install ## digits (or DATA=<folder or archive>) from upload to a served model, here
 	@$(BIN)/python -m headrace.demo $(if $(DATA),--data '$(DATA)')
 
 test: install .venv/awscli/installed ## the whole suite, end to end included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+sdk: install .venv/sagemaker/installed ## AWS's SDK compiles the same pipeline, and drives the local cloud
+	@$(BIN)/python -m pytest tests/sdk
 
 lint: install ## style, types, import rules, CloudFormation
 	@$(BIN)/ruff check .

@@ -1,0 +1,387 @@
+"""Headrace's pipeline, written by hand with the `sagemaker` SDK: `.venv/sagemaker/bin/python author.py < request.json`.
+
+The request holds the pipeline's settings and the environment's bindings; the definition goes to stdout. It runs in the
+SDK's own environment, imports nothing of Headrace, and follows the SDK's documentation rather than our builder.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import boto3
+from sagemaker.core.lambda_helper import Lambda
+from sagemaker.core.metadata_properties import MetadataProperties
+from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
+from sagemaker.core.processing import Processor
+from sagemaker.core.shapes import (
+    Channel,
+    CheckpointConfig,
+    DataSource,
+    MetricDefinition,
+    OutputDataConfig,
+    ProcessingInput,
+    ProcessingOutput,
+    ProcessingS3Input,
+    ProcessingS3Output,
+    S3DataSource,
+    StoppingCondition,
+    Tag,
+)
+from sagemaker.core.training.configs import Compute
+from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
+from sagemaker.core.workflow.execution_variables import ExecutionVariables
+from sagemaker.core.workflow.functions import Join, JsonGet
+from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
+from sagemaker.core.workflow.pipeline_context import PipelineSession
+from sagemaker.core.workflow.properties import PropertyFile
+from sagemaker.mlops.workflow.condition_step import ConditionStep
+from sagemaker.mlops.workflow.fail_step import FailStep
+from sagemaker.mlops.workflow.lambda_step import LambdaOutput, LambdaOutputTypeEnum, LambdaStep
+from sagemaker.mlops.workflow.model_step import ModelStep
+from sagemaker.mlops.workflow.pipeline import Pipeline
+from sagemaker.mlops.workflow.retry import (
+    SageMakerJobExceptionTypeEnum,
+    SageMakerJobStepRetryPolicy,
+    StepExceptionTypeEnum,
+    StepRetryPolicy,
+)
+from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep
+from sagemaker.serve.model_builder import ModelBuilder
+from sagemaker.train.model_trainer import ModelTrainer
+
+INPUT, OUTPUT = "/opt/ml/processing/input", "/opt/ml/processing/output"
+NUMBER = r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
+LANES = {"spot": ("TrainSpot", "Spot"), "on-demand": ("TrainOnDemand", "OnDemand")}
+
+
+class Author:
+    """One pipeline in the making; `settings` and `bindings` are those of the request."""
+
+    def __init__(self, settings: dict[str, Any], bindings: dict[str, str], session: PipelineSession) -> None:
+        self.settings, self.bindings, self.session = settings, bindings, session
+        self.lanes = {name: LANES[name] for name in LANES if settings["capacity"] in (name, "both")}
+        self.cache = CacheConfig(enable_caching=True, expire_after=f"P{settings['cache_expires_after_days']}D")
+        self.data_set = ParameterString("DataSet")
+        self.fingerprint = ParameterString("Fingerprint")
+        self.processing_type = ParameterString("ProcessingInstanceType", settings["processing_instance_type"])
+        self.train_type = ParameterString("TrainInstanceType", settings["train_instance_type"])
+        self.train_count = ParameterInteger("TrainInstanceCount", settings["train_instance_count"])
+        self.epochs = ParameterInteger("Epochs", settings["epochs"])
+        self.batch_size = ParameterInteger("BatchSize", settings["batch_size"])
+        self.learning_rate = ParameterFloat("LearningRate", settings["learning_rate"])
+        self.image_size = ParameterInteger("ImageSize", settings["image_size"])
+        self.threshold = ParameterFloat("AccuracyThreshold", settings["accuracy_threshold"])
+        self.approval = ParameterString(
+            "ModelApprovalStatus", settings["model_approval_status"], enum_values=["PendingManualApproval", "Approved"]
+        )
+
+    def pipeline(self) -> Pipeline:
+        preprocess = self.preprocess()
+        training = {name: self.train(name, preprocess) for name in self.lanes}
+        champion = self.find_champion(list(training.values()))
+        report = PropertyFile(name="Evaluation", output_name="evaluation", path="evaluation.json")
+        evaluate = self.evaluate(preprocess, training, champion, report)
+        decide = self.check_quality(training, evaluate, report)
+        return Pipeline(
+            name=self.bindings["PipelineName"],
+            parameters=[
+                *(self.data_set, self.fingerprint, self.processing_type, self.train_type, self.train_count),
+                *(self.epochs, self.batch_size, self.learning_rate, self.image_size, self.threshold, self.approval),
+            ],
+            pipeline_experiment_config=None,
+            steps=[preprocess, *training.values(), champion, evaluate, decide],
+            sagemaker_session=self.session,
+        )
+
+    def preprocess(self) -> ProcessingStep:
+        splits = ("train", "validation", "test")
+        arguments = [
+            "preprocess.py",
+            *("--data", f"{INPUT}/data"),
+            *("--contents", f"{INPUT}/contents/contents.json"),
+            *(word for split in splits for word in (f"--{split}", f"{OUTPUT}/{split}")),
+            *("--image-size", self.image_size.to_string()),
+            *("--validation-share", str(self.settings["validation_share"])),
+            *("--test-share", str(self.settings["test_share"])),
+            *("--seed", str(self.settings["seed"])),
+            *("--max-skipped-share", str(self.settings["max_skipped_share"])),
+        ]
+        step_arguments = self.processor().run(
+            inputs=[
+                processing_input("code", self.bindings["CodeUri"]),
+                processing_input("data", self.manifest("objects.manifest"), "ManifestFile"),
+                processing_input("contents", self.manifest("contents.json")),
+            ],
+            outputs=[self.processing_output("preprocess", split) for split in splits],
+            arguments=arguments,
+        )
+        return ProcessingStep(
+            "Preprocess", step_args=step_arguments, cache_config=self.cache, retry_policies=job_retries()
+        )
+
+    def train(self, lane: str, preprocess: ProcessingStep) -> TrainingStep:
+        step_name, tag = self.lanes[lane]
+        spot = lane == "spot"
+        outputs = preprocess.properties.ProcessingOutputConfig.Outputs
+        stop = {"max_runtime_in_seconds": self.settings["max_run_seconds"]}
+        if spot:
+            stop["max_wait_time_in_seconds"] = self.settings["max_run_seconds"] + self.settings["spot_wait_seconds"]
+        trainer = ModelTrainer(
+            training_image=self.bindings["TrainingImage"],
+            role=self.bindings["JobRoleArn"],
+            base_job_name=step_name,
+            sagemaker_session=self.session,
+            compute=Compute(
+                instance_type=self.train_type,
+                instance_count=self.train_count,
+                volume_size_in_gb=self.settings["volume_size_gb"],
+                enable_managed_spot_training=spot or None,
+            ),
+            stopping_condition=StoppingCondition(**stop),
+            output_data_config=OutputDataConfig(
+                s3_output_path=self.run_uri(f"train-{lane}"), kms_key_id=self.bindings["DataKeyArn"]
+            ),
+            checkpoint_config=self.checkpoints(lane) if spot else None,
+            hyperparameters={
+                "epochs": self.epochs.to_string(),
+                "batch-size": self.batch_size.to_string(),
+                "learning-rate": self.learning_rate.to_string(),
+                "seed": str(self.settings["seed"]),
+            },
+            input_data_config=[
+                channel("train", outputs["train"].S3Output.S3Uri),
+                channel("validation", outputs["validation"].S3Output.S3Uri),
+                channel("code", self.bindings["CodeUri"]),
+            ],
+            tags=[Tag(key="TrainingType", value=tag)],
+        ).with_metric_definitions(
+            [
+                MetricDefinition(name=name, regex=f"{name}={NUMBER}")
+                for name in ("train:loss", "validation:loss", "validation:accuracy")
+            ]
+        )
+        return TrainingStep(step_name, step_args=trainer.train(), cache_config=self.cache, retry_policies=job_retries())
+
+    def find_champion(self, after: list[TrainingStep]) -> LambdaStep:
+        return LambdaStep(
+            "FindChampion",
+            lambda_func=Lambda(function_arn=self.bindings["FindChampionFunctionArn"], session=self.session),
+            inputs={
+                "ModelPackageGroupName": self.bindings["ModelPackageGroupName"],
+                "NoChampionUri": f"s3://{self.bindings['DataBucket']}/champions/none/",
+            },
+            outputs=[
+                LambdaOutput("ModelDataUrl", LambdaOutputTypeEnum.String),
+                LambdaOutput("ModelPackageArn", LambdaOutputTypeEnum.String),
+                LambdaOutput("ModelPackageVersion", LambdaOutputTypeEnum.Integer),
+            ],
+            depends_on=after,
+        )
+
+    def evaluate(
+        self,
+        preprocess: ProcessingStep,
+        training: dict[str, TrainingStep],
+        champion: LambdaStep,
+        report: PropertyFile,
+    ) -> ProcessingStep:
+        test = preprocess.properties.ProcessingOutputConfig.Outputs["test"].S3Output.S3Uri
+        step_arguments = self.processor().run(
+            inputs=[
+                processing_input("code", self.bindings["CodeUri"]),
+                processing_input("test", test),
+                *(
+                    processing_input(name, step.properties.ModelArtifacts.S3ModelArtifacts)
+                    for name, step in training.items()
+                ),
+                processing_input("champion", champion.properties.Outputs["ModelDataUrl"]),
+            ],
+            outputs=[self.processing_output("evaluate", name) for name in ("evaluation", "winner")],
+            arguments=[
+                "evaluate.py",
+                *("--test", f"{INPUT}/test"),
+                *(word for name in training for word in ("--candidate", f"{name}={INPUT}/{name}")),
+                *("--champion", f"{INPUT}/champion"),
+                *("--evaluation", f"{OUTPUT}/evaluation"),
+                *("--winner", f"{OUTPUT}/winner"),
+            ],
+        )
+        return ProcessingStep(
+            "Evaluate",
+            step_args=step_arguments,
+            property_files=[report],
+            cache_config=self.cache,
+            retry_policies=job_retries(),
+        )
+
+    def check_quality(
+        self, training: dict[str, TrainingStep], evaluate: ProcessingStep, report: PropertyFile
+    ) -> ConditionStep:
+        def figure(path: str) -> JsonGet:
+            return JsonGet(step_name="Evaluate", property_file=report, json_path=path)
+
+        accuracy = figure("multiclass_classification_metrics.accuracy.value")
+        improvement, winner = figure("improvement"), figure("winner.name")
+        refuse = FailStep(
+            "RefuseModel",
+            error_message=Join(
+                on="",
+                values=[
+                    *("The model was not registered: '", winner, "' has accuracy ", accuracy),
+                    *(" on the test set, where ", self.threshold),
+                    *(" is asked for, and differs from the champion by ", improvement),
+                    ", where 0 or more is asked for.",
+                    " hint: compare the per-class figures in evaluation.json; more data or epochs, or a lower"
+                    " AccuracyThreshold.",
+                ],
+            ),
+        )
+        figures = {"Winner": winner, "Accuracy": accuracy, "Improvement": improvement}
+        return ConditionStep(
+            "CheckQuality",
+            conditions=[
+                ConditionGreaterThanOrEqualTo(left=accuracy, right=self.threshold),
+                ConditionGreaterThanOrEqualTo(left=improvement, right=0.0),
+            ],
+            if_steps=[self.register(training, evaluate, figures)],
+            else_steps=[refuse],
+        )
+
+    def register(
+        self, training: dict[str, TrainingStep], evaluate: ProcessingStep, figures: dict[str, JsonGet]
+    ) -> ModelStep:
+        outputs = evaluate.properties.ProcessingOutputConfig.Outputs
+        types = list(self.settings["inference_instance_types"])
+        builder = ModelBuilder(
+            image_uri=self.bindings["InferenceImage"],
+            s3_model_data_url=Join(on="", values=[outputs["winner"].S3Output.S3Uri, "/model.tar.gz"]),
+            env_vars={"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"},
+            role_arn=self.bindings["JobRoleArn"],
+            sagemaker_session=self.session,
+        )
+        quality = Join(on="", values=[outputs["evaluation"].S3Output.S3Uri, "/evaluation.json"])
+        step_arguments = builder.register(
+            model_package_group_name=self.bindings["ModelPackageGroupName"],
+            content_types=["image/jpeg", "image/png", "application/json"],
+            response_types=["application/json"],
+            inference_instances=types,
+            transform_instances=types,
+            approval_status=self.approval,
+            model_metrics=ModelMetrics(model_statistics=MetricsSource(content_type="application/json", s3_uri=quality)),
+            metadata_properties=MetadataProperties(generated_by=ExecutionVariables.PIPELINE_EXECUTION_ARN),
+            customer_metadata_properties={
+                "DataSet": self.data_set,
+                "Fingerprint": self.fingerprint,
+                "CodeHash": self.bindings["CodeHash"],
+                "PipelineExecutionArn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+                **{name: Join(on="", values=[value]) for name, value in figures.items()},
+                **{f"{step.name}Job": step.properties.TrainingJobName for step in training.values()},
+            },
+        )
+        return ModelStep("RegisterModel", step_args=step_arguments, retry_policies=service_retries())
+
+    def processor(self) -> Processor:
+        unpack = f"mkdir -p /opt/ml/code && tar -xzf {INPUT}/code/source.tar.gz -C /opt/ml/code"
+        return Processor(
+            role=self.bindings["JobRoleArn"],
+            image_uri=self.bindings["ProcessingImage"],
+            instance_count=1,
+            instance_type=self.processing_type,
+            entrypoint=["/bin/sh", "-c", unpack + ' && exec python3 /opt/ml/code/entry.py "$@"', "entry"],
+            volume_size_in_gb=self.settings["volume_size_gb"],
+            output_kms_key=self.bindings["DataKeyArn"],
+            max_runtime_in_seconds=self.settings["max_run_seconds"],
+            sagemaker_session=self.session,
+        )
+
+    def processing_output(self, step: str, name: str) -> ProcessingOutput:
+        return ProcessingOutput(
+            output_name=name,
+            app_managed=False,
+            s3_output=ProcessingS3Output(
+                s3_uri=self.run_uri(f"{step}/{name}"), local_path=f"{OUTPUT}/{name}", s3_upload_mode="EndOfJob"
+            ),
+        )
+
+    def run_uri(self, folder: str) -> Join:
+        values = [f"s3://{self.bindings['DataBucket']}/runs/", ExecutionVariables.PIPELINE_EXECUTION_ID, f"/{folder}"]
+        return Join(on="", values=values)
+
+    def manifest(self, file: str) -> Join:
+        bucket = f"s3://{self.bindings['DataBucket']}/manifests/"
+        return Join(on="", values=[bucket, self.data_set, "/", self.fingerprint, f"/{file}"])
+
+    def checkpoints(self, lane: str) -> CheckpointConfig:
+        shares = (self.settings[name] for name in ("validation_share", "test_share", "max_skipped_share"))
+        uri = Join(
+            on="/",
+            values=[
+                f"s3://{self.bindings['DataBucket']}/checkpoints/{lane}",
+                self.data_set,
+                self.fingerprint,
+                self.bindings["CodeHash"],
+                f"seed-{self.settings['seed']}-split-{'-'.join(map(str, shares))}",
+                Join(on="-", values=["image", self.image_size]),
+                Join(on="-", values=["epochs", self.epochs]),
+                Join(on="-", values=["batch", self.batch_size]),
+                Join(on="-", values=["rate", self.learning_rate]),
+                Join(on="-", values=["hosts", self.train_count]),
+            ],
+        )
+        return CheckpointConfig(s3_uri=uri, local_path="/opt/ml/checkpoints")
+
+
+def processing_input(name: str, uri: Any, data_type: str = "S3Prefix") -> ProcessingInput:
+    return ProcessingInput(
+        input_name=name,
+        app_managed=False,
+        s3_input=ProcessingS3Input(
+            s3_uri=uri,
+            local_path=f"{INPUT}/{name}",
+            s3_data_type=data_type,
+            s3_input_mode="File",
+            s3_data_distribution_type="FullyReplicated",
+            s3_compression_type="None",
+        ),
+    )
+
+
+def channel(name: str, uri: Any) -> Channel:
+    source = S3DataSource(s3_data_type="S3Prefix", s3_uri=uri, s3_data_distribution_type="FullyReplicated")
+    return Channel(channel_name=name, data_source=DataSource(s3_data_source=source))
+
+
+def service_retries() -> list[StepRetryPolicy]:
+    faults = [StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING]
+    return [StepRetryPolicy(exception_types=faults, interval_seconds=5, backoff_rate=2.0, max_attempts=5)]
+
+
+def job_retries() -> list[Any]:
+    error = [SageMakerJobExceptionTypeEnum.INTERNAL_ERROR]
+    capacity = [SageMakerJobExceptionTypeEnum.CAPACITY_ERROR, SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT]
+    return [
+        *service_retries(),
+        SageMakerJobStepRetryPolicy(exception_types=error, interval_seconds=30, backoff_rate=2.0, max_attempts=3),
+        SageMakerJobStepRetryPolicy(
+            exception_types=capacity, interval_seconds=60, backoff_rate=1.5, expire_after_mins=180
+        ),
+    ]
+
+
+def pipeline_session(bindings: dict[str, str]) -> PipelineSession:
+    quiet = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+    session = PipelineSession(boto_session=boto3.Session(), sagemaker_config=quiet)
+    session._default_bucket = bindings["DataBucket"]  # given openly, the SDK asks S3 whether there is such a bucket
+    return session
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    session = pipeline_session(request["bindings"])
+    print(Author(request["settings"], request["bindings"], session).pipeline().definition())
+
+
+if __name__ == "__main__":
+    main()
