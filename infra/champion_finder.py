@@ -25,5 +25,6 @@ class ChampionFinder(LambdaFunction):
             package="find_champion",
             description="Which model version a candidate has to beat",
             timeout=Duration.seconds(60),
+            when_it_fails="The pipeline waits for the answer: its step fails, the execution too, and a notice says so.",
         )
         registry.grant_read(self.role)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Acknowledgment, Aws, Duration, RemovalPolicy, Validations
+from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.acknowledged import AWS_SOLUTIONS, NIST, acknowledge
 from infra.permission import allow
 from infra.settings import Settings
 
@@ -43,12 +44,18 @@ class DataBucket(Construct):
         assert self.bucket.policy
         self.bucket.policy.apply_removal_policy(removal)  # a bucket that stays is no less protected
         self._notify(changes)
-        Validations.of(self.bucket).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-S1",
-                reason="Who read or wrote which object is what CloudTrail's data events record, which an account "
-                "switches on for all its buckets; server access logs are best effort and need a bucket of their own.",
-            )
+        why = (
+            "Who read or wrote which object is what CloudTrail's data events record, which an account switches on for "
+            "all its buckets; server access logs are best effort and need a bucket of their own."
+        )
+        acknowledge(self.bucket, AWS_SOLUTIONS, "S1", why)
+        acknowledge(self.bucket, NIST, "S3BucketLoggingEnabled", why)
+        acknowledge(
+            self.bucket,
+            NIST,
+            "S3BucketReplicationEnabled",
+            "Versioning keeps what was overwritten or deleted for 30 days. A copy in a second region doubles the cost "
+            "of storage: a team whose data has to survive the loss of a region adds it.",
         )
 
     def grant_read(self, role: iam.Role, *prefixes: str) -> None:

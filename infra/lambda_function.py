@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.acknowledged import NIST, acknowledge
 from infra.settings import Settings
 
 RETENTION = {
@@ -31,6 +32,9 @@ def lambda_code(root: Path) -> lambda_.Code:
 class LambdaFunction(Construct):
     """`package` is the folder under `lambda/` whose `handler.handle` is called.
 
+    `when_it_fails` says who learns of a failed call, since the function has no dead-letter queue of its own: that is
+    for asynchronous calls that nobody waits for.
+
     1,024 MB is no matter of memory: CPU comes in proportion, and importing boto3 takes a second with 256 MB.
     """
 
@@ -44,6 +48,7 @@ class LambdaFunction(Construct):
         package: str,
         description: str,
         timeout: Duration,
+        when_it_fails: str,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, id)
@@ -68,4 +73,25 @@ class LambdaFunction(Construct):
             role=self.role,
             log_group=self.log_group,
             environment=dict(environment or {}),
+        )
+        acknowledge(self.function, NIST, "LambdaDLQ", when_it_fails)
+        acknowledge(
+            self.function,
+            NIST,
+            "LambdaConcurrency",
+            "What is reserved here is taken from every other function of the account, and AWS refuses to leave fewer "
+            "than 100 unreserved, which new accounts do not have.",
+        )
+        acknowledge(
+            self.function,
+            NIST,
+            "LambdaInsideVPC",
+            "It opens no port, runs no code but its own and calls AWS's APIs alone, each as far as its role goes. From "
+            "a VPC the same calls would go out through an endpoint for every service.",
+        )
+        acknowledge(
+            self.log_group,
+            NIST,
+            "CloudWatchLogGroupEncrypted",
+            "CloudWatch Logs encrypts it with a key of its own. What is logged are names, counts and reasons, no data.",
         )

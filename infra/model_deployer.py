@@ -44,6 +44,7 @@ class ModelDeployer(LambdaFunction):
             package="deploy_model",
             description="Serves the newest approved model version",
             timeout=TIMEOUT,
+            when_it_fails="Its queue keeps what failed for another try, and then in a dead-letter queue with an alarm.",
             environment={
                 "ENDPOINT_NAME": settings.name,
                 "ENDPOINT_ROLE_ARN": endpoint_role.role_arn,

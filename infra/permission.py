@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import IConstruct
+
+from infra.acknowledged import AWS_SOLUTIONS, NIST, acknowledge
+
+INLINE = (
+    "The policy is this role's alone and goes with it. For such one-to-one relations IAM's guide recommends inline "
+    "policies: a managed one could be attached to another role by mistake."
+)
 
 
 def allow(
@@ -26,8 +33,8 @@ def allow(
         shown = _as_shown(Stack.of(role).resolve(resource))
         if "*" in shown:
             assert because, f"{actions} on {shown}: say why the wildcard has to be"
-            finding = f"AwsSolutions::AwsSolutions-IAM5[Resource::{shown}]"
-            Validations.of(role).acknowledge(Acknowledgment(id=finding, reason=because))
+            acknowledge(role, AWS_SOLUTIONS, f"IAM5[Resource::{shown}]", because)
+    acknowledge(role, NIST, "IAMNoInlinePolicy", INLINE)
 
 
 def allow_to_pass(role: iam.Role, passed: iam.IRole) -> None:

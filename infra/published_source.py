@@ -62,6 +62,7 @@ class PublishedSource(Construct):
             package="deployment",
             description="Puts code and definition into the data bucket, and clears up before a stack is destroyed",
             timeout=Duration.minutes(15),
+            when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
         )
         allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in sources.values()])
         data.grant_write(self.deployment.role, "code/*", definition_key, NO_CHAMPION)

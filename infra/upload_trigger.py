@@ -50,6 +50,7 @@ class UploadTrigger(LambdaFunction):
             package="start_pipeline",
             description="Starts the pipeline for what was uploaded, and keeps its definition",
             timeout=TIMEOUT,
+            when_it_fails="Its queue keeps what failed for another try, and then in a dead-letter queue with an alarm.",
             environment={
                 "DATA_BUCKET": data.bucket.bucket_name,
                 "PIPELINE_NAME": settings.name,

@@ -16,7 +16,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 from aws_cdk import App, Validations
 from aws_cdk.assertions import Template
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 from infra.settings import Settings, load_settings
 from infra.stack import HeadraceStack
@@ -85,7 +85,8 @@ def _by_path(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _synthesize_with_nag(app: App, folder: Path) -> str:
     """cdk-nag's report, empty if it has nothing to say; findings end the synthesis with an error, after the files."""
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
+    packs = (AwsSolutionsChecks(app, verbose=True), NIST80053R5Checks(app, verbose=True))
+    Validations.of(app).add_plugins(*packs)
     try:
         app.synth()
     except RuntimeError as error:

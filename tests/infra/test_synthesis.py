@@ -18,7 +18,7 @@ ENVIRONMENTS = ("local", "dev", "prod")
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_cdk_nag_has_no_finding(synthesized: Callable[[str], Any], environment: str) -> None:
-    """But those that are acknowledged, each on its construct with its reason."""
+    """Of AwsSolutions and NIST 800-53 R5, but those that are acknowledged, each on its construct with its reason."""
     assert synthesized(environment).findings == ""
 
 
