@@ -7,7 +7,7 @@ AWSCLI := 1.46.2
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo test sdk lint synth up down clean
+.PHONY: help install demo test sdk audit lint synth up down clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,12 @@ node_modules/installed: .venv/installed package-lock.json
 	@.venv/sagemaker/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/sdk/requirements.txt
 	@touch $@
 
+# And so have the judges of the templates.
+.venv/audit/installed: .venv/installed tests/infra/audit/requirements.txt
+	@$(BIN)/python -m venv .venv/audit
+	@.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/infra/audit/requirements.txt
+	@touch $@
+
 demo: install ## digits (or DATA=<folder or archive>) from upload to a served model, here
 	@$(BIN)/python -m headrace.demo $(if $(DATA),--data '$(DATA)')
 
@@ -47,6 +53,9 @@ test: install .venv/awscli/installed ## the whole suite, end to end included
 
 sdk: install .venv/sagemaker/installed ## AWS's SDK compiles the same pipeline, and drives the local cloud
 	@$(BIN)/python -m pytest tests/sdk
+
+audit: install .venv/audit/installed ## Checkov, an IAM linter and a search for secrets: templates, policies, files
+	@$(BIN)/python -m pytest tests/infra/test_audit.py
 
 lint: install ## style, types, import rules, CloudFormation
 	@$(BIN)/ruff check .
