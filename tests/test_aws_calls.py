@@ -1,0 +1,221 @@
+"""Every call of AWS in `lambda/` and `headrace/` fits botocore's model, whether a test comes by it or not.
+
+The calls are read from the source. A client is what `client("<service>")` gives, a parameter annotated `…Client`, and
+whatever is called `client`; a method of an AWS operation on anything else fails, so that no call is overlooked.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.model import ListShape, OperationModel, Shape, StructureShape
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted(path for folder in ("lambda", "headrace") for path in (ROOT / folder).rglob("*.py"))
+SERVICES = ("cloudformation", "logs", "s3", "sagemaker", "sagemaker-runtime", "sqs", "sts")
+ANNOTATIONS = {"S3Client": "s3", "SageMakerClient": "sagemaker", "SqsClient": "sqs"}
+NO_OPERATIONS = {"close", "upload_file"}  # boto3's own methods of a client, with checks of their own
+UNKNOWN = ""  # a client, of which service is not said
+
+
+@cache
+def operations(service: str) -> dict[str, OperationModel]:
+    model = botocore.session.get_session().get_service_model(service)
+    return {xform_name(name): model.operation_model(name) for name in model.operation_names}
+
+
+@cache
+def paginated(service: str) -> frozenset[str]:
+    pages = botocore.session.get_session().get_paginator_model(service)
+    return frozenset(xform_name(name) for name in pages._paginator_config)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A method of a client: what is called, and the call, or None if the method is handed on instead."""
+
+    service: str
+    method: str
+    line: int
+    call: ast.Call | None
+
+
+def service_named(node: ast.expr) -> str | None:
+    """Of `client("s3")` and `environment.client("s3")`: s3."""
+    match node:
+        case ast.Call(func=ast.Name(id="client") | ast.Attribute(attr="client"), args=[ast.Constant(value=str(name))]):
+            return name
+    return None
+
+
+def clients(tree: ast.AST) -> dict[str, str]:
+    """The names under which the module has clients, and their services; none is used for two of them."""
+    found = {"client": UNKNOWN}
+
+    def add(name: str, service: str) -> None:
+        if name == "client":  # may be any service's
+            return
+        assert found.setdefault(name, service) == service, f"{name} is a client of {found[name]} and of {service}"
+
+    for node in ast.walk(tree):
+        match node:
+            case ast.arg(arg=name, annotation=ast.Name(id=kind)) if kind in ANNOTATIONS:
+                add(name, ANNOTATIONS[kind])
+            case ast.arg(arg=name, annotation=ast.Constant(value=str(kind))) if kind in ANNOTATIONS:
+                add(name, ANNOTATIONS[kind])
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if service := service_named(value):
+                add(name, service)
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                for target, value in zip(names, values, strict=True):
+                    if isinstance(target, ast.Name) and (service := service_named(value)):
+                        add(target.id, service)
+    return found
+
+
+def uses(source: str) -> Iterator[Use]:
+    """Each method that is taken from a client; the operation behind `get_paginator(...).paginate(...)` included."""
+    tree = ast.parse(source)
+    names = clients(tree)
+    calls = calls_by_function(tree)
+    paginate = {
+        id(node.value): calls.get(id(node))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "paginate"
+    }
+    known = {method for service in SERVICES for method in operations(service)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute):
+            continue
+        call = calls.get(id(node))
+        service = service_named(node.value)
+        if service is None and isinstance(node.value, ast.Name):
+            service = names.get(node.value.id)
+        if service is None:
+            # AWS's methods take no positional arguments: re.search is none of SageMaker's Search.
+            assert node.attr not in known or (call and call.args), f"line {node.lineno}: {node.attr} of no known client"
+        elif node.attr == "get_paginator":
+            assert call is not None
+            (operation,) = call.args
+            assert isinstance(operation, ast.Constant)
+            pages = paginate.get(id(call))
+            assert pages is not None, f"line {node.lineno}: pages of {operation.value} that nobody asks for here"
+            yield Use(service or only_service(operation.value), f"pages of {operation.value}", node.lineno, pages)
+        elif node.attr not in NO_OPERATIONS:
+            yield Use(service or only_service(node.attr), node.attr, node.lineno, call)
+
+
+def calls_by_function(tree: ast.AST) -> dict[int, ast.Call]:
+    """`partial(client.delete_model, ModelName=name)` counts as the call that it becomes."""
+    calls = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="partial"), args=[ast.Attribute() as function, *more], keywords=keywords):
+                calls[id(function)] = ast.Call(func=function, args=more, keywords=keywords)
+            case ast.Call():
+                calls[id(node.func)] = node
+    return calls
+
+
+def only_service(method: str) -> str:
+    having = [service for service in SERVICES if method in operations(service)]
+    assert len(having) == 1, f"{method} is an operation of {having or 'no service'}"
+    return having[0]
+
+
+def problems(use: Use) -> Iterator[str]:
+    method = use.method.removeprefix("pages of ")
+    operation = operations(use.service).get(method)
+    if operation is None:
+        yield f"{use.service} has no {method}"
+    elif use.call is None:
+        yield f"{method} is handed on: it cannot be seen with what it is called"
+    else:
+        if method != use.method and method not in paginated(use.service):
+            yield f"{use.service} has no pages of {method}"
+        if use.call.args:
+            yield f"{method} takes keywords only"
+        given = {keyword.arg: keyword.value for keyword in use.call.keywords}
+        if method != use.method:
+            given.pop("PaginationConfig", None)
+        yield from structure_problems(given, operation.input_shape, method)
+
+
+def structure_problems(given: dict[str | None, ast.expr], shape: Shape | None, path: str) -> Iterator[str]:
+    """`None` among the keys stands for `**more`, which may hold anything."""
+    members = shape.members if isinstance(shape, StructureShape) else {}
+    required = set(shape.required_members) if isinstance(shape, StructureShape) else set()
+    if None not in given:
+        yield from (f"{path} lacks {name}" for name in sorted(required - set(given) - idempotent(members)))
+    for name, value in given.items():
+        if name is not None and name not in members:
+            yield f"{path} has no {name}"
+        elif name is not None:
+            yield from value_problems(value, members[name], f"{path}.{name}")
+
+
+def idempotent(members: dict[str, Shape]) -> set[str]:
+    """Members for which botocore makes a token."""
+    return {name for name, member in members.items() if member.metadata.get("idempotencyToken")}
+
+
+def value_problems(value: ast.expr, shape: Shape, path: str) -> Iterator[str]:
+    """As far as the value is written out: names of members, and the values of enumerations."""
+    match value:
+        case ast.Dict(keys=keys, values=values) if isinstance(shape, StructureShape):
+            if all(key is None or isinstance(key, ast.Constant) for key in keys):
+                names = [key.value if isinstance(key, ast.Constant) else None for key in keys]
+                yield from structure_problems(dict(zip(names, values, strict=True)), shape, path)
+        case ast.List(elts=items) if isinstance(shape, ListShape):
+            for item in items:
+                yield from value_problems(item, shape.member, f"{path}[]")
+        case ast.Constant(value=str(text)):
+            allowed = shape.metadata.get("enum")
+            if shape.type_name not in ("string", "blob", "timestamp"):
+                yield f"{path} is no {shape.type_name}"
+            elif allowed and text not in allowed:
+                yield f"{path} is {text!r}, none of {', '.join(allowed)}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_aws_call_fits_the_model(path: Path) -> None:
+    found = list(uses(path.read_text()))
+    assert not [f"line {use.line}: {problem}" for use in found for problem in problems(use)]
+
+
+def test_calls_are_found_at_all() -> None:
+    """Of every service there is, so that none is listed in vain; and of no other."""
+    named = {use.service for path in SOURCES for use in uses(path.read_text())}
+    assert named == set(SERVICES)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ('client("s3").get_objcet(Bucket=b, Key=k)', "s3 has no get_objcet"),
+        ('environment.client("s3").get_object(Bucket=b)', "get_object lacks Key"),
+        ('c = environment.client("s3")\nc.get_object(Bucket=b, Key=k, Kye=k)', "get_object has no Kye"),
+        ("def f(s3: S3Client): s3.get_object(b, k)", "get_object takes keywords only"),
+        ("def f(s3: S3Client): g(s3.get_object)", "get_object is handed on"),
+        ("def f(s3: S3Client): s3.put_object(Bucket=b, Key=k, ChecksumAlgorithm='MD4')", "is 'MD4', none of"),
+        ("def f(sqs: SqsClient): sqs.send_message(QueueUrl=q, MessageBody=m, DelaySeconds='5')", "is no integer"),
+        ("client.delete_objects(Bucket=b, Delete={'Objects': [{'Kye': k}]})", "Delete.Objects[] has no Kye"),
+        ("client.get_paginator('list_objects_v2').paginate(Bukcet=b)", "list_objects_v2 has no Bukcet"),
+        ("def f(s3: S3Client): partial(s3.get_object, Bucket=b)", "get_object lacks Key"),
+        ("client.get_paginator('get_object').paginate(Bucket=b, Key=k)", "s3 has no pages of get_object"),
+    ],
+)
+def test_the_check_itself_finds_mistakes(source: str, problem: str) -> None:
+    assert any(problem in found for use in uses(source) for found in problems(use))
+
+
+@pytest.mark.parametrize(
+    "source", ["storage.get_object(Bucket=b, Key=k)", "pages = client.get_paginator('list_objects_v2')"]
+)
+def test_a_call_that_cannot_be_judged_is_refused(source: str) -> None:
+    with pytest.raises(AssertionError):
+        list(uses(source))
