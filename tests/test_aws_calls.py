@@ -35,6 +35,13 @@ def paginated(service: str) -> frozenset[str]:
     return frozenset(xform_name(name) for name in pages._paginator_config)
 
 
+@cache
+def waiters(service: str) -> dict[str, str]:
+    """The operation that each waiter asks."""
+    model = botocore.session.get_session().get_waiter_model(service)
+    return {xform_name(name): xform_name(model.get_waiter(name).operation) for name in model.waiter_names}
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """A method of a client: what is called, and the call, or None if the method is handed on instead."""
@@ -78,14 +85,14 @@ def clients(tree: ast.AST) -> dict[str, str]:
 
 
 def uses(source: str) -> Iterator[Use]:
-    """Each method that is taken from a client; the operation behind `get_paginator(...).paginate(...)` included."""
+    """Each method taken from a client, and what `get_paginator(...).paginate` and `get_waiter(...).wait` ask."""
     tree = ast.parse(source)
     names = clients(tree)
     calls = calls_by_function(tree)
-    paginate = {
+    asked = {
         id(node.value): calls.get(id(node))
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr == "paginate"
+        if isinstance(node, ast.Attribute) and node.attr in ("paginate", "wait")
     }
     known = {method for service in SERVICES for method in operations(service)}
     for node in ast.walk(tree):
@@ -98,13 +105,17 @@ def uses(source: str) -> Iterator[Use]:
         if service is None:
             # AWS's methods take no positional arguments: re.search is none of SageMaker's Search.
             assert node.attr not in known or (call and call.args), f"line {node.lineno}: {node.attr} of no known client"
-        elif node.attr == "get_paginator":
+        elif node.attr in ("get_paginator", "get_waiter"):
             assert call is not None
-            (operation,) = call.args
-            assert isinstance(operation, ast.Constant)
-            pages = paginate.get(id(call))
-            assert pages is not None, f"line {node.lineno}: pages of {operation.value} that nobody asks for here"
-            yield Use(service or only_service(operation.value), f"pages of {operation.value}", node.lineno, pages)
+            (name,) = call.args
+            assert isinstance(name, ast.Constant)
+            question = asked.get(id(call))
+            assert question is not None, f"line {node.lineno}: {name.value} that nobody asks for here"
+            if node.attr == "get_waiter":
+                assert service, f"line {node.lineno}: a waiter of which service?"
+                yield Use(service, f"waiter {name.value}", node.lineno, question)
+            else:
+                yield Use(service or only_service(name.value), f"pages of {name.value}", node.lineno, question)
         elif node.attr not in NO_OPERATIONS:
             yield Use(service or only_service(node.attr), node.attr, node.lineno, call)
 
@@ -128,20 +139,28 @@ def only_service(method: str) -> str:
 
 
 def problems(use: Use) -> Iterator[str]:
-    method = use.method.removeprefix("pages of ")
+    if use.method.startswith("waiter "):
+        name = use.method.removeprefix("waiter ")
+        if name not in waiters(use.service):
+            yield f"{use.service} has no waiter {name}"
+            return
+        method = waiters(use.service)[name]
+    else:
+        method = use.method.removeprefix("pages of ")
     operation = operations(use.service).get(method)
     if operation is None:
         yield f"{use.service} has no {method}"
     elif use.call is None:
         yield f"{method} is handed on: it cannot be seen with what it is called"
     else:
-        if method != use.method and method not in paginated(use.service):
+        if use.method.startswith("pages of ") and method not in paginated(use.service):
             yield f"{use.service} has no pages of {method}"
         if use.call.args:
             yield f"{method} takes keywords only"
         given = {keyword.arg: keyword.value for keyword in use.call.keywords}
         if method != use.method:
             given.pop("PaginationConfig", None)
+            given.pop("WaiterConfig", None)
         yield from structure_problems(given, operation.input_shape, method)
 
 
