@@ -10,7 +10,7 @@ from headrace.environment import Environment, Queue
 from headrace.output import Output
 
 COLUMNS = ("queue", "message", "reason")
-HIDDEN_SECONDS = 60  # for which others do not see a message that was received; it is sent and deleted at once
+HIDDEN_SECONDS = 600  # for which others do not see a message that was received; it is moved or left before that
 SHOWN = 100  # characters of a message
 
 
@@ -19,19 +19,15 @@ def redrive(environment: Environment, output: Output, *, list_only: bool) -> Non
 
     SQS's own StartMessageMoveTask would do for the move, but it tells nothing of what it moves and why.
     """
-    found = []
     with environment.doing("reading the dead-letter queues"):
-        for queue in environment.stack.queues:
-            for message in _messages(environment, queue):
-                found.append((queue, message))
-                if not list_only:
-                    _move(environment, queue, message)
-    if list_only:
-        with environment.doing("putting the messages back"):
-            for queue, message in found:  # only now: sooner, and they would be received again
-                environment.client("sqs").change_message_visibility(
-                    QueueUrl=queue.dead_letters_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-                )
+        # All first: what is moved may fail again at once, and would be found here anew, for ever.
+        found = [(queue, message) for queue in environment.stack.queues for message in _messages(environment, queue)]
+    with environment.doing("putting the messages back" if list_only else "sending the messages again"):
+        for queue, message in found:
+            if list_only:
+                _leave(environment, queue, message)
+            else:
+                _move(environment, queue, message)
     rows = [(queue.name, _shown(message["Body"]), _reason(message)) for queue, message in found]
     if rows or output.as_json:
         output.table(COLUMNS, rows, [dict(zip(COLUMNS, row, strict=True)) for row in rows])
@@ -67,6 +63,12 @@ def _move(environment: Environment, queue: Queue, message: dict[str, Any]) -> No
     sqs = environment.client("sqs")
     sqs.send_message(QueueUrl=queue.url, MessageBody=message["Body"])
     sqs.delete_message(QueueUrl=queue.dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _leave(environment: Environment, queue: Queue, message: dict[str, Any]) -> None:
+    environment.client("sqs").change_message_visibility(
+        QueueUrl=queue.dead_letters_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+    )
 
 
 def _reason(message: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from scripted_cloud import FakeCloud, Result
 
+from headrace import redrive
 from headrace.environment import Environment, Queue
 
 Headrace = Callable[..., Result]
@@ -76,3 +77,21 @@ def test_listing_shows_what_and_why_and_leaves_them_there(
             {"queue": "uploads", "message": "no json", "reason": "failed too often; see the function's log"},
         ]
     assert len(bodies(environment, queues[0].dead_letters_url)) == 2
+
+
+def test_a_message_that_fails_again_at_once_is_moved_once(
+    headrace: Headrace,
+    storage: tuple[FakeCloud, Environment],
+    queues: tuple[Queue, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cloud, environment = storage
+    set_aside(environment, queues[0], "no json")
+    move = redrive._move
+
+    def move_and_fail(environment: Environment, queue: Queue, message: dict[str, Any]) -> None:
+        move(environment, queue, message)
+        set_aside(environment, queue, message["Body"])
+
+    monkeypatch.setattr(redrive, "_move", move_and_fail)
+    assert len(headrace("redrive", "--json", on=cloud).data) == 1
