@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,20 +46,28 @@ class Deployed:
         return Deployed(self.state, open_environment(LOCAL, ProcessCloud()))
 
 
-@pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    state = tmp_path_factory.mktemp("deployed") / "state"
+@contextmanager
+def deployment(state: Path, *, project: Path = ROOT, recorded: bool = False) -> Iterator[Deployed]:
+    """The project, deployed into a new local cloud, which then has recorded who asked for what if it is told to."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADRACE_STATE", str(state))
-        patch.chdir(ROOT)
+        patch.chdir(project)
         cloud = ProcessCloud()
         cloud.start(state, port=free_port())
         try:
+            if recorded:
+                (state / "authorizations.jsonl").touch()
             environment = open_environment(LOCAL, cloud)
             cdk.deploy(environment, Output())
             yield Deployed(state, environment)
         finally:
             cloud.stop(state)
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    with deployment(tmp_path_factory.mktemp("deployed") / "state") as app:
+        yield app
 
 
 def project_with(folder: Path, **settings: str) -> Path:
