@@ -6,9 +6,11 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Literal
 
+from infra.prices import PRICES_FILE, load_prices
 from infra.typed_table import SettingsError, typed_values
 from pipeline_definition import PipelineSettings, PipelineSettingsError
 
@@ -31,7 +33,8 @@ class Settings:
     """One environment. Images are `repository:tag` of AWS's deep-learning images, or the whole URI of one of your own.
 
     `profile` is the AWS profile that the `headrace` command uses; the stack does not need it. `quiet_seconds` is for
-    how long nothing may be uploaded to a data set before it counts as complete.
+    how long nothing may be uploaded to a data set before it counts as complete. `max_run_cost` is the most in USD that
+    one run of the pipeline may cost by `prices`, the region's in USD an hour; a run that may cost more is not started.
     """
 
     environment: str
@@ -48,6 +51,8 @@ class Settings:
     training_image: str = "pytorch:2.13-cu133-amzn2023-sagemaker"
     processing_image: str = "pytorch:2.13-cpu-amzn2023-sagemaker"
     inference_image: str = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
+    max_run_cost: float | None = None
+    prices: Mapping[str, float] = field(default_factory=dict)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
 
     @property
@@ -101,12 +106,26 @@ class Settings:
             )
         if self.endpoint_instance_count < 1:
             yield f"endpoint_instance_count is {self.endpoint_instance_count}", "use a whole number from 1 up"
+        yield from self._cost_problems()
         for name in ("training_image", "processing_image", "inference_image"):
             if not _IMAGE.fullmatch(getattr(self, name)):
                 yield (
                     f"{name} is {getattr(self, name)!r}",
                     "use repository:tag of an AWS deep-learning image, or "
                     "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>",
+                )
+
+    def _cost_problems(self) -> Iterator[_Problem]:
+        if self.max_run_cost is None:
+            return
+        if not 0 < self.max_run_cost < inf:
+            yield f"max_run_cost is {self.max_run_cost}", "use a number of USD above 0, say 10.0"
+        for name in ("processing_instance_type", "train_instance_type"):
+            kind = getattr(self.pipeline, name)
+            if kind not in self.prices:
+                yield (
+                    f"{name} is {kind!r}, for which {PRICES_FILE} has no price in {self.region}",
+                    f'add "{kind}" = <USD an hour> under [{self.region}.usd_per_hour], or take max_run_cost out',
                 )
 
 
@@ -125,12 +144,16 @@ def load_settings(path: Path, environment: str) -> Settings:
             f"use -c env=<one of these>, or add a table [{environment}] with account and region",
         )
     table, where = tables[environment], f"{path.name} [{environment}]"
-    values = typed_values(table, Settings, where, apart=frozenset({"environment", "pipeline"}))
+    values = typed_values(table, Settings, where, apart=frozenset({"environment", "pipeline", "prices"}))
     if "environment" in table:
         raise SettingsError("environment is set", where, "the table's own name is the environment: leave it out")
+    if "prices" in table:
+        raise SettingsError("prices is set", where, f"prices are those of {PRICES_FILE}: leave it out")
     inner = f"{path.name} [{environment}.pipeline]"
     try:
         pipeline = PipelineSettings(**typed_values(table.get("pipeline", {}), PipelineSettings, inner))
     except PipelineSettingsError as error:
         raise SettingsError(error.what, inner, error.hint) from error
+    if "max_run_cost" in values:
+        values["prices"] = load_prices(path.with_name(PRICES_FILE), values["region"])
     return Settings(environment=environment, pipeline=pipeline, **values)

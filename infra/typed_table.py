@@ -34,7 +34,7 @@ def typed_values(table: Any, kind: type, where: str, *, apart: frozenset[str] = 
 
 
 def _value(value: Any, hint: Any, name: str, where: str) -> Any:
-    if hint is float and type(value) is int:
+    if float in (hint, *get_args(hint)) and type(value) is int:
         return float(value)
     typed = tuple(value) if isinstance(value, list) else value
     if not _is(typed, hint):

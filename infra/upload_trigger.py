@@ -60,6 +60,7 @@ class UploadTrigger(LambdaFunction):
                 "QUIET_SECONDS": str(settings.quiet_seconds),
                 "BINDINGS": json.dumps(bindings, sort_keys=True),
                 "PIPELINE_TAGS": json.dumps(settings.all_tags, sort_keys=True),
+                **_budget(settings),
             },
         )
         refusal = f"pipelines/{settings.name}.error.json"
@@ -76,3 +77,13 @@ class UploadTrigger(LambdaFunction):
             [sagemaker_arn(self, "pipeline", f"{settings.name}/execution/*")],
             because="SageMaker names executions; these are all of this pipeline.",
         )
+
+
+def _budget(settings: Settings) -> dict[str, str]:
+    """Without a limit there are no prices either: the variables of a function hold 4 KB in all."""
+    if settings.max_run_cost is None:
+        return {}
+    return {
+        "MAX_RUN_COST": str(settings.max_run_cost),
+        "PRICES": json.dumps(settings.prices, sort_keys=True, separators=(",", ":")),
+    }

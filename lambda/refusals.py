@@ -5,6 +5,7 @@ HeadraceError
 ├── MalformedEvent          an event or message that nothing can be made of
 ├── DefinitionError         a pipeline definition that this environment does not take
 │   └── BindingError        ... because it asks for a name that the environment does not have
+├── BudgetError             a run that may cost more than max_run_cost, or nobody knows how much
 ├── DataSetError            a data set that cannot be fingerprinted
 ├── ChampionError           a registered model that says nothing of where its artifact is
 ├── EndpointError           an endpoint that does not come to serve the champion
@@ -34,6 +35,9 @@ class DefinitionError(HeadraceError): ...
 
 
 class BindingError(DefinitionError): ...
+
+
+class BudgetError(HeadraceError): ...
 
 
 class DataSetError(HeadraceError): ...

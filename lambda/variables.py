@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from math import inf
+from typing import Any
 
 from refusals import SettingError
 
@@ -24,13 +26,40 @@ def whole_number(source: Mapping[str, str], name: str, *, low: int, high: int) -
     return int(value)
 
 
+def number(source: Mapping[str, str], name: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text(source, name))
+    except ValueError:
+        value = 0.0
+    if not 0 < value < inf:
+        raise SettingError(f"the environment variable {name} is {source[name]!r}", hint="give a number above 0")
+    return value
+
+
+def named_numbers(source: Mapping[str, str], name: str) -> dict[str, float]:
+    """A JSON object of numbers above 0."""
+    parsed = _json(name, text(source, name))
+    if not isinstance(parsed, dict) or not all(
+        type(item) in (int, float) and 0 < item < inf for item in parsed.values()
+    ):
+        raise SettingError(
+            f"the environment variable {name} holds {source[name]!r}", hint="give a JSON object of numbers above 0"
+        )
+    return parsed
+
+
 def named_texts(source: Mapping[str, str], name: str, *, default: str | None = None) -> dict[str, str]:
     """A JSON object of strings."""
     value = text(source, name) if default is None else source.get(name) or default
-    try:
-        parsed = json.loads(value)
-    except ValueError as error:
-        raise SettingError(f"the environment variable {name} is no JSON: {error}", hint="give a JSON object") from error
+    parsed = _json(name, value)
     if not isinstance(parsed, dict) or not all(isinstance(item, str) for item in parsed.values()):
         raise SettingError(f"the environment variable {name} holds {value!r}", hint="give a JSON object of strings")
     return parsed
+
+
+def _json(name: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise SettingError(f"the environment variable {name} is no JSON: {error}", hint="give a JSON object") from error

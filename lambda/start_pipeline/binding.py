@@ -94,7 +94,7 @@ def check(definition: Any, bindings: Mapping[str, str]) -> None:
     roles = {value for name, value in bindings.items() if name.endswith("RoleArn")}
     images = {value for name, value in bindings.items() if name.endswith("Image")}
     accounts = {match[1] for image in images if (match := ECR_IMAGE.match(image))}
-    for place, value in _values(_steps(steps)):
+    for place, value in _values(every_step(steps)):
         if value is None:
             continue
         if place.key.endswith("RoleArn"):
@@ -147,7 +147,7 @@ def _leading_text(value: Any) -> tuple[str, bool]:
     return "", False
 
 
-def _steps(steps: list[Any], within: str = "Steps") -> Iterator[dict[str, Any]]:
+def every_step(steps: list[Any], within: str = "Steps") -> Iterator[dict[str, Any]]:
     """The steps of a definition, those of a condition's branches after it."""
     for number, step in enumerate(steps):
         match step:
@@ -157,7 +157,7 @@ def _steps(steps: list[Any], within: str = "Steps") -> Iterator[dict[str, Any]]:
                 branches = arguments if isinstance(arguments, dict) else {}
                 for branch in sorted(BRANCHES & branches.keys()):
                     if isinstance(branches[branch], list):
-                        yield from _steps(branches[branch], f"{step['Name']}.{branch}")
+                        yield from every_step(branches[branch], f"{step['Name']}.{branch}")
             case _:
                 raise DefinitionError(
                     f"{within}[{number}] is no object with a Name and a Type", hint="give every step both, as strings"

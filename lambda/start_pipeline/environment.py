@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import variables
+from start_pipeline.budget import Budget
 
 LONGEST_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
 
@@ -20,6 +21,7 @@ class Environment:
     quiet_seconds: int
     bindings: Mapping[str, str]
     pipeline_tags: Mapping[str, str]
+    budget: Budget | None
 
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
@@ -32,6 +34,7 @@ class Environment:
             quiet_seconds=variables.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
             bindings=variables.named_texts(source, "BINDINGS"),
             pipeline_tags=variables.named_texts(source, "PIPELINE_TAGS", default="{}"),
+            budget=Budget.from_variables(source),
         )
 
     @property

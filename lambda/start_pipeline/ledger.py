@@ -40,7 +40,10 @@ class UnderWay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One run key's line in the ledger; `newest_upload` in ISO 8601, `asked_by` the last run-again's request."""
+    """One run key's line in the ledger; `newest_upload` in ISO 8601, `asked_by` the last run-again's request.
+
+    `estimated_cost` is the most in USD that the attempt may cost; none where the environment sets no limit.
+    """
 
     run_key: str
     data_set: str
@@ -49,6 +52,7 @@ class Entry:
     newest_upload: str
     execution_arn: str | None = None
     asked_by: str | None = None
+    estimated_cost: float | None = None
 
 
 def start_once(
@@ -63,7 +67,8 @@ def start_once(
     """Start the snapshot's execution unless it has been; the ARN of an execution that is started, else None.
 
     A failed or stopped one starts anew for a newer upload, and any that has ended for a `run-again` (`asked_by`).
-    Raises UnderWay while other content of the data set is being run.
+    Raises UnderWay while other content of the data set is being run, and BudgetError for a run that may cost too much:
+    nothing is recorded then, so the same message starts it once the limit allows it.
     """
     bucket = environment.data_bucket
     parameters = {"DataSet": snapshot.data_set, "Fingerprint": snapshot.fingerprint}
@@ -78,11 +83,13 @@ def start_once(
     _wait_for_other_content(s3, sagemaker, bucket, run_key, snapshot.data_set)
     etag: str | None
     if stored is None or entry is None:
-        entry = Entry(run_key, snapshot.data_set, snapshot.fingerprint, 1, uploaded, asked_by=asked_by)
+        cost = _approved_cost(environment, definition, parameters)
+        entry = Entry(run_key, snapshot.data_set, snapshot.fingerprint, 1, uploaded, None, asked_by, cost)
         etag = documents.create(s3, bucket, key, asdict(entry))
     elif ended:
+        cost = _approved_cost(environment, definition, parameters)
         attempt, asked_by = entry.attempt + 1, asked_by or entry.asked_by
-        entry = replace(entry, attempt=attempt, newest_upload=uploaded, execution_arn=None, asked_by=asked_by)
+        entry = Entry(run_key, entry.data_set, entry.fingerprint, attempt, uploaded, None, asked_by, cost)
         etag = documents.replace(s3, bucket, key, asdict(entry), etag=stored.etag)
     else:
         etag = stored.etag  # of an attempt that was broken off, or is being made by another worker
@@ -94,8 +101,17 @@ def start_once(
     documents.write(s3, bucket, _latest_key(snapshot.data_set), latest)
     # Whoever has changed the entry meanwhile used the same token, so wrote the same ARN.
     documents.replace(s3, bucket, key, asdict(replace(entry, execution_arn=arn)), etag=etag)
-    log.info("execution started", execution=arn, data_set=entry.data_set, run_key=run_key, attempt=entry.attempt)
+    started = {"data_set": entry.data_set, "attempt": entry.attempt, "estimated_cost": entry.estimated_cost}
+    log.info("execution started", execution=arn, run_key=run_key, **started)
     return arn
+
+
+def _approved_cost(
+    environment: Environment, definition: Mapping[str, Any], parameters: Mapping[str, str]
+) -> float | None:
+    """Asked once an attempt, before it is recorded: one that was broken off may have started already."""
+    budget = environment.budget
+    return None if budget is None else round(budget.approve(definition, parameters).total, 4)
 
 
 def _wait_for_other_content(s3: S3Client, sagemaker: SageMakerClient, bucket: str, run_key: str, data_set: str) -> None:
@@ -141,9 +157,12 @@ def _status(sagemaker: SageMakerClient, execution_arn: str) -> str:
 
 
 def _start(sagemaker: SageMakerClient, pipeline_name: str, parameters: Mapping[str, str], entry: Entry) -> str:
+    cost = entry.estimated_cost
     answer = sagemaker.start_pipeline_execution(
         PipelineName=pipeline_name,
         PipelineExecutionDisplayName=_display_name(entry),
+        # `headrace runs` reads the cost here; so does who looks at the execution in Studio.
+        PipelineExecutionDescription="no limit on its cost" if cost is None else f"costs at most {cost} USD",
         PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
         ClientRequestToken=digest([entry.run_key, entry.attempt]),
     )

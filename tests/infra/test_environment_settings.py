@@ -1,10 +1,13 @@
 """environments.toml: what is wrong in it is said with its place and a hint, before anything is synthesized."""
 
+import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from infra.images import Images
+from infra.prices import load_prices
 from infra.settings import Settings, load_settings
 from infra.typed_table import SettingsError
 
@@ -29,6 +32,62 @@ def test_values_reach_settings_and_pipeline(tmp_path: Path) -> None:
     assert settings.notice_emails == ("a@b.c",)
     assert settings.all_tags == {"headrace:project": "headrace", "headrace:environment": "dev", "Owner": "me"}
     assert settings.pipeline.learning_rate == 1.0
+
+
+PRICES = (
+    '[eu-central-1.usd_per_hour]\n"ml.m5.xlarge" = 0.276\n"ml.g4dn.xlarge" = 1\n[us-east-1]\nas_of = "2026-09-28"\n'
+)
+
+
+def test_a_limit_takes_the_prices_of_the_region(tmp_path: Path) -> None:
+    (tmp_path / "prices.toml").write_text(PRICES)
+    settings = load(tmp_path, f"[dev]\n{GOOD}max_run_cost = 10\n")
+    assert settings.max_run_cost == 10.0
+    assert settings.prices == {"ml.m5.xlarge": 0.276, "ml.g4dn.xlarge": 1}
+
+
+def test_without_a_limit_no_price_is_needed(tmp_path: Path) -> None:
+    settings = load(tmp_path, f"[dev]\n{GOOD}")
+    assert (settings.max_run_cost, settings.prices) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("prices", "setting", "messages"),
+    [
+        (PRICES, "max_run_cost = 0", ["max_run_cost is 0.0", "a number of USD above 0"]),
+        (PRICES, "max_run_cost = nan", ["max_run_cost is nan"]),
+        (PRICES, 'max_run_cost = "ten"', ["max_run_cost is 'ten'", "use a number"]),
+        (PRICES, "prices = {}", ["prices is set", "prices.toml"]),
+        (
+            PRICES.replace("ml.g4dn.xlarge", "ml.g4dn.2xlarge"),
+            "max_run_cost = 10",
+            ["train_instance_type is 'ml.g4dn.xlarge'", "no price in eu-central-1", "[eu-central-1.usd_per_hour]"],
+        ),
+        ("", "max_run_cost = 10", ["processing_instance_type is 'ml.m5.xlarge'", "no price in eu-central-1"]),
+        (PRICES.replace("0.276", "-1"), "max_run_cost = 10", ["ml.m5.xlarge is -1", "a number above 0"]),
+        (PRICES.replace("0.276", '"0.276"'), "max_run_cost = 10", ["ml.m5.xlarge is '0.276'", "a number above 0"]),
+        ("eu-central-1 = 3", "max_run_cost = 10", ["prices.toml [eu-central-1]", "usd_per_hour is None"]),
+        ("[eu", "max_run_cost = 10", ["prices.toml: it is no TOML"]),
+        (None, "max_run_cost = 10", ["prices.toml: there is no such file"]),
+    ],
+)
+def test_a_mistake_about_money_is_refused(
+    tmp_path: Path, prices: str | None, setting: str, messages: list[str]
+) -> None:
+    if prices is not None:
+        (tmp_path / "prices.toml").write_text(prices)
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, f"[dev]\n{GOOD}{setting}\n")
+    for message in messages:
+        assert message in str(caught.value)
+    assert "\nhint: " in str(caught.value)
+
+
+def test_every_table_of_the_projects_prices_says_of_when_and_whence_it_is() -> None:
+    for region, table in tomllib.loads((ROOT / "prices.toml").read_text()).items():
+        assert date.fromisoformat(table["as_of"])
+        assert table["source"]
+        assert load_prices(ROOT / "prices.toml", region) == table["usd_per_hour"] != {}
 
 
 @pytest.mark.parametrize("environment", ["local", "dev", "prod"])

@@ -8,6 +8,7 @@ from deploy_model.environment import Environment as DeployModelEnvironment
 from deployment.request import Deployment
 from pipeline_definition import build_pipeline, render
 from start_pipeline.binding import bound_definition
+from start_pipeline.budget import Budget
 from start_pipeline.environment import Environment as StartPipelineEnvironment
 
 KNOWN = {
@@ -55,6 +56,22 @@ def test_trigger_takes_the_deployed_definition(prod: Any) -> None:
     bound = bound_definition(render(build_pipeline(prod.settings.pipeline)), environment.bindings)
     assert "${headrace:" not in json.dumps(bound)
     assert bound["Steps"][0]["Arguments"]["RoleArn"] == KNOWN["JobRole/Role"]
+
+
+def test_a_run_of_the_deployed_definition_fits_the_limit(local: Any, prod: Any) -> None:
+    """The function gets the region's prices and no other, and takes the definition that is deployed with it."""
+    for stack in (local, prod):
+        budget = StartPipelineEnvironment.from_variables(variables(stack, "StartPipeline")).budget
+        assert budget is not None
+        assert budget == Budget(stack.settings.max_run_cost, stack.settings.prices)
+        estimated = budget.approve(build_pipeline(stack.settings.pipeline), {})
+        assert {line.step for line in estimated.lines} == {"Preprocess", "TrainSpot", "TrainOnDemand", "Evaluate"}
+
+
+def test_the_variables_of_the_trigger_fit_into_what_lambda_takes(prod: Any) -> None:
+    """4 KB in all, of names and values; here with short names of resources, so with 512 bytes to spare for longer ones."""
+    given = variables(prod, "StartPipeline")
+    assert sum(len(name) + len(value) for name, value in given.items()) < 4_096 - 512
 
 
 def test_deployer_reads_its_variables(prod: Any) -> None:

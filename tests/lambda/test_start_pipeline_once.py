@@ -48,6 +48,7 @@ def test_the_ledger_says_what_was_started(world: UploadWorld) -> None:
         "newest_upload": "2027-01-15T08:00:00+00:00",
         "execution_arn": execution.arn,
         "asked_by": None,
+        "estimated_cost": None,
     }
 
 

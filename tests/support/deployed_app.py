@@ -73,7 +73,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 def project_with(folder: Path, **settings: str) -> Path:
     """A project of the same sources, in which [local] of environments.toml says otherwise, as `removal = "retain"`."""
     shutil.copy(ROOT / "app.py", folder)  # it looks for environments.toml where it really is
-    for entry in ("cdk.json", ".venv", "node_modules", "infra", "lambda", "pipeline_definition", "training"):
+    files = "cdk.json", "prices.toml"
+    for entry in (*files, ".venv", "node_modules", "infra", "lambda", "pipeline_definition", "training"):
         (folder / entry).symlink_to(ROOT / entry)
     lines = (ROOT / "environments.toml").read_text().splitlines()
     start = lines.index("[local]")

@@ -54,6 +54,7 @@ class Execution:
     definition: str
     status: str = "Executing"
     started: float = 0.0
+    description: str = ""
 
 
 @dataclass
@@ -217,6 +218,7 @@ class Cloud:
         self,
         PipelineName: str,
         PipelineExecutionDisplayName: str,
+        PipelineExecutionDescription: str,
         PipelineParameters: list[dict[str, str]],
         ClientRequestToken: str,
     ) -> dict[str, Any]:
@@ -235,6 +237,7 @@ class Cloud:
             parameters,
             definition,
             started=self.now,
+            description=PipelineExecutionDescription,
         )
         return {"PipelineExecutionArn": arn}
 
