@@ -28,7 +28,7 @@ from headrace.executions import list_executions, list_steps
 from headrace.local import LocalCloud, ProcessCloud
 from headrace.output import Output
 from headrace.project import state_folder
-from headrace.wording import counted, share
+from headrace.wording import counted, money, share
 
 LEAST_ACCURACY = 0.95  # on digits; another data set is judged by the pipeline's own threshold alone
 LEAST_RIGHT = 0.9  # of the held-out images, where they are truly held out
@@ -168,10 +168,12 @@ def _show_evaluation(output: Output, run: runs.Run, *, least: float) -> None:
     evaluation = run.evaluation
     if evaluation is None or evaluation.accuracy is None:
         raise RunFailed("the run left no evaluation", hint="headrace logs")
-    costs = {("spot" if cost.spot else "on-demand"): cost for cost in run.costs}
+    trained = [cost for cost in run.costs if cost.kind == "TrainingJob"]
+    costs = {("spot" if cost.spot else "on-demand"): cost for cost in trained}
     for name, accuracy in evaluation.candidates.items():
         won = "  <- winner" if name == evaluation.winner else ""
         output.note(f"candidate {name:<10} test accuracy {share(accuracy)}  {costs.get(name, 'from the cache')}{won}")
+    output.note(f"on AWS these seconds would have cost {money(run.cost)}; spot capacity saved {money(run.saved)}")
     if evaluation.accuracy < least:
         raise RunFailed(f"test accuracy {share(evaluation.accuracy)} is below {share(least)}", hint="headrace logs")
 

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from headrace.errors import SetupError, from_aws, is_missing
 from headrace.local import LocalCloud, Running
+from headrace.prices import Prices, read_prices
 from headrace.project import PROJECT, read_target, state_folder
 from headrace.session import isolated_config, isolated_session, users_config
 
@@ -60,11 +61,19 @@ class Environment:
         self._config = config
         self._clients: dict[str, Any] = {}
         self._stack: Stack | None = None
+        self._prices: Prices | None = None
         self._lock = threading.Lock()  # a boto3 session is not safe between threads, its clients are
 
     @property
     def region(self) -> str:
         return str(self._session.region_name)
+
+    @property
+    def prices(self) -> Prices:
+        """What instances cost in this region, read once."""
+        if self._prices is None:
+            self._prices = read_prices(self.region)
+        return self._prices
 
     def client(self, service: str) -> Any:
         with self._lock:

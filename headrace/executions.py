@@ -23,6 +23,7 @@ class Execution:
     display_name: str
     status: str  # Executing, Stopping, Stopped, Failed or Succeeded
     started: datetime
+    description: str  # the cost guard's words, "costs at most 8.84 USD"
     reason: str | None  # generic on AWS ("one or multiple steps failed"): a step's reason says more
 
     @property
@@ -111,6 +112,7 @@ def read_execution(environment: Environment, arn: str) -> Execution:
         display_name=answer.get("PipelineExecutionDisplayName", ""),
         status=answer["PipelineExecutionStatus"],
         started=answer["CreationTime"],
+        description=answer.get("PipelineExecutionDescription", ""),
         reason=answer.get("FailureReason"),
     )
 
@@ -174,6 +176,7 @@ def _execution(item: dict[str, Any]) -> Execution:
         display_name=item.get("PipelineExecutionDisplayName", ""),
         status=item["PipelineExecutionStatus"],
         started=item["StartTime"],
+        description=item.get("PipelineExecutionDescription", ""),
         reason=item.get("PipelineExecutionFailureReason"),
     )
 

@@ -137,8 +137,10 @@ def _add_data_and_runs(commands: Commands[argparse.ArgumentParser]) -> None:
 
     runs = _command(
         commands, "runs", "list runs, newest first",
-        "With data set, accuracy on the test set, the share of spot training time that was not billed, and the reason "
-        "of a failure. --json adds parameters, steps and each training job's billed and total seconds.",
+        "With data set, accuracy on the test set, the share of spot training time that was not billed and its worth, "
+        "what the run's jobs cost and the most that they might have cost, and the reason of a failure. Money is USD at "
+        "the prices in prices.toml; runs of the local cloud show what the same seconds cost on AWS. --json adds "
+        "parameters, steps and each job's billed seconds and cost.",
     )  # fmt: skip
     runs.add_argument("--limit", type=_count, default=20, metavar="N", help="how many; 0 for all (default: 20)")
 

@@ -1,10 +1,9 @@
-"""What a finished step leaves to read: the evaluation's metrics and the training jobs' billed seconds."""
+"""What the evaluation leaves to read: the winner and its metrics."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
@@ -12,7 +11,6 @@ from botocore.exceptions import ClientError
 from headrace.environment import Environment
 from headrace.errors import DENIED, error_code, is_missing
 from headrace.executions import Step
-from headrace.wording import duration
 
 # The processing output that holds evaluation.json.
 EVALUATION_OUTPUT = "evaluation"
@@ -23,55 +21,6 @@ class Evaluation:
     accuracy: float | None  # of the winner, on the test set
     winner: str | None  # the candidate's name: spot or on-demand
     candidates: dict[str, float] = field(default_factory=dict)  # accuracy by candidate
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingCost:
-    """A training job's time: what it took, and what is paid for."""
-
-    step: str
-    job: str
-    spot: bool
-    training_seconds: int
-    billable_seconds: int
-
-    @property
-    def saving(self) -> float | None:
-        """The share of the training time that spot capacity does not bill; None for on-demand capacity."""
-        if not self.spot or self.training_seconds <= 0:
-            return None
-        return 1 - self.billable_seconds / self.training_seconds
-
-    def __str__(self) -> str:
-        billed = f"billed {duration(self.billable_seconds)} of {duration(self.training_seconds)}"
-        return billed if self.saving is None else f"{billed}, spot saves {self.saving:.0%}"
-
-    def as_data(self) -> dict[str, Any]:
-        return {
-            "step": self.step,
-            "job": self.job,
-            "spot": self.spot,
-            "training_seconds": self.training_seconds,
-            "billable_seconds": self.billable_seconds,
-            "saving_percent": None if self.saving is None else round(100 * self.saving, 1),
-        }
-
-
-def read_cost(environment: Environment, step: Step) -> TrainingCost | None:
-    """The cost of a training step that ran in this execution; a cache hit costs nothing and so has none."""
-    if step.job_kind != "TrainingJob" or step.job is None or step.cached_from or step.ended is None:
-        return None
-    with environment.doing(f"reading the training job {step.job}"):
-        job = environment.client("sagemaker").describe_training_job(TrainingJobName=step.job)
-    if "TrainingTimeInSeconds" not in job or "BillableTimeInSeconds" not in job:
-        return None
-    return TrainingCost(
-        step=step.name,
-        job=step.job,
-        spot=bool(job.get("EnableManagedSpotTraining")),
-        training_seconds=job["TrainingTimeInSeconds"],
-        billable_seconds=job["BillableTimeInSeconds"],
-    )
 
 
 def evaluation_of(environment: Environment, steps: list[Step]) -> Evaluation | None:

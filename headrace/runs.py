@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,14 +12,17 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from headrace.costs import JobCost, read_cost, rounded
 from headrace.environment import Environment
 from headrace.errors import NotFound, UsageError, is_missing
 from headrace.executions import Execution, Step, list_executions, list_steps, read_parameters
 from headrace.output import Output
-from headrace.results import Evaluation, TrainingCost, evaluation_of, read_cost
-from headrace.wording import duration, iso, share, when
+from headrace.prices import PRICES_FILE
+from headrace.results import Evaluation, evaluation_of
+from headrace.wording import duration, iso, money, share, when
 
-COLUMNS = ("id", "started", "duration", "status", "data set", "accuracy", "spot saves", "reason")
+COLUMNS = ("id", "started", "duration", "status", "data set", "accuracy", "spot saves", "cost", "at most", "reason")
+AT_MOST = re.compile(r"costs at most ([0-9.]+) USD")  # the cost guard's words, in start_pipeline/ledger.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Run:
     steps: tuple[Step, ...]
     parameters: dict[str, str]
     evaluation: Evaluation | None
-    costs: tuple[TrainingCost, ...]
+    costs: tuple[JobCost, ...]
 
     @property
     def failed_step(self) -> Step | None:
@@ -54,8 +58,26 @@ class Run:
     def saving(self) -> float | None:
         """What spot capacity saved of this run's spot training time, as a share; None if it trained none."""
         spot = [cost for cost in self.costs if cost.spot]
-        total = sum(cost.training_seconds for cost in spot)
+        total = sum(cost.seconds for cost in spot)
         return 1 - sum(cost.billable_seconds for cost in spot) / total if total else None
+
+    @property
+    def cost(self) -> float | None:
+        """What its jobs have cost so far, in USD; None if the type of an instance has no price."""
+        amounts = [cost.usd for cost in self.costs]
+        return None if None in amounts else sum(filter(None, amounts))
+
+    @property
+    def saved(self) -> float | None:
+        """What spot capacity saved, in USD; None if the type of an instance has no price."""
+        amounts = [cost.saved_usd for cost in self.costs]
+        return None if None in amounts else sum(filter(None, amounts))
+
+    @property
+    def estimated_cost(self) -> float | None:
+        """The most in USD that it may cost, as the cost guard reckoned before it started; None if nothing asked it."""
+        found = AT_MOST.search(self.execution.description)
+        return float(found[1]) if found else None
 
     def as_data(self, now: datetime) -> dict[str, Any]:
         return {
@@ -72,7 +94,11 @@ class Run:
             "winner": self.evaluation.winner if self.evaluation else None,
             "reason": self.reason,
             "parameters": self.parameters,
-            "training": [cost.as_data() for cost in self.costs],
+            "cost_usd": rounded(self.cost),
+            "estimated_cost_usd": self.estimated_cost,
+            "spot_saved_usd": rounded(self.saved),
+            "training": [cost.as_data() for cost in self.costs if cost.kind == "TrainingJob"],
+            "processing": [cost.as_data() for cost in self.costs if cost.kind == "ProcessingJob"],
             "steps": [
                 {
                     "name": step.name,
@@ -117,6 +143,7 @@ def show_runs(environment: Environment, output: Output, *, limit: int) -> None:
         output.next(environment.command("upload FOLDER"))
         return
     output.table(COLUMNS, [_row(run, now) for run in runs], [run.as_data(now) for run in runs])
+    warn_of_unpriced(environment, output, runs)
     if more:
         output.note(f"the newest {limit}; older ones are there too: {environment.command('runs --limit 0')}")
     if runs and runs[0].execution.going_on:
@@ -125,6 +152,14 @@ def show_runs(environment: Environment, output: Output, *, limit: int) -> None:
         output.next(environment.command(f"logs {runs[0].execution.id}"))
     elif runs:
         output.next(environment.command("models"))
+
+
+def warn_of_unpriced(environment: Environment, output: Output, runs: list[Run]) -> None:
+    """One warning for all the question marks."""
+    types = sorted({kind for run in runs for cost in run.costs for kind in cost.unpriced})
+    if types:
+        region = environment.prices.region
+        output.warn(f"no price for {', '.join(types)}: add it under [{region}.usd_per_hour] in {PRICES_FILE}")
 
 
 def run_again(environment: Environment, output: Output, *, data_set: str | None, again: bool) -> None:
@@ -189,6 +224,8 @@ def _row(run: Run, now: datetime) -> list[str]:
         run.execution.status,
         run.parameters.get("DataSet", "-"),
         share(run.evaluation.accuracy if run.evaluation else None),
-        "-" if run.saving is None else f"{run.saving:.0%}",
+        "-" if run.saving is None else f"{run.saving:.0%}, {money(run.saved)}",
+        money(run.cost),
+        "-" if run.estimated_cost is None else money(run.estimated_cost),
         " ".join((run.reason or "").split()),
     ]

@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from headrace.environment import Environment
+from headrace.costs import JobCost, read_cost
+from headrace.environment import LOCAL, Environment
 from headrace.errors import Interrupted, NotFound, RunFailed
 from headrace.executions import (
     Execution,
@@ -23,13 +24,12 @@ from headrace.executions import (
 from headrace.logs import last_lines
 from headrace.output import Output, status_style
 from headrace.project import read_target
-from headrace.results import TrainingCost, read_cost
-from headrace.runs import Run, read_run
-from headrace.wording import ago, clock, duration, share
+from headrace.runs import Run, read_run, warn_of_unpriced
+from headrace.wording import ago, clock, duration, money, share
 
 LOG_LINES = 15
 
-Show = Callable[[Execution, list[Step], dict[str, TrainingCost]], None]
+Show = Callable[[Execution, list[Step], dict[str, JobCost]], None]
 
 
 def watch(
@@ -65,7 +65,8 @@ def watch(
     if output.as_json:
         output.json(run.as_data(now))
     else:
-        output.line(_summary(run, now))
+        output.line(_summary(run, now, local=environment.name == LOCAL))
+    warn_of_unpriced(environment, output, [run])
     if run.execution.status != "Succeeded":
         raise _failure(environment, run)
     output.next(environment.command("models"), "shows what this run registered")
@@ -74,7 +75,7 @@ def watch(
 
 def follow(environment: Environment, execution: Execution, show: Show, *, interval: float = 2.0) -> Run:
     """Asks every `interval` seconds, tells `show` what there is, and gives the whole run once it has ended."""
-    costs: dict[str, TrainingCost] = {}
+    costs: dict[str, JobCost] = {}
     while True:
         # Status before steps: when it says "ended", the steps read after it are final.
         execution = read_execution(environment, execution.arn)
@@ -122,7 +123,7 @@ class _Lines:
         self._output = output
         self._told: dict[str, str] = {}
 
-    def __call__(self, execution: Execution, steps: list[Step], costs: dict[str, TrainingCost]) -> None:
+    def __call__(self, execution: Execution, steps: list[Step], costs: dict[str, JobCost]) -> None:
         now = datetime.now(UTC)
         for step in steps:
             state = f"{step.status}/{step.attempt}"
@@ -133,7 +134,7 @@ class _Lines:
                 self._output.note("  ".join(word for word in words if word))
 
 
-def _picture(execution: Execution, steps: list[Step], costs: dict[str, TrainingCost]) -> Table:
+def _picture(execution: Execution, steps: list[Step], costs: dict[str, JobCost]) -> Table:
     now = datetime.now(UTC)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("step", "status", "duration", "detail"):
@@ -147,7 +148,7 @@ def _picture(execution: Execution, steps: list[Step], costs: dict[str, TrainingC
     return table
 
 
-def _detail(step: Step, costs: dict[str, TrainingCost]) -> str:
+def _detail(step: Step, costs: dict[str, JobCost]) -> str:
     if step.cached_from:
         return f"cached: the result of run {step.cached_from}"
     words = []
@@ -162,13 +163,15 @@ def _detail(step: Step, costs: dict[str, TrainingCost]) -> str:
     return "; ".join(words)
 
 
-def _summary(run: Run, now: datetime) -> str:
+def _summary(run: Run, now: datetime, *, local: bool) -> str:
     words = [f"{run.execution.id} {run.execution.status} after {duration(run.seconds(now))}"]
     if run.evaluation and run.evaluation.accuracy is not None:
         by = f" ({run.evaluation.winner} won)" if run.evaluation.winner else ""
         words.append(f"accuracy {share(run.evaluation.accuracy)}{by}")
     if run.saving is not None:
         words.append(f"spot saved {run.saving:.0%} of its training time")
+    at_most = "" if run.estimated_cost is None else f" of at most {money(run.estimated_cost)}"
+    words.append(f"{'on AWS it would have cost' if local else 'it cost'} {money(run.cost)}{at_most}")
     return ", ".join(words)
 
 

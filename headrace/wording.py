@@ -61,6 +61,13 @@ def share(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def money(usd: float | None) -> str:
+    """`$8.84`, or `$0.0026` below ten cents; `?` when a price is not known."""
+    if usd is None:
+        return "?"
+    return f"${usd:.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.4f}"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 file`, `2 files`, `3 classes`, `2 entries`."""
     if number == 1:

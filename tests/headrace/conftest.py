@@ -33,6 +33,8 @@ def clean_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cdk.json").write_text("{}")
+    prices = '"ml.m5.large" = 0.1\n"ml.m5.xlarge" = 0.36\n'
+    (tmp_path / "prices.toml").write_text(f"[{REGION}.usd_per_hour]\n{prices}")
 
 
 @pytest.fixture

@@ -139,7 +139,8 @@ def test_a_run_is_found_by_id_arn_and_name(
     result = headrace("watch", name)
     assert result.status == 0, result.err
     assert result.out == (
-        "good1 Succeeded after 4 min 00 s, accuracy 0.9875 (spot won), spot saved 67% of its training time\n"
+        "good1 Succeeded after 4 min 00 s, accuracy 0.9875 (spot won), spot saved 67% of its training time, "
+        "on AWS it would have cost $0.0168\n"
     )
     assert "Preprocess  Succeeded  1 s  cached: the result of run before" in result.err
     assert "TrainSpot  Succeeded  2 min 10 s  billed 40 s of 2 min 00 s, spot saves 67%" in result.err

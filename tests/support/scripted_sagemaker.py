@@ -28,13 +28,16 @@ class FakeSageMaker:
     endpoint: dict[str, Any] | None = None
     log: dict[str, list[str]] = field(default_factory=dict)
 
-    def add_run(self, name: str, status: str, *, minutes_ago: float = 5, reason: str | None = None) -> str:
+    def add_run(
+        self, name: str, status: str, *, minutes_ago: float = 5, reason: str | None = None, at_most: str = ""
+    ) -> str:
         arn = f"{ARN}:pipeline/headrace-local/execution/{name}"
         run = {
             "PipelineExecutionArn": arn,
             "PipelineExecutionDisplayName": f"display-{name}",
             "PipelineExecutionStatus": status,
             "StartTime": self.now - timedelta(minutes=minutes_ago),
+            "PipelineExecutionDescription": f"costs at most {at_most} USD" if at_most else "no limit on its cost",
         }
         self.executions.append(run | ({"PipelineExecutionFailureReason": reason} if reason else {}))
         self.steps[arn] = []
@@ -125,6 +128,7 @@ class FakeSageMaker:
             "PipelineExecutionArn": arn,
             "PipelineExecutionDisplayName": run["PipelineExecutionDisplayName"],
             "PipelineExecutionStatus": run["PipelineExecutionStatus"],
+            "PipelineExecutionDescription": run["PipelineExecutionDescription"],
             "CreationTime": run["StartTime"],
         } | ({"FailureReason": reason} if reason else {})
 
@@ -136,7 +140,7 @@ class FakeSageMaker:
                 "ModelArtifacts": {"S3ModelArtifacts": "s3://b/m.tar.gz"},
                 "SecondaryStatus": "Completed",
                 "AlgorithmSpecification": {"TrainingInputMode": "File"},
-                "ResourceConfig": {"VolumeSizeInGB": 1},
+                "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
                 "StoppingCondition": {},
             }
         else:
@@ -145,6 +149,8 @@ class FakeSageMaker:
                     "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
                 },
                 "AppSpecification": {"ImageUri": "i"},
+                "ProcessingStartTime": self.now - timedelta(seconds=30),
+                "ProcessingEndTime": self.now,
             }
         return base | required | self.jobs.get(name, {})
 
