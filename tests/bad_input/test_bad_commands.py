@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -68,21 +69,24 @@ def test_synthesis_of_an_unknown_environment(row: Row, tmp_path: Path) -> None:
     row("the same, of the CDK: `cdk synth -c env=nope`", f"{OUTPUT}`cdk`", said)
 
 
-def test_synthesis_of_a_bad_name(row: Row, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "settings", "given"), [
+    ("Bad_Name", "", "a table in environments.toml whose name cannot be an environment's: `[Bad_Name]`"),
+    ("dear", 'max_run_cost = 10\n[dear.pipeline]\ntrain_instance_type = "ml.p5.48xlarge"\n',
+     "`max_run_cost` and an instance type that prices.toml does not have"),
+])  # fmt: skip
+def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings: str, given: str) -> None:
     shutil.copy(ROOT / "app.py", tmp_path)
-    for name in ("infra", "pipeline_definition"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "environments.toml").write_text('[Bad_Name]\naccount = "123456789012"\nregion = "eu-central-1"\n')
+    for entry in ("infra", "pipeline_definition", "prices.toml"):
+        (tmp_path / entry).symlink_to(ROOT / entry)
+    (tmp_path / "environments.toml").write_text(
+        f'[{name}]\naccount = "123456789012"\nregion = "eu-central-1"\n{settings}'
+    )
     done = subprocess.run(
         [sys.executable, "-B", "app.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-        env=os.environ | {"CDK_CONTEXT_JSON": '{"env": "Bad_Name"}'},
+        env=os.environ | {"CDK_CONTEXT_JSON": json.dumps({"env": name})},
     )  # fmt: skip
     assert done.returncode == 1
-    row(
-        "a table in environments.toml whose name cannot be an environment's: `[Bad_Name]`",
-        f"{OUTPUT}`cdk`",
-        done.stderr[done.stderr.index("error:") :],
-    )
+    row(given, f"{OUTPUT}`cdk`", done.stderr[done.stderr.index("error:") :])
 
 
 def test_an_upload_without_images(row: Row, headrace: Headrace, cloud: Running, tmp_path: Path) -> None:
