@@ -37,7 +37,7 @@ class Line:
     how: str
 
     def __str__(self) -> str:
-        return f"{self.step} {self.usd:.2f} ({self.how})"
+        return f"{self.step}: {self.usd:.2f} USD ({self.how})"
 
 
 @dataclass(frozen=True, slots=True)

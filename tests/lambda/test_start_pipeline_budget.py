@@ -166,9 +166,9 @@ def test_a_refusal_says_sum_limit_and_the_dearest_steps() -> None:
     with pytest.raises(BudgetError) as refusal:
         Budget(10, PRICES).approve(definition(*steps), {})
     assert refusal.value.what == (
-        "a run may cost 42.00 USD, and max_run_cost is 10.00 USD: Train7 10.50 (7 ml.g5.xlarge for 3,600 s), "
-        "Train6 9.00 (6 ml.g5.xlarge for 3,600 s), Train5 7.50 (5 ml.g5.xlarge for 3,600 s), "
-        "Train4 6.00 (4 ml.g5.xlarge for 3,600 s), Train3 4.50 (3 ml.g5.xlarge for 3,600 s), …"
+        "a run may cost 42.00 USD, and max_run_cost is 10.00 USD: Train7: 10.50 USD (7 ml.g5.xlarge for 3,600 s), "
+        "Train6: 9.00 USD (6 ml.g5.xlarge for 3,600 s), Train5: 7.50 USD (5 ml.g5.xlarge for 3,600 s), "
+        "Train4: 6.00 USD (4 ml.g5.xlarge for 3,600 s), Train3: 4.50 USD (3 ml.g5.xlarge for 3,600 s), …"
     )
     for word in ("max_run_cost", "max_run_seconds", "cheaper instance types", "headrace redrive"):
         assert word in refusal.value.hint
