@@ -153,6 +153,7 @@ def _lifecycle() -> list[s3.LifecycleRule]:
         ),
         s3.LifecycleRule(id="checkpoints-expire", prefix="checkpoints/", expiration=Duration.days(60)),
         s3.LifecycleRule(id="markers-expire", prefix="quiet/", expiration=Duration.days(7)),
+        s3.LifecycleRule(id="told-notices-expire", prefix="notices/", expiration=Duration.days(30)),
         s3.LifecycleRule(
             id="old-versions-expire",
             noncurrent_version_expiration=Duration.days(30),

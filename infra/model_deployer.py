@@ -14,7 +14,7 @@ from constructs import Construct
 from infra.arn import sagemaker_arn
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
-from infra.notices import MODEL_PACKAGE_CHANGE
+from infra.notices import MODEL_PACKAGE_CHANGE, Notices
 from infra.permission import allow, allow_to_pass
 from infra.settings import Settings
 from infra.watched_queue import WatchedQueue
@@ -33,6 +33,7 @@ class ModelDeployer(LambdaFunction):
         settings: Settings,
         code: lambda_.Code,
         decisions: WatchedQueue,
+        notices: Notices,
         registry: ModelRegistry,
         endpoint_role: iam.IRole,
     ) -> None:
@@ -53,6 +54,7 @@ class ModelDeployer(LambdaFunction):
                 "ENDPOINT_INSTANCE_COUNT": str(settings.endpoint_instance_count),
                 "QUEUE_URL": decisions.queue.queue_url,
                 "DEAD_LETTER_QUEUE_URL": decisions.dead_letters.queue_url,
+                "NOTICES_QUEUE_URL": notices.queue.queue.queue_url,
                 "TAGS": json.dumps(settings.all_tags, sort_keys=True),
             },
         )
@@ -71,6 +73,7 @@ class ModelDeployer(LambdaFunction):
             targets=[targets.SqsQueue(decisions.queue)],
         )
         allow(self.role, ["sqs:SendMessage"], decisions.arns)
+        notices.grant_send(self.role)
         registry.grant_read(self.role)
         allow_to_pass(self.role, endpoint_role)
         self._allow_to_deploy(settings.name)
@@ -87,3 +90,4 @@ class ModelDeployer(LambdaFunction):
         allow(self.role, changes, [endpoint, configs], because=why)
         allow(self.role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])
         allow(self.role, ["sagemaker:AddTags"], [endpoint, configs, models], because=why)
+        allow(self.role, ["sagemaker:ListTags"], [configs], because=why)  # one that was rolled back says so in a tag

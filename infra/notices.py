@@ -1,11 +1,13 @@
-"""Notices: one topic that tells people what needs them."""
+"""Notices: one topic that tells people what needs them, and the queue of what has to be told."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -15,61 +17,88 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
+from infra.permission import allow
 from infra.settings import Settings
+from infra.watched_queue import WatchedQueue
 
 EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
-STEP_CHANGE = "SageMaker Model Building Pipeline Execution Step Status Change"
 MODEL_PACKAGE_CHANGE = "SageMaker Model Package State Change"
-
-_read = events.EventField.from_path
+ENDPOINT_CHANGE = "SageMaker Endpoint State Change"
+TIMEOUT = Duration.seconds(60)
 
 
 class Notices(Construct):
-    """A failed or stopped execution, a failed step, a model that waits for approval; alarms come here as well."""
+    """Events and alarms go to `queue`; the function that reads it words them and publishes them to `topic`.
+
+    Alarms come by way of a topic of their own, `alarms`, for the same function to word. The alarm on this queue's own
+    dead letters goes to people as it is: it says that the function does not work.
+    """
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
         super().__init__(scope, id)
         self._settings = settings
-        self.topic = sns.Topic(self, "Topic", master_key=self._key(), enforce_ssl=True)
-        # A topic without a policy takes alarms of its account; with one, which the rules bring, it has to be said.
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": settings.account}},
-            )
-        )
+        self.key = self._key()
+        self.topic = self._topic("Topic")
         for email in settings.notice_emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
+        self.queue = WatchedQueue(
+            self,
+            "Queue",
+            timeout=TIMEOUT,
+            alarm_topic=self.topic,
+            what_is_lost="Notices were not sent.",
+            read_by="notify",
+        )
+        self.alarms = self._topic("Alarms")
+        self.alarms.add_subscription(subscriptions.SqsSubscription(self.queue.queue, raw_message_delivery=True))
         self._add_rule(
             "ExecutionEnded",
             EXECUTION_CHANGE,
-            {"currentPipelineExecutionStatus": ["Failed", "Stopped"]} | self._our_pipeline(),
-            f"Pipeline {settings.name}: an execution ended as {_read('$.detail.currentPipelineExecutionStatus')}."
-            f" Execution: {_read('$.detail.pipelineExecutionArn')}",
-        )
-        self._add_rule(
-            "StepFailed",
-            STEP_CHANGE,
-            {"currentStepStatus": ["Failed"]} | self._our_pipeline(),
-            f"Pipeline {settings.name}: step {_read('$.detail.stepName')} failed."
-            f" Reason: {_read('$.detail.failureReason')}"
-            f" Execution: {_read('$.detail.pipelineExecutionArn')}"
-            f" Logs, under pipelines-<the execution's last part>: {self._logs('TrainingJobs')}"
-            f" or {self._logs('ProcessingJobs')}",
+            {
+                "currentPipelineExecutionStatus": ["Failed", "Stopped"],
+                "pipelineArn": [sagemaker_arn(self, "pipeline", settings.name)],
+            },
         )
         self._add_rule(
             "ModelWaits",
             MODEL_PACKAGE_CHANGE,
             {"ModelPackageGroupName": [settings.name], "ModelApprovalStatus": ["PendingManualApproval"]},
-            f"Model group {settings.name}: version {_read('$.detail.ModelPackageVersion')} waits for approval."
-            f" Look at its metrics and approve or reject it, in Studio's model registry or with the headrace command:"
-            f" {_read('$.detail.ModelPackageArn')}",
+        )
+        self._add_rule(
+            "EndpointFailed",
+            ENDPOINT_CHANGE,
+            # In upper snake case, unlike in the API. Deployments and rollbacks are told by deploy_model, which knows
+            # what was asked for: an endpoint that was rolled back is IN_SERVICE.
+            {"EndpointName": [settings.name], "EndpointStatus": ["FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"]},
         )
 
+    def grant_send(self, role: iam.Role) -> None:
+        """Have something told."""
+        allow(role, ["sqs:SendMessage"], [self.queue.queue.queue_arn])
+
+    def grant_publish(self, role: iam.Role) -> None:
+        allow(role, ["sns:Publish"], [self.topic.topic_arn])
+        allow(role, ["kms:Decrypt", "kms:GenerateDataKey"], [self.key.key_arn])
+
+    def raise_alarm(self, alarm: cloudwatch.Alarm) -> None:
+        """People are told of it, in our words."""
+        alarm.add_alarm_action(actions.SnsAction(self.alarms))
+
+    def _topic(self, id: str) -> sns.Topic:
+        topic = sns.Topic(self, id, master_key=self.key, enforce_ssl=True)
+        # A topic without a policy takes alarms of its account; with one, which enforce_ssl brings, it has to be said.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self._settings.account}},
+            )
+        )
+        return topic
+
     def _key(self) -> kms.Key:
-        """A key for this topic alone, because services have to use it: AWS's own SNS key cannot be granted to them."""
+        """A key for these topics alone, because CloudWatch has to use it: AWS's own SNS key cannot be granted."""
         key = kms.Key(
             self,
             "Key",
@@ -79,31 +108,18 @@ class Notices(Construct):
         )
         key.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="AlarmsAndRulesPublish",
-                principals=[
-                    iam.ServicePrincipal("cloudwatch.amazonaws.com"),
-                    iam.ServicePrincipal("events.amazonaws.com"),
-                ],
+                sid="AlarmsPublish",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["kms:Decrypt", "kms:GenerateDataKey"],
                 resources=["*"],  # in a key policy: this key
             )
         )
         return key
 
-    def _our_pipeline(self) -> dict[str, Any]:
-        return {"pipelineArn": [sagemaker_arn(self, "pipeline", self._settings.name)]}
-
-    def _add_rule(self, id: str, detail_type: str, detail: Mapping[str, Any], message: str) -> None:
+    def _add_rule(self, id: str, detail_type: str, detail: Mapping[str, Any]) -> None:
         events.Rule(
             self,
             id,
             event_pattern=events.EventPattern(source=["aws.sagemaker"], detail_type=[detail_type], detail=detail),
-            targets=[targets.SnsTopic(self.topic, message=events.RuleTargetInput.from_text(message))],
-        )
-
-    def _logs(self, group: str) -> str:
-        region = self._settings.region
-        return (
-            f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
-            f"#logsV2:log-groups/log-group/$252Faws$252Fsagemaker$252F{group}"
+            targets=[targets.SqsQueue(self.queue.queue)],
         )

@@ -18,6 +18,7 @@ from infra.maintainer_role import MaintainerRole
 from infra.model_deployer import ModelDeployer
 from infra.model_registry import ModelRegistry
 from infra.notices import Notices
+from infra.notifier import Notifier
 from infra.pipeline_role import PipelineRole
 from infra.published_source import PublishedSource
 from infra.settings import LOCAL, Settings
@@ -45,15 +46,17 @@ class HeadraceStack(Stack):
             self,
             "Uploads",
             timeout=upload_trigger.TIMEOUT,
-            alarm_topic=notices.topic,
+            alarm_topic=notices.alarms,
             what_is_lost="Uploads were not taken up.",
+            read_by="start_pipeline",
         )
         decisions = WatchedQueue(
             self,
             "Decisions",
             timeout=model_deployer.TIMEOUT,
-            alarm_topic=notices.topic,
+            alarm_topic=notices.alarms,
             what_is_lost="Approved or rejected models were not taken up.",
+            read_by="deploy_model",
         )
         data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
         registry = ModelRegistry(self, "Registry", settings=settings)
@@ -88,6 +91,7 @@ class HeadraceStack(Stack):
             code=code,
             data=data,
             uploads=uploads,
+            notices=notices,
             pipeline_role=pipeline.role,
             bindings={
                 "Account": settings.account,
@@ -112,12 +116,14 @@ class HeadraceStack(Stack):
             settings=settings,
             code=code,
             decisions=decisions,
+            notices=notices,
             registry=registry,
             endpoint_role=endpoint.role,
         )
+        notifier = Notifier(self, "Notify", settings=settings, code=code, notices=notices, data=data, registry=registry)
 
-        # Both ways of working end first when the stack is destroyed; then all is cleared up, while the roles are there.
-        for feed in (uploads.feed(trigger), decisions.feed(deployer)):
+        # All ways of working end first when the stack is destroyed; then all is cleared up, while the roles are there.
+        for feed in (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier)):
             feed.node.add_dependency(source.resource)
         source.resource.node.add_dependency(data, registry, pipeline, jobs, endpoint)
         data.reserve("code/*", to=[maintainer.role, source.deployment.role])

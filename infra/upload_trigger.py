@@ -13,6 +13,7 @@ from constructs import Construct
 from infra.arn import sagemaker_arn
 from infra.data_bucket import DataBucket
 from infra.lambda_function import LambdaFunction
+from infra.notices import Notices
 from infra.permission import allow, allow_to_pass
 from infra.settings import Settings
 from infra.watched_queue import WatchedQueue
@@ -39,6 +40,7 @@ class UploadTrigger(LambdaFunction):
         code: lambda_.Code,
         data: DataBucket,
         uploads: WatchedQueue,
+        notices: Notices,
         pipeline_role: iam.IRole,
         bindings: Mapping[str, str],
     ) -> None:
@@ -57,18 +59,20 @@ class UploadTrigger(LambdaFunction):
                 "PIPELINE_ROLE_ARN": pipeline_role.role_arn,
                 "QUEUE_URL": uploads.queue.queue_url,
                 "DEAD_LETTER_QUEUE_URL": uploads.dead_letters.queue_url,
+                "NOTICES_QUEUE_URL": notices.queue.queue.queue_url,
                 "QUIET_SECONDS": str(settings.quiet_seconds),
                 "BINDINGS": json.dumps(bindings, sort_keys=True),
                 "PIPELINE_TAGS": json.dumps(settings.all_tags, sort_keys=True),
                 **_budget(settings),
             },
         )
-        refusal = f"pipelines/{settings.name}.error.json"
+        refusal = "pipelines/*.error.json"  # beside each definition that is refused, misnamed ones too
         data.grant_list(self.role)
         data.grant_read(self.role, "datasets/*", "pipelines/*", "manifests/*", "ledger/*", "quiet/*")
         data.grant_write(self.role, "manifests/*", "ledger/*", "quiet/*", refusal)
         data.grant_delete(self.role, "quiet/*", refusal)
         allow(self.role, ["sqs:SendMessage"], uploads.arns)
+        notices.grant_send(self.role)
         allow_to_pass(self.role, pipeline_role)
         allow(self.role, PIPELINE_ACTIONS, [sagemaker_arn(self, "pipeline", settings.name)])
         allow(

@@ -17,10 +17,13 @@ VISIBILITY_FACTOR = 6  # AWS asks for six times the function's timeout
 
 
 class WatchedQueue(Construct):
-    """Encrypted with keys that SQS manages: S3 and EventBridge can write to it without a grant on a key."""
+    """Encrypted with keys that SQS manages: S3 and EventBridge can write to it without a grant on a key.
+
+    `what_is_lost` is one sentence, for the alarm; `read_by` is the function's package.
+    """
 
     def __init__(
-        self, scope: Construct, id: str, *, timeout: Duration, alarm_topic: sns.ITopic, what_is_lost: str
+        self, scope: Construct, id: str, *, timeout: Duration, alarm_topic: sns.ITopic, what_is_lost: str, read_by: str
     ) -> None:
         super().__init__(scope, id)
         self.dead_letters = sqs.Queue(
@@ -43,7 +46,8 @@ class WatchedQueue(Construct):
         self.alarm = cloudwatch.Alarm(
             self,
             "DeadLettersAlarm",
-            alarm_description=f"{what_is_lost} Read the dead-letter queue and the function's log, then redrive it.",
+            alarm_description=f"{what_is_lost} The messages lie in the dead-letter queue "
+            f"{self.dead_letters.queue_name}, and the log of {read_by} says why. Mend that, then redrive them.",
             metric=self.dead_letters.metric_approximate_number_of_messages_visible(
                 period=Duration.minutes(1), statistic="Maximum"
             ),

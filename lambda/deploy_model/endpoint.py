@@ -1,21 +1,27 @@
-"""Bringing the endpoint to serve the champion, whatever it is doing at the moment.
+"""Bringing the endpoint to serve the champion, whatever it is doing at the moment, and seeing that it does.
 
 The message is only a hint that something may have changed. What is served is decided here and now from the registry,
 so messages may come twice, late or in any order. A busy endpoint is looked at again later by a message of our own:
 failing the message instead would use up its receives.
+
+SageMaker calls an update that it has rolled back a success: the endpoint is InService, with its former configuration.
+So whoever asks for a configuration looks until the endpoint rests, and has people told which of the two it is. A
+configuration that was rolled back carries a tag, and is tried again only when its version is approved again.
 """
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 import log
 from aws import SqsClient, says
-from champion import find_champion
+from champion import Champion, find_champion
+from deploy_model import verdict
 from deploy_model.environment import Environment
+from deploy_model.messages import LookAgain, ModelDecided
 from deploy_model.model import ensure_configuration, tag_list
 from refusals import EndpointError
 
@@ -26,12 +32,15 @@ if TYPE_CHECKING:
 LOOK_AGAIN_SECONDS = 30
 MOST_LOOKS = 120  # an hour: an endpoint is created or updated in 5 to 10 minutes, longer with a slow traffic shift
 
-BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+ON_ITS_WAY = frozenset({"Creating", "Updating", "RollingBack"})
+BUSY = ON_ITS_WAY | {"SystemUpdating", "Deleting"}
 UPDATABLE = frozenset({"InService", "OutOfService", "UpdateRollbackFailed"})
 
 
-def serve_champion(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, *, looks: int = 0) -> None:
-    """Create or update the endpoint so that it serves the champion. `looks` counts the looks before this one."""
+def serve_champion(
+    sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, hint: ModelDecided | LookAgain
+) -> None:
+    """Create or update the endpoint so that it serves the champion, and see what becomes of that."""
     name = environment.endpoint_name
     champion = find_champion(sagemaker, environment.model_package_group)
     if champion is None:
@@ -45,23 +54,37 @@ def serve_champion(sagemaker: SageMakerClient, sqs: SqsClient, environment: Envi
     endpoint = _describe(sagemaker, name)
     status = "Absent" if endpoint is None else endpoint["EndpointStatus"]
     log.info("endpoint found", endpoint=name, status=status, champion=champion.model_package_arn, wanted=wanted)
+    look = _look(hint, champion)
     if endpoint is None:
-        _create(sagemaker, sqs, environment, wanted, looks)
-    elif status == "Failed":
-        # Nothing but deletion is possible with a failed endpoint.
-        sagemaker.delete_endpoint(EndpointName=name)
-        _look_again(sqs, environment, looks, "a failed endpoint is being deleted")
+        _create(sagemaker, sqs, environment, wanted, look)
     elif status in BUSY:
-        if status == "Deleting" or _target(endpoint) != wanted:
-            _look_again(sqs, environment, looks, f"it is {status}")
-    elif status not in UPDATABLE:
+        going = status in ON_ITS_WAY and (_target(endpoint) == wanted or look.asked == wanted)
+        _look_again(sqs, environment, replace(look, asked=wanted if going else None), f"it is {status}")
+    elif status != "Failed" and status not in UPDATABLE:
         raise EndpointError(
             f"the endpoint {name} is {status}, which this function does not know",
             hint="look at it in the console, then send the message again",
         )
+    elif status == "InService" and endpoint["EndpointConfigName"] == wanted:
+        if wanted == look.asked or look.again:
+            verdict.deployed(sqs, environment, champion, endpoint)
+    elif wanted == look.asked:
+        verdict.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted)
+    elif not look.again and verdict.was_rolled_back(sagemaker, endpoint, wanted):
+        log.warning(
+            "the champion was rolled back: the endpoint is left as it is",
+            endpoint=name,
+            status=status,
+            configuration=wanted,
+            hint=f"reject version {champion.version}, or reject and approve it to try once more",
+        )
+    elif status == "Failed":
+        # Nothing but deletion is possible with a failed endpoint.
+        sagemaker.delete_endpoint(EndpointName=name)
+        _look_again(sqs, environment, look, "a failed endpoint is being deleted")
     elif endpoint["EndpointConfigName"] != wanted:
-        _update(sagemaker, sqs, environment, wanted, looks)
-    elif status != "InService":
+        _update(sagemaker, sqs, environment, wanted, look)
+    else:
         raise EndpointError(
             f"the endpoint {name} has the champion's configuration but is {status}: "
             f"{endpoint.get('FailureReason', 'no reason given')}",
@@ -69,7 +92,14 @@ def serve_champion(sagemaker: SageMakerClient, sqs: SqsClient, environment: Envi
         )
 
 
-def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, looks: int) -> None:
+def _look(hint: ModelDecided | LookAgain, champion: Champion) -> LookAgain:
+    """An approval of the champion itself is somebody's wish to have it served, even if it was rolled back before."""
+    if isinstance(hint, LookAgain):
+        return hint
+    return LookAgain(again=hint.approval_status == "Approved" and hint.model_package_arn == champion.model_package_arn)
+
+
+def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, look: LookAgain) -> None:
     try:
         sagemaker.create_endpoint(
             EndpointName=environment.endpoint_name, EndpointConfigName=wanted, Tags=tag_list(environment)
@@ -77,20 +107,20 @@ def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
     except ClientError as error:
         if not says(error, "already existing"):
             raise
-        _look_again(sqs, environment, looks, "another worker has created it")
+        _look_again(sqs, environment, look, "another worker has created it")
     else:
-        log.info("endpoint is being created", endpoint=environment.endpoint_name, configuration=wanted)
+        _look_again(sqs, environment, LookAgain(asked=wanted), "it is being created")
 
 
-def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, looks: int) -> None:
+def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, look: LookAgain) -> None:
     try:
         sagemaker.update_endpoint(EndpointName=environment.endpoint_name, EndpointConfigName=wanted)
     except ClientError as error:
         if not says(error, "in-progress"):
             raise
-        _look_again(sqs, environment, looks, "another worker has begun to update it")
+        _look_again(sqs, environment, look, "another worker has begun to update it")
     else:
-        log.info("endpoint is being updated", endpoint=environment.endpoint_name, configuration=wanted)
+        _look_again(sqs, environment, LookAgain(asked=wanted), "it is being updated")
 
 
 def _describe(sagemaker: SageMakerClient, name: str) -> DescribeEndpointOutputTypeDef | None:
@@ -108,12 +138,13 @@ def _target(endpoint: DescribeEndpointOutputTypeDef) -> str:
     return pending["EndpointConfigName"] if pending else endpoint["EndpointConfigName"]
 
 
-def _look_again(sqs: SqsClient, environment: Environment, looks: int, reason: str) -> None:
-    if looks >= MOST_LOOKS:
+def _look_again(sqs: SqsClient, environment: Environment, look: LookAgain, reason: str) -> None:
+    if look.count >= MOST_LOOKS:
         raise EndpointError(
-            f"the endpoint {environment.endpoint_name} does not come to rest: {reason} at the look number {looks + 1}",
+            f"the endpoint {environment.endpoint_name} does not come to rest: {reason} at the look number "
+            f"{look.count + 1}",
             hint="see why in the console, then redrive the dead-letter queue",
         )
-    body = json.dumps({"headrace": "look-again", "count": looks + 1})
+    body = replace(look, count=look.count + 1).body()
     sqs.send_message(QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=LOOK_AGAIN_SECONDS)
     log.info("will look again", endpoint=environment.endpoint_name, reason=reason, seconds=LOOK_AGAIN_SECONDS)

@@ -19,6 +19,7 @@ class Environment:
     instance_count: int
     queue_url: str
     dead_letter_queue_url: str
+    notices_queue_url: str
     tags: Mapping[str, str]
 
     @classmethod
@@ -31,5 +32,6 @@ class Environment:
             instance_count=variables.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MOST_INSTANCES),
             queue_url=variables.text(source, "QUEUE_URL"),
             dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
+            notices_queue_url=variables.text(source, "NOTICES_QUEUE_URL"),
             tags=variables.named_texts(source, "TAGS", default="{}"),
         )

@@ -11,7 +11,7 @@ import batch
 import log
 from deploy_model.endpoint import serve_champion
 from deploy_model.environment import Environment
-from deploy_model.messages import Ignored, LookAgain, ModelDecided, parse
+from deploy_model.messages import Ignored, ModelDecided, parse
 
 
 def handle(event: Mapping[str, Any], context: object) -> batch.BatchResponse:
@@ -22,14 +22,13 @@ def handle_batch(
     event: Mapping[str, Any], environment: Environment, client: Callable[[str], Any]
 ) -> batch.BatchResponse:
     def work(message_id: str, body: str) -> None:
-        match parse(body, model_package_group=environment.model_package_group):
-            case Ignored(reason):
-                log.info("ignored", reason=reason)
-            case ModelDecided(arn, _, status):
-                log.info("model decided", model_package=arn, status=status)
-                serve_champion(client("sagemaker"), client("sqs"), environment)
-            case LookAgain(count):
-                serve_champion(client("sagemaker"), client("sqs"), environment, looks=count)
+        message = parse(body, model_package_group=environment.model_package_group)
+        if isinstance(message, Ignored):
+            log.info("ignored", reason=message.reason)
+            return
+        if isinstance(message, ModelDecided):
+            log.info("model decided", model_package=message.model_package_arn, status=message.approval_status)
+        serve_champion(client("sagemaker"), client("sqs"), environment, message)
 
     queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url)
     return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

@@ -1,7 +1,9 @@
 """The queue's messages, typed: EventBridge's events of model packages, and the one that the function sends itself.
 
 {"detail-type": "SageMaker Model Package State Change", "detail": {"ModelPackageGroupName": ..., ...}}
-{"headrace": "look-again", "count": 3}      the endpoint was busy: look at it once more, for the third time
+{"headrace": "look-again", "count": 3, "asked": "headrace-prod-v2-0123abcd", "again": false}
+    look at the endpoint for the third time: was it asked to serve this configuration, and does it? `asked` and `again`
+    may be left out; `again` is whether a configuration that was rolled back may be tried once more
 """
 
 from __future__ import annotations
@@ -27,7 +29,14 @@ class ModelDecided:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    count: int
+    count: int = 0
+    asked: str | None = None
+    again: bool = False
+
+    def body(self) -> str:
+        asked = {} if self.asked is None else {"asked": self.asked}
+        again = {"again": True} if self.again else {}
+        return json.dumps({"headrace": "look-again", "count": self.count, **asked, **again})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ def parse(body: str, *, model_package_group: str) -> Message:
         raise _malformed(f"is no JSON: {error}") from error
     match content:
         case {"headrace": "look-again", "count": int(count)}:
-            return LookAgain(count)
+            return LookAgain(count, content.get("asked"), content.get("again") is True)
         case {"detail-type": str(kind)} if kind != DETAIL_TYPE:
             return Ignored(f"an event of the kind {kind!r}, not {DETAIL_TYPE!r}")
         case {"detail-type": _, "detail": {"ModelPackageArn": str(arn)} as detail} if (

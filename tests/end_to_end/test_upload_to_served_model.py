@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from deployed_app import Deployed, Images, processes_of, project_with
+from received_notices import receive, subscribe
 
 from headrace import adopt, cdk, endpoint, redrive, registry, runs
 from headrace.environment import LOCAL, Environment, open_environment
@@ -25,6 +26,12 @@ from pipeline_definition.train import METRICS
 pytestmark = pytest.mark.timeout(240)
 
 QUIET_SECONDS = 3  # environments.toml, [local]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def subscribed(deployed: Deployed) -> str:
+    """A queue that is subscribed to the notices from the first test on; its URL."""
+    return subscribe(deployed.environment)
 
 
 def wait_for_end(deployed: Deployed, execution: Execution, seconds: float = 120) -> Execution:
@@ -294,6 +301,33 @@ def test_an_archive_whose_event_comes_four_times_starts_one_run(
     execution = wait_for_execution(deployed.environment, after=since, seconds=60, interval=0.3)
     assert wait_for_end(deployed, execution).status == "Succeeded"
     assert len(all_executions(deployed)) == len(before) + 1
+
+
+def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images, subscribed: str) -> None:
+    """As a subscriber receives it: of the tests above, and of a run that fails."""
+    environment, since = deployed.environment, datetime.now(UTC)
+    for image in sorted((images.seen / "7").iterdir())[:3]:
+        environment.client("s3").put_object(
+            Bucket=environment.stack.data_bucket, Key=f"datasets/sevens/7/{image.name}", Body=image.read_bytes()
+        )
+    execution = wait_for_execution(environment, after=since, seconds=60, interval=0.3)
+    assert wait_for_end(deployed, execution).status == "Failed"
+    told = receive(environment, subscribed, until={"execution-failed"})
+
+    (failed,) = [notice for notice in told if notice["kind"] == "execution-failed"]
+    assert failed["execution"] == execution.arn
+    assert failed["headline"] == f"the run {execution.display_name} failed in Preprocess"
+    assert "step Preprocess: AlgorithmError: the data set has one class only: 7" in failed["text"]
+    assert "last lines of the log:\n  " in failed["text"]
+    assert f"headrace --env local logs {execution.id} Preprocess" in failed["text"]
+    waiting = [notice["model_package"] for notice in told if notice["kind"] == "approval-needed"]
+    assert set(waiting) == {item["ModelPackageArn"] for item in registry.list_packages(environment)}
+    assert len(waiting) == len(set(waiting))
+    (served,) = [notice for notice in told if notice["kind"] == "deployed"]
+    assert (served["version"], served["accuracy"] >= 0.9) == (1, True)
+    refused = [notice for notice in told if notice["kind"] == "gate-refused"]
+    assert refused
+    assert all({"spot", "on-demand"} == set(notice["candidates"]) for notice in refused)
 
 
 def test_down_leaves_no_process_and_up_finds_everything_as_it_was(deployed: Deployed, images: Images) -> None:

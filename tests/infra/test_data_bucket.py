@@ -108,7 +108,7 @@ def test_queue_lets_s3_in_before_the_bucket_is_made(prod: Any) -> None:
 def test_nothing_that_a_model_or_a_cached_step_points_to_expires(prod: Any) -> None:
     rules = prod.properties("Data/Bucket")["LifecycleConfiguration"]["Rules"]
     expiring = {rule.get("Prefix", "") for rule in rules if "ExpirationInDays" in rule}
-    assert expiring == {"checkpoints/", "quiet/"}
+    assert expiring == {"checkpoints/", "notices/", "quiet/"}
     assert any("NoncurrentVersionExpiration" in rule and "Prefix" not in rule for rule in rules)
 
 

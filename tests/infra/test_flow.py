@@ -1,4 +1,4 @@
-"""From an upload to an execution, from an approval to an endpoint, and from a failure to a notice."""
+"""From an upload to an execution, and from an approval to an endpoint."""
 
 import json
 from typing import Any
@@ -12,6 +12,7 @@ FUNCTIONS = {
     "StartPipeline": "start_pipeline.handler.handle",
     "FindChampion": "find_champion.handler.handle",
     "DeployModel": "deploy_model.handler.handle",
+    "Notify": "notify.handler.handle",
     "Source/Deployment": "deployment.handler.handle",
 }
 
@@ -32,7 +33,9 @@ def test_there_is_no_function_but_ours(prod: Any) -> None:
     assert found == {f"{path}/Function" for path in FUNCTIONS}
 
 
-@pytest.mark.parametrize(("queue", "function"), [("Uploads", "StartPipeline"), ("Decisions", "DeployModel")])
+@pytest.mark.parametrize(
+    ("queue", "function"), [("Uploads", "StartPipeline"), ("Decisions", "DeployModel"), ("Notices/Queue", "Notify")]
+)
 def test_queue_feeds_its_function(prod: Any, queue: str, function: str) -> None:
     """Six times the function's timeout, at least five receives, failures message by message: as AWS advises."""
     properties = prod.properties(f"{queue}/Queue")
@@ -48,24 +51,6 @@ def test_queue_feeds_its_function(prod: Any, queue: str, function: str) -> None:
         "FunctionName": {"Ref": prod.logical_id(f"{function}/Function")},
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
     }
-
-
-@pytest.mark.parametrize("queue", ["Uploads", "Decisions"])
-def test_dead_letters_raise_an_alarm(prod: Any, queue: str) -> None:
-    prod.template.has_resource_properties(
-        "AWS::CloudWatch::Alarm",
-        {
-            "MetricName": "ApproximateNumberOfMessagesVisible",
-            "Namespace": "AWS/SQS",
-            "Dimensions": [
-                {"Name": "QueueName", "Value": {"Fn::GetAtt": [prod.logical_id(f"{queue}/DeadLetters"), "QueueName"]}}
-            ],
-            "Threshold": 1,
-            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-            "TreatMissingData": "notBreaching",
-            "AlarmActions": [{"Ref": prod.logical_id("Notices/Topic")}],
-        },
-    )
 
 
 def test_trigger_is_told_its_environment(prod: Any) -> None:
@@ -103,69 +88,6 @@ def test_decisions_on_models_of_our_group_reach_the_deployer(prod: Any) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("detail_type", "detail", "words"),
-    [
-        (
-            "SageMaker Model Building Pipeline Execution Status Change",
-            {"currentPipelineExecutionStatus": ["Failed", "Stopped"], "pipelineArn": Match.any_value()},
-            "an execution ended as",
-        ),
-        (
-            "SageMaker Model Building Pipeline Execution Step Status Change",
-            {"currentStepStatus": ["Failed"], "pipelineArn": Match.any_value()},
-            "Reason: <detail-failureReason>",
-        ),
-        (
-            "SageMaker Model Package State Change",
-            {"ModelPackageGroupName": ["headrace-prod"], "ModelApprovalStatus": ["PendingManualApproval"]},
-            "waits for approval",
-        ),
-    ],
-)
-def test_people_are_told(prod: Any, detail_type: str, detail: dict[str, Any], words: str) -> None:
-    prod.template.has_resource_properties(
-        "AWS::Events::Rule",
-        {
-            "EventPattern": {"source": ["aws.sagemaker"], "detail-type": [detail_type], "detail": detail},
-            "Targets": [
-                {
-                    "Arn": {"Ref": prod.logical_id("Notices/Topic")},
-                    "Id": Match.any_value(),
-                    "InputTransformer": {
-                        "InputPathsMap": Match.any_value(),
-                        "InputTemplate": Match.string_like_regexp(words),
-                    },
-                }
-            ],
-        },
-    )
-
-
-def test_topic_is_encrypted_with_a_key_that_rules_and_alarms_may_use(prod: Any) -> None:
-    """AWS's own key for SNS cannot be granted to services: their messages would be lost without a trace."""
-    key = {"Fn::GetAtt": [prod.logical_id("Notices/Key"), "Arn"]}
-    assert prod.properties("Notices/Topic")["KmsMasterKeyId"] == key
-    statements = prod.properties("Notices/Key")["KeyPolicy"]["Statement"]
-    assert {
-        "Sid": "AlarmsAndRulesPublish",
-        "Effect": "Allow",
-        "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-        "Resource": "*",
-    } in statements
-
-
-def test_alarms_and_rules_may_publish(prod: Any) -> None:
-    statements = prod.properties("Notices/Topic/Policy")["PolicyDocument"]["Statement"]
-    publishers = {
-        statement["Principal"]["Service"]
-        for statement in statements
-        if statement["Effect"] == "Allow" and statement["Action"] == "sns:Publish"
-    }
-    assert publishers == {"cloudwatch.amazonaws.com", "events.amazonaws.com"}
-
-
 def test_everything_made_in_the_environment_carries_its_tags(prod: Any) -> None:
     expected = {
         "headrace:project": "headrace",
@@ -188,7 +110,7 @@ def test_everything_made_in_the_environment_carries_its_tags(prod: Any) -> None:
 def test_work_ends_before_the_environment_is_cleared(local: Any) -> None:
     """Deleted first is what depends on others: the feeds, then the resource that clears, then roles and bucket."""
     resource = local.logical_id("Source/Resource")
-    for feed in ("Uploads/Feed", "Decisions/Feed"):
+    for feed in ("Uploads/Feed", "Decisions/Feed", "Notices/Queue/Feed"):
         assert resource in local.resources[feed]["DependsOn"]
     needed = local.resources["Source/Resource"]["DependsOn"]
     for path in ("Data/Bucket", "Data/Bucket/Policy", "Registry/Group", "PipelineRole/Role/DefaultPolicy"):

@@ -6,6 +6,7 @@ from typing import Any
 
 from deploy_model.environment import Environment as DeployModelEnvironment
 from deployment.request import Deployment
+from notify.environment import Environment as NotifyEnvironment
 from pipeline_definition import build_pipeline, render
 from start_pipeline.binding import bound_definition
 from start_pipeline.budget import Budget
@@ -78,6 +79,12 @@ def test_deployer_reads_its_variables(prod: Any) -> None:
     environment = DeployModelEnvironment.from_variables(variables(prod, "DeployModel"))
     assert (environment.endpoint_name, environment.instance_count) == ("headrace-prod", 2)
     assert environment.endpoint_role_arn == KNOWN["EndpointRole/Role"]
+
+
+def test_notifier_reads_its_variables(prod: Any) -> None:
+    environment = NotifyEnvironment.from_variables(variables(prod, "Notify"))
+    assert environment.command("logs") == "headrace --env prod logs"
+    assert (environment.data_bucket, environment.pipeline) == ("data-bucket", "headrace-prod")
 
 
 def test_deployment_reads_its_properties(prod: Any, local: Any) -> None:

@@ -57,8 +57,27 @@ ACTIONS = {
         "sagemaker:DescribeEndpoint",
         "sagemaker:DescribeModelPackage",
         "sagemaker:ListModelPackages",
+        "sagemaker:ListTags",
         "sagemaker:UpdateEndpoint",
         "sqs:SendMessage",
+    },
+    "Notify/Role": LOG
+    | CONSUME
+    | {
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "logs:DescribeLogStreams",
+        "logs:GetLogEvents",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "sagemaker:DescribeModelPackage",
+        "sagemaker:DescribePipelineExecution",
+        "sagemaker:DescribeProcessingJob",
+        "sagemaker:ListModelPackages",
+        "sagemaker:ListPipelineExecutionSteps",
+        "sagemaker:ListPipelineParametersForExecution",
+        "sns:Publish",
     },
     "PipelineRole/Role": {
         "iam:PassRole",
@@ -122,7 +141,7 @@ DELETE_DATA_AND_MODELS = {
     "sagemaker:ListModelPackages",
 }
 INPUTS = {"datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*"}
-REFUSAL = "pipelines/headrace-prod.error.json"
+REFUSAL = "pipelines/*.error.json"
 WITHOUT_RESOURCE_TYPE = {
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
@@ -215,7 +234,13 @@ def test_sagemaker_takes_a_role_on_for_our_own_things_only(prod: Any, role: str,
 
 
 def test_functions_are_called_by_lambda_only(prod: Any) -> None:
-    for role in ("StartPipeline/Role", "FindChampion/Role", "DeployModel/Role", "Source/Deployment/Role"):
+    for role in (
+        "StartPipeline/Role",
+        "FindChampion/Role",
+        "DeployModel/Role",
+        "Notify/Role",
+        "Source/Deployment/Role",
+    ):
         (statement,) = prod.properties(role)["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
@@ -230,6 +255,8 @@ def test_functions_are_called_by_lambda_only(prod: Any) -> None:
         ("PipelineRole/Role", "s3:GetObject", {"runs/*"}),
         ("StartPipeline/Role", "s3:PutObject", {"manifests/*", "ledger/*", "quiet/*", REFUSAL}),
         ("StartPipeline/Role", "s3:DeleteObject", {"quiet/*", REFUSAL}),
+        ("Notify/Role", "s3:GetObject", {"notices/*", "runs/*"}),
+        ("Notify/Role", "s3:PutObject", {"notices/*"}),
         ("Maintainer/Role", "s3:PutObject", {"pipelines/*", "code/*"}),
         ("Source/Deployment/Role", "s3:PutObject", {"code/*", "pipelines/headrace-prod.json", "champions/none/NONE"}),
     ],
@@ -251,6 +278,14 @@ def test_pipeline_starts_only_jobs_of_pipelines(prod: Any) -> None:
     for action in ("CreateTrainingJob", "CreateProcessingJob"):
         for resource in on(prod.statements("PipelineRole/Role"), f"sagemaker:{action}"):
             assert resource.endswith("-job/pipelines-*")
+
+
+def test_notices_quote_only_logs_of_pipeline_jobs_and_go_to_one_topic(prod: Any) -> None:
+    statements = prod.statements("Notify/Role")
+    jobs = ("ProcessingJobs", "TrainingJobs")
+    names = {resource.partition("/aws/sagemaker/")[2] for resource in on(statements, "logs:GetLogEvents")}
+    assert names == {name for job in jobs for name in (job, f"{job}:log-stream:pipelines-*")}
+    assert list(on(statements, "sns:Publish")) == [json.dumps({"Ref": prod.logical_id("Notices/Topic")})]
 
 
 def test_images_are_pulled_from_the_repositories_in_use(prod: Any) -> None:

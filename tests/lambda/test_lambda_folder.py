@@ -15,7 +15,7 @@ from refusals import SettingError
 from start_pipeline.environment import Environment
 
 FOLDER = Path(aws.__file__).parent
-FUNCTIONS = ["start_pipeline", "find_champion", "deploy_model", "deployment"]
+FUNCTIONS = ["start_pipeline", "find_champion", "deploy_model", "deployment", "notify"]
 OWN = {path.stem for path in FOLDER.iterdir() if path.stem != "__pycache__"}
 FOR_TYPES = {"mypy_boto3_sagemaker"}  # never imported at run time: the next test would fail
 
@@ -62,9 +62,8 @@ def test_a_client_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str, message: str) -> None:
-    right = dict.fromkeys(
-        ("DATA_BUCKET", "PIPELINE_NAME", "PIPELINE_ROLE_ARN", "QUEUE_URL", "DEAD_LETTER_QUEUE_URL"), "x"
-    )
+    urls = ("QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "NOTICES_QUEUE_URL")
+    right = dict.fromkeys(("DATA_BUCKET", "PIPELINE_NAME", "PIPELINE_ROLE_ARN", *urls), "x")
     right |= {"QUIET_SECONDS": "60", "BINDINGS": "{}"}
     Environment.from_variables(right)
     with pytest.raises(SettingError, match=message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 from botocore.response import StreamingBody
 
 REGION, ACCOUNT = "eu-central-1", "111122223333"
+NOTICES_QUEUE = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/notices"
 PAGE = 3  # items a listing returns at once, so that every listing in a test has pages
 
 
@@ -67,12 +69,14 @@ class Cloud:
     buckets: dict[str, dict[str, list[Version]]] = field(default_factory=dict)
     queue: list[SimpleNamespace] = field(default_factory=list)
     dead_letters: list[SimpleNamespace] = field(default_factory=list)
+    notices: list[dict[str, Any]] = field(default_factory=list)  # what was sent to the notices queue
     pipelines: dict[str, dict[str, Any]] = field(default_factory=dict)
     executions: dict[str, Execution] = field(default_factory=dict)
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     configurations: dict[str, dict[str, Any]] = field(default_factory=dict)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def names(self) -> list[str]:
@@ -111,7 +115,8 @@ class Cloud:
         held = self.current(Bucket, Key)
         if held is None or held.body is None:
             raise Refused("NoSuchKey", "The specified key does not exist.", 404)
-        return {"ETag": held.etag, "Body": StreamingBody(BytesIO(held.body), len(held.body))}
+        body = StreamingBody(BytesIO(held.body), len(held.body))
+        return {"ETag": held.etag, "ContentLength": len(held.body), "Body": body}
 
     def head_object(self, Bucket: str, Key: str, **more: Any) -> dict[str, Any]:
         held = self.current(Bucket, Key)
@@ -171,6 +176,9 @@ class Cloud:
         self, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0, MessageAttributes: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         assert 0 <= DelaySeconds <= 900
+        if QueueUrl == NOTICES_QUEUE:
+            self.notices.append(json.loads(MessageBody))
+            return {"MessageId": "notice", "MD5OfMessageBody": "-"}
         message = SimpleNamespace(
             id=f"m{next(self.numbers)}", body=MessageBody, due=self.now + DelaySeconds, receives=0
         )
@@ -298,6 +306,13 @@ class Cloud:
 
     # SageMaker: serving
 
+    def add_tags(self, ResourceArn: str, Tags: list[dict[str, str]]) -> dict[str, Any]:
+        self.tags.setdefault(ResourceArn, []).extend(Tags)
+        return {"Tags": self.tags[ResourceArn]}
+
+    def list_tags(self, ResourceArn: str, **more: Any) -> dict[str, Any]:
+        return _page("Tags", self.tags.get(ResourceArn, []), more)
+
     def create_model(self, ModelName: str, **more: Any) -> dict[str, Any]:
         if ModelName in self.models:
             raise Refused("ValidationException", f'Cannot create already existing model "{ModelName}".')
@@ -331,7 +346,13 @@ class Cloud:
             raise Refused("ValidationException", f'Could not find endpoint "{EndpointName}".')
         moment = datetime.fromtimestamp(self.now, UTC)
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{EndpointName}"
-        names = ("EndpointConfigName", "EndpointStatus", "PendingDeploymentSummary", "FailureReason")
+        names = (
+            "EndpointConfigName",
+            "EndpointStatus",
+            "PendingDeploymentSummary",
+            "FailureReason",
+            "LastModifiedTime",
+        )
         held = {name: value for name, value in self.endpoints[EndpointName].items() if name in names}
         return {
             "EndpointName": EndpointName,

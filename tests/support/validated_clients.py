@@ -26,7 +26,9 @@ class Clients:
         self.cloud = Cloud()
         self._lock = threading.Lock()
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
-        self._clients = {name: self._connect(session.client(name)) for name in ("s3", "sqs", "sagemaker")}
+        self._clients = {
+            name: self._connect(session.client(name)) for name in ("s3", "sqs", "sagemaker", "sns", "logs")
+        }
 
     def __call__(self, service: str) -> Any:
         return self._clients[service]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from fake_aws import ACCOUNT, DEAD, REGION, Cloud, Crash, Execution
+from fake_aws import ACCOUNT, DEAD, NOTICES_QUEUE, REGION, Cloud, Crash, Execution
 from validated_clients import Clients
 
 from deploy_model.environment import Environment as DeployEnvironment
@@ -75,6 +76,7 @@ class UploadWorld:
                 "PIPELINE_ROLE_ARN": BINDINGS["PipelineRoleArn"],
                 "QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/uploads",
                 "DEAD_LETTER_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/upload-{DEAD}",
+                "NOTICES_QUEUE_URL": NOTICES_QUEUE,
                 "QUIET_SECONDS": str(quiet_seconds),
                 "BINDINGS": json.dumps(BINDINGS),
                 "PIPELINE_TAGS": '{"headrace:project": "headrace"}',
@@ -177,6 +179,7 @@ class DeployWorld:
                 "ENDPOINT_INSTANCE_COUNT": "1",
                 "QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/decisions",
                 "DEAD_LETTER_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/decision-{DEAD}",
+                "NOTICES_QUEUE_URL": NOTICES_QUEUE,
                 "TAGS": '{"headrace:project": "headrace"}',
             }
         )
@@ -202,15 +205,31 @@ class DeployWorld:
         for name, endpoint in list(self.cloud.endpoints.items()):
             if endpoint["EndpointStatus"] == "Deleting":
                 del self.cloud.endpoints[name]
-            elif endpoint["EndpointStatus"] in {"Creating", "Updating"}:
+            elif endpoint["EndpointStatus"] in {"Creating", "Updating", "SystemUpdating", "RollingBack"}:
                 pending = endpoint.pop("PendingDeploymentSummary", {})
-                endpoint |= {"EndpointStatus": "InService", **pending}
+                endpoint |= {"EndpointStatus": "InService", "LastModifiedTime": self.moment(), **pending}
 
     def settle(self) -> None:
         while self.cloud.queue:
             self.come_to_rest()
-            assert self.deliver(json.loads(self.cloud.queue.pop(0).body)) == []
+            self.look()
         self.come_to_rest()
+
+    def look(self) -> None:
+        """Deliver the next message that the function has sent itself."""
+        message = self.cloud.queue.pop(0)
+        self.cloud.now = max(self.cloud.now, message.due)
+        assert self.deliver(json.loads(message.body)) == []
+
+    def roll_back(self) -> None:
+        """What SageMaker does with an update that does not come up: InService again, as it was, with a reason."""
+        endpoint = self.cloud.endpoints[NAME]
+        del endpoint["PendingDeploymentSummary"]
+        endpoint |= {"EndpointStatus": "InService", "LastModifiedTime": self.moment()}
+        endpoint["FailureReason"] = "the container did not answer /ping"
+
+    def moment(self) -> datetime:
+        return datetime.fromtimestamp(self.cloud.now, UTC)
 
     def served(self) -> str:
         """The ARN of the model package behind the endpoint."""

@@ -1,0 +1,74 @@
+"""The function that words notices, and sends each once."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.arn import log_group_arn, sagemaker_arn
+from infra.data_bucket import DataBucket
+from infra.lambda_function import LambdaFunction
+from infra.model_registry import ModelRegistry
+from infra.notices import TIMEOUT, Notices
+from infra.permission import allow
+from infra.settings import Settings
+
+JOB_LOGS = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
+
+
+class Notifier(LambdaFunction):
+    """It reads what a run has left, its jobs' logs included, and writes nothing but its markers."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        code: lambda_.Code,
+        notices: Notices,
+        data: DataBucket,
+        registry: ModelRegistry,
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            settings=settings,
+            code=code,
+            package="notify",
+            description="Words notices and sends each once",
+            timeout=TIMEOUT,
+            environment={
+                "ENVIRONMENT": settings.environment,
+                "TOPIC_ARN": notices.topic.topic_arn,
+                "DATA_BUCKET": data.bucket.bucket_name,
+                "PIPELINE_NAME": settings.name,
+                "MODEL_PACKAGE_GROUP_NAME": registry.group_name,
+                "ENDPOINT_NAME": settings.name,
+            },
+        )
+        notices.grant_publish(self.role)
+        data.grant_list(self.role)
+        data.grant_read(self.role, "notices/*", "runs/*")  # markers, and the evaluation of a refused model
+        data.grant_write(self.role, "notices/*")
+        registry.grant_read(self.role)
+        self._allow_to_read_runs(settings.name)
+
+    def _allow_to_read_runs(self, name: str) -> None:
+        run = ["DescribePipelineExecution", "ListPipelineExecutionSteps", "ListPipelineParametersForExecution"]
+        allow(
+            self.role,
+            [f"sagemaker:{action}" for action in run],
+            [sagemaker_arn(self, "pipeline", f"{name}/execution/*")],
+            because="SageMaker names executions; these are all of this pipeline.",
+        )
+        allow(
+            self.role,
+            ["sagemaker:DescribeProcessingJob"],
+            [sagemaker_arn(self, "processing-job", "pipelines-*")],
+            because="SageMaker names a pipeline's jobs: pipelines-<execution>-<step>-<random>.",
+        )
+        why = "A log stream is named after the job and its host."
+        for action, streams in (("DescribeLogStreams", "*"), ("GetLogEvents", "pipelines-*")):
+            names = [name for group in JOB_LOGS for name in (group, f"{group}:log-stream:{streams}")]
+            allow(self.role, [f"logs:{action}"], [log_group_arn(self, name) for name in names], because=why)

@@ -1,0 +1,134 @@
+"""The wording of what becomes of a model version: it waits, is served, was rolled back, or its endpoint is broken."""
+
+from __future__ import annotations
+
+from notify.environment import Environment
+from notify.evidence import Version
+from notify.messages import Deployed, EndpointFailed, RolledBack
+from notify.notice import Notice
+
+
+def model_waits(environment: Environment, version: Version, champion: Version | None) -> Notice:
+    run = "" if version.execution_arn is None else version.execution_arn.rpartition("/")[2]
+    in_use = "none yet" if champion is None else f"version {champion.number}, accuracy {champion.accuracy}"
+    recorded = version.recorded
+    facts = [
+        f"accuracy on the test set: {version.accuracy}",
+        f"champion, the newest approved version: {in_use}",
+        *(
+            [f"better than the champion by: {recorded['Improvement']}"]
+            if champion and "Improvement" in recorded
+            else []
+        ),
+        f"data set: {recorded.get('DataSet', 'not recorded')}",
+        f"run: {run or 'not recorded'}",
+        f"version: {version.arn}",
+    ]
+    by_cli = f"aws sagemaker update-model-package --model-package-arn {version.arn} --model-approval-status Approved"
+    return Notice(
+        "approval-needed",
+        f"version {version.number} of {environment.model_package_group} waits for approval",
+        facts,
+        [
+            environment.command(f"approve {version.number}") + "   # deploys it",
+            environment.command(f"reject {version.number}"),
+            f"{by_cli}   # the same without headrace",
+        ],
+        {
+            "model_package": version.arn,
+            "version": version.number,
+            "accuracy": _number(recorded.get("Accuracy")),
+            "data_set": recorded.get("DataSet"),
+            "execution": version.execution_arn,
+            "champion": None
+            if champion is None
+            else {"version": champion.number, "accuracy": _number(champion.recorded.get("Accuracy"))},
+        },
+    )
+
+
+def deployed(environment: Environment, told: Deployed, version: Version | None) -> Notice:
+    facts = [
+        f"endpoint: {told.endpoint}, InService and looked at after the change",
+        f"configuration: {told.configuration}",
+        *_of_version(version),
+        f"version: {told.model_package_arn}",
+    ]
+    return Notice(
+        told.kind,
+        f"version {told.version} of {environment.model_package_group} is served by the endpoint {told.endpoint}",
+        facts,
+        [
+            environment.command("predict IMAGE") + "   # ask it",
+            environment.command(f"reject {told.version}") + "   # has the version before served again",
+        ],
+        {
+            "endpoint": told.endpoint,
+            "configuration": told.configuration,
+            "model_package": told.model_package_arn,
+            "version": told.version,
+            "accuracy": None if version is None else _number(version.recorded.get("Accuracy")),
+        },
+    )
+
+
+def rolled_back(environment: Environment, told: RolledBack, version: Version | None) -> Notice:
+    facts = [
+        f"endpoint: {told.endpoint}, InService",
+        f"asked for: {told.configuration}",
+        f"serving: {told.serving}, as before; SageMaker has gone back to it and reports success",
+        f"reason: {told.reason or 'SageMaker gives none'}",
+        *_of_version(version),
+        f"version: {told.model_package_arn}",
+    ]
+    return Notice(
+        told.kind,
+        f"version {told.version} of {environment.model_package_group} was rolled back: it is not served",
+        facts,
+        [
+            f"read the log group /aws/sagemaker/Endpoints/{told.endpoint} from the time of the update",
+            environment.command(f"reject {told.version}") + "   # so that registry and endpoint agree",
+            environment.command(f"approve {told.version}")
+            + "   # after the rejection: tries once more. It is not tried again by itself",
+        ],
+        {
+            "endpoint": told.endpoint,
+            "configuration": told.configuration,
+            "serving": told.serving,
+            "reason": told.reason,
+            "model_package": told.model_package_arn,
+            "version": told.version,
+        },
+    )
+
+
+def endpoint_failed(environment: Environment, told: EndpointFailed) -> Notice:
+    return Notice(
+        told.kind,
+        f"the endpoint {told.endpoint} is {told.status} and may answer nobody",
+        [f"configuration: {told.configuration}", f"reason: {told.reason or 'SageMaker gives none'}"],
+        [
+            f"read the log group /aws/sagemaker/Endpoints/{told.endpoint}",
+            f"aws sagemaker delete-endpoint --endpoint-name {told.endpoint}   # a broken one can only be deleted",
+            environment.command("reject VERSION") + "   # a model that does not work: the one before is then served",
+        ],
+        {
+            "endpoint": told.endpoint,
+            "configuration": told.configuration,
+            "status": told.status,
+            "reason": told.reason,
+        },
+    )
+
+
+def _of_version(version: Version | None) -> list[str]:
+    if version is None:
+        return []
+    return [f"accuracy: {version.accuracy}", f"data set: {version.recorded.get('DataSet', 'not recorded')}"]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,64 @@
+"""The wording of what keeps runs from starting: lost messages, a refused definition, a run that could cost too much."""
+
+from __future__ import annotations
+
+from notify.environment import Environment
+from notify.messages import AlarmRaised, DefinitionRefused, OverBudget
+from notify.notice import Notice
+
+DEAD_LETTERS = "ApproximateNumberOfMessagesVisible"
+
+
+def alarm(environment: Environment, told: AlarmRaised) -> Notice:
+    """Dead letters are a kind of their own: something was lost that can be got back."""
+    dead = told.metric == DEAD_LETTERS
+    to_do = [
+        environment.command("redrive") + "   # once the cause is mended: has the messages processed again",
+        "the messages are kept for 14 days",
+    ]
+    return Notice(
+        "dead-letter" if dead else "alarm",
+        f"{told.description.partition('.')[0]} ({environment.pipeline})",
+        [told.description, f"alarm: {told.name}, since {told.changed}", f"reason: {told.reason}"],
+        to_do if dead else ["read the function's log and the dashboard; the alarm ends by itself"],
+        {"alarm": told.name, "description": told.description, "reason": told.reason, "since": told.changed},
+    )
+
+
+def definition_refused(environment: Environment, told: DefinitionRefused) -> Notice:
+    place = f"s3://{environment.data_bucket}/{told.definition}"
+    return Notice(
+        told.kind,
+        f"the definition {told.definition} was refused; the pipeline {environment.pipeline} stays as it was",
+        [f"definition: {place}", f"error: {told.error}", f"hint: {told.hint}"],
+        [
+            f"mend it and put it again: aws s3 cp definition.json {place}",
+            f"the same is said in s3://{environment.data_bucket}/pipelines/{environment.pipeline}.error.json, "
+            "until a good definition comes",
+        ],
+        {"definition": place, "version": told.version, "error": told.error, "hint": told.hint},
+    )
+
+
+def over_budget(environment: Environment, told: OverBudget) -> Notice:
+    return Notice(
+        told.kind,
+        f"no run was started on {told.data_set}: it could cost ${told.estimated_cost:,.2f}",
+        [
+            f"data set: {told.data_set}",
+            f"most that a run may cost: ${told.max_run_cost:,.2f} (max_run_cost in environments.toml)",
+            f"most that this one could cost: ${told.estimated_cost:,.2f}",
+            *(f"  {line}" for line in told.breakdown),
+        ],
+        [
+            "lower instance counts, instance types or time limits in environments.toml, or raise max_run_cost; deploy",
+            environment.command(f"run --again {told.data_set}"),
+        ],
+        {
+            "data_set": told.data_set,
+            "fingerprint": told.fingerprint,
+            "estimated_cost": told.estimated_cost,
+            "max_run_cost": told.max_run_cost,
+            "breakdown": told.breakdown,
+        },
+    )

@@ -1,0 +1,35 @@
+"""What the stack tells the function through its environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import variables
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """`name` is the environment's, as in `headrace --env prod`."""
+
+    name: str
+    topic_arn: str
+    data_bucket: str
+    pipeline: str
+    model_package_group: str
+    endpoint: str
+
+    @classmethod
+    def from_variables(cls, source: Mapping[str, str]) -> Environment:
+        return cls(
+            name=variables.text(source, "ENVIRONMENT"),
+            topic_arn=variables.text(source, "TOPIC_ARN"),
+            data_bucket=variables.text(source, "DATA_BUCKET"),
+            pipeline=variables.text(source, "PIPELINE_NAME"),
+            model_package_group=variables.text(source, "MODEL_PACKAGE_GROUP_NAME"),
+            endpoint=variables.text(source, "ENDPOINT_NAME"),
+        )
+
+    def command(self, words: str) -> str:
+        """A headrace command for this environment, to be typed."""
+        return f"headrace --env {self.name} {words}"

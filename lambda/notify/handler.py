@@ -1,0 +1,36 @@
+"""SQS → SNS: what happened becomes a notice that people can use, told once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aws
+import batch
+import log
+from notify.environment import Environment
+from notify.messages import Ignored, parse
+from notify.tell import tell
+
+
+def handle(event: Mapping[str, Any], context: object) -> batch.BatchResponse:
+    return handle_batch(event, Environment.from_variables(os.environ), aws.client)
+
+
+def handle_batch(
+    event: Mapping[str, Any], environment: Environment, client: Callable[[str], Any]
+) -> batch.BatchResponse:
+    def work(message_id: str, body: str) -> None:
+        message = parse(
+            body,
+            pipeline=environment.pipeline,
+            model_package_group=environment.model_package_group,
+            endpoint=environment.endpoint,
+        )
+        if isinstance(message, Ignored):
+            log.info("ignored", reason=message.reason)
+        else:
+            tell(message, environment, client)
+
+    return batch.each(event, work)

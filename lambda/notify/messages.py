@@ -1,0 +1,235 @@
+"""The queue's messages, typed: EventBridge's events, CloudWatch's alarms, and what our own functions have to tell.
+
+{"detail-type": "SageMaker ...", "detail": {...}}        EventBridge: an execution, a model version, the endpoint
+{"AlarmName": ..., "NewStateValue": "ALARM", ...}        CloudWatch, by way of the topic that alarms publish to
+{"headrace": "notice", "kind": "rolled-back", ...}       a function of Headrace; the fields are those of its class here
+
+Each has a `state`: what is told once. SageMaker's events come several times for one change, and so can any message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeAlias
+
+from refusals import MalformedEvent
+
+EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
+MODEL_PACKAGE_CHANGE = "SageMaker Model Package State Change"
+ENDPOINT_CHANGE = "SageMaker Endpoint State Change"
+ENDED_BADLY = frozenset({"Failed", "Stopped"})
+OUT_OF_ORDER = frozenset({"FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"})  # events use upper snake case
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionEnded:
+    """An execution that has Failed or was Stopped."""
+
+    arn: str
+    status: str
+
+    @property
+    def state(self) -> list[str]:
+        return [self.arn, self.status]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWaits:
+    model_package_arn: str
+    version: int
+
+    @property
+    def state(self) -> list[str]:
+        return [self.model_package_arn, "PendingManualApproval"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRaised:
+    name: str
+    description: str
+    reason: str
+    metric: str
+    changed: str  # ISO 8601
+
+    @property
+    def state(self) -> list[str]:
+        return [self.name, self.changed]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFailed:
+    """`changed` is the endpoint's LastModifiedTime in milliseconds, here and below: one change, one notice."""
+
+    kind: ClassVar[str] = "endpoint-failed"
+
+    endpoint: str
+    configuration: str
+    status: str
+    reason: str
+    changed: int
+
+    @property
+    def state(self) -> list[str]:
+        return [self.endpoint, "FAILED", str(self.changed)]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    kind: ClassVar[str] = "deployed"
+
+    endpoint: str
+    configuration: str
+    model_package_arn: str
+    version: int
+    changed: int
+
+    @property
+    def state(self) -> list[str]:
+        return [self.endpoint, self.configuration, str(self.changed)]
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """The endpoint was asked to serve `configuration` and has gone back to `serving`."""
+
+    kind: ClassVar[str] = "rolled-back"
+
+    endpoint: str
+    configuration: str
+    serving: str
+    model_package_arn: str
+    version: int
+    reason: str
+    changed: int
+
+    @property
+    def state(self) -> list[str]:
+        return [self.endpoint, self.configuration, str(self.changed)]
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRefused:
+    """`version` is the refused object's ETag, empty where there is none."""
+
+    kind: ClassVar[str] = "definition-refused"
+
+    definition: str
+    version: str
+    error: str
+    hint: str
+
+    @property
+    def state(self) -> list[str]:
+        return [self.definition, self.version, self.error]
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    """Costs in US dollars; a line of the breakdown says what one step may cost at most, and why."""
+
+    kind: ClassVar[str] = "budget"
+
+    data_set: str
+    fingerprint: str
+    estimated_cost: float
+    max_run_cost: float
+    breakdown: list[str]
+
+    @property
+    def state(self) -> list[str]:
+        return [self.data_set, self.fingerprint, str(self.estimated_cost), str(self.max_run_cost)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    reason: str
+
+
+Tellable: TypeAlias = (
+    ExecutionEnded | ModelWaits | AlarmRaised | EndpointFailed | Deployed | RolledBack | DefinitionRefused | OverBudget
+)
+OWN = {known.kind: known for known in (EndpointFailed, Deployed, RolledBack, DefinitionRefused, OverBudget)}
+TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "list[str]": list}
+
+
+def parse(body: str, *, pipeline: str, model_package_group: str, endpoint: str) -> Tellable | Ignored:
+    """What a message tells. Ignored for what is not of this environment or nothing to tell people."""
+    try:
+        content = json.loads(body)
+    except ValueError as error:
+        raise _malformed(f"is no JSON: {error}") from error
+    match content:
+        case {"headrace": "notice", "kind": str(kind)}:
+            return _own(kind, content)
+        case {"AlarmName": str(name), "NewStateValue": str(state)}:
+            return _alarm(name, state, content)
+        case {"detail-type": str(kind), "detail": dict(detail)} if kind == EXECUTION_CHANGE:
+            return _execution(detail, pipeline)
+        case {"detail-type": str(kind), "detail": dict(detail)} if kind == MODEL_PACKAGE_CHANGE:
+            return _model(detail, model_package_group)
+        case {"detail-type": str(kind), "detail": dict(detail)} if kind == ENDPOINT_CHANGE:
+            return _endpoint(detail, endpoint)
+        case {"detail-type": str(kind)}:
+            return Ignored(f"an event of the kind {kind!r}, which nobody is told of")
+    raise _malformed("is neither an event nor an alarm nor a notice of Headrace")
+
+
+def _own(kind: str, content: Mapping[str, Any]) -> Tellable:
+    known = OWN.get(kind)
+    if known is None:
+        raise _malformed(f"is a notice of the kind {kind!r}; known are {', '.join(OWN)}")
+    wrong = [field.name for field in fields(known) if not isinstance(content.get(field.name), TYPES[str(field.type)])]
+    if wrong:
+        raise _malformed(f"is a notice of the kind {kind!r} without a right {', '.join(wrong)}")
+    return known(**{field.name: content[field.name] for field in fields(known)})
+
+
+def _alarm(name: str, state: str, content: Mapping[str, Any]) -> Tellable | Ignored:
+    if state != "ALARM":
+        return Ignored(f"the alarm {name} is {state}")
+    match content:
+        case {"StateChangeTime": str(changed), "NewStateReason": str(reason)}:
+            metric = content.get("Trigger", {}).get("MetricName") or ""
+            return AlarmRaised(name, content.get("AlarmDescription") or "", reason, metric, changed)
+    raise _malformed(f"is the alarm {name} without StateChangeTime or NewStateReason")
+
+
+def _execution(detail: Mapping[str, Any], pipeline: str) -> Tellable | Ignored:
+    match detail:
+        case {"pipelineArn": str(of), "pipelineExecutionArn": str(arn), "currentPipelineExecutionStatus": str(status)}:
+            if of.rpartition("/")[2] != pipeline:
+                return Ignored(f"{arn} is of another pipeline than {pipeline}")
+            if status not in ENDED_BADLY:
+                return Ignored(f"{arn} is {status}")
+            return ExecutionEnded(arn, status)
+    raise _malformed("is an execution's event without its ARN, its pipeline's or its status")
+
+
+def _model(detail: Mapping[str, Any], group: str) -> Tellable | Ignored:
+    match detail:
+        case {"ModelPackageArn": str(arn)} if detail.get("ModelPackageGroupName") != group:
+            return Ignored(f"{arn} is of no group or another than {group}")
+        case {"ModelPackageArn": str(arn), "ModelPackageVersion": int(version), "ModelApprovalStatus": str(status)}:
+            if status != "PendingManualApproval":
+                return Ignored(f"{arn} is {status}: it does not wait")
+            return ModelWaits(arn, version)
+    raise _malformed("is a model package's event without its ARN, version or approval status")
+
+
+def _endpoint(detail: Mapping[str, Any], endpoint: str) -> Tellable | Ignored:
+    match detail:
+        case {"EndpointName": str(name), "EndpointStatus": str(status), "LastModifiedTime": int(changed)}:
+            if name != endpoint:
+                return Ignored(f"the endpoint {name} is not {endpoint}")
+            if status not in OUT_OF_ORDER:
+                return Ignored(f"the endpoint {name} is {status}; deploy_model tells of deployments")
+            configuration, reason = detail.get("EndpointConfigName", ""), detail.get("FailureReason", "")
+            return EndpointFailed(name, configuration, status, reason, changed)
+    raise _malformed("is an endpoint's event without its name, status or LastModifiedTime")
+
+
+def _malformed(what: str) -> MalformedEvent:
+    hint = 'send an event of EventBridge or {"headrace": "notice", "kind": …} as notify/messages.py has it'
+    return MalformedEvent(f"the message {what}", hint=hint)

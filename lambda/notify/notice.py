@@ -1,0 +1,54 @@
+"""A notice: one thing that happened, in the forms in which it is sent.
+
+The readable form says first what happened to what, then the facts, then what to do. The JSON form has the same, and
+what a program would want of it under names of its own:
+
+{"kind": "rolled-back", "environment": "prod", "headline": "...", "what_to_do": [...], "text": "...", "<fact>": ...}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LONGEST_SUBJECT = 100  # characters that SNS takes, ASCII ones
+LONGEST_FACTS = 7_000  # characters: SNS takes 256 KB for all forms, and a quotation mark becomes 4 bytes in 4 of them
+MACHINES = ("sqs", "lambda", "http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`facts` and `to_do` are lines of the readable form, `data` is what the JSON form has besides."""
+
+    kind: str
+    headline: str
+    facts: Sequence[str]
+    to_do: Sequence[str]
+    data: Mapping[str, Any]
+
+    def text(self) -> str:
+        facts = "\n".join(self.facts)
+        if len(facts) > LONGEST_FACTS:
+            facts = f"{facts[:LONGEST_FACTS]}\n… and {len(facts) - LONGEST_FACTS:,} characters more"
+        return "\n".join([self.headline, "", facts, "", "what to do:", *(f"  {line}" for line in self.to_do)])
+
+    def subject(self, environment: str) -> str:
+        """[headrace prod] and the headline, as SNS takes it: one line of ASCII."""
+        line = " ".join(f"[headrace {environment}] {self.headline}".split())
+        return line.encode("ascii", "replace").decode()[:LONGEST_SUBJECT]
+
+    def message(self, environment: str) -> str:
+        """What SNS is given with MessageStructure "json": the readable form is for e-mail and all else."""
+        text = self.text()
+        data = {
+            "kind": self.kind,
+            "environment": environment,
+            "headline": self.headline,
+            **self.data,
+            "what_to_do": list(self.to_do),
+            "text": text,
+        }
+        forms = {"default": text, "sms": self.headline}
+        return json.dumps(forms | dict.fromkeys(MACHINES, json.dumps(data, ensure_ascii=False)), ensure_ascii=False)

@@ -1,0 +1,60 @@
+"""Sending a notice once: first it is published, then a marker object says that it was.
+
+In this order nothing is lost: who dies in between has it sent again. Two workers at the same moment can both send it;
+telling twice is the lesser evil. Markers expire (infra/data_bucket.py).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeAlias
+
+from botocore.exceptions import ClientError
+
+import log
+from aws import NOT_FOUND, S3Client, error_code
+from canonical import digest
+from notify.environment import Environment
+from notify.notice import Notice
+
+SnsClient: TypeAlias = Any
+
+
+def marker_key(kind: str, state: list[str]) -> str:
+    return f"notices/{digest([kind, state])}.json"
+
+
+def is_told(s3: S3Client, environment: Environment, key: str) -> bool:
+    try:
+        s3.head_object(Bucket=environment.data_bucket, Key=key)
+    except ClientError as error:
+        if error_code(error) in NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+def publish(sns: SnsClient, s3: S3Client, environment: Environment, notice: Notice, key: str) -> None:
+    """Subscribers can filter by the attributes `kind` and `environment`."""
+    attributes = {"kind": notice.kind, "environment": environment.name}
+    answer = sns.publish(
+        TopicArn=environment.topic_arn,
+        Subject=notice.subject(environment.name),
+        Message=notice.message(environment.name),
+        MessageStructure="json",
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    )
+    log.info("told", kind=notice.kind, headline=notice.headline, sns_message=answer["MessageId"])
+    marker = {"kind": notice.kind, "headline": notice.headline, "sns_message": answer["MessageId"]}
+    try:
+        s3.put_object(
+            Bucket=environment.data_bucket,
+            Key=key,
+            Body=json.dumps(marker).encode(),
+            ContentType="application/json",
+            IfNoneMatch="*",
+        )
+    except ClientError as error:
+        # Another worker has told it at the same moment; its marker, or the one it is about to write, serves.
+        if error_code(error) not in {"PreconditionFailed", "ConditionalRequestConflict"}:
+            raise

@@ -1,0 +1,87 @@
+"""From what happened to what people are told: the function's flow on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, assert_never
+
+import log
+from champion import find_champion
+from notify import about_models, about_operation, about_runs
+from notify.environment import Environment
+from notify.evidence import Run, read_run, read_version
+from notify.messages import (
+    AlarmRaised,
+    DefinitionRefused,
+    Deployed,
+    EndpointFailed,
+    ExecutionEnded,
+    ModelWaits,
+    OverBudget,
+    RolledBack,
+    Tellable,
+)
+from notify.notice import Notice
+from notify.publish import is_told, marker_key, publish
+
+
+def tell(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> None:
+    """Tell it, unless it has been told. Raises what AWS raises: the queue then brings the message again."""
+    key = marker_key(type(message).__name__, message.state)
+    if is_told(client("s3"), environment, key):
+        log.info("told already", of=type(message).__name__, state=message.state)
+        return
+    notice = compose(message, environment, client)
+    if notice is not None:
+        publish(client("sns"), client("s3"), environment, notice, key)
+
+
+def compose(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> Notice | None:
+    """None where there is nothing to tell any more."""
+    match message:
+        case ExecutionEnded(arn, status):
+            bucket = environment.data_bucket
+            return _ended(
+                status,
+                read_run(client("sagemaker"), client("logs"), client("s3"), arn, bucket=bucket),
+                environment,
+                client,
+            )
+        case ModelWaits(arn, _):
+            return _waits(arn, environment, client)
+        case AlarmRaised():
+            return about_operation.alarm(environment, message)
+        case EndpointFailed():
+            return about_models.endpoint_failed(environment, message)
+        case Deployed():
+            return about_models.deployed(
+                environment, message, read_version(client("sagemaker"), message.model_package_arn)
+            )
+        case RolledBack():
+            return about_models.rolled_back(
+                environment, message, read_version(client("sagemaker"), message.model_package_arn)
+            )
+        case DefinitionRefused():
+            return about_operation.definition_refused(environment, message)
+        case OverBudget():
+            return about_operation.over_budget(environment, message)
+    assert_never(message)
+
+
+def _ended(status: str, run: Run, environment: Environment, client: Callable[[str], Any]) -> Notice:
+    refusal = next((step for step in run.failed if step.refuses), None)
+    if status != "Failed" or refusal is None or len(run.failed) > 1:
+        return about_runs.execution_ended(environment, status, run)
+    champion = None if run.champion is None else read_version(client("sagemaker"), run.champion)
+    return about_runs.gate_refused(environment, run, refusal, champion)
+
+
+def _waits(arn: str, environment: Environment, client: Callable[[str], Any]) -> Notice | None:
+    sagemaker = client("sagemaker")
+    version = read_version(sagemaker, arn)
+    if version is None or version.approval != "PendingManualApproval":
+        log.info("ignored", reason="the version is decided or gone", model_package=arn)
+        return None
+    champion = find_champion(sagemaker, environment.model_package_group)
+    beaten = None if champion is None else read_version(sagemaker, champion.model_package_arn)
+    return about_models.model_waits(environment, version, beaten)

@@ -1,0 +1,172 @@
+"""Each notice, as a queue receives it that is subscribed to the topic of a real local cloud."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pipeline_runs import BUCKET, definition, processing_step, wait_for
+from worlds import DeployWorld, UploadWorld, event
+
+NAME = "headrace-prod"
+ACCOUNT, REGION = "000000000000", "us-east-1"
+MODEL = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{NAME}"
+
+Connect = Callable[[str], Any]
+Check = Callable[[str, tuple[dict[str, Any], dict[str, Any]]], None]
+
+PARAMETERS = [
+    {"Name": "DataSet", "Type": "String"},
+    {"Name": "Fingerprint", "Type": "String"},
+    {"Name": "AccuracyThreshold", "Type": "Float", "DefaultValue": 0.9},
+]
+GIVEN = {"DataSet": "birds", "Fingerprint": "0123abcd4567ef890123abcd4567ef89"}
+BREAKS = (
+    "echo 'reading 3 objects of birds'; "
+    "echo 'the data set has one class only: red' | tee /opt/ml/output/message; "
+    "exit 1"
+)
+REPORT = {
+    "candidates": {"spot": {"accuracy": 0.81}, "on-demand": {"accuracy": 0.8}},
+    "champion": {"present": True, "accuracy": 0.95},
+}
+
+
+@pytest.fixture(scope="module")
+def champion(connect: Connect, role: str) -> str:
+    """The ARN of a function that answers as FindChampion does: an approved version."""
+    register(connect("sagemaker"), "Approved", "0.95")
+    answer = {"ModelPackageArn": f"{MODEL}/1", "ModelPackageVersion": 1}
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("champion.py", f"def handle(event, context):\n    return {answer!r}\n")
+    return str(
+        connect("lambda").create_function(
+            FunctionName="find-champion", Runtime="python3.14", Handler="champion.handle", Role=role,
+            Code={"ZipFile": code.getvalue()},
+        )["FunctionArn"]
+    )  # fmt: skip
+
+
+def register(sagemaker: Any, approval: str, accuracy: str) -> None:
+    if not sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]:
+        sagemaker.create_model_package_group(ModelPackageGroupName=NAME)
+    sagemaker.create_model_package(
+        ModelPackageGroupName=NAME,
+        ModelApprovalStatus=approval,
+        InferenceSpecification={"Containers": [{"Image": "image", "ModelDataUrl": f"s3://{BUCKET}/m.tar.gz"}]},
+        MetadataProperties={
+            "GeneratedBy": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{NAME}/execution/abcdefghijkl"
+        },
+        CustomerMetadataProperties={"DataSet": "birds", "Accuracy": accuracy, "Improvement": "0.02"},
+    )
+
+
+def run(sagemaker: Any, role: str, *steps: dict[str, Any]) -> None:
+    text = definition(*steps, parameters=PARAMETERS)
+    if sagemaker.list_pipelines()["PipelineSummaries"]:
+        sagemaker.update_pipeline(PipelineName=NAME, PipelineDefinition=text, RoleArn=role)
+    else:
+        sagemaker.create_pipeline(PipelineName=NAME, PipelineDefinition=text, RoleArn=role)
+    given = [{"Name": name, "Value": value} for name, value in GIVEN.items()]
+    arn = sagemaker.start_pipeline_execution(
+        PipelineName=NAME, PipelineExecutionDisplayName="birds-0123abcd", PipelineParameters=given
+    )["PipelineExecutionArn"]
+    wait_for(sagemaker, arn)
+
+
+def test_a_run_that_failed(connect: Connect, role: str, told: Any, entry: Check) -> None:
+    run(connect("sagemaker"), role, processing_step("Preprocess", role, BREAKS))
+    when = "A run failed. With `execution-stopped` it was stopped; that notice reads alike."
+    entry(when, told.by_what_happened())
+
+
+def test_a_model_that_was_refused(connect: Connect, role: str, champion: str, told: Any, entry: Check) -> None:
+    script = f"echo '{json.dumps(REPORT)}' > /opt/ml/processing/out/evaluation.json"
+    evaluate = processing_step("Evaluate", role, script)
+    evaluate["Arguments"]["ProcessingOutputConfig"]["Outputs"][0]["OutputName"] = "evaluation"
+    message = "The model was not registered: 'spot' has accuracy 0.81 on the test set, where 0.9 is asked for."
+    refuse = {
+        "Name": "RefuseModel", "Type": "Fail", "Arguments": {"ErrorMessage": message}, "DependsOn": ["Evaluate"],
+    }  # fmt: skip
+    outputs = [
+        {"OutputName": "ModelPackageArn", "OutputType": "String"},
+        {"OutputName": "ModelPackageVersion", "OutputType": "Integer"},
+    ]
+    find = {"Name": "FindChampion", "Type": "Lambda", "FunctionArn": champion, "OutputParameters": outputs}
+    run(connect("sagemaker"), role, find, evaluate | {"DependsOn": ["FindChampion"]}, refuse)
+    entry("A run went through, and the gate refused its model.", told.by_what_happened())
+
+
+def test_a_model_that_waits(connect: Connect, champion: str, told: Any, entry: Check) -> None:
+    register(connect("sagemaker"), "PendingManualApproval", "0.97")
+    entry("A version was registered and waits for somebody's approval.", told.by_what_happened())
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_deployment_and_a_rollback(told: Any, entry: Check, works: bool) -> None:
+    """The deployer's own messages, about the version that the test before has registered."""
+    registry = DeployWorld()
+    assert registry.deliver(registry.decide(1, "Approved")) == []
+    registry.settle()
+    assert registry.deliver(registry.decide(2, "Approved")) == []
+    if not works:
+        registry.roll_back()
+    registry.settle()
+    notice = json.loads(json.dumps(registry.cloud.notices[-1]).replace("headrace-test", NAME))
+    if works:
+        when = "An approved version is served. The endpoint was looked at after it came to rest."
+    else:
+        when = "An approved version could not be served, and SageMaker has silently gone back to the one before."
+    entry(when, told.by(notice | {"model_package_arn": f"{MODEL}/2"}))
+
+
+def test_an_endpoint_that_is_out_of_order(told: Any, entry: Check) -> None:
+    change = json.loads(json.dumps(event("endpoint_failed")).replace("headrace-test", NAME))
+    entry("The endpoint failed, at a deployment or by itself.", told.by(change))
+
+
+def test_a_dead_letter(connect: Connect, told: Any, entry: Check) -> None:
+    """A message in a queue, its alarm, the topic for alarms, and the queue of what has to be told."""
+    sqs, sns = connect("sqs"), connect("sns")
+    alarms = sns.create_topic(Name="alarms")["TopicArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=told.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    attributes = {"RawMessageDelivery": "true"}
+    sns.subscribe(TopicArn=alarms, Protocol="sqs", Endpoint=arn, Attributes=attributes)
+    dead = sqs.create_queue(QueueName="uploads-dead-letters")["QueueUrl"]
+    connect("cloudwatch").put_metric_alarm(
+        AlarmName="uploads-dead-letters-alarm",
+        AlarmDescription="Uploads were not taken up. The messages lie in the dead-letter queue uploads-dead-letters,"
+        " and the log of start_pipeline says why. Mend that, then redrive them.",
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": "uploads-dead-letters"}],
+        Statistic="Maximum", Period=60, EvaluationPeriods=1, Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold", TreatMissingData="notBreaching", AlarmActions=[alarms],
+    )  # fmt: skip
+    sqs.send_message(QueueUrl=dead, MessageBody="of no use")
+    when = "A message could not be processed. Other alarms come as `alarm`."
+    entry(when, told.by_what_happened())
+
+
+def test_a_definition_that_was_refused(told: Any, entry: Check) -> None:
+    """The trigger's own message."""
+    world = UploadWorld()
+    world.put_definition(lambda definition: definition["Steps"][0].update(Name="${headrace:Nothing}"))
+    world.settle()
+    (notice,) = world.cloud.notices
+    entry(
+        "A pipeline definition was put into the bucket that cannot be taken.",
+        told.by(json.loads(json.dumps(notice).replace("headrace-test", NAME))),
+    )
+
+
+def test_a_run_beyond_the_budget(told: Any, entry: Check) -> None:
+    breakdown = ["TrainSpot: 1 x ml.g5.xlarge for 24 h at most: $33.79", "TrainOnDemand: the same: $33.79"]
+    budget = {"estimated_cost": 67.58, "max_run_cost": 50.0, "breakdown": breakdown}
+    notice = {"headrace": "notice", "kind": "budget", "data_set": "birds", "fingerprint": GIVEN["Fingerprint"]}
+    entry("A run was not started, because it could cost more than `max_run_cost`.", told.by(notice | budget))
