@@ -2,14 +2,15 @@
 
 A definition names what it needs as `${headrace:DataBucket}`, `${headrace:JobRoleArn}`, …; any other `${…}` (shell
 text, say) stays as it is. Definitions are executable, so a bound one is also refused when it names a role, an image
-account or an output bucket that the environment does not name, or leaves one of them to be decided at run time.
+account or an output bucket that the environment does not name, or leaves one of them to be decided at run time; and
+when an ARN anywhere in it is of another account or region.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ LONGEST_DEFINITION = 1_048_576  # characters that CreatePipeline takes inline
 
 PLACEHOLDER = re.compile(r"\$\{headrace:([^}]*)\}")
 ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.[a-z]+)*/")
+ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:([a-z0-9-]*):([a-z0-9-]*):[^\s\"']+")
 IMAGE_KEYS = frozenset({"ImageUri", "TrainingImage", "Image"})
 OUTPUT_KEYS = frozenset({"S3OutputPath", "S3FailurePath", "DestinationS3Uri"})
 OUTPUT_PARENTS = frozenset({"S3Output", "CheckpointConfig"})  # whose S3Uri is written to
@@ -37,7 +39,7 @@ class Place:
     key: str = ""
 
     def __str__(self) -> str:
-        return f"step {self.step}, {self.path}"
+        return f"step {self.step}, {self.path}" if self.step else self.path
 
 
 def bound_definition(text: str | bytes, bindings: Mapping[str, str]) -> dict[str, Any]:
@@ -94,7 +96,8 @@ def check(definition: Any, bindings: Mapping[str, str]) -> None:
     roles = {value for name, value in bindings.items() if name.endswith("RoleArn")}
     images = {value for name, value in bindings.items() if name.endswith("Image")}
     accounts = {match[1] for image in images if (match := ECR_IMAGE.match(image))}
-    for place, value in _values(every_step(steps)):
+    found = list(every_step(steps))
+    for place, value in _values(found):
         if value is None:
             continue
         if place.key.endswith("RoleArn"):
@@ -103,6 +106,9 @@ def check(definition: Any, bindings: Mapping[str, str]) -> None:
             _check_image(place, value, images, accounts)
         elif place.key in OUTPUT_KEYS or (place.key == "S3Uri" and place.parent in OUTPUT_PARENTS):
             _check_output(place, value, bindings["DataBucket"])
+    for step in found:
+        _check_arns(step, Place(step["Name"]), bindings)
+    _check_arns(definition.get("Parameters"), Place("", "Parameters"), bindings)
 
 
 def _check_role(place: Place, value: Any, roles: set[str]) -> None:
@@ -129,6 +135,33 @@ def _check_output(place: Place, value: Any, bucket: str) -> None:
             f"{place}: {_shown(value)} does not lie in the data bucket {bucket}",
             hint='begin it with "s3://${headrace:DataBucket}/", in a Std:Join as the first of its Values',
         )
+
+
+def _check_arns(value: Any, place: Place, bindings: Mapping[str, str]) -> None:
+    """At any depth, in shell text too. An ARN without region or account, as of S3 or IAM, is held to what it has.
+
+    The account "aws" is that of what AWS itself keeps, such as managed policies.
+    """
+    match value:
+        case str():
+            for found in ARN.finditer(value):
+                for kind, given, own in (
+                    ("region", found[1], bindings["Region"]),
+                    ("account", found[2], bindings["Account"]),
+                ):
+                    if given not in ("", "aws", own):
+                        raise DefinitionError(
+                            f"{place}: {found[0][:200]} is of the {kind} {given}, and this environment is {own}",
+                            hint=f"write ${{headrace:{kind.capitalize()}}} for it, or the name of the whole thing, "
+                            "such as ${headrace:JobRoleArn}: an ARN that is written out fits one environment only",
+                        )
+        case dict():
+            for key, item in value.items():
+                if key not in BRANCHES:
+                    _check_arns(item, Place(place.step, f"{place.path}.{key}".lstrip(".")), bindings)
+        case list():
+            for number, item in enumerate(value):
+                _check_arns(item, Place(place.step, f"{place.path}[{number}]"), bindings)
 
 
 def _leading_text(value: Any) -> tuple[str, bool]:
@@ -164,7 +197,7 @@ def every_step(steps: list[Any], within: str = "Steps") -> Iterator[dict[str, An
                 )
 
 
-def _values(steps: Iterator[dict[str, Any]]) -> Iterator[tuple[Place, Any]]:
+def _values(steps: Iterable[dict[str, Any]]) -> Iterator[tuple[Place, Any]]:
     """Every value under a key, at any depth, with its place; a branch's steps come as steps of their own."""
     for step in steps:
         yield from _values_below(step, Place(step["Name"]))

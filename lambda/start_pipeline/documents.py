@@ -43,14 +43,14 @@ def write(s3: S3Client, bucket: str, key: str, content: object) -> None:
     s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(content).encode(), ContentType="application/json")
 
 
-def exists(s3: S3Client, bucket: str, key: str) -> bool:
+def etag(s3: S3Client, bucket: str, key: str) -> str | None:
+    """Which version of the object there is; None if there is none."""
     try:
-        s3.head_object(Bucket=bucket, Key=key)
+        return str(s3.head_object(Bucket=bucket, Key=key)["ETag"])
     except ClientError as error:
         if error_code(error) in NOT_FOUND:
-            return False
+            return None
         raise
-    return True
 
 
 def _put(s3: S3Client, bucket: str, key: str, content: dict[str, Any], condition: dict[str, str]) -> str | None:

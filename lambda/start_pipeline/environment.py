@@ -18,6 +18,7 @@ class Environment:
     pipeline_role_arn: str
     queue_url: str
     dead_letter_queue_url: str
+    notices_queue_url: str
     quiet_seconds: int
     bindings: Mapping[str, str]
     pipeline_tags: Mapping[str, str]
@@ -31,6 +32,7 @@ class Environment:
             pipeline_role_arn=variables.text(source, "PIPELINE_ROLE_ARN"),
             queue_url=variables.text(source, "QUEUE_URL"),
             dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
+            notices_queue_url=variables.text(source, "NOTICES_QUEUE_URL"),
             quiet_seconds=variables.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
             bindings=variables.named_texts(source, "BINDINGS"),
             pipeline_tags=variables.named_texts(source, "PIPELINE_TAGS", default="{}"),
@@ -43,5 +45,9 @@ class Environment:
 
     @property
     def refusal_key(self) -> str:
-        """Where the reason is written for which the definition was refused."""
-        return f"pipelines/{self.pipeline_name}.error.json"
+        return refusal_key_of(self.definition_key)
+
+
+def refusal_key_of(definition_key: str) -> str:
+    """Where the reason is written for which a definition was refused: beside it."""
+    return f"{definition_key.removesuffix('.json')}.error.json"

@@ -29,6 +29,14 @@ class DefinitionPut:
 
 
 @dataclass(frozen=True, slots=True)
+class StrayDefinition:
+    """A definition under another name than the pipeline's was put, or removed again."""
+
+    key: str
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     data_set: str
 
@@ -46,7 +54,7 @@ class Ignored:
     reason: str
 
 
-Message: TypeAlias = DataSetChanged | DefinitionPut | Check | RunAgain | Ignored
+Message: TypeAlias = DataSetChanged | DefinitionPut | StrayDefinition | Check | RunAgain | Ignored
 
 
 def parse(body: str, *, message_id: str, bucket: str, definition_key: str) -> list[Message]:
@@ -88,6 +96,10 @@ def is_archive(data_set: str) -> bool:
     return data_set.endswith(ARCHIVES)
 
 
+def _is_definition(key: str) -> bool:
+    return key.startswith("pipelines/") and key.endswith(".json") and not key.endswith(".error.json")
+
+
 def _from_record(record: Any, bucket: str, definition_key: str) -> Message:
     match record:
         case {"eventName": str(name), "s3": {"bucket": {"name": str(source)}, "object": {"key": str(encoded)}}}:
@@ -99,6 +111,8 @@ def _from_record(record: Any, bucket: str, definition_key: str) -> Message:
         return Ignored(f"{name} of s3://{source}/{key}: only objects created in or removed from {bucket} matter")
     if created and key == definition_key:
         return DefinitionPut()
+    if _is_definition(key) and key != definition_key:
+        return StrayDefinition(key, removed=not created)
     data_set = data_set_of(key)
     if data_set is not None:
         return DataSetChanged(data_set)

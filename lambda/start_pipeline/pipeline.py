@@ -1,7 +1,7 @@
 """The SageMaker pipeline, kept as the definition object in the bucket wants it.
 
-A definition that is refused changes nothing: the pipeline stays as it was, and the reason is written beside the
-definition, to pipelines/<name>.error.json, until a good one comes.
+A definition that is refused changes nothing: the pipeline stays as it was, and start_pipeline.refusal says why until a
+good one comes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 import log
-from aws import NOT_FOUND, S3Client, error_code, error_message, says
+from aws import NOT_FOUND, S3Client, SqsClient, error_code, error_message, says
 from canonical import canonical, digest
 from refusals import DefinitionError
-from start_pipeline import documents
+from start_pipeline import documents, refusal
 from start_pipeline.binding import bound_definition
 from start_pipeline.environment import Environment
 
@@ -23,24 +23,43 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribePipelineResponseTypeDef
 
+LARGEST_FILE = 4 * 1024 * 1024  # bytes: SageMaker takes a million characters, and indenting makes four of one
+MOST_REPLACED = 5  # times that a definition may be replaced while it is being published
 
-def publish(s3: S3Client, sagemaker: SageMakerClient, environment: Environment) -> dict[str, Any] | None:
+
+def publish(
+    s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment
+) -> dict[str, Any] | None:
     """Bind the definition and upsert the pipeline; the definition that is in force then.
 
-    That is the new one, or the pipeline's current one if the new one is refused, or None if there is neither.
+    That is the new one, or the pipeline's current one if the new one is refused, or None if there is neither. Of two
+    uploads at once the later one wins: whoever has published one looks whether it is still the one in the bucket.
     """
+    for _ in range(MOST_REPLACED):
+        etag, definition = _publish(s3, sqs, sagemaker, environment)
+        if documents.etag(s3, environment.data_bucket, environment.definition_key) == etag:
+            return definition
+        log.info("the definition was replaced meanwhile", key=environment.definition_key, published=etag)
+    raise DefinitionError(
+        f"{environment.definition_key} was replaced {MOST_REPLACED} times while it was being published",
+        hint="put it once; the message is delivered again and publishes what is there then",
+    )
+
+
+def _publish(
+    s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment
+) -> tuple[str | None, dict[str, Any] | None]:
+    """The ETag of the definition that was found, and the definition in force after it."""
+    found = _find_definition(s3, environment)
+    etag = None if found is None else str(found["ETag"])
     try:
-        definition = bound_definition(_read_definition(s3, environment), environment.bindings)
+        definition = bound_definition(_content(found, environment), environment.bindings)
         upsert(sagemaker, environment, definition)
     except DefinitionError as problem:
-        log.error("definition refused, the pipeline stays as it is", problem, key=environment.definition_key)
-        refusal = {"error": problem.what, "hint": problem.hint, "definition": environment.definition_key}
-        documents.write(s3, environment.data_bucket, environment.refusal_key, refusal)
-        return _current_definition(_describe(sagemaker, environment.pipeline_name))
-    # Asked first, because deleting nothing would leave a delete marker in the versioned bucket each time.
-    if documents.exists(s3, environment.data_bucket, environment.refusal_key):
-        s3.delete_object(Bucket=environment.data_bucket, Key=environment.refusal_key)
-    return definition
+        refusal.write(s3, sqs, environment, environment.definition_key, etag, problem)
+        return etag, _current_definition(_describe(sagemaker, environment.pipeline_name))
+    refusal.clear(s3, environment, environment.definition_key)
+    return etag, definition
 
 
 def upsert(sagemaker: SageMakerClient, environment: Environment, definition: dict[str, Any]) -> None:
@@ -81,17 +100,29 @@ def _create(sagemaker: SageMakerClient, environment: Environment, text: str) -> 
     return True
 
 
-def _read_definition(s3: S3Client, environment: Environment) -> bytes:
+def _find_definition(s3: S3Client, environment: Environment) -> dict[str, Any] | None:
+    """S3's answer, of whose body nothing is read yet."""
     try:
-        answer = s3.get_object(Bucket=environment.data_bucket, Key=environment.definition_key)
+        answer: dict[str, Any] = s3.get_object(Bucket=environment.data_bucket, Key=environment.definition_key)
     except ClientError as error:
         if error_code(error) not in NOT_FOUND:
             raise
+        return None
+    return answer
+
+
+def _content(found: dict[str, Any] | None, environment: Environment) -> bytes:
+    place = f"s3://{environment.data_bucket}/{environment.definition_key}"
+    if found is None:
         raise DefinitionError(
-            f"there is no definition at s3://{environment.data_bucket}/{environment.definition_key}",
-            hint="deploy the stack again, or put a definition there",
-        ) from error
-    return bytes(answer["Body"].read())
+            f"there is no definition at {place}", hint="deploy the stack again, or put a definition there"
+        )
+    if found["ContentLength"] > LARGEST_FILE:
+        raise DefinitionError(
+            f"{place} has {found['ContentLength']:,} bytes, and a definition has {LARGEST_FILE:,} at most",
+            hint="is it the right file? Move data out of the definition, into files of the data bucket",
+        )
+    return bytes(found["Body"].read())
 
 
 def _describe(sagemaker: SageMakerClient, name: str) -> DescribePipelineResponseTypeDef | None:

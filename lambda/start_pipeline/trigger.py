@@ -13,8 +13,9 @@ from start_pipeline import quiet, snapshot
 from start_pipeline.data_set import ChangedMeanwhile, list_objects
 from start_pipeline.environment import LONGEST_DELAY, Environment
 from start_pipeline.ledger import UnderWay, start_once
-from start_pipeline.messages import Check, DataSetChanged, DefinitionPut, Ignored, Message, RunAgain
+from start_pipeline.messages import Check, DataSetChanged, DefinitionPut, Ignored, Message, RunAgain, StrayDefinition
 from start_pipeline.pipeline import publish
+from start_pipeline.refusal import mind_stray
 
 RUN_ENDS_SECONDS = 60.0  # between two looks at a data set whose earlier content is being run
 
@@ -35,7 +36,9 @@ def act(
         case DataSetChanged(data_set):
             quiet.arm(client("s3"), client("sqs"), environment, data_set, now=now, message_id=message_id)
         case DefinitionPut():
-            publish(client("s3"), client("sagemaker"), environment)
+            publish(client("s3"), client("sqs"), client("sagemaker"), environment)
+        case StrayDefinition(key, removed):
+            mind_stray(client("s3"), client("sqs"), environment, key, removed=removed)
         case Check(data_set):
             quiet.disarm(client("s3"), environment, data_set)
             wait = run_if_quiet(data_set, environment, client, now=now, seconds_left=seconds_left)
@@ -84,7 +87,7 @@ def run_if_quiet(
         log.info("to be continued", data_set=data_set, progress=str(progress))
         return 0.0
     sagemaker = client("sagemaker")
-    definition = publish(s3, sagemaker, environment)
+    definition = publish(s3, client("sqs"), sagemaker, environment)
     if definition is None:  # the message goes to the dead-letter queue in the end, from where it can be sent again
         raise DefinitionError(
             f"no pipeline to run {data_set} with: {environment.definition_key} is refused and there is none before it",

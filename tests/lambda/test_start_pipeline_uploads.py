@@ -268,7 +268,7 @@ def test_s3s_test_event_is_ignored(world: UploadWorld, logged: Any) -> None:
         "datasets/readme.txt",
         "datasets/birds.zip/1.jpg",
         "datasets//1.jpg",
-        "pipelines/other.json",
+        "pipelines/other.txt",
         "runs/x",
         "datasets/",
     ],
