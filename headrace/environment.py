@@ -22,7 +22,7 @@ from headrace.session import isolated_config, isolated_session, users_config
 
 LOCAL = "local"
 DEPLOY_LOCALLY = "headrace deploy"
-QUEUES = ("Upload", "Decision")  # as the stack's outputs name them
+QUEUES = ("Upload", "Decision", "Notice")  # as the stack's outputs name them
 
 
 @dataclass(frozen=True, slots=True)

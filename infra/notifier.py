@@ -38,8 +38,11 @@ class Notifier(LambdaFunction):
             package="notify",
             description="Words notices and sends each once",
             timeout=TIMEOUT,
+            when_it_fails="Its queue keeps what failed for another try, and then in a dead-letter queue with an alarm.",
             environment={
                 "ENVIRONMENT": settings.environment,
+                "QUEUE_URL": notices.queue.queue.queue_url,
+                "DEAD_LETTER_QUEUE_URL": notices.queue.dead_letters.queue_url,
                 "TOPIC_ARN": notices.topic.topic_arn,
                 "DATA_BUCKET": data.bucket.bucket_name,
                 "PIPELINE_NAME": settings.name,
@@ -47,6 +50,7 @@ class Notifier(LambdaFunction):
                 "ENDPOINT_NAME": settings.name,
             },
         )
+        allow(self.role, ["sqs:SendMessage"], [notices.queue.dead_letters.queue_arn])
         notices.grant_publish(self.role)
         data.grant_list(self.role)
         data.grant_read(self.role, "notices/*", "runs/*")  # markers, and the evaluation of a refused model

@@ -138,6 +138,8 @@ class HeadraceStack(Stack):
             "UploadDeadLetterQueueUrl": uploads.dead_letters.queue_url,
             "DecisionQueueUrl": decisions.queue.queue_url,
             "DecisionDeadLetterQueueUrl": decisions.dead_letters.queue_url,
+            "NoticeQueueUrl": notices.queue.queue.queue_url,
+            "NoticeDeadLetterQueueUrl": notices.queue.dead_letters.queue_url,
             "NoticeTopicArn": notices.topic.topic_arn,
             "StartPipelineFunctionName": trigger.function.function_name,
             "DeployModelFunctionName": deployer.function.function_name,

@@ -11,7 +11,11 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.lambda_function import LambdaFunction
+from infra.permission import allow
 
+# What Lambda's poller needs of the function's role; ChangeMessageVisibility is the function's own (lambda/batch.py).
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html, "Setting execution role permissions"
+POLL = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
 RECEIVES = 5  # AWS asks for at least 5, so that throttling alone dead-letters nothing
 VISIBILITY_FACTOR = 6  # AWS asks for six times the function's timeout
 
@@ -60,7 +64,7 @@ class WatchedQueue(Construct):
 
     def feed(self, target: LambdaFunction) -> lambda_.EventSourceMapping:
         """Only messages that failed come back: the function names them in its answer."""
-        self.queue.grant_consume_messages(target.role)
+        allow(target.role, [*POLL, "sqs:ChangeMessageVisibility"], [self.queue.queue_arn])
         return lambda_.EventSourceMapping(
             self,
             "Feed",

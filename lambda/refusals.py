@@ -5,7 +5,8 @@ HeadraceError
 ├── MalformedEvent          an event or message that nothing can be made of
 ├── DefinitionError         a pipeline definition that this environment does not take
 │   └── BindingError        ... because it asks for a name that the environment does not have
-├── BudgetError             a run that may cost more than max_run_cost, or nobody knows how much
+├── BudgetError             a run of which nobody knows beforehand what it may cost
+│   └── OverBudgetError     ... or which may cost more than max_run_cost
 ├── DataSetError            a data set that cannot be fingerprinted
 ├── ChampionError           a registered model that says nothing of where its artifact is
 ├── EndpointError           an endpoint that does not come to serve the champion
@@ -38,6 +39,14 @@ class BindingError(DefinitionError): ...
 
 
 class BudgetError(HeadraceError): ...
+
+
+class OverBudgetError(BudgetError):
+    """Costs in USD; a line of the breakdown says what one step may cost, and how that comes about."""
+
+    def __init__(self, what: str, *, hint: str, estimated: float, limit: float, breakdown: list[str]) -> None:
+        super().__init__(what, hint=hint)
+        self.estimated, self.limit, self.breakdown = estimated, limit, breakdown
 
 
 class DataSetError(HeadraceError): ...

@@ -52,7 +52,7 @@ def over_budget(environment: Environment, told: OverBudget) -> Notice:
         ],
         [
             "lower instance counts, instance types or time limits in environments.toml, or raise max_run_cost; deploy",
-            environment.command(f"run --again {told.data_set}"),
+            environment.command("redrive") + "   # then: the upload waits in the dead-letter queue",
         ],
         {
             "data_set": told.data_set,

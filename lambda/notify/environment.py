@@ -13,6 +13,8 @@ class Environment:
     """`name` is the environment's, as in `headrace --env prod`."""
 
     name: str
+    queue_url: str
+    dead_letter_queue_url: str
     topic_arn: str
     data_bucket: str
     pipeline: str
@@ -23,6 +25,8 @@ class Environment:
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
         return cls(
             name=variables.text(source, "ENVIRONMENT"),
+            queue_url=variables.text(source, "QUEUE_URL"),
+            dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
             topic_arn=variables.text(source, "TOPIC_ARN"),
             data_bucket=variables.text(source, "DATA_BUCKET"),
             pipeline=variables.text(source, "PIPELINE_NAME"),

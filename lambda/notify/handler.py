@@ -33,4 +33,5 @@ def handle_batch(
         else:
             tell(message, environment, client)
 
-    return batch.each(event, work)
+    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url)
+    return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import variables
-from refusals import BudgetError
+from refusals import BudgetError, OverBudgetError
 from start_pipeline.binding import every_step
 
 # Of a training job: "The default value is 1 day" (API reference, StoppingCondition). Of a processing job: "24 hours"
@@ -69,10 +69,13 @@ class Budget:
         if estimated.total > self.limit:
             dearest = sorted(estimated.lines, key=lambda line: -line.usd)
             shown = ", ".join(map(str, dearest[:LINES_SHOWN])) + (", …" if len(dearest) > LINES_SHOWN else "")
-            raise BudgetError(
+            raise OverBudgetError(
                 f"a run may cost {estimated.total:.2f} USD, and max_run_cost is {self.limit:.2f} USD: {shown}",
                 hint="raise max_run_cost in environments.toml, or lower max_run_seconds or choose cheaper instance "
                 f"types in [<environment>.pipeline], and deploy; {REDRIVE}",
+                estimated=estimated.total,
+                limit=self.limit,
+                breakdown=[str(line) for line in dearest],
             )
         return estimated
 

@@ -27,6 +27,10 @@ LARGEST_FILE = 4 * 1024 * 1024  # bytes: SageMaker takes a million characters, a
 MOST_REPLACED = 5  # times that a definition may be replaced while it is being published
 
 
+class KeepsChanging(Exception):
+    """The definition is being put again and again. No refusal: a later delivery publishes what is there then."""
+
+
 def publish(
     s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment
 ) -> dict[str, Any] | None:
@@ -40,9 +44,8 @@ def publish(
         if documents.etag(s3, environment.data_bucket, environment.definition_key) == etag:
             return definition
         log.info("the definition was replaced meanwhile", key=environment.definition_key, published=etag)
-    raise DefinitionError(
-        f"{environment.definition_key} was replaced {MOST_REPLACED} times while it was being published",
-        hint="put it once; the message is delivered again and publishes what is there then",
+    raise KeepsChanging(
+        f"{environment.definition_key} was replaced {MOST_REPLACED} times while it was being published"
     )
 
 

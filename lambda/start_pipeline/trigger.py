@@ -8,7 +8,8 @@ from math import ceil
 from typing import Any
 
 import log
-from refusals import DefinitionError
+import notices
+from refusals import DefinitionError, OverBudgetError
 from start_pipeline import quiet, snapshot
 from start_pipeline.data_set import ChangedMeanwhile, list_objects
 from start_pipeline.environment import LONGEST_DELAY, Environment
@@ -98,4 +99,16 @@ def run_if_quiet(
     except UnderWay as execution:
         log.info("waits for the run that is under way", data_set=data_set, execution=str(execution))
         return RUN_ENDS_SECONDS
+    except OverBudgetError as refused:
+        notices.send(
+            client("sqs"),
+            environment.notices_queue_url,
+            "budget",
+            data_set=data_set,
+            fingerprint=taken.fingerprint,
+            estimated_cost=refused.estimated,
+            max_run_cost=refused.limit,
+            breakdown=refused.breakdown,
+        )
+        raise  # into the dead-letter queue, from where it is run once it may cost that much
     return None

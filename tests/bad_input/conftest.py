@@ -66,7 +66,8 @@ def stack(connect: Callable[[str], Any]) -> str:
     """A stack with the outputs that the commands read; its data bucket, which is there."""
     outputs = {"DataBucketName": DATA, "PipelineName": "headrace-local", "ModelPackageGroupName": "headrace-local",
                "EndpointName": "headrace-local", "UploadQueueUrl": "unused", "UploadDeadLetterQueueUrl": "unused",
-               "DecisionQueueUrl": "unused", "DecisionDeadLetterQueueUrl": "unused"}  # fmt: skip
+               "DecisionQueueUrl": "unused", "DecisionDeadLetterQueueUrl": "unused",
+               "NoticeQueueUrl": "unused", "NoticeDeadLetterQueueUrl": "unused"}  # fmt: skip
     template = {
         "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},

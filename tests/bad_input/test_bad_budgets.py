@@ -22,10 +22,10 @@ Connect = Callable[[str], Any]
 def refusal_of(connect: Connect, role: str, **variables: str) -> str:
     """The reason that goes with the message into the dead-letter queue; the job has no limit but a day."""
     s3, sqs = connect("s3"), connect("sqs")
-    queues = [sqs.create_queue(QueueName=f"{NAME}-{kind}")["QueueUrl"] for kind in ("uploads", "dead")]
+    queues = [sqs.create_queue(QueueName=f"{NAME}-{kind}")["QueueUrl"] for kind in ("uploads", "dead", "notices")]
     environment = Environment.from_variables({
         "DATA_BUCKET": BUCKET, "PIPELINE_NAME": NAME, "PIPELINE_ROLE_ARN": role, "QUEUE_URL": queues[0],
-        "DEAD_LETTER_QUEUE_URL": queues[1], "QUIET_SECONDS": "0",
+        "DEAD_LETTER_QUEUE_URL": queues[1], "NOTICES_QUEUE_URL": queues[2], "QUIET_SECONDS": "0",
         "BINDINGS": json.dumps({"DataBucket": BUCKET, "JobRoleArn": role, "TrainingImage": IMAGE}),
     } | variables)  # fmt: skip
     pipeline = definition(processing_step("Preprocess", "${headrace:JobRoleArn}", "true"))

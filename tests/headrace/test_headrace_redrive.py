@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,13 +18,15 @@ REASON = "ClientError: not authorized to perform: sagemaker:StartPipelineExecuti
 
 
 @pytest.fixture
-def queues(storage: tuple[FakeCloud, Environment]) -> tuple[Queue, ...]:
-    """The stack's queues, empty."""
+def queues(storage: tuple[FakeCloud, Environment]) -> Iterator[tuple[Queue, ...]]:
+    """The stack's queues, empty before and after."""
     _, environment = storage
-    for queue in environment.stack.queues:
-        for url in (queue.url, queue.dead_letters_url):
-            environment.client("sqs").purge_queue(QueueUrl=url)
-    return environment.stack.queues
+    urls = [url for queue in environment.stack.queues for url in (queue.url, queue.dead_letters_url)]
+    for url in urls:
+        environment.client("sqs").purge_queue(QueueUrl=url)
+    yield environment.stack.queues
+    for url in urls:
+        environment.client("sqs").purge_queue(QueueUrl=url)
 
 
 def set_aside(environment: Environment, queue: Queue, body: str, reason: str | None = REASON) -> None:
@@ -45,7 +47,7 @@ def test_messages_go_back_to_the_queue_they_came_from(
     headrace: Headrace, storage: tuple[FakeCloud, Environment], queues: tuple[Queue, ...]
 ) -> None:
     cloud, environment = storage
-    uploads, decisions = queues
+    uploads, decisions, _ = queues
     set_aside(environment, uploads, EVENT)
     set_aside(environment, decisions, "{}")
     result = headrace("redrive", on=cloud)

@@ -139,6 +139,8 @@ def test_outputs_are_what_the_command_line_reads(prod: Any) -> None:
         "EndpointName",
         "MaintainerRoleArn",
         "ModelPackageGroupName",
+        "NoticeDeadLetterQueueUrl",
+        "NoticeQueueUrl",
         "NoticeTopicArn",
         "PipelineName",
         "StartPipelineFunctionName",

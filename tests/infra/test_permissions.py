@@ -11,7 +11,6 @@ CONSUME = {
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
-    "sqs:GetQueueUrl",
     "sqs:ReceiveMessage",
 }
 RUN_CONTAINERS = {
@@ -78,6 +77,7 @@ ACTIONS = {
         "sagemaker:ListPipelineExecutionSteps",
         "sagemaker:ListPipelineParametersForExecution",
         "sns:Publish",
+        "sqs:SendMessage",
     },
     "PipelineRole/Role": {
         "iam:PassRole",

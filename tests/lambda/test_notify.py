@@ -341,7 +341,8 @@ def test_an_irrelevant_event_is_ignored_with_its_reason(
         {"detail-type": "SageMaker Model Building Pipeline Execution Status Change", "detail": {}},
     ],
 )
-def test_a_malformed_message_fails_alone(world: NoticeWorld, logged: Any, body: Any) -> None:
-    assert world.deliver(body, own("budget")) == ["m0"]
+def test_a_malformed_message_is_dead_lettered_alone(world: NoticeWorld, logged: Any, body: Any) -> None:
+    assert world.deliver(body, own("budget")) == []
+    assert [json.loads(message.body) for message in world.cloud.dead_letters] == [body]
     assert len(world.cloud.published) == 1
     assert logged()[0]["type"] == "MalformedEvent"

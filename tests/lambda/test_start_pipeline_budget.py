@@ -209,11 +209,21 @@ def test_a_run_that_may_cost_too_much_is_set_aside_with_the_reason_and_nothing_i
     world.upload("datasets/birds/1.jpg")
     deliver_all(world)
     (letter,) = world.cloud.dead_letters
-    assert letter.reason.startswith("BudgetError: a run may cost 2.00 USD, and max_run_cost is 1.99 USD: Preprocess")
+    assert letter.reason.startswith(
+        "OverBudgetError: a run may cost 2.00 USD, and max_run_cost is 1.99 USD: Preprocess"
+    )
     assert "hint: raise max_run_cost" in letter.reason
     assert world.executions() == []
     assert world.cloud.keys(BUCKET, "ledger/") == []
-    assert logged()[-1]["type"] == "BudgetError"
+    assert logged()[-1]["type"] == "OverBudgetError"
+    (told,) = world.cloud.notices
+    assert (told["kind"], told["data_set"], told["estimated_cost"], told["max_run_cost"]) == (
+        "budget",
+        "birds",
+        2.0,
+        1.99,
+    )
+    assert told["breakdown"][0].startswith("Preprocess: 1.00 USD")
 
 
 def test_it_runs_when_it_is_redriven_after_the_limit_was_raised(world: UploadWorld) -> None:

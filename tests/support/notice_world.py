@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from fake_aws import ACCOUNT, REGION, Cloud, Refused
+from fake_aws import ACCOUNT, DEAD, NOTICES_QUEUE, REGION, Cloud, Refused
 from worlds import BUCKET, CLIENTS, NAME, event, failed_ids, sqs_event
 
 from notify.environment import Environment
@@ -98,6 +98,8 @@ class NoticeWorld:
         self.environment = Environment.from_variables(
             {
                 "ENVIRONMENT": "test",
+                "QUEUE_URL": NOTICES_QUEUE,
+                "DEAD_LETTER_QUEUE_URL": f"{NOTICES_QUEUE}-{DEAD}",
                 "TOPIC_ARN": TOPIC,
                 "DATA_BUCKET": BUCKET,
                 "PIPELINE_NAME": NAME,
@@ -108,7 +110,7 @@ class NoticeWorld:
 
     def deliver(self, *bodies: Any) -> list[str]:
         """The ids of the messages that failed, which are m0, m1, …"""
-        records = sqs_event(*((f"m{number}", json.dumps(body)) for number, body in enumerate(bodies)))
+        records = sqs_event(*((f"m{number}", json.dumps(body), 1) for number, body in enumerate(bodies)))
         return failed_ids(handle_batch(records, self.environment, CLIENTS))
 
     def told(self, body: Any) -> tuple[str, dict[str, Any]]:

@@ -23,6 +23,8 @@ OUTPUTS = {
     "UploadDeadLetterQueueUrl": "http://queues/upload-dead-letters",
     "DecisionQueueUrl": "http://queues/decisions",
     "DecisionDeadLetterQueueUrl": "http://queues/decision-dead-letters",
+    "NoticeQueueUrl": "http://queues/notices",
+    "NoticeDeadLetterQueueUrl": "http://queues/notice-dead-letters",
 }
 _models = botocore.session.Session()
 _services: dict[str, Any] = {}

@@ -1,0 +1,128 @@
+"""S3 in memory: as much of it as the functions use."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.response import StreamingBody
+
+PAGE = 3  # items a listing returns at once, so that every listing in a test has pages
+
+
+class Refused(Exception):
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+
+
+@dataclass
+class Version:
+    id: str
+    body: bytes | None  # None: a delete marker
+    modified: float
+    checksum: bool = True
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.id}"'  # opaque, as that of a KMS-encrypted object: equal content has another one
+
+
+@dataclass
+class Buckets:
+    now: float = 1_800_000_000.0
+    buckets: dict[str, dict[str, list[Version]]] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def current(self, bucket: str, key: str) -> Version | None:
+        versions = self.buckets.get(bucket, {}).get(key, [])
+        return versions[-1] if versions and versions[-1].body is not None else None
+
+    def text(self, bucket: str, key: str) -> bytes | None:
+        version = self.current(bucket, key)
+        return None if version is None else version.body
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        keys = sorted(self.buckets.get(bucket, {}), key=str.encode)
+        return [key for key in keys if key.startswith(prefix) and self.current(bucket, key)]
+
+    def put(self, bucket: str, key: str, body: bytes | None, *, checksum: bool = True) -> Version:
+        version = Version(f"v{next(self.numbers)}", body, self.now, checksum)
+        self.buckets.setdefault(bucket, {}).setdefault(key, []).append(version)
+        return version
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes, **more: Any) -> dict[str, Any]:
+        held = self.current(Bucket, Key)
+        if "IfNoneMatch" in more and held:
+            raise Refused("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
+        if "IfMatch" in more and not held:
+            raise Refused("NoSuchKey", "The specified key does not exist.", 404)
+        if "IfMatch" in more and held and held.etag != more["IfMatch"]:
+            raise Refused("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
+        return {"ETag": self.put(Bucket, Key, Body).etag}
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        held = self.current(Bucket, Key)
+        if held is None or held.body is None:
+            raise Refused("NoSuchKey", "The specified key does not exist.", 404)
+        body = StreamingBody(BytesIO(held.body), len(held.body))
+        return {"ETag": held.etag, "ContentLength": len(held.body), "Body": body}
+
+    def head_object(self, Bucket: str, Key: str, **more: Any) -> dict[str, Any]:
+        held = self.current(Bucket, Key)
+        if held is None or held.body is None:
+            raise Refused("404", "Not Found", 404)
+        if more.get("IfMatch", held.etag) != held.etag:
+            raise Refused("412", "Precondition Failed", 412)
+        answer: dict[str, Any] = {"ETag": held.etag, "ContentLength": len(held.body)}
+        if more.get("ChecksumMode") == "ENABLED" and held.checksum:
+            answer["ChecksumCRC32"] = base64.b64encode(zlib.crc32(held.body).to_bytes(4, "big")).decode()
+        return answer
+
+    def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        return {"DeleteMarker": True, "VersionId": self.put(Bucket, Key, None).id}
+
+    def copy_object(self, Bucket: str, Key: str, CopySource: str) -> dict[str, Any]:
+        source = self.text(*unquote(CopySource).split("/", 1))
+        if source is None:
+            raise Refused("NoSuchKey", "The specified key does not exist.", 404)
+        return {"CopyObjectResult": {"ETag": self.put(Bucket, Key, source).etag}}
+
+    def list_objects_v2(self, Bucket: str, Prefix: str, **more: Any) -> dict[str, Any]:
+        keys = [key for key in self.keys(Bucket, Prefix) if key > more.get("ContinuationToken", "")]
+        contents = []
+        for key in keys[:PAGE]:
+            held = self.current(Bucket, key)
+            assert held is not None
+            assert held.body is not None
+            modified = datetime.fromtimestamp(held.modified // 1, UTC)  # S3 tells whole seconds
+            contents.append({"Key": key, "Size": len(held.body), "ETag": held.etag, "LastModified": modified})
+        if not contents:  # S3 leaves the element out
+            return {"KeyCount": 0, "IsTruncated": False}
+        answer: dict[str, Any] = {"Contents": contents, "IsTruncated": len(keys) > PAGE}
+        return answer | ({"NextContinuationToken": keys[PAGE - 1]} if len(keys) > PAGE else {})
+
+    def list_object_versions(self, Bucket: str, MaxKeys: int, **_: Any) -> dict[str, Any]:
+        if Bucket not in self.buckets:
+            raise Refused("NoSuchBucket", "The specified bucket does not exist", 404)
+        every = [(key, version) for key, versions in self.buckets[Bucket].items() for version in versions]
+        page = every[: min(MaxKeys, PAGE)]
+        named = [(version.body, {"Key": key, "VersionId": version.id}) for key, version in page]
+        return {
+            "Versions": [item for body, item in named if body is not None],
+            "DeleteMarkers": [item for body, item in named if body is None],
+            "IsTruncated": len(every) > PAGE,
+        }
+
+    def delete_objects(self, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:
+        for item in Delete["Objects"]:
+            versions = self.buckets[Bucket][item["Key"]]
+            versions[:] = [version for version in versions if version.id != item["VersionId"]]
+        return {}
