@@ -9,8 +9,10 @@ from constructs import Construct
 
 from infra import model_deployer, upload_trigger
 from infra.champion_finder import ChampionFinder
+from infra.dashboard import Dashboard
 from infra.data_bucket import DataBucket
 from infra.endpoint_role import EndpointRole
+from infra.health import Health
 from infra.images import Images
 from infra.job_role import JobRole
 from infra.lambda_function import lambda_code
@@ -121,6 +123,17 @@ class HeadraceStack(Stack):
             endpoint_role=endpoint.role,
         )
         notifier = Notifier(self, "Notify", settings=settings, code=code, notices=notices, data=data, registry=registry)
+
+        functions = {
+            "start_pipeline": trigger,
+            "find_champion": champion,
+            "deploy_model": deployer,
+            "notify": notifier,
+        }
+        queues = {"start_pipeline": uploads, "deploy_model": decisions, "notify": notices.queue}
+        Health(self, "Health", notices=notices, functions=functions, queues=queues)
+        if settings.environment != LOCAL:  # the local cloud's CloudFormation knows no dashboards
+            Dashboard(self, "Dashboard", settings=settings, functions=functions, queues=queues)
 
         # All ways of working end first when the stack is destroyed; then all is cleared up, while the roles are there.
         for feed in (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier)):

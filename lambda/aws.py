@@ -22,6 +22,8 @@ NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 class LambdaContext(Protocol):
     """What the functions use of the context that Lambda hands to a handler."""
 
+    aws_request_id: str
+
     def get_remaining_time_in_millis(self) -> int: ...
 
 

@@ -49,12 +49,13 @@ def each(
     failures: list[ItemFailure] = []
     for record in event["Records"]:
         message_id = record["messageId"]
-        try:
-            work(message_id, record["body"])
-        except Exception as problem:  # the job boundary: whatever it is, the other messages are not to suffer for it
-            log.error("message failed", problem, message_id=message_id)
-            if not _set_aside(sqs(), queues, record, problem):
-                failures.append({"itemIdentifier": message_id})
+        with log.about(message_id=message_id):
+            try:
+                work(message_id, record["body"])
+            except Exception as problem:  # the job boundary: the other messages are not to suffer, whatever it is
+                log.error("message failed", problem)
+                if not _set_aside(sqs(), queues, record, problem):
+                    failures.append({"itemIdentifier": message_id})
     return {"batchItemFailures": failures}
 
 
@@ -74,5 +75,5 @@ def _set_aside(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], proble
             VisibilityTimeout=min(FIRST_WAIT * 2 ** (receives - 1), LONGEST_WAIT),
         )
     except ClientError as error:
-        log.error("message not set aside", error, message_id=record["messageId"])
+        log.error("message not set aside", error)
     return False

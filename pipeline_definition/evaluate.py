@@ -15,7 +15,7 @@ from pipeline_definition.job import (
     processing_output_to,
     processing_resources,
 )
-from pipeline_definition.references import binding, json_get, lambda_output, processing_output, step
+from pipeline_definition.references import binding, execution, json_get, lambda_output, processing_output, step
 from pipeline_definition.settings import PipelineSettings
 from pipeline_definition.train import Lane, lanes
 
@@ -38,6 +38,7 @@ def find_champion(settings: PipelineSettings) -> dict[str, Any]:
         "Arguments": {
             "ModelPackageGroupName": binding("ModelPackageGroupName"),
             "NoChampionUri": f"s3://{binding('DataBucket')}/champions/none/",
+            "PipelineExecutionArn": execution("PipelineExecutionArn"),  # for the function's log
         },
         "OutputParameters": [
             {"OutputName": "ModelDataUrl", "OutputType": "String"},

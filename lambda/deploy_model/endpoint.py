@@ -96,7 +96,8 @@ def _look(hint: ModelDecided | LookAgain, champion: Champion) -> LookAgain:
     """An approval of the champion itself is somebody's wish to have it served, even if it was rolled back before."""
     if isinstance(hint, LookAgain):
         return hint
-    return LookAgain(again=hint.approval_status == "Approved" and hint.model_package_arn == champion.model_package_arn)
+    wished = hint.approval_status == "Approved" and hint.model_package_arn == champion.model_package_arn
+    return LookAgain(again=wished, execution=hint.execution)
 
 
 def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, look: LookAgain) -> None:
@@ -109,7 +110,7 @@ def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
             raise
         _look_again(sqs, environment, look, "another worker has created it")
     else:
-        _look_again(sqs, environment, LookAgain(asked=wanted), "it is being created")
+        _look_again(sqs, environment, LookAgain(asked=wanted, execution=look.execution), "it is being created")
 
 
 def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, look: LookAgain) -> None:
@@ -120,7 +121,7 @@ def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
             raise
         _look_again(sqs, environment, look, "another worker has begun to update it")
     else:
-        _look_again(sqs, environment, LookAgain(asked=wanted), "it is being updated")
+        _look_again(sqs, environment, LookAgain(asked=wanted, execution=look.execution), "it is being updated")
 
 
 def _describe(sagemaker: SageMakerClient, name: str) -> DescribeEndpointOutputTypeDef | None:

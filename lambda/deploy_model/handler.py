@@ -14,8 +14,9 @@ from deploy_model.environment import Environment
 from deploy_model.messages import Ignored, ModelDecided, parse
 
 
-def handle(event: Mapping[str, Any], context: object) -> batch.BatchResponse:
-    return handle_batch(event, Environment.from_variables(os.environ), aws.client)
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchResponse:
+    with log.about(request_id=context.aws_request_id):
+        return handle_batch(event, Environment.from_variables(os.environ), aws.client)
 
 
 def handle_batch(
@@ -26,6 +27,7 @@ def handle_batch(
         if isinstance(message, Ignored):
             log.info("ignored", reason=message.reason)
             return
+        log.bind(execution=message.execution)
         if isinstance(message, ModelDecided):
             log.info("model decided", model_package=message.model_package_arn, status=message.approval_status)
         serve_champion(client("sagemaker"), client("sqs"), environment, message)

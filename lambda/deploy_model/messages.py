@@ -2,14 +2,15 @@
 
 {"detail-type": "SageMaker Model Package State Change", "detail": {"ModelPackageGroupName": ..., ...}}
 {"headrace": "look-again", "count": 3, "asked": "headrace-prod-v2-0123abcd", "again": false}
-    look at the endpoint for the third time: was it asked to serve this configuration, and does it? `asked` and `again`
-    may be left out; `again` is whether a configuration that was rolled back may be tried once more
+    look at the endpoint for the third time: was it asked to serve this configuration, and does it? What follows the
+    count may be left out; `again` is whether a configuration that was rolled back may be tried once more, and
+    `execution`, which made the model, is for the log
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
 from refusals import MalformedEvent
@@ -25,6 +26,7 @@ class ModelDecided:
     model_package_arn: str
     version: int
     approval_status: str
+    execution: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,11 @@ class LookAgain:
     count: int = 0
     asked: str | None = None
     again: bool = False
+    execution: str | None = None
 
     def body(self) -> str:
-        asked = {} if self.asked is None else {"asked": self.asked}
-        again = {"again": True} if self.again else {}
-        return json.dumps({"headrace": "look-again", "count": self.count, **asked, **again})
+        more = {name: value for name, value in asdict(self).items() if name != "count" and value}
+        return json.dumps({"headrace": "look-again", "count": self.count, **more})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def parse(body: str, *, model_package_group: str) -> Message:
         raise _malformed(f"is no JSON: {error}") from error
     match content:
         case {"headrace": "look-again", "count": int(count)}:
-            return LookAgain(count, content.get("asked"), content.get("again") is True)
+            return LookAgain(count, content.get("asked"), content.get("again") is True, content.get("execution"))
         case {"detail-type": str(kind)} if kind != DETAIL_TYPE:
             return Ignored(f"an event of the kind {kind!r}, not {DETAIL_TYPE!r}")
         case {"detail-type": _, "detail": {"ModelPackageArn": str(arn)} as detail} if (
@@ -68,13 +70,13 @@ def parse(body: str, *, model_package_group: str) -> Message:
                 "ModelPackageArn": str(arn),
                 "ModelPackageVersion": int(version),
                 "ModelApprovalStatus": str(status),
-            },
+            } as detail,
         }:
             if group != model_package_group:
                 return Ignored(f"{arn} is of the group {group}, not {model_package_group}")
             if status not in DECISIONS:
                 return Ignored(f"{arn} is {status}: nothing is decided")
-            return ModelDecided(arn, version, status)
+            return ModelDecided(arn, version, status, detail.get("MetadataProperties", {}).get("GeneratedBy"))
     raise _malformed(f"is no {DETAIL_TYPE!r} event with the group, ARN, version and approval status")
 
 

@@ -16,14 +16,15 @@ from refusals import MalformedEvent
 
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> None:
     """Always answers CloudFormation: a request without an answer blocks the stack for an hour."""
-    try:
-        patience = Patience(lambda: context.get_remaining_time_in_millis() / 1000, time.sleep)
-        carry_out(event, aws.client, patience)
-    except Exception as problem:  # the job boundary: whatever it is, CloudFormation has to be told
-        log.error("request failed", problem, request=event.get("RequestType"))
-        answer(event, failure=f"{type(problem).__name__}: {problem}")
-    else:
-        answer(event)
+    with log.about(request_id=context.aws_request_id):
+        try:
+            patience = Patience(lambda: context.get_remaining_time_in_millis() / 1000, time.sleep)
+            carry_out(event, aws.client, patience)
+        except Exception as problem:  # the job boundary: whatever it is, CloudFormation has to be told
+            log.error("request failed", problem, request=event.get("RequestType"))
+            answer(event, failure=f"{type(problem).__name__}: {problem}")
+        else:
+            answer(event)
 
 
 def carry_out(event: Mapping[str, Any], client: Callable[[str], Any], patience: Patience) -> None:

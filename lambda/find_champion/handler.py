@@ -50,7 +50,9 @@ def answer(sagemaker: SageMakerClient, question: Question) -> Answer:
     }
 
 
-def handle(event: Mapping[str, Any], context: object) -> Answer:
-    found = answer(aws.client("sagemaker"), Question.from_event(event))
-    log.info("champion found" if found["ModelPackageArn"] else "no champion yet", **found)
-    return found
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer:
+    """`PipelineExecutionArn` is for the log, and may be left out."""
+    with log.about(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
+        found = answer(aws.client("sagemaker"), Question.from_event(event))
+        log.info("champion found" if found["ModelPackageArn"] else "no champion yet", **found)
+        return found

@@ -14,8 +14,9 @@ from notify.messages import Ignored, parse
 from notify.tell import tell
 
 
-def handle(event: Mapping[str, Any], context: object) -> batch.BatchResponse:
-    return handle_batch(event, Environment.from_variables(os.environ), aws.client)
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchResponse:
+    with log.about(request_id=context.aws_request_id):
+        return handle_batch(event, Environment.from_variables(os.environ), aws.client)
 
 
 def handle_batch(

@@ -19,6 +19,15 @@ from notify.notice import Notice
 
 SnsClient: TypeAlias = Any
 
+# Counted where each is told once, not where it is found out, perhaps several times.
+METRICS = {
+    "execution-failed": "ExecutionsFailed",
+    "gate-refused": "GateRefused",
+    "definition-refused": "DefinitionsRefused",
+    "deployed": "Deployments",
+    "rolled-back": "Rollbacks",
+}
+
 
 def marker_key(kind: str, state: list[str]) -> str:
     return f"notices/{digest([kind, state])}.json"
@@ -44,13 +53,16 @@ def publish(sns: SnsClient, s3: S3Client, environment: Environment, notice: Noti
         MessageStructure="json",
         MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
     )
-    log.info("told", kind=notice.kind, headline=notice.headline, sns_message=answer["MessageId"])
-    marker = {"kind": notice.kind, "headline": notice.headline, "sns_message": answer["MessageId"]}
+    fields = {"kind": notice.kind, "headline": notice.headline, "sns_message": answer["MessageId"]}
+    if notice.kind in METRICS:
+        log.measured("told", {METRICS[notice.kind]: 1}, **fields)
+    else:
+        log.info("told", **fields)
     try:
         s3.put_object(
             Bucket=environment.data_bucket,
             Key=key,
-            Body=json.dumps(marker).encode(),
+            Body=json.dumps(fields).encode(),
             ContentType="application/json",
             IfNoneMatch="*",
         )

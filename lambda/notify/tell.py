@@ -27,6 +27,7 @@ from notify.publish import is_told, marker_key, publish
 
 def tell(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> None:
     """Tell it, unless it has been told. Raises what AWS raises: the queue then brings the message again."""
+    log.bind(**about(message))
     key = marker_key(type(message).__name__, message.state)
     if is_told(client("s3"), environment, key):
         log.info("told already", of=type(message).__name__, state=message.state)
@@ -34,6 +35,17 @@ def tell(message: Tellable, environment: Environment, client: Callable[[str], An
     notice = compose(message, environment, client)
     if notice is not None:
         publish(client("sns"), client("s3"), environment, notice, key)
+
+
+def about(message: Tellable) -> dict[str, str]:
+    match message:
+        case ExecutionEnded(arn, _):
+            return {"execution": arn}
+        case ModelWaits(arn, _) | Deployed(model_package_arn=arn) | RolledBack(model_package_arn=arn):
+            return {"model_package": arn}
+        case OverBudget(data_set=data_set):
+            return {"data_set": data_set}
+    return {}
 
 
 def compose(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> Notice | None:

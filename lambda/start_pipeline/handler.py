@@ -9,6 +9,7 @@ from typing import Any
 
 import aws
 import batch
+import log
 from start_pipeline.environment import Environment
 from start_pipeline.messages import parse
 from start_pipeline.trigger import act
@@ -18,8 +19,9 @@ def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchR
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    environment = Environment.from_variables(os.environ)
-    return handle_batch(event, environment, aws.client, clock=time.time, seconds_left=seconds_left)
+    with log.about(request_id=context.aws_request_id):
+        environment = Environment.from_variables(os.environ)
+        return handle_batch(event, environment, aws.client, clock=time.time, seconds_left=seconds_left)
 
 
 def handle_batch(

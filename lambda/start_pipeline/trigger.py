@@ -35,7 +35,9 @@ def act(
         case Ignored(reason):
             log.info("ignored", reason=reason)
         case DataSetChanged(data_set):
+            log.bind(data_set=data_set)
             quiet.arm(client("s3"), client("sqs"), environment, data_set, now=now, message_id=message_id)
+            log.measured("upload", {"Uploads": 1})
         case DefinitionPut():
             publish(client("s3"), client("sqs"), client("sagemaker"), environment)
         case StrayDefinition(key, removed):
@@ -70,6 +72,7 @@ def run_if_quiet(
 
     Waiting is never done by failing the message: that would use up its receives and dead-letter a good upload.
     """
+    log.bind(data_set=data_set)
     s3, bucket = client("s3"), environment.data_bucket
     objects = list_objects(s3, bucket, data_set)
     if not objects:
@@ -94,10 +97,11 @@ def run_if_quiet(
             f"no pipeline to run {data_set} with: {environment.definition_key} is refused and there is none before it",
             hint=f"see {environment.refusal_key}, put a good definition, then redrive the dead-letter queue",
         )
+    log.bind(fingerprint=taken.fingerprint)
     try:
-        start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by)
-    except UnderWay as execution:
-        log.info("waits for the run that is under way", data_set=data_set, execution=str(execution))
+        execution = start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by)
+    except UnderWay as under_way:
+        log.info("waits for the run that is under way", execution=str(under_way))
         return RUN_ENDS_SECONDS
     except OverBudgetError as refused:
         notices.send(
@@ -111,4 +115,7 @@ def run_if_quiet(
             breakdown=refused.breakdown,
         )
         raise  # into the dead-letter queue, from where it is run once it may cost that much
+    if execution is not None:
+        waited = {} if asked_by else {"WaitSeconds": now - taken.newest_upload.timestamp()}
+        log.measured("started", {"ExecutionsStarted": 1, **waited}, execution=execution)
     return None

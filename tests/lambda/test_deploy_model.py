@@ -7,9 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from fake_aws import Refused
+from fake_aws import ACCOUNT, REGION, Refused
 from worlds import NAME, DeployWorld, event
 
+EXECUTION = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{NAME}/execution/abcdefghijkl"
 LOOK_AGAIN = {"headrace": "look-again", "count": 1}
 
 
@@ -85,7 +86,10 @@ def test_a_busy_endpoint_is_looked_at_again(registry: DeployWorld, status: str) 
     registry.cloud.endpoints[NAME]["EndpointStatus"] = status
     assert registry.deliver(registry.decide(2, "Approved")) == []
     (message,) = registry.cloud.queue
-    assert (json.loads(message.body), message.due - registry.cloud.now) == (LOOK_AGAIN | {"again": True}, 30)
+    assert (json.loads(message.body), message.due - registry.cloud.now) == (
+        LOOK_AGAIN | {"again": True, "execution": EXECUTION},
+        30,
+    )
     registry.cloud.endpoints[NAME]["EndpointStatus"] = "Deleting" if status == "Deleting" else "InService"
     registry.settle()
     assert registry.served().endswith("/2")

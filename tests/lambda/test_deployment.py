@@ -37,7 +37,10 @@ class Stack:
         return self.send(body)
 
     def send(self, body: dict[str, Any]) -> dict[str, Any]:
-        handler.handle(body, SimpleNamespace(get_remaining_time_in_millis=lambda: int(self.seconds_left * 1000)))
+        context = SimpleNamespace(
+            aws_request_id="r1", get_remaining_time_in_millis=lambda: int(self.seconds_left * 1000)
+        )
+        handler.handle(body, context)
         return self.answers[-1]
 
     def sleep(self, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import aws
 from find_champion.handler import handle
 from refusals import ChampionError, MalformedEvent
 
+CONTEXT: Any = SimpleNamespace(aws_request_id="r1")
 ARGUMENTS = {"ModelPackageGroupName": NAME, "NoChampionUri": "s3://data-bucket/champions/none/"}
 
 
@@ -23,7 +25,7 @@ def _aws_is_the_fake(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_an_approved_version_the_marker_stands_for_the_champion(registry: DeployWorld) -> None:
     registry.cloud.register(NAME, 1, "Rejected")
     registry.cloud.register(NAME, 2, "PendingManualApproval")
-    assert handle(ARGUMENTS, None) == {
+    assert handle(ARGUMENTS, CONTEXT) == {
         "ModelDataUrl": "s3://data-bucket/champions/none/",
         "ModelPackageArn": "",
         "ModelPackageVersion": 0,
@@ -32,7 +34,7 @@ def test_without_an_approved_version_the_marker_stands_for_the_champion(registry
 
 def test_the_approved_version_is_the_champion(registry: DeployWorld) -> None:
     arn = registry.cloud.register(NAME, 1, "Approved", url="s3://data-bucket/runs/1/model.tar.gz")
-    assert handle(ARGUMENTS, None) == {
+    assert handle(ARGUMENTS, CONTEXT) == {
         "ModelDataUrl": "s3://data-bucket/runs/1/model.tar.gz",
         "ModelPackageArn": arn,
         "ModelPackageVersion": 1,
@@ -45,22 +47,24 @@ def test_the_highest_approved_number_wins_wherever_it_is_in_the_pages(registry: 
     registry.cloud.register(NAME, 11, "Rejected", url="s3://data-bucket/11")
     registry.cloud.register("another-group", 12, "Approved", url="s3://data-bucket/12")
     registry.cloud.register(NAME, 13, "Approved", url="s3://data-bucket/13", status="Failed")
-    assert handle(ARGUMENTS, None)["ModelPackageVersion"] == 10
+    assert handle(ARGUMENTS, CONTEXT)["ModelPackageVersion"] == 10
 
 
 def test_a_champion_without_an_artifact_is_refused(registry: DeployWorld) -> None:
     registry.cloud.register(NAME, 1, "Approved")
     with pytest.raises(ChampionError, match="names no ModelDataUrl"):
-        handle(ARGUMENTS, None)
+        handle(ARGUMENTS, CONTEXT)
 
 
 @pytest.mark.parametrize("event", [{}, {"ModelPackageGroupName": NAME}, ARGUMENTS | {"NoChampionUri": 1}])
 def test_malformed_arguments_are_refused(registry: DeployWorld, event: dict[str, Any]) -> None:
     with pytest.raises(MalformedEvent):
-        handle(event, None)
+        handle(event, CONTEXT)
     assert registry.cloud.names() == []
 
 
 def test_the_answer_is_logged_as_one_json_line(registry: DeployWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    handle(ARGUMENTS, None)
-    assert json.loads(capsys.readouterr().out)["message"] == "no champion yet"
+    """With the execution that has asked, which SageMaker tells a function in its arguments only."""
+    handle(ARGUMENTS | {"PipelineExecutionArn": "arn:x"}, CONTEXT)
+    line = json.loads(capsys.readouterr().out)
+    assert (line["message"], line["execution"], line["request_id"]) == ("no champion yet", "arn:x", "r1")

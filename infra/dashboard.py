@@ -1,0 +1,147 @@
+"""One page of CloudWatch: what runs, what waits, what fails, and how the endpoint does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from infra.lambda_function import LambdaFunction
+from infra.settings import Settings
+from infra.watched_queue import WatchedQueue
+
+PIPELINES = "AWS/Sagemaker/ModelBuildingPipeline"  # spelled so, unlike AWS/SageMaker
+OWN = "Headrace"  # lambda/log.py writes these
+PERIOD = Duration.minutes(5)
+OWN_METRICS = {
+    "start_pipeline": ["Uploads", "ExecutionsStarted"],
+    "notify": ["ExecutionsFailed", "GateRefused", "DefinitionsRefused", "Deployments", "Rollbacks"],
+}
+HALF, THIRD = 12, 8  # of the page's 24 columns
+
+
+class Dashboard(Construct):
+    """Functions and queues by the name of the function's package."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        functions: Mapping[str, LambdaFunction],
+        queues: Mapping[str, WatchedQueue],
+    ) -> None:
+        super().__init__(scope, id)
+        self._name = settings.name
+        self.dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=settings.name)
+        self.dashboard.add_widgets(*self._runs(functions))
+        self.dashboard.add_widgets(*self._jobs())
+        self.dashboard.add_widgets(*self._endpoint())
+        self.dashboard.add_widgets(*_queues(queues))
+        self.dashboard.add_widgets(*_functions(functions))
+
+    def _runs(self, functions: Mapping[str, LambdaFunction]) -> list[cloudwatch.IWidget]:
+        ends = [self._execution(f"Execution{end}") for end in ("Started", "Succeeded", "Failed", "Stopped")]
+        own = [_own(functions[package], name, "Sum") for package, names in OWN_METRICS.items() for name in names]
+        waits = _own(functions["start_pipeline"], "WaitSeconds", "Maximum")
+        return [
+            _graph("Executions", ends, THIRD),
+            _graph("Uploads, starts, refusals, deployments", own, THIRD),
+            _graph("Seconds from the last upload to the start", [waits], THIRD),
+        ]
+
+    def _jobs(self) -> list[cloudwatch.IWidget]:
+        """Steps and jobs are named at run time, so they are searched for."""
+        steps = f'{{{PIPELINES},PipelineName,StepName}} PipelineName="{self._name}" MetricName="StepDuration"'
+        return [
+            _graph("Steps, milliseconds", [_search(steps, "Average")], HALF),
+            _graph("Jobs, % of GPU and CPU", [_search(_jobs(name), "Average") for name in ("GPU", "CPU")], HALF),
+        ]
+
+    def _endpoint(self) -> list[cloudwatch.IWidget]:
+        failures = [self._served(name, "Sum") for name in ("Invocation4XXErrors", "Invocation5XXErrors")]
+        latency = [self._served("ModelLatency", statistic) for statistic in ("p50", "p99")]
+        return [
+            _graph("Endpoint: invocations", [self._served("Invocations", "Sum")], THIRD),
+            _graph("Endpoint: latency of the model, microseconds", latency, THIRD),
+            _graph("Endpoint: refused and failed", failures, THIRD),
+        ]
+
+    def _execution(self, name: str) -> cloudwatch.Metric:
+        dimensions = {"PipelineName": self._name}
+        return cloudwatch.Metric(
+            namespace=PIPELINES, metric_name=name, dimensions_map=dimensions, statistic="Sum", period=PERIOD
+        )
+
+    def _served(self, name: str, statistic: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/SageMaker",
+            metric_name=name,
+            dimensions_map={"EndpointName": self._name, "VariantName": "AllTraffic"},
+            statistic=statistic,
+            period=PERIOD,
+            label=f"{name} {statistic}",
+        )
+
+
+def _queues(queues: Mapping[str, WatchedQueue]) -> list[cloudwatch.IWidget]:
+    waiting = [
+        queue.queue.metric_approximate_number_of_messages_visible(label=name, period=PERIOD)
+        for name, queue in queues.items()
+    ]
+    age = [
+        queue.queue.metric_approximate_age_of_oldest_message(label=name, period=PERIOD)
+        for name, queue in queues.items()
+    ]
+    dead = [
+        queue.dead_letters.metric_approximate_number_of_messages_visible(label=name, period=PERIOD)
+        for name, queue in queues.items()
+    ]
+    return [
+        _graph("Messages that wait", waiting, THIRD),
+        _graph("Age of the oldest, seconds", age, THIRD),
+        _graph("Dead letters", dead, THIRD),
+    ]
+
+
+def _functions(functions: Mapping[str, LambdaFunction]) -> list[cloudwatch.IWidget]:
+    named = {name: function.function for name, function in functions.items()}
+    errors = [function.metric_errors(label=name, period=PERIOD) for name, function in named.items()]
+    throttles = [function.metric_throttles(label=name, period=PERIOD) for name, function in named.items()]
+    durations = [
+        function.metric_duration(label=name, period=PERIOD, statistic="Maximum") for name, function in named.items()
+    ]
+    return [
+        _graph("Functions: errors", errors, THIRD),
+        _graph("Functions: throttles", throttles, THIRD),
+        _graph("Functions: longest call, milliseconds", durations, THIRD),
+    ]
+
+
+def _own(function: LambdaFunction, name: str, statistic: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=OWN,
+        metric_name=name,
+        dimensions_map={"FunctionName": function.function.function_name},
+        statistic=statistic,
+        period=PERIOD,
+        label=name,
+    )
+
+
+def _jobs(unit: str) -> str:
+    return f'{{/aws/sagemaker/TrainingJobs,Host}} MetricName="{unit}Utilization" pipelines'
+
+
+def _search(terms: str, statistic: str) -> cloudwatch.MathExpression:
+    seconds = int(PERIOD.to_seconds())
+    return cloudwatch.MathExpression(
+        expression=f"SEARCH('{terms}', '{statistic}', {seconds})", using_metrics={}, label="", period=PERIOD
+    )
+
+
+def _graph(title: str, metrics: Sequence[cloudwatch.IMetric], width: int) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=width)
