@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed_app import Deployed, Images, processes_of, project_with
+from deployed_app import Deployed, Images, processes_of, project_with, register_broken
 from received_notices import receive, subscribe
 
 from headrace import adopt, cdk, endpoint, redrive, registry, runs
@@ -304,15 +304,18 @@ def test_an_archive_whose_event_comes_four_times_starts_one_run(
 
 
 def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images, subscribed: str) -> None:
-    """As a subscriber receives it: of the tests above, and of a run that fails."""
+    """As a subscriber receives it: of the tests above, of a version that does not come up, and of a run that fails."""
     environment, since = deployed.environment, datetime.now(UTC)
+    broken = register_broken(environment)
+    registry.decide(environment, Output(), version=str(broken), approval="Approved", note=None)
     for image in sorted((images.seen / "7").iterdir())[:3]:
         environment.client("s3").put_object(
             Bucket=environment.stack.data_bucket, Key=f"datasets/sevens/7/{image.name}", Body=image.read_bytes()
         )
     execution = wait_for_execution(environment, after=since, seconds=60, interval=0.3)
     assert wait_for_end(deployed, execution).status == "Failed"
-    told = receive(environment, subscribed, until={"execution-failed"})
+    told = receive(environment, subscribed, until={"execution-failed", "rolled-back"})
+    registry.decide(environment, Output(), version=str(broken), approval="Rejected", note=None)
 
     (failed,) = [notice for notice in told if notice["kind"] == "execution-failed"]
     assert failed["execution"] == execution.arn
@@ -320,9 +323,14 @@ def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images
     assert "step Preprocess: AlgorithmError: the data set has one class only: 7" in failed["text"]
     assert "last lines of the log:\n  " in failed["text"]
     assert f"headrace --env local logs {execution.id} Preprocess" in failed["text"]
-    waiting = [notice["model_package"] for notice in told if notice["kind"] == "approval-needed"]
-    assert set(waiting) == {item["ModelPackageArn"] for item in registry.list_packages(environment)}
+    waiting = [notice["version"] for notice in told if notice["kind"] == "approval-needed"]
+    assert sorted({*waiting, broken}) == list(range(1, broken + 1))  # the broken one is approved too soon to be told
     assert len(waiting) == len(set(waiting))
+    (back,) = [notice for notice in told if notice["kind"] == "rolled-back"]
+    assert (back["version"], back["serving"].startswith("headrace-local-v1-")) == (broken, True)
+    now = endpoint.read_endpoint(environment)
+    assert now is not None
+    assert (now.status, now.version) == ("InService", 1)
     (served,) = [notice for notice in told if notice["kind"] == "deployed"]
     assert (served["version"], served["accuracy"] >= 0.9) == (1, True)
     refused = [notice for notice in told if notice["kind"] == "gate-refused"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pipeline_runs import free_port
 
-from headrace import cdk
+from headrace import cdk, registry
 from headrace.digits import write_digits
 from headrace.environment import LOCAL, Environment, open_environment
 from headrace.local import ProcessCloud, exports
@@ -99,6 +99,21 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
         if index >= 600:
             file.unlink()
     return Images(seen, held_out)
+
+
+def register_broken(environment: Environment) -> int:
+    """A version whose artifact is no archive, so that its endpoint never answers."""
+    sagemaker, bucket = environment.client("sagemaker"), environment.stack.data_bucket
+    environment.client("s3").put_object(Bucket=bucket, Key="runs/broken/model.tar.gz", Body=b"no archive")
+    good = sagemaker.describe_model_package(ModelPackageName=registry.find_model(environment, "latest").arn)
+    specification = good["InferenceSpecification"]
+    specification["Containers"][0]["ModelDataUrl"] = f"s3://{bucket}/runs/broken/model.tar.gz"
+    sagemaker.create_model_package(
+        ModelPackageGroupName=environment.stack.model_package_group,
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification=specification,
+    )
+    return int(registry.find_model(environment, "latest").version)
 
 
 def processes_of(state: Path) -> list[str]:
