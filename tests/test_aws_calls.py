@@ -18,7 +18,13 @@ from botocore.model import ListShape, OperationModel, Shape, StructureShape
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("lambda", "headrace") for path in (ROOT / folder).rglob("*.py"))
 SERVICES = ("cloudformation", "logs", "s3", "sagemaker", "sagemaker-runtime", "sns", "sqs", "sts")
-ANNOTATIONS = {"LogsClient": "logs", "S3Client": "s3", "SageMakerClient": "sagemaker", "SnsClient": "sns", "SqsClient": "sqs"}
+ANNOTATIONS = {
+    "LogsClient": "logs",
+    "S3Client": "s3",
+    "SageMakerClient": "sagemaker",
+    "SnsClient": "sns",
+    "SqsClient": "sqs",
+}
 NO_OPERATIONS = {"close", "upload_file"}  # boto3's own methods of a client, with checks of their own
 UNKNOWN = ""  # a client, of which service is not said
 

@@ -44,9 +44,7 @@ def publish(
         if documents.etag(s3, environment.data_bucket, environment.definition_key) == etag:
             return definition
         log.info("the definition was replaced meanwhile", key=environment.definition_key, published=etag)
-    raise KeepsChanging(
-        f"{environment.definition_key} was replaced {MOST_REPLACED} times while it was being published"
-    )
+    raise KeepsChanging(f"{environment.definition_key} was replaced {MOST_REPLACED} times while it was being published")
 
 
 def _publish(

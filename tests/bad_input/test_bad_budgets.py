@@ -27,7 +27,8 @@ def refusal_of(connect: Connect, role: str, **variables: str) -> str:
         "DATA_BUCKET": BUCKET, "PIPELINE_NAME": NAME, "PIPELINE_ROLE_ARN": role, "QUEUE_URL": queues[0],
         "DEAD_LETTER_QUEUE_URL": queues[1], "NOTICES_QUEUE_URL": queues[2], "QUIET_SECONDS": "0",
         "BINDINGS": json.dumps({
-            "DataBucket": BUCKET, "JobRoleArn": role, "TrainingImage": IMAGE, "Region": "us-east-1", "Account": "000000000000",
+            "DataBucket": BUCKET, "JobRoleArn": role, "TrainingImage": IMAGE,
+            "Region": "us-east-1", "Account": "000000000000",
         }),
     } | variables)  # fmt: skip
     pipeline = definition(processing_step("Preprocess", "${headrace:JobRoleArn}", "true"))
