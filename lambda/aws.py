@@ -34,8 +34,13 @@ def session() -> Any:
 
 @cache
 def client(service: str) -> Any:
-    """The process's client of a service: "s3", "sqs", "sagemaker"."""
+    """The process's client of a service: "s3", "sqs", "sagemaker".
+
+    A call that hangs is given up after 20 s: boto3's own 60 s would leave no time for a second attempt.
+    """
     config = Config(
+        connect_timeout=5,
+        read_timeout=20,
         retries={"mode": "standard", "max_attempts": 5},
         max_pool_connections=HEAD_REQUESTS_AT_ONCE,
     )

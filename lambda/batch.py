@@ -4,6 +4,7 @@ Needs `ReportBatchItemFailures` on the event source mapping: without it the answ
 would count as done.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -18,6 +19,8 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 FIRST_WAIT = 15  # seconds, then twice as long each time: with five receives 15, 30, 60 and 120
 LONGEST_WAIT = 900
 LONGEST_REASON = 1_000  # characters of a message's attribute; SQS counts them with the body
+# What a message must not hold (SendMessage in the API reference): a reason may quote an object's key.
+NOT_SENDABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class ItemFailure(TypedDict):
@@ -63,7 +66,8 @@ def _set_aside(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], proble
     """Whether the message is done with here. If this fails too, it stays: the queue's own limit of receives holds."""
     try:
         if isinstance(problem, HeadraceError) or (isinstance(problem, ClientError) and error_code(problem) in DENIED):
-            reason = {"DataType": "String", "StringValue": f"{type(problem).__name__}: {problem}"[:LONGEST_REASON]}
+            text = NOT_SENDABLE.sub("\ufffd", f"{type(problem).__name__}: {problem}"[:LONGEST_REASON])
+            reason = {"DataType": "String", "StringValue": text}
             sqs.send_message(
                 QueueUrl=queues.dead_letters_url, MessageBody=record["body"], MessageAttributes={"Reason": reason}
             )

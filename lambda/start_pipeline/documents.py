@@ -61,7 +61,9 @@ def _put(s3: S3Client, bucket: str, key: str, content: dict[str, Any], condition
         except ClientError as error:
             code = error_code(error)
             if code == "PreconditionFailed" or code in NOT_FOUND:  # If-Match on a deleted object is "not found"
-                return None
+                # boto3 sends a request again whose answer was lost, and may then meet what it has written itself.
+                held = read(s3, bucket, key)
+                return held.etag if held and held.content == content else None
             # S3 asks to try again when another write or delete of the key was under way at the same moment.
             if code != "ConditionalRequestConflict" or attempt == CONFLICT_ATTEMPTS:
                 raise

@@ -7,9 +7,9 @@ The marker quiet/<data set>.json means: a check is on its way that will delete t
 - an event that comes after the check has deleted the marker finds none, and arms anew;
 - were the list to come before the deletion, an event in between would find the marker and be lost.
 
-What is left is a marker whose check never comes. A function that dies between the two steps of `arm` leaves its own
-message in the queue: when that comes again, it knows its marker by the message id and sends the check. And a check
-that is lost for good (dead-lettered, say) stops counting when the marker expires.
+What is left is a marker whose check never comes. Who cannot send the check takes the marker back. A function that dies
+between the two steps of `arm` leaves its own message in the queue: when that comes again, it knows its marker by the
+message id and sends the check. And a check that is lost for good stops counting when the marker expires.
 """
 
 import json
@@ -48,7 +48,11 @@ def arm(
     if not placed:
         return False
     body = {"headrace": "check", "data_set": data_set, "sent": now}
-    sqs.send_message(QueueUrl=environment.queue_url, MessageBody=json.dumps(body), DelaySeconds=delay)
+    try:
+        sqs.send_message(QueueUrl=environment.queue_url, MessageBody=json.dumps(body), DelaySeconds=delay)
+    except Exception:
+        disarm(s3, environment, data_set)  # no check is on its way, and a redriven message has another id
+        raise
     log.info("check sent", data_set=data_set, delay=delay)
     return True
 

@@ -11,6 +11,7 @@ from pipeline_definition import build_pipeline, render
 from start_pipeline.binding import bound_definition
 from start_pipeline.budget import Budget
 from start_pipeline.environment import Environment as StartPipelineEnvironment
+from start_pipeline.trigger import LEAST_SECONDS
 
 KNOWN = {
     "Data/Bucket": "data-bucket",
@@ -103,3 +104,8 @@ def test_every_function_of_the_folder_is_deployed(prod: Any) -> None:
         if item["Type"] == "AWS::Lambda::Function"
     }
     assert deployed == {path.parent.name for path in folder.glob("*/handler.py")}
+
+
+def test_the_triggers_time_suffices_for_a_look(prod: Any) -> None:
+    """With less it would put off every look, for ever."""
+    assert prod.properties("StartPipeline/Function")["Timeout"] >= 2 * LEAST_SECONDS

@@ -224,7 +224,7 @@ def test_a_data_set_too_large_for_one_call_is_finished_by_the_next(
     world.seconds_left = 120
 
     def tire(moment: str, operation: str, parameters: dict[str, Any]) -> None:
-        if operation == "ListObjectsV2":
+        if operation == "DeleteObject":  # a check begins
             world.seconds_left = 120
         elif operation == "HeadObject":
             world.seconds_left -= 30
@@ -327,11 +327,11 @@ def refused_start(world: UploadWorld, code: str) -> Any:
 
 def test_a_fault_of_aws_is_tried_again_later_each_time(world: UploadWorld, logged: Any) -> None:
     check, waits = refused_start(world, "ThrottlingException"), []
-    for _ in range(5):
+    for _ in range(4):
         world.cloud.now = max(world.cloud.now, check.due)
         assert not world.deliver(check)
         waits.append(check.due - world.cloud.now)
-    assert waits == [15, 30, 60, 120, 240]
+    assert waits == [15, 30, 60, 120]
     assert {line["type"] for line in logged() if line["level"] == "ERROR"} == {"ClientError"}
     world.cloud.interrupt = None
     world.settle()

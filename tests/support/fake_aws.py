@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,9 +14,11 @@ from fake_s3 import PAGE, Buckets, Refused
 
 REGION, ACCOUNT = "eu-central-1", "111122223333"
 NOTICES_QUEUE = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/notices"
+LONGEST_MESSAGE = 2**20  # bytes, attributes included
 
 
 DEAD = "dead-letters"
+NOT_IN_A_MESSAGE = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"  # SQS's API reference, SendMessage
 
 
 class Crash(BaseException):
@@ -61,6 +64,11 @@ class Cloud(Buckets):
         self, QueueUrl: str, MessageBody: str, DelaySeconds: int = 0, MessageAttributes: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         assert 0 <= DelaySeconds <= 900
+        texts = [MessageBody, *(item["StringValue"] for item in (MessageAttributes or {}).values())]
+        if any(re.search(NOT_IN_A_MESSAGE, text) for text in texts):
+            raise Refused("InvalidMessageContents", "Invalid characters were found in the message body or attributes.")
+        if sum(len(text.encode()) for text in texts) > LONGEST_MESSAGE:
+            raise Refused("InvalidParameterValue", "One or more parameters are invalid. Reason: Message is too long.")
         if QueueUrl == NOTICES_QUEUE:
             self.notices.append(json.loads(MessageBody))
             return {"MessageId": "notice", "MD5OfMessageBody": "-"}
