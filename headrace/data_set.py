@@ -57,7 +57,7 @@ def read_data_set(path: Path, name: str | None = None) -> DataSet:
 
 
 def _read_folder(root: Path, name: str) -> DataSet:
-    if name.endswith(ARCHIVE_SUFFIXES):
+    if name.lower().endswith(ARCHIVE_SUFFIXES):
         raise UsageError(
             f"a folder cannot be the data set {name}: that name says it is an archive",
             hint=f"headrace upload {root} --name {name.split('.')[0]}",
@@ -87,7 +87,7 @@ def _read_folder(root: Path, name: str) -> DataSet:
 
 
 def _read_archive(path: Path, name: str | None) -> DataSet:
-    suffix = next((suffix for suffix in ARCHIVE_SUFFIXES if path.name.endswith(suffix)), None)
+    suffix = next((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), None)
     if suffix is None:
         raise UsageError(
             f"{path} is neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})",
@@ -97,7 +97,7 @@ def _read_archive(path: Path, name: str | None) -> DataSet:
     if not (zipfile.is_zipfile(path) if suffix == ".zip" else tarfile.is_tarfile(path)):
         raise UsageError(f"{path} is damaged, or no {suffix} archive", hint="make the archive again, then upload it")
     chosen = name or path.name
-    full_name = _checked(chosen if chosen.endswith(suffix) else chosen + suffix, path)
+    full_name = _checked(chosen if chosen.lower().endswith(suffix) else chosen + suffix, path)
     key = f"datasets/{full_name}"
     return DataSet(full_name, key, "", (File(path, key, path.stat().st_size),), ())
 

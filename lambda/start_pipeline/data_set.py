@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from aws import HEAD_REQUESTS_AT_ONCE, NOT_FOUND, S3Client, error_code
 from refusals import DataSetError
-from start_pipeline.messages import is_archive
+from start_pipeline.keys import LONGEST_NAME, first_that_is_no_file, is_archive
 
 # Those first that the standard library can compute; an object has one of them as a rule.
 CHECKSUMS = ("SHA256", "SHA1", "CRC32", "CRC32C", "CRC64NVME", "SHA512", "MD5", "XXHASH3", "XXHASH64", "XXHASH128")
@@ -53,6 +53,17 @@ def list_objects(s3: S3Client, bucket: str, data_set: str) -> list[Listed]:
         for item in page.get("Contents", [])
         if (item["Key"] == wanted if is_archive(data_set) else not item["Key"].endswith("/"))
     )
+
+
+def refuse_what_is_no_file(data_set: str, objects: list[Listed]) -> None:
+    """Raises DataSetError for a key that a job could not have as a file; it would fail at that, minutes later."""
+    key = first_that_is_no_file([listed.key for listed in objects])
+    if key is not None:
+        raise DataSetError(
+            f"{prefix_of(data_set) + key!r} can be no file beside the other objects of its data set",
+            hint="give it a key whose parts are names of files: not empty, not '.' or '..', not also a folder, "
+            f"printable, at most {LONGEST_NAME} bytes each; then remove this one",
+        )
 
 
 def checksums(

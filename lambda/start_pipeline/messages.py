@@ -14,8 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
 from refusals import MalformedEvent
-
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+from start_pipeline.keys import ARCHIVES, LONGEST_NAME, data_set_of, is_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +62,19 @@ def parse(body: str, *, message_id: str, bucket: str, definition_key: str) -> li
         content = json.loads(body)
     except ValueError as error:
         raise _malformed(f"is no JSON: {error}") from error
+    except RecursionError as error:
+        raise _malformed("is nested too deeply") from error
     match content:
-        case {"headrace": "check", "data_set": str(data_set)} if _is_name(data_set):
+        case {"headrace": "check", "data_set": str(data_set)} if is_name(data_set):
             return [Check(data_set)]
-        case {"headrace": "run-again", "data_set": str(data_set)} if _is_name(data_set):
+        case {"headrace": "run-again", "data_set": str(data_set)} if is_name(data_set):
             return [RunAgain(data_set, asked=str(content.get("asked", message_id)))]
         case {"Event": "s3:TestEvent"}:
             return [Ignored("S3's test event, sent when the bucket's notification was configured")]
         case {"Records": list(records)}:
-            return list(dict.fromkeys(_from_record(record, bucket, definition_key) for record in records))
+            asked = dict.fromkeys(_from_record(record, bucket, definition_key) for record in records)
+            return list(asked) or [Ignored("a notification without records")]
     raise _malformed("is neither a notification of S3 nor a message of Headrace")
-
-
-def data_set_of(key: str) -> str | None:
-    """The data set that an object belongs to; None for one that belongs to none.
-
-    datasets/birds/a/1.jpg → birds; datasets/birds.zip → birds.zip. A folder named like an archive is no data set:
-    its name would stand for two things.
-    """
-    area, _, rest = key.partition("/")
-    name, slash, _ = rest.partition("/")
-    if area != "datasets" or not name or is_archive(name) == bool(slash):
-        return None
-    return name
-
-
-def _is_name(data_set: str) -> bool:
-    return bool(data_set) and "/" not in data_set
-
-
-def is_archive(data_set: str) -> bool:
-    return data_set.endswith(ARCHIVES)
 
 
 def _is_definition(key: str) -> bool:
@@ -108,7 +89,7 @@ def _from_record(record: Any, bucket: str, definition_key: str) -> Message:
             raise _malformed("holds a record without eventName, s3.bucket.name or s3.object.key")
     created = name.startswith("ObjectCreated:")
     if source != bucket or not (created or name.startswith("ObjectRemoved:")):
-        return Ignored(f"{name} of s3://{source}/{key}: only objects created in or removed from {bucket} matter")
+        return Ignored(f"{name} of {key!r} in {source}: only objects created in or removed from {bucket} matter")
     if created and key == definition_key:
         return DefinitionPut()
     if _is_definition(key) and key != definition_key:
@@ -117,8 +98,8 @@ def _from_record(record: Any, bucket: str, definition_key: str) -> Message:
     if data_set is not None:
         return DataSetChanged(data_set)
     return Ignored(
-        f"{name} of {key}: neither {definition_key} nor part of a data set, which is datasets/<name>/… "
-        f"or datasets/<name> with one of {', '.join(ARCHIVES)}"
+        f"{name} of {key!r}: neither {definition_key} nor part of a data set, which is datasets/<name>/… "
+        f"or datasets/<name> with one of {', '.join(ARCHIVES)}; a name has at most {LONGEST_NAME} bytes, all printable"
     )
 
 

@@ -18,7 +18,7 @@ import log
 from aws import S3Client
 from canonical import digest
 from start_pipeline import documents
-from start_pipeline.data_set import Listed, checksums, prefix_of
+from start_pipeline.data_set import Listed, checksums, prefix_of, refuse_what_is_no_file
 
 FINGERPRINT_DIGITS = 32
 
@@ -39,8 +39,9 @@ def take(
 ) -> Snapshot:
     """Fingerprint the listed objects and write the manifest, unless the last snapshot has the same content.
 
-    Raises ChangedMeanwhile, Unfinished, and DataSetError for an object without a checksum.
+    Raises ChangedMeanwhile, Unfinished, and DataSetError for an object without a checksum or one that can be no file.
     """
+    refuse_what_is_no_file(data_set, objects)
     latest = documents.read(s3, bucket, _latest_key(data_set))
     known = {} if latest is None else {Listed(*row[:4]): row[4] for row in latest.content["objects"]}
     written = None if latest is None else latest.content["fingerprint"]

@@ -124,7 +124,7 @@ def test_an_unreadable_file_is_refused_by_name(tmp_path: Path) -> None:
         read_data_set(root)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "-x", "../up", "x" * 101, "birds.zip"])
+@pytest.mark.parametrize("name", ["", "a b", "-x", "../up", "x" * 101, "birds.zip", "BIRDS.ZIP"])
 def test_a_name_that_cannot_be_a_folders_is_refused(tmp_path: Path, name: str) -> None:
     root = images(tmp_path / "birds", "a/1.jpg")
     if name:
@@ -147,6 +147,12 @@ def test_an_archive_keeps_its_suffix_in_its_name(tmp_path: Path, chosen: str | N
         archive.add(images(tmp_path / "birds", "a/1.jpg"), "birds")
     data_set = read_data_set(tmp_path / "old.tar.gz", chosen)
     assert (data_set.name, data_set.location) == (expected, f"datasets/{expected}")
+
+
+def test_an_archive_may_be_named_in_capitals(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "BIRDS.ZIP", "w") as archive:
+        archive.writestr("red/1.png", b"x")
+    assert read_data_set(tmp_path / "BIRDS.ZIP").location == "datasets/BIRDS.ZIP"
 
 
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:

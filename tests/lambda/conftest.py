@@ -8,6 +8,10 @@ import pytest
 from worlds import DeployWorld, UploadWorld
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-trigger-inputs", action="store_true", help="write docs/trigger-inputs.md")
+
+
 @pytest.fixture
 def world() -> UploadWorld:
     return UploadWorld()

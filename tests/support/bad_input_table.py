@@ -58,11 +58,11 @@ def normalised(message: str, places: Mapping[str, str]) -> str:
     return message.strip()
 
 
-def document(rows: Sequence[Row]) -> str:
-    text = OPENING
+def document(rows: Sequence[Row], opening: str = OPENING, header: str = HEADER) -> str:
+    text = opening
     for section in dict.fromkeys(row.section for row in rows):
         lines = "\n".join(row.line for row in rows if row.section == section)
-        text += f"\n## {section}\n\n{HEADER}{lines}\n"
+        text += f"\n## {section}\n\n{header}{lines}\n"
     return text
 
 

@@ -1,0 +1,49 @@
+"""Which object keys are part of which data set, and which of them can become files of a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import accumulate
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+LONGEST_NAME = 255  # bytes of a file's or a folder's name, which is as much as Linux takes
+# Control characters, line separators, and halves of surrogate pairs: SageMaker's pattern for an S3 URI takes no line
+# end, and a name that cannot be printed cannot be talked about.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def is_archive(data_set: str) -> bool:
+    return data_set.lower().endswith(ARCHIVES)
+
+
+def data_set_of(key: str) -> str | None:
+    """The data set that an object belongs to; None for one that belongs to none.
+
+    datasets/birds/a/1.jpg → birds; datasets/birds.zip → birds.zip. A folder named like an archive is no data set:
+    its name would stand for two things.
+    """
+    area, _, rest = key.partition("/")
+    name, slash, _ = rest.partition("/")
+    if area != "datasets" or not is_name(name) or is_archive(name) == bool(slash):
+        return None
+    return name
+
+
+def is_name(name: str) -> bool:
+    """Whether a file, a folder or a data set can be called that."""
+    return (
+        name not in ("", ".", "..")
+        and "/" not in name
+        and not UNPRINTABLE.search(name)
+        and len(name.encode()) <= LONGEST_NAME
+    )
+
+
+def first_that_is_no_file(keys: Sequence[str]) -> str | None:
+    """The first of the relative keys that cannot be a file beside the others, as a job would find them.
+
+    For S3 a key is any text: "a//b" and "../b" are, and "a" beside "a/b".
+    """
+    folders = {folder for key in keys for folder in accumulate(key.split("/")[:-1], "{}/{}".format)}
+    return next((key for key in keys if key in folders or not all(map(is_name, key.split("/")))), None)

@@ -1,0 +1,156 @@
+"""What the trigger may be given, objects in the data bucket and messages in its queue, and what is to come of it.
+
+Each input says its outcome: `run`, `ignored` or `set aside`. The words of the refusals are in docs/trigger-inputs.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from worlds import BUCKET, NAME, UploadWorld, event
+
+LONG = "long/" * 199  # with datasets/birds/ and 1234567890.jpg it makes 1,024 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    given: str
+    outcome: str
+    act: Callable[[UploadWorld], None]
+    runs: tuple[str, ...] = ()  # the data sets that are run
+
+
+def put(given: str, *keys: str, run: str | tuple[str, ...] | None = None, outcome: str = "run") -> Input:
+    """Objects put by these keys, one after the other; with `run`, what is run for them."""
+    runs = (run,) if isinstance(run, str) else run or ()
+
+    def act(world: UploadWorld) -> None:
+        for key in keys:
+            world.upload(key)
+
+    return Input(given, outcome, act, runs)
+
+
+def sent(given: str, outcome: str, body: object, *, run: str | None = None) -> Input:
+    """A message, while there is one object of the data set birds that nobody has told of."""
+
+    def act(world: UploadWorld) -> None:
+        world.cloud.put(BUCKET, "datasets/birds/1.jpg", b"a")
+        world.cloud.now += 100
+        world.cloud.send_message("", body if isinstance(body, str) else json.dumps(body))
+
+    return Input(given, outcome, act, (run,) if run else ())
+
+
+def notice(*, name: str = "ObjectCreated:Put", bucket: str = BUCKET, **changes: Any) -> dict[str, Any]:
+    """S3's notification of datasets/birds/1.jpg, changed."""
+    notification = event("s3_object_created")
+    record = notification["Records"][0] | {"eventName": name} | changes.pop("record", {})
+    record["s3"] = record["s3"] | {"bucket": {"name": bucket}, "object": {"key": "datasets/birds/1.jpg"} | changes}
+    return notification | {"Records": [record]}
+
+
+def removed(world: UploadWorld) -> None:
+    world.upload("datasets/birds/1.jpg")
+    world.upload("datasets/birds/2.jpg")
+    world.remove("datasets/birds/1.jpg")
+
+
+def all_removed(world: UploadWorld) -> None:
+    world.upload("datasets/birds/1.jpg")
+    world.remove("datasets/birds/1.jpg")
+
+
+def definition_removed(world: UploadWorld) -> None:
+    world.remove(f"pipelines/{NAME}.json")
+
+
+def empty(world: UploadWorld) -> None:
+    world.upload("datasets/birds/1.jpg", "")
+
+
+def without_checksum(world: UploadWorld) -> None:
+    world.upload("datasets/birds/1.jpg", checksum=False)
+
+
+KEYS = (
+    put("letters of other alphabets, and an emoji", "datasets/zwölf möwen/日本/🐦.jpg", run="zwölf möwen"),
+    put("a plus", "datasets/a+b/1+1.jpg", run="a+b"),
+    put("spaces, the first and the last character too", "datasets/ birds / 1 .jpg ", run=" birds "),
+    put("a per cent sign", "datasets/100%/%41.jpg", run="100%"),
+    put("what looks encoded", "datasets/a%2Bb/%2F.jpg", run="a%2Bb"),
+    put("quotes and what means something in XML", 'datasets/it\'s "birds"/<1>&amp;.jpg', run='it\'s "birds"'),
+    put("backslashes", "datasets/a\\b/..\\c.jpg", run="a\\b"),
+    put("what means something to a shell", "datasets/$(reboot)*?/[1];.jpg", run="$(reboot)*?"),
+    put("a placeholder of definitions", "datasets/${headrace:DataBucket}/1.jpg", run="${headrace:DataBucket}"),
+    put("a key of 1,024 bytes", f"datasets/birds/{LONG}1234567890.jpg", run="birds"),
+    put("a data set's name of 255 bytes", f"datasets/{'ö' * 127}x/1.jpg", run="ö" * 127 + "x"),
+    put("a data set's name of three dots", "datasets/.../1.jpg", run="..."),
+    put("two names that differ in case", "datasets/Birds/1.jpg", "datasets/birds/1.jpg", run=("Birds", "birds")),
+    Input("an empty object", "run", empty, ("birds",)),
+    put("the S3 console's folder, and an object in it", "datasets/birds/", "datasets/birds/1.jpg", run="birds"),
+    put("an archive", "datasets/birds.tar.gz", run="birds.tar.gz"),
+    put("an archive in capitals", "datasets/BIRDS.ZIP", run="BIRDS.ZIP"),
+    put("a folder and an archive", "datasets/birds/1.jpg", "datasets/birds.zip", run=("birds", "birds.zip")),
+    put("an archive inside a data set", "datasets/birds/inner.zip", run="birds"),
+    Input("an object that is removed while others stay", "run", removed, ("birds",)),
+    Input("the last object is removed", "ignored", all_removed),
+    put("the S3 console's folder alone", "datasets/birds/", outcome="ignored"),
+    put("a file that is in no data set", "datasets/readme.txt", outcome="ignored"),
+    put("a folder that is named like an archive", "datasets/birds.zip/1.jpg", outcome="ignored"),
+    put("a data set without a name", "datasets//1.jpg", outcome="ignored"),
+    put("a data set named `.`", "datasets/./1.jpg", outcome="ignored"),
+    put("a data set named `..`", "datasets/../1.jpg", outcome="ignored"),
+    put("a line end in a data set's name", "datasets/bi\nrds/1.jpg", outcome="ignored"),
+    put("a control character in a data set's name", "datasets/bi\x01rds/1.jpg", outcome="ignored"),
+    put("a data set's name of 256 bytes", f"datasets/{'x' * 256}/1.jpg", outcome="ignored"),
+    put("another prefix", "Datasets/birds/1.jpg", outcome="ignored"),
+    put("a slash before the prefix", "/datasets/birds/1.jpg", outcome="ignored"),
+    put("another pipeline's definition", "pipelines/other.json", outcome="ignored"),
+    Input("the definition is removed", "ignored", definition_removed),
+    put("`..` inside a data set", "datasets/birds/../1.jpg", outcome="set aside"),
+    put("two slashes inside a data set", "datasets/birds/a//1.jpg", outcome="set aside"),
+    put("a file that is a folder, too", "datasets/birds/a", "datasets/birds/a/1.jpg", outcome="set aside"),
+    put("a line end in an object's name", "datasets/birds/1\n.jpg", outcome="set aside"),
+    put("a control character in an object's name", "datasets/birds/\x00\x1f.jpg", outcome="set aside"),
+    put("an object's name of 256 bytes", f"datasets/birds/{'x' * 256}", outcome="set aside"),
+    Input("an object without a checksum", "set aside", without_checksum),
+)
+
+MESSAGES = (
+    sent("S3's notification of a copy", "run", notice(name="ObjectCreated:Copy"), run="birds"),
+    sent("... of a multipart upload", "run", notice(name="ObjectCreated:CompleteMultipartUpload"), run="birds"),
+    sent("... of a delete marker", "run", notice(name="ObjectRemoved:DeleteMarkerCreated"), run="birds"),
+    sent("... of one deleted version", "run", notice(name="ObjectRemoved:Delete", versionId="v1"), run="birds"),
+    sent("... with members that are not known yet", "run", notice(colour="red", record={"x": [1]}), run="birds"),
+    sent("... of another region", "run", notice(record={"awsRegion": "ap-south-1"}), run="birds"),
+    sent("... of another bucket", "ignored", notice(bucket="another-bucket")),
+    sent("... of a tag", "ignored", notice(name="ObjectTagging:Put")),
+    sent("... of an object brought back from the archive", "ignored", notice(name="ObjectRestore:Completed")),
+    sent("... of nothing", "ignored", {"Records": []}),
+    sent("S3's test event", "ignored", event("s3_test_event")),
+    sent("a check of a data set that is not there", "ignored", {"headrace": "check", "data_set": "boats"}),
+    sent("run-again of an archive that is not there", "ignored", {"headrace": "run-again", "data_set": "boats.zip"}),
+    sent("run-again of what was never run", "run", {"headrace": "run-again", "data_set": "birds"}, run="birds"),
+    sent("no JSON", "set aside", "datasets/birds/1.jpg"),
+    sent("half a JSON", "set aside", json.dumps(notice())[:200]),
+    sent("a blank message", "set aside", " "),
+    sent("JSON that is no object", "set aside", "null"),
+    sent("an object with nothing in it", "set aside", {}),
+    sent("a record without `s3`", "set aside", {"Records": [{"eventName": "ObjectCreated:Put"}]}),
+    sent("a record without a bucket", "set aside", {"Records": [{"eventName": "ObjectCreated:Put", "s3": {}}]}),
+    sent("a record whose key is a number", "set aside", notice(key=1)),
+    sent("records that are no list", "set aside", {"Records": "datasets/birds/1.jpg"}),
+    sent("EventBridge's form of the notification", "set aside", {"detail-type": "Object Created", "detail": {}}),
+    sent("SNS's envelope of the notification", "set aside", {"Type": "Notification", "Message": json.dumps(notice())}),
+    sent("a check without a data set", "set aside", {"headrace": "check"}),
+    sent("a check of a path", "set aside", {"headrace": "check", "data_set": "birds/a"}),
+    sent("a check of half a surrogate pair", "set aside", {"headrace": "check", "data_set": "\ud800"}),
+    sent("a word that Headrace does not know", "set aside", {"headrace": "dance", "data_set": "birds"}),
+    sent("100,000 brackets", "set aside", "[" * 100_000),
+    sent("a number of 5,000 digits", "set aside", f'{{"headrace": "check", "sent": {"1" * 5_000}}}'),
+    sent("as much as a message can hold, and no sense in it", "set aside", "x" * 2**20),
+)  # fmt: skip
