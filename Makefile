@@ -7,7 +7,7 @@ AWSCLI := 1.46.2
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo test sdk audit lint synth up down clean
+.PHONY: help install demo test prove sdk audit lint synth up down clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -50,6 +50,9 @@ demo: install ## digits (or DATA=<folder or archive>) from upload to a served mo
 
 test: install .venv/awscli/installed ## the whole suite, end to end included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+prove: install ## what takes longer than the suite: storms, faults, kills (tests/prove)
+	@$(BIN)/python -m pytest tests/prove --timeout 900
 
 sdk: install .venv/sagemaker/installed ## AWS's SDK compiles the same pipeline, and drives the local cloud
 	@$(BIN)/python -m pytest tests/sdk
