@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
+import log
 from aws import HEAD_REQUESTS_AT_ONCE, NOT_FOUND, S3Client, error_code
 from refusals import DataSetError
 from start_pipeline.keys import LONGEST_NAME, first_that_is_no_file, is_archive
@@ -77,8 +78,8 @@ def checksums(
 ) -> dict[Listed, str]:
     """Each object's checksum as "CRC32:<base64>", from `known` where that holds this very version.
 
-    Fewer than all, if the time did not suffice. Raises ChangedMeanwhile, and DataSetError for an object that S3 holds
-    no checksum of.
+    Fewer than all, if the time did not suffice or S3 failed after some answers. Raises ChangedMeanwhile, and
+    DataSetError for an object that S3 holds no checksum of.
     """
     prefix = prefix_of(data_set)
     found = {listed: known[listed] for listed in objects if listed in known}
@@ -88,7 +89,13 @@ def checksums(
             if seconds_left() < SPARE_SECONDS:
                 break
             asked = pool.map(lambda listed: _checksum(s3, bucket, prefix + listed.key, listed.etag), batch)
-            found.update(zip(batch, asked, strict=True))
+            try:
+                found.update(zip(batch, asked, strict=True))
+            except ClientError as error:
+                if len(found) + len(unknown) == len(objects):  # nothing new
+                    raise
+                log.warning("the rest is asked for later", data_set=data_set, known=len(found), error=str(error))
+                break
     return found
 
 

@@ -24,7 +24,7 @@ FINGERPRINT_DIGITS = 32
 
 
 class Unfinished(Exception):
-    """The function's time did not suffice to ask for every checksum; those asked for are kept."""
+    """Not every checksum is known, for the function's time or S3's patience did not suffice; those known are kept."""
 
 
 @dataclass(frozen=True, slots=True)

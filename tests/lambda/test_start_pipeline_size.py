@@ -1,4 +1,4 @@
-"""A large data set: what it takes of the function's memory."""
+"""A large data set: what it takes of the function's memory and time, and of S3's patience."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 
 from start_pipeline import data_set, snapshot
@@ -22,6 +23,9 @@ class LargeBucket:
     def __init__(self) -> None:
         self.written: dict[str, bytes] = {}
         self.heads = 0
+        self.seconds_left = 900.0
+        self.head_seconds = 0.0  # that a question takes of it
+        self.fails_at: set[int] = set()  # the questions that S3 does not answer
 
     def get_paginator(self, _: str) -> LargeBucket:
         return self
@@ -40,6 +44,9 @@ class LargeBucket:
 
     def head_object(self, **_: str) -> dict[str, str]:
         self.heads += 1
+        self.seconds_left -= self.head_seconds
+        if self.heads in self.fails_at:
+            raise ClientError({"Error": {"Code": "SlowDown"}}, "HeadObject")
         return {"ChecksumCRC32": f"{self.heads:08}"}
 
     def _item(self, number: int) -> dict[str, Any]:
@@ -62,3 +69,40 @@ def test_memory_stays_bounded_with_many_objects_new_or_known() -> None:
         assert tracemalloc.get_traced_memory()[1] < OBJECTS * MOST_BYTES_AN_OBJECT
     finally:
         tracemalloc.stop()
+
+
+def looks(bucket: LargeBucket) -> int:
+    """How many calls it takes until the whole data set is known, each with 120 s."""
+    objects = data_set.list_objects(bucket, "b", "birds")
+    for number in range(1, 100):
+        bucket.seconds_left = 120.0
+        try:
+            snapshot.take(bucket, "b", "birds", objects, seconds_left=lambda: bucket.seconds_left)
+        except snapshot.Unfinished:
+            assert bucket.seconds_left > 0
+        else:
+            return number
+    raise AssertionError("it never ends")
+
+
+def test_no_call_runs_out_of_its_time_and_nothing_is_asked_twice() -> None:
+    """16 questions at once that take 0.16 s each: 200 s for all, of which a call has 90."""
+    bucket = LargeBucket()
+    bucket.head_seconds = 0.01
+    assert looks(bucket) == 3
+    assert bucket.heads == OBJECTS
+
+
+def test_what_is_known_is_kept_when_s3_asks_to_slow_down() -> None:
+    """Else the message would fail, five times at most, and each time begin from nothing."""
+    bucket = LargeBucket()
+    bucket.fails_at = set(range(2_500, OBJECTS, 2_500))
+    assert looks(bucket) > 5
+    assert bucket.heads < OBJECTS + 8 * data_set.HEAD_BATCH
+
+
+def test_a_question_that_is_never_answered_fails() -> None:
+    bucket = LargeBucket()
+    bucket.fails_at = set(range(1, 100_000))
+    with pytest.raises(ClientError, match="SlowDown"):
+        looks(bucket)
