@@ -11,6 +11,7 @@ from local_cloud.adapter import (
     buckets,
     functions,
     model_package_group,
+    queues,
     recording,
     requests,
     saving,
@@ -32,5 +33,6 @@ def plug_in(service: SageMaker, state: Path) -> None:
     model_package_group.plug_in(service)
     functions.plug_in(state / "sagemaker" / "images")
     recording.plug_in(state)
+    queues.plug_in()
     alarms.plug_in()
     saving.plug_in()

@@ -33,7 +33,7 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def trigger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealTrigger]:
-    with deployment(tmp_path_factory.mktemp("faults") / "state", ROOT) as deployed:
+    with deployment(tmp_path_factory.mktemp("faults") / "state") as deployed:
         yield RealTrigger(deployed)
 
 

@@ -24,7 +24,7 @@ IGNORED = ("datasets/archive.zip/1.jpg", "datasets/li\nne/1.jpg", "datasets/../1
 
 @pytest.fixture(scope="module")
 def trigger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealTrigger]:
-    with deployment(tmp_path_factory.mktemp("keys") / "state", ROOT) as deployed:
+    with deployment(tmp_path_factory.mktemp("keys") / "state") as deployed:
         trigger = RealTrigger(deployed)
         trigger.define("Nothing")
         for data_set, key in (RUN | REFUSED).items():
