@@ -53,7 +53,7 @@ def test_each_content_is_run_once_whatever_the_faults(actions: list[Any]) -> Non
     assert runs[-1] in lasting or runs[-1].started >= newest
 
 
-@quiet
+@settings(quiet, max_examples=150)
 @given(st.lists(st.one_of(uploads, removals, deliveries, deliveries, pauses, ends), max_size=20))
 def test_a_data_set_changed_during_its_run_waits(actions: list[Any]) -> None:
     """Without crashes and lost answers, for then nobody may know of the run."""
