@@ -17,7 +17,7 @@ OBJECTS = 10_000
 DISTURBED = 2_000  # events that are held back, so that later ones overtake them, and that come a second time
 QUIET_SECONDS = 60  # as in dev; 10,000 questions for a checksum come after it
 HELD_BACK = (40, 70)  # seconds; less, and the other reader would soon receive the same ones again
-LATEST = 180  # seconds: some come when the execution has started
+LATEST_COPY = 180  # seconds: some come when the execution has started
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,11 @@ def disturbance(trigger: RealTrigger) -> Iterator[None]:
             held = chance.randint(*HELD_BACK)
             answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=held)
             copies = [
-                {"Id": message["MessageId"], "MessageBody": message["Body"], "DelaySeconds": chance.randrange(LATEST)}
+                {
+                    "Id": message["MessageId"],
+                    "MessageBody": message["Body"],
+                    "DelaySeconds": chance.randrange(LATEST_COPY),
+                }
                 for message in answer.get("Messages", [])
                 if "birds" in message["Body"] and message["MessageId"] not in seen
             ]
