@@ -22,6 +22,7 @@ Each row is what a test in `tests/lambda/test_trigger_inputs.py` sees; it fails 
 
 - **run**: the data set is run, once.
 - **ignored**: the function's log says why; nothing is kept.
+- **refused**: the definition in force stays; its author is told by an object beside it and by a notice.
 - **set aside**: the message is in the dead-letter queue with this reason, an alarm tells of it, and `headrace redrive`
   sends it again.
 
@@ -46,6 +47,8 @@ def outcome(world: UploadWorld, logged: list[dict[str, Any]]) -> tuple[str, str]
     if reasons:
         assert not world.executions()
         return "set aside", "\n".join(dict.fromkeys(reasons))
+    if world.cloud.notices:
+        return "refused", "\n".join(notice["error"] for notice in world.cloud.notices)
     if world.executions():
         return "run", ""
     return "ignored", "\n".join(dict.fromkeys(line["reason"] for line in logged if line["message"] == "ignored"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from deployed_app import ROOT, deployment
+from deployed_app import deployment
 from real_trigger import RealTrigger
 
 pytestmark = pytest.mark.timeout(600)

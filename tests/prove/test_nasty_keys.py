@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from deployed_app import ROOT, deployment
+from deployed_app import deployment
 from real_trigger import RealTrigger
 
 pytestmark = pytest.mark.timeout(300)

@@ -24,7 +24,9 @@ LATEST_COPY = 180  # seconds: some come when the execution has started
 def trigger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealTrigger]:
     folder = tmp_path_factory.mktemp("storm")
     (folder / "project").mkdir()
-    with deployment(folder / "state", project=project_with(folder / "project", quiet_seconds=str(QUIET_SECONDS))) as deployed:
+    with deployment(
+        folder / "state", project=project_with(folder / "project", quiet_seconds=str(QUIET_SECONDS))
+    ) as deployed:
         trigger = RealTrigger(deployed)
         trigger.define("Nothing")
         yield trigger

@@ -109,7 +109,7 @@ KEYS = (
     put("a data set's name of 256 bytes", f"datasets/{'x' * 256}/1.jpg", outcome="ignored"),
     put("another prefix", "Datasets/birds/1.jpg", outcome="ignored"),
     put("a slash before the prefix", "/datasets/birds/1.jpg", outcome="ignored"),
-    put("another pipeline's definition", "pipelines/other.json", outcome="ignored"),
+    put("another pipeline's definition", "pipelines/other.json", outcome="refused"),
     Input("the definition is removed", "ignored", definition_removed),
     put("`..` inside a data set", "datasets/birds/../1.jpg", outcome="set aside"),
     put("two slashes inside a data set", "datasets/birds/a//1.jpg", outcome="set aside"),
