@@ -108,7 +108,7 @@ def is_same(entry: StoredObject, path: Path) -> bool:
         return True
     make_hash, expected = known
     hash = make_hash()
-    with path.open("rb") as file:
-        while chunk := file.read(2**20):
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(2**16):  # larger ones are mapped anew each time, which takes as long as the hash
             hash.update(chunk)
     return base64.b64encode(hash.digest()).decode() == expected

@@ -117,7 +117,7 @@ def judge(name: str, folder: Path, test: DataSet) -> Judgement:
         )
     # The model may have its classes in another order than the test set.
     columns = [model.config.classes.index(label) for label in test.classes]
-    probabilities = predict(test.images, model).probabilities[:, columns]
+    probabilities = np.concatenate([predict(shard, model).probabilities for shard in test.shards])[:, columns]
     confusion = np.zeros((len(test.classes), len(test.classes)), dtype=np.int64)
     np.add.at(confusion, (test.labels, probabilities.argmax(1)), 1)
     right = probabilities[np.arange(len(test)), test.labels]

@@ -1,7 +1,8 @@
 """Answer requests with a trained model: the four functions that SageMaker's PyTorch containers call.
 
-Lies in `code/` of the artifact beside `model.py` and `images.py`, and needs torch 2.6 or later, numpy and Pillow. No
-serving toolkit is imported, so any server may call these. Bad input raises ValueError with a message for the caller.
+Lies in `code/` of the artifact beside `model.py` and `images.py`, and needs torch 2.6 or later, numpy and what
+requirements.txt names. No serving toolkit is imported, so any server may call these. Bad input raises ValueError with a
+message for the caller.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 
-from images import fit_image, open_image
+from images import Opened, fit_image, open_image
 from model import ModelConfig, build
 
 IMAGE_TYPES = ("image/jpeg", "image/png")
@@ -54,7 +54,7 @@ def model_fn(model_dir: str) -> Model:
     return Model(network.eval().to(device), config, device)
 
 
-def input_fn(body: bytes | str, content_type: str) -> list[Image.Image]:
+def input_fn(body: bytes | str, content_type: str) -> list[Opened]:
     """The images of a request: one JPEG or PNG, or JSON `{"instances": [{"b64": "<base64 of an image>"}, ...]}`."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type in IMAGE_TYPES:
@@ -72,7 +72,7 @@ def input_fn(body: bytes | str, content_type: str) -> list[Image.Image]:
     return [open_instance(index, text) for index, text in enumerate(instances)]
 
 
-def open_instance(index: int, text: str) -> Image.Image:
+def open_instance(index: int, text: str) -> Opened:
     try:
         return open_image(base64.b64decode(text, validate=True))
     except (binascii.Error, TypeError) as error:
@@ -81,7 +81,7 @@ def open_instance(index: int, text: str) -> Image.Image:
         raise ValueError(f"instance {index}: {error}") from error
 
 
-def predict_fn(images: Sequence[Image.Image], model: Model) -> Prediction:
+def predict_fn(images: Sequence[Opened], model: Model) -> Prediction:
     """Raises ValueError, which names the image by its index, when one is damaged."""
     arrays = []
     for index, image in enumerate(images):

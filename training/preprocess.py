@@ -1,24 +1,25 @@
 """python preprocess.py --data DIR --contents contents.json --train DIR --validation DIR --test DIR
 
-Turn the objects of a data set into arrays: verify, unpack, decode once, split, write. Needs numpy and Pillow.
+Turn the objects of a data set into arrays: verify, unpack, split, then decode, resize and write, each image once.
 
 The same objects, options and seed give the same bytes. An image's place in the split follows from its own bytes and
 the seed, so that adding images to a data set moves few of those that were there: a champion was then not trained on
-what it is tested on.
+what it is tested on. Threads decode, because the decoders let go of Python's lock; memory holds two files' images.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import os
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,16 @@ from numpy.typing import NDArray
 from archive import SUFFIXES as ARCHIVE_SUFFIXES
 from archive import is_archive, unpack
 from contents import read_contents, verify
-from dataset import create_images, mean_and_std, write_split
+from dataset import Contrast, SplitWriter, write_labels
 from errors import DataSetError, some_of
 from images import UnreadableImage, fit_image, open_image
-from splits import SPLITS, Sample, find_samples, split_samples, visible
+from splits import SPLITS, Sample, find_samples, refuse_absent, split_samples, visible
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TOGETHER = 8  # images a task: a thread takes work 100 times a second, and all end at nearly the same time
+PROGRESS_SECONDS = 10.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,42 +46,62 @@ def main(argv: Sequence[str] | None = None) -> int:
     by_size = verify(contents, arguments.data, arguments.threads)
     print(f"verified {len(contents.objects)} objects of {contents.data_set}, {by_size} of them by their size alone")
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(arguments.threads) as pool:
         folder = unpack_data(arguments.data, Path(scratch) / "unpacked")
         found = find_samples(folder)
         if found.ignored:
             print(f"ignored {len(found.ignored)} files that are no images: {some_of(found.ignored)}")
-
-        everything = create_images(Path(scratch) / "images.npy", len(found.samples), arguments.image_size)
-        with ThreadPoolExecutor(arguments.threads) as pool:
-            seeds = itertools.repeat(arguments.seed)
-            results = list(zip(found.samples, pool.map(decode, found.samples, everything, seeds), strict=True))
-        usable = [row for row, (_, result) in enumerate(results) if isinstance(result, bytes)]
-        skipped = {sample.name: result for sample, result in results if isinstance(result, str)}
-        report_skipped(skipped, len(found.samples), arguments.max_skipped_share)
-
-        samples = [found.samples[row] for row in usable]
-        order = [result for _, result in results if isinstance(result, bytes)]
-        shares = {"validation": arguments.validation_share, "test": arguments.test_share}
         classes = sorted({sample.label for sample in found.samples})
-        splits = split_samples(samples, classes, order, shares)
-        mean, std = mean_and_std(everything, [usable[row] for row in splits["train"]])
+
+        looks = in_threads(pool, lambda sample: look(sample, arguments.seed), found.samples)
+        pairs = list(zip(found.samples, looks, strict=True))
+        skipped = {sample.name: result for sample, result in pairs if isinstance(result, str)}
+        refuse_many_skipped(skipped, len(found.samples), arguments.max_skipped_share)
+        readable = [sample for sample, result in pairs if isinstance(result, bytes)]
+        order = [result for result in looks if isinstance(result, bytes)]
+        shares = {"validation": arguments.validation_share, "test": arguments.test_share}
+        rows = split_samples(readable, classes, order, shares)
+
+        facts = {
+            "data_set": contents.data_set,
+            "fingerprint": contents.fingerprint,
+            "classes": classes,
+            "image_size": arguments.image_size,
+            "seed": arguments.seed,
+        }
+        contrast = Contrast(len(rows["train"]), arguments.image_size)
+        progress = Progress(len(readable))
+        files, labels = {}, {}
         for split in SPLITS:
-            rows = splits[split]
-            facts = {
-                "data_set": contents.data_set,
-                "fingerprint": contents.fingerprint,
-                "split": split,
-                "classes": classes,
-                "image_size": arguments.image_size,
-                "seed": arguments.seed,
-                "mean": mean,
-                "std": std,
-                "skipped": skipped,
-            }
-            labels = [classes.index(samples[row].label) for row in rows]
-            write_split(getattr(arguments, split), everything, [usable[row] for row in rows], labels, facts)
-            print(f"{split}: {len(rows)} images of {len(classes)} classes, {least_and_most(labels)} images a class")
+            samples = [readable[row] for row in rows[split]]
+            writer = SplitWriter(getattr(arguments, split), arguments.image_size)
+            present = []
+            for start in range(0, len(samples), writer.together):
+                part = samples[start : start + writer.together]
+                images = writer.buffer()[: len(part)]
+                reasons = in_threads(pool, lambda pair: decode(*pair), list(zip(part, images, strict=True)))
+                skipped.update((sample.name, why) for sample, why in zip(part, reasons, strict=True) if why)
+                usable = np.array([not why for why in reasons])
+                images = images if usable.all() else images[usable]
+                present += [classes.index(sample.label) for sample, why in zip(part, reasons, strict=True) if not why]
+                if split == "train":
+                    contrast.add(images)
+                writer.write(images)
+                progress.done(len(part))
+            files[split] = writer.finish()
+            labels[split] = np.array(present, dtype=np.int64)
+        refuse_many_skipped(skipped, len(found.samples), arguments.max_skipped_share)
+        for split in SPLITS:
+            refuse_absent(split, classes, {classes[label] for label in labels[split]})
+
+        mean, std = contrast.mean_and_std()
+        facts |= {"mean": mean, "std": std, "skipped": dict(sorted(skipped.items()))}
+        for split in SPLITS:
+            write_labels(getattr(arguments, split), files[split], labels[split], {**facts, "split": split})
+            count, each = len(labels[split]), least_and_most(labels[split].tolist())
+            print(f"{split}: {count} images of {len(classes)} classes, {each} images a class")
+    for name, reason in sorted(skipped.items()):
+        print(f"skipped {name}: {reason}")
     return 0
 
 
@@ -118,26 +145,55 @@ def unpack_data(data: Path, target: Path) -> Path:
     return target
 
 
-def decode(sample: Sample, target: NDArray[np.uint8], seed: int) -> bytes | str:
-    """Fill `target`; return the key that orders the image in its class, or why it cannot be read."""
+def in_threads(pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """`function` of every item, in their order."""
+    parts = [items[start : start + TOGETHER] for start in range(0, len(items), TOGETHER)]
+    return [result for results in pool.map(lambda part: [function(item) for item in part], parts) for result in results]
+
+
+def look(sample: Sample, seed: int) -> bytes | str:
+    """The key that orders an image in its class, from its bytes; or why it cannot be an image."""
     content = sample.path.read_bytes()
     try:
-        target[:] = fit_image(open_image(content), len(target))
+        open_image(content)
     except UnreadableImage as error:
         return str(error)
     # The name comes last: copies of one image stay together and thus, nearly always, in one split.
     return hashlib.sha256(f"{seed}:".encode() + content).digest() + sample.name.encode("utf-8", "surrogateescape")
 
 
-def report_skipped(skipped: dict[str, str], count: int, limit: float) -> None:
-    for name, reason in skipped.items():
-        print(f"skipped {name}: {reason}")
+def decode(sample: Sample, target: NDArray[np.uint8]) -> str:
+    """Fill `target`; return why that cannot be done, or nothing."""
+    try:
+        target[:] = fit_image(open_image(sample.path.read_bytes()), len(target))
+    except UnreadableImage as error:
+        return str(error)
+    return ""
+
+
+def refuse_many_skipped(skipped: dict[str, str], count: int, limit: float) -> None:
     if len(skipped) > limit * count:
         raise DataSetError(
             f"{len(skipped)} of {count} images cannot be read: "
-            + some_of([f"{name} ({reason})" for name, reason in skipped.items()]),
+            + some_of([f"{name} ({reason})" for name, reason in sorted(skipped.items())]),
             hint=f"replace or remove them; up to a share of {limit:g} would be skipped (--max-skipped-share)",
         )
+
+
+class Progress:
+    """A line every few seconds, for whoever reads the job's log."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.past = count, 0
+        self.started = self.said = time.monotonic()
+
+    def done(self, images: int) -> None:
+        self.past += images
+        now = time.monotonic()
+        if now - self.said > PROGRESS_SECONDS:
+            print(f"prepared {self.past} of {self.count} images, {self.past / (now - self.started):.0f} images/s",
+                  flush=True)  # fmt: skip
+            self.said = now
 
 
 def least_and_most(labels: Sequence[int]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import DataSetError, some_of
 from images import SUFFIXES
+from lists import listed_folder, read_lists
 
 SPLITS = ("train", "validation", "test")
 SPLIT_OF_FOLDER = {
@@ -39,10 +40,14 @@ class Found:
 def find_samples(folder: Path) -> Found:
     """Every image below `folder`, in the order of the names.
 
-    Two layouts are known: a folder per class, or folders `train`, `val`/`valid`/`validation` and `test` that hold a
-    folder per class each. Deeper folders belong to the class that they lie in. One folder around it all is looked
-    through, and hidden files and what macOS and Windows leave behind are not seen. Raises DataSetError.
+    Three layouts are known: a folder per class; folders `train`, `val`/`valid`/`validation` and `test` that hold a
+    folder per class each; the lists of CUB-200-2011. Deeper folders belong to the class that they lie in. One folder
+    around it all is looked through, and hidden files and what macOS and Windows leave behind are not seen. Raises
+    DataSetError.
     """
+    listed = listed_folder(folder)
+    if listed is not None:
+        return Found(tuple(Sample(listed / path, path, label, split) for path, label, split in read_lists(listed)), ())
     folder = without_wrapping(folder)
     tops = [path for path in visible(folder) if path.is_dir()]
     names = [SPLIT_OF_FOLDER.get(path.name.lower()) for path in tops]
@@ -142,10 +147,14 @@ def split_samples(
             del remaining[:count]
         rows["train"] += remaining
     for split in SPLITS:
-        absent = sorted(set(classes) - {samples[row].label for row in rows[split]})
-        if absent:
-            raise DataSetError(
-                f"{split} has no usable image of {len(absent)} of {len(classes)} classes: {some_of(absent)}",
-                hint="name the class folders alike in train, validation and test, and leave none of them empty",
-            )
+        refuse_absent(split, classes, {samples[row].label for row in rows[split]})
     return {split: sorted(rows[split]) for split in SPLITS}
+
+
+def refuse_absent(split: str, classes: Sequence[str], present: Collection[str]) -> None:
+    absent = sorted(set(classes) - set(present))
+    if absent:
+        raise DataSetError(
+            f"{split} has no usable image of {len(absent)} of {len(classes)} classes: {some_of(absent)}",
+            hint="name the class folders alike in train, validation and test, and leave none of them empty",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tarfile
@@ -14,6 +15,7 @@ import pytest
 from image_samples import crc32, facts, picture, prepare, sha256, write_contents, write_pictures
 from PIL import Image
 
+import dataset
 from contents import read_contents, verify
 from dataset import read_split
 from errors import ContentsError, DataSetError
@@ -235,3 +237,84 @@ def test_contents_that_are_no_contents_are_refused(tmp_path: Path) -> None:
         (tmp_path / "contents.json").write_text(text)
         with pytest.raises(ContentsError, match="is no list of contents"):
             read_contents(tmp_path / "contents.json")
+
+
+def test_a_split_is_written_as_files_of_bounded_size_with_their_hashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_pictures(tmp_path / "data", {"red": 30, "blue": 30})
+    whole = prepare(data, tmp_path / "whole", "--image-size", "16")
+    monkeypatch.setattr(dataset, "SHARD_BYTES", 10 * 16 * 16 * 3)
+    monkeypatch.setattr(dataset, "BUFFER_BYTES", 7 * 16 * 16 * 3)
+    out = prepare(data, tmp_path / "out", "--image-size", "16")
+    files = facts(out / "train")["files"]
+    assert isinstance(files, list)
+    assert [entry["images"] for entry in files] == [10, 10, 10, 10, 4, 44]
+    for entry in files:
+        array = np.load(out / "train" / entry["file"])
+        assert (len(array), hashlib.sha256(array.data).hexdigest()) == (entry["images"], entry["sha256"])
+    assert np.array_equal(read_split(out / "train").images, read_split(whole / "train").images)
+    assert facts(out / "train")["mean"] == facts(whole / "train")["mean"]
+
+
+def test_an_image_that_fails_in_the_decoder_leaves_no_gap(tmp_path: Path) -> None:
+    data = write_pictures(tmp_path / "data", {"red": 20, "blue": 20})
+    whole = read_split(prepare(data, tmp_path / "whole") / "train")
+    (data / "red/3.png").write_bytes((data / "red/3.png").read_bytes()[:300])
+    out = prepare(data, tmp_path / "out")
+    rest = [read_split(out / split) for split in SPLITS]
+    assert sum(map(len, rest)) == 39
+    assert set(facts(out / "train")["skipped"]) == {"red/3.png"}  # type: ignore[call-overload]
+    for image, label in zip(rest[0].images, rest[0].labels, strict=True):
+        places = (whole.images == image).all((1, 2, 3)).nonzero()[0]
+        assert [whole.labels[place] for place in places] in ([label], [])
+
+
+def lists(data: Path, split: str = "1 1\n2 1\n3 1\n4 0\n5 1\n6 1\n7 1\n8 0\n") -> Path:
+    """CUB-200-2011 in small: 8 images of 2 classes, beside them a file that belongs to none."""
+    folder = write_pictures(data / "CUB/images", {"red": 4, "blue": 4}).parent
+    (folder / "images/red").rename(folder / "images/001.red")
+    (folder / "images/blue").rename(folder / "images/002.blue")
+    paths = [path.relative_to(folder / "images") for path in sorted((folder / "images").rglob("*.png"))]
+    (folder / "images.txt").write_text("".join(f"{n} {path}\n" for n, path in enumerate(paths, start=1)))
+    (folder / "image_class_labels.txt").write_text("".join(f"{n} {1 + (n > 4)}\n" for n in range(1, 9)))
+    (folder / "classes.txt").write_text("1 001.red\n2 002.blue\n")
+    (folder / "train_test_split.txt").write_text(split)
+    (data / "attributes.txt").write_text("1 has_bill_shape\n")
+    return folder
+
+
+def test_the_lists_of_cub_decide_what_trains_and_what_tests(tmp_path: Path) -> None:
+    lists(tmp_path / "data")
+    out = prepare(tmp_path / "data", tmp_path / "out", "--validation-share", "0.3")
+    assert labels_of(out, "test") == {"001.red": 1, "002.blue": 1}
+    assert labels_of(out, "train") + labels_of(out, "validation") == {"001.red": 3, "002.blue": 3}
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (
+            "1 1\n2 1\n",
+            r"train_test_split\.txt says nothing of 6 of 8 images of images\.txt: 3, 4, 5 and 3 more\nhint: ",
+        ),
+        (
+            "1 yes\n" + "".join(f"{n} 1\n" for n in range(2, 9)),
+            r"train_test_split\.txt says yes of an image\nhint: 1 is",
+        ),
+        ("1\n", r"line 1 of train_test_split\.txt is '1'\nhint: "),
+        ("\udcff", r"train_test_split\.txt cannot be read: 'utf-8' codec can't decode"),
+    ],
+    ids=["incomplete", "no flag", "no value", "no text"],
+)
+def test_a_split_file_that_cannot_be_read_is_refused(tmp_path: Path, split: str, message: str) -> None:
+    folder = lists(tmp_path / "data", split="")
+    (folder / "train_test_split.txt").write_bytes(split.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DataSetError, match=message):
+        prepare(tmp_path / "data", tmp_path / "out")
+
+
+def test_a_listed_image_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    (lists(tmp_path / "data") / "images/001.red/0.png").unlink()
+    with pytest.raises(DataSetError, match=r"1 of 8 images of images\.txt are not there: 001\.red/0\.png"):
+        prepare(tmp_path / "data", tmp_path / "out")
