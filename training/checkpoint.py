@@ -11,6 +11,7 @@ import os
 import re
 import zipfile
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,38 @@ NAME = re.compile(r"checkpoint-(\d+)\.pt")
 KEPT = 2
 
 
-def save(folder: Path, step: int, state: Mapping[str, Any]) -> None:
+class Writer:
+    """Writes checkpoints on a thread of its own: the training waits for a copy of its state in memory alone."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.thread = ThreadPoolExecutor(1)
+        self.writing: Future[None] | None = None
+
+    def save(self, step: int, state: Mapping[str, Any]) -> None:
+        """Begin to write; raises what went wrong with the checkpoint before, for which it waits."""
+        self.wait()
+        self.writing = self.thread.submit(write, self.folder, step, on_host(state))
+
+    def wait(self) -> None:
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.result()
+
+
+def on_host(state: Any) -> Any:
+    """A copy of it, with all tensors in the host's memory."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, Mapping):
+        return {name: on_host(value) for name, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(on_host(value) for value in state)
+    return state
+
+
+def write(folder: Path, step: int, state: Mapping[str, Any]) -> None:
     """Write the checkpoint of `step` (counted over all epochs) and remove all but the newest two.
 
     Raises DiskFullError, and leaves the checkpoints before it.
@@ -31,7 +63,7 @@ def save(folder: Path, step: int, state: Mapping[str, Any]) -> None:
     unfinished = path.with_suffix(".unfinished")
     try:
         with unfinished.open("wb") as file:
-            torch.save(dict(state), file)
+            torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)

@@ -6,6 +6,7 @@
     ├── ArchiveError        an archive is unsafe, too large or damaged
     ├── DataSetError        the images, classes or splits do not make a data set
     ├── CheckpointError     a checkpoint was made by a different training
+    ├── PretrainedError     the pretrained weights are not those of the network
     ├── DiskFullError       the job's volume has no room left
     ├── DivergenceError     the loss is no longer a finite number
     └── ComparisonError     a model cannot be judged on this test set
@@ -44,6 +45,10 @@ class DataSetError(TrainingError):
 
 class CheckpointError(TrainingError):
     """A checkpoint was made by a different training."""
+
+
+class PretrainedError(TrainingError):
+    """The pretrained weights are not those of the network."""
 
 
 class DiskFullError(TrainingError):

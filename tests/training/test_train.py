@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,20 @@ from image_samples import TRAINING, finish, start
 import checkpoint
 import train
 from dataset import read_split
-from errors import CheckpointError, DataSetError, DivergenceError, TrainingError
+from errors import CheckpointError, DataSetError, DivergenceError
 from inference import model_fn, predict
+from optimizing import learning_rate
+from options import parse_arguments
+from sampling import ROW, Sampler, augment, gather, resample
 
 # Slow enough to be killed where the test wants it.
 SLOW_TRAINING = """
 import sys, time, train
-draw = train.draw
-train.draw = lambda *arguments: (time.sleep(0.05), draw(*arguments))[1]
+augment = train.augment
+train.augment = lambda *arguments: (time.sleep(0.05), augment(*arguments))[1]
 sys.exit(train.main())
 """
-# 6 batches an epoch, and a checkpoint after every step: a kill falls anywhere, in the midst of an epoch or of writing.
+# 5 batches an epoch, and a checkpoint after every step: a kill falls anywhere, in the midst of an epoch or of writing.
 OPTIONS = ("--epochs", "4", "--batch-size", "12", "--flip-probability", "0.5", "--checkpoint-seconds", "0")
 
 
@@ -58,7 +62,9 @@ def test_after_a_sigterm_it_exits_with_143_and_goes_on_to_the_same_weights(
     # Without checkpoints by time, the one that is there afterwards is the one that the signal caused.
     options = ("--checkpoint-seconds", "1e9")
     process = start("-c", SLOW_TRAINING, *command(colors, tmp_path, *options))
-    wait_for_step(process, tmp_path / "checkpoints", 6)
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("epoch=1 "):
+        assert process.poll() is None
     time.sleep(0.12)  # into the midst of the next epoch
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
@@ -96,18 +102,18 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     middle = len(content) // 2
     content[middle] ^= 1
     newest.write_bytes(content[:middle] if damage == "cut" else content)
-    assert (newest.name, before.name) == ("checkpoint-00000024.pt", "checkpoint-00000023.pt")
+    assert (newest.name, before.name) == ("checkpoint-00000020.pt", "checkpoint-00000019.pt")
 
     assert train.main(command(colors, tmp_path)) == 0
     output = capsys.readouterr().out
     assert f"passing over the damaged checkpoint {newest}" in output
-    assert "resuming after 3 epochs and 5 steps" in output
+    assert "resuming after 3 epochs and 4 steps" in output
     assert (tmp_path / "model/model.pt").read_bytes() == (uninterrupted / "model/model.pt").read_bytes()
 
 
 def test_two_checkpoints_are_kept_and_nothing_unfinished(uninterrupted: Path) -> None:
     names = sorted(path.name for path in (uninterrupted / "checkpoints").iterdir())
-    assert names == ["checkpoint-00000023.pt", "checkpoint-00000024.pt"]
+    assert names == ["checkpoint-00000019.pt", "checkpoint-00000020.pt"]
 
 
 def test_a_checkpoint_of_another_training_is_refused(colors: Path, uninterrupted: Path, tmp_path: Path) -> None:
@@ -120,7 +126,7 @@ def test_a_checkpoint_of_another_training_is_refused(colors: Path, uninterrupted
 def test_a_checkpoint_of_other_data_or_code_is_refused(
     colors: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("train.py", "model.py"):
+    for name in train.DECISIVE:
         (tmp_path / name).write_bytes((train.CODE / name).read_bytes() + b"# changed\n")
     monkeypatch.setattr(train, "CODE", tmp_path)
     with pytest.raises(CheckpointError, match="different training: code was "):
@@ -153,12 +159,6 @@ def test_a_loss_that_is_no_number_ends_the_training_with_a_hint(colors: Path, tm
     assert not (tmp_path / "model").exists()
 
 
-def test_several_instances_are_refused_at_once(colors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SM_HOSTS", '["algo-1", "algo-2"]')
-    with pytest.raises(TrainingError, match=r"2 instances.*\nhint: set the instance count to 1"):
-        train.main(command(colors, tmp_path))
-
-
 def test_splits_of_different_data_sets_are_refused(colors: Path, digits: Path, tmp_path: Path) -> None:
     with pytest.raises(DataSetError, match="3 classes of 16 pixels and validation 10 of 32"):
         train.main([*command(colors, tmp_path), "--validation", str(digits / "validation")])
@@ -167,24 +167,61 @@ def test_splits_of_different_data_sets_are_refused(colors: Path, digits: Path, t
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_to_zero() -> None:
-    rates = [train.learning_rate(step, 100, warmup_share=0.1) for step in range(100)]
+    rates = [learning_rate(step, 100, warmup_share=0.1) for step in range(100)]
     assert rates[:10] == pytest.approx([n / 10 for n in range(1, 11)])
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 0.001
 
 
+def offset_images(count: int) -> torch.Tensor:
+    """Each pixel tells its place: 16 times the row, plus the column."""
+    return torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).expand(count, 16, 16, 3).contiguous()
+
+
 def test_shifted_images_keep_their_pixels_and_mirrored_ones_their_rows() -> None:
-    images = torch.arange(64, dtype=torch.uint8).reshape(1, 8, 8, 1).expand(1, 8, 8, 3)
-    rows = torch.zeros(50, dtype=torch.int64)
-    generator = torch.Generator().manual_seed(0)
-    still = train.draw(images, rows, 0.0, 0.0, generator)
-    assert torch.equal(still, images.expand(50, 8, 8, 3))
-    mirrored = train.draw(images, rows, 0.0, 1.0, generator)
-    assert torch.equal(mirrored, images.flip(2).expand(50, 8, 8, 3))
-    moved = train.draw(images, rows, 0.25, 0.0, generator)[..., 0].numpy()
-    offsets = {(int(image[4, 4]) // 8 - 4, int(image[4, 4]) % 8 - 4) for image in moved}
+    images, still = offset_images(50), Sampler(50, 16, 50, seed=0)
+    assert torch.equal(augment(images, still.plan(0), still, 16), images)
+    mirrored = replace(still, flip_probability=1.0)
+    assert torch.equal(augment(images, mirrored.plan(0), mirrored, 16), images.flip(2))
+    moved = replace(still, shift=0.13)
+    middles = augment(images, moved.plan(0), moved, 16)[:, 8, 8, 0].tolist()
+    offsets = {(middle // 16 - 8, middle % 16 - 8) for middle in middles}
     assert len(offsets) > 15
     assert max(np.abs(list(offsets)).ravel()) == 2
+
+
+def test_windows_are_cut_as_they_are_gathered() -> None:
+    images, sampler = offset_images(40), Sampler(40, 16, 40, seed=3, crop=0.75, flip_probability=0.5)
+    plan = sampler.plan(0)
+    windows = augment(images, plan, sampler, 12)
+    assert torch.equal(windows, gather(images, plan, 12))
+    assert len({tuple(window[0, 0].tolist()) for window in windows}) > 10
+
+
+def test_a_zoomed_window_lies_inside_the_one_it_enlarges_and_the_whole_is_as_gathered() -> None:
+    images, sampler = offset_images(40), Sampler(40, 16, 40, seed=3, crop=0.75, flip_probability=0.5)
+    plan = sampler.plan(0)
+    assert torch.allclose(resample(images, plan, sampler, 12), gather(images, plan, 12).float(), atol=1e-2)
+    closer = replace(sampler, zoom=0.5)
+    zoomed = resample(images, closer.plan(0), closer, 12)
+    whole = gather(images, closer.plan(0), 12).float()
+    assert (zoomed.amax((1, 2, 3)) <= whole.amax((1, 2, 3)) + 0.01).all()
+    assert (zoomed.amax((1, 2, 3)) < whole.amax((1, 2, 3)) - 1).float().mean() > 0.9
+
+
+def test_every_image_is_seen_once_an_epoch_and_in_another_order_in_the_next() -> None:
+    sampler = Sampler(100, 8, 20, seed=1)
+    first, second = (
+        torch.cat([sampler.plan(step)[:, ROW] for step in range(start, start + 5)]).tolist() for start in (0, 5)
+    )
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert first != second
+
+
+def test_windows_grow_until_two_thirds_of_the_epochs(colors: Path, tmp_path: Path) -> None:
+    sampler = Sampler(10, 128, 5, seed=0)
+    options = parse_arguments("", [*command(colors, tmp_path), "--epochs", "6", "--smallest", "0.5"])
+    assert [train.window_size(sampler, epoch, options) for epoch in range(6)] == [64, 80, 96, 112, 128, 128]
 
 
 def test_the_default_hyperparameters_learn_real_digits(digits: Path, digits_model: Path) -> None:

@@ -1,0 +1,25 @@
+"""What a training leaves: the weights, the document that they are rebuilt from, and the code that serves them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from model import ModelConfig, needed_packages
+
+CODE = Path(__file__).resolve().parent
+SERVED_FILES = ("inference.py", "model.py", "backbone.py", "images.py")
+
+
+def write_model(folder: Path, model: nn.Module, config: ModelConfig, facts: dict[str, Any]) -> None:
+    (folder / "code").mkdir(parents=True, exist_ok=True)
+    torch.save({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / "model.pt")
+    (folder / "model.json").write_text(config.to_json(**facts), "utf-8")
+    for name in SERVED_FILES:
+        shutil.copyfile(CODE / name, folder / "code" / name)
+    requirements = (CODE / "requirements.txt").read_text("utf-8").splitlines()
+    (folder / "code/requirements.txt").write_text("\n".join([*requirements, *needed_packages(config)]) + "\n", "utf-8")

@@ -1,0 +1,214 @@
+"""Where a training takes its images from, chosen by their size: the device, a mapped file, or the original files.
+
+    resident   they lie on the device; nothing is moved but the numbers of the rows
+    mapped     arrays in files, larger than that: a thread gathers the batches ahead, into pinned memory
+    originals  JPEG and other files in class folders: threads decode the batches ahead
+
+Threads and no processes: the decoders and the copies let go of Python's lock, and batches need not be sent anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dataset import DOCUMENT, DataSet, read_split
+from errors import DataSetError
+from images import UnreadableImage, fit_image, open_image
+from sampling import ROW, Sampler
+from splits import Sample, find_samples
+
+AHEAD = 3  # batches that a thread prepares: one is used, one is ready, one is made
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Images(Protocol):
+    """The images of a split, by row: (n, size, size, 3) uint8, on the device or on the host."""
+
+    @property
+    def tier(self) -> str: ...
+
+    def take(self, rows: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    images: Tensor
+    tier: str = "resident"
+
+    def take(self, rows: Tensor) -> Tensor:
+        return self.images[rows.to(self.images.device, non_blocking=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    shards: tuple[NDArray[np.uint8], ...]
+    pinned: bool
+    tier: str = "mapped"
+
+    def take(self, rows: Tensor) -> Tensor:
+        batch = torch.empty((len(rows), *self.shards[0].shape[1:]), dtype=torch.uint8, pin_memory=self.pinned)
+        target = batch.numpy()
+        ends = np.cumsum([len(shard) for shard in self.shards])
+        shards = np.searchsorted(ends, rows.numpy(), side="right")
+        for place in np.argsort(rows.numpy()):  # in the order in which they lie on the disk
+            shard = int(shards[place])
+            target[place] = self.shards[shard][int(rows[place]) - int(ends[shard]) + len(self.shards[shard])]
+        return batch
+
+
+@dataclass(frozen=True, slots=True)
+class Originals:
+    samples: tuple[Sample, ...]
+    size: int
+    pinned: bool
+    pool: ThreadPoolExecutor
+    tier: str = "originals"
+
+    def take(self, rows: Tensor) -> Tensor:
+        batch = torch.empty((len(rows), self.size, self.size, 3), dtype=torch.uint8, pin_memory=self.pinned)
+        target = batch.numpy()
+
+        def decode(place: int, row: int) -> None:
+            sample = self.samples[row]
+            try:
+                target[place] = fit_image(open_image(sample.path.read_bytes()), self.size)
+            except UnreadableImage as error:
+                raise DataSetError(
+                    f"{sample.name} cannot be read: {error}",
+                    hint="remove or replace it; preprocess.py skips such images and counts them",
+                ) from error
+
+        list(self.pool.map(decode, range(len(rows)), rows.tolist()))
+        return batch
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A split: what is known of it, its images, and its labels on the device."""
+
+    data: DataSet
+    images: Images
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def describe(self) -> str:
+        side = self.data.image_size
+        return (
+            f"{len(self)} images of {side} pixels, {len(self) * side * side * 3 / 1e6:.0f} MB as arrays, "
+            + {
+                "resident": f"resident on {self.labels.device}",
+                "mapped": "in mapped files, batches gathered ahead by a thread",
+                "originals": f"in {self.data.name}, decoded ahead by {os.cpu_count()} threads",
+            }[self.images.tier]
+        )
+
+
+def open_source(folder: Path, device: torch.device, image_size: int) -> Source:
+    """What preprocess.py wrote, or class folders of images. `image_size` concerns the latter alone."""
+    pinned = device.type == "cuda"
+    if (folder / DOCUMENT).exists() or not any(folder.glob("*/*")):
+        data = read_split(folder)
+        fits = data.nbytes < memory(device) / 2
+        images: Images = Mapped(data.shards, pinned)
+        if fits:
+            images = Resident(torch.from_numpy(data.images).to(device))
+        return Source(data, images, torch.from_numpy(data.labels).to(device))
+    samples = find_samples(folder).samples
+    classes = tuple(sorted({sample.label for sample in samples}))
+    labels = np.array([classes.index(sample.label) for sample in samples], dtype=np.int64)
+    data = DataSet(
+        (), labels, classes, image_size, IMAGENET_MEAN, IMAGENET_STD, folder.name, "originals", listing(samples)
+    )
+    originals = Originals(samples, image_size, pinned, ThreadPoolExecutor(os.cpu_count()))
+    return Source(data, originals, torch.from_numpy(labels).to(device))
+
+
+def listing(samples: tuple[Sample, ...]) -> str:
+    """Stands for the content of original files in a checkpoint's configuration: their names and sizes."""
+    lines = "\n".join(f"{sample.name} {sample.path.stat().st_size}" for sample in samples)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def memory(device: torch.device) -> float:
+    """Bytes: of a GPU what is free, of the host all there is, since mapped files take what is free there."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    images: Tensor  # uint8, on the device
+    plan: Tensor  # on the device
+    targets: Tensor
+
+
+def batches(source: Source, sampler: Sampler, steps: range, part: slice) -> Iterator[Batch]:
+    """The batches of these steps, of which this process sees `part`; made ahead by a thread, unless resident."""
+    device = source.labels.device
+    # On a stream of its own, a copy to the GPU runs beside the kernels of the step before.
+    copies = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def make(step: int) -> Batch:
+        plan = sampler.plan(step)[part]
+        with torch.cuda.stream(copies):
+            images = source.images.take(plan[:, ROW]).to(device, non_blocking=True)
+            if device.type == "cuda":
+                plan = plan.pin_memory().to(device, non_blocking=True)
+            return Batch(images, plan, source.labels[plan[:, ROW]])
+
+    made = iter(map(make, steps)) if source.images.tier == "resident" else ahead(make, steps)
+    for batch in made:
+        if copies is not None:
+            current = torch.cuda.current_stream(device)
+            current.wait_stream(copies)
+            for tensor in (batch.images, batch.plan, batch.targets):
+                tensor.record_stream(current)  # so that its memory is not given away while the step still reads it
+        yield batch
+
+
+def ahead(make: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
+    made: queue.Queue[Batch | BaseException] = queue.Queue(AHEAD - 1)
+    over = threading.Event()
+
+    def work() -> None:
+        try:
+            for step in steps:
+                batch = make(step)
+                while not over.is_set():
+                    try:
+                        made.put(batch, timeout=0.1)
+                        break
+                    except queue.Full:
+                        continue
+                if over.is_set():
+                    return
+        except BaseException as error:  # raised where the batch is wanted
+            made.put(error)
+
+    thread = threading.Thread(target=work, name="batches", daemon=True)
+    thread.start()
+    try:
+        for _ in steps:
+            batch = made.get()
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+    finally:
+        over.set()
+        thread.join()

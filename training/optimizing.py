@@ -1,0 +1,63 @@
+"""How the weights move: the optimizer, its rate, one step, and the mean of the weights of the last steps."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def make_optimizer(model: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
+    """AdamW as one kernel; weights decay, the biases and the scales of norms do not."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim > 1]
+    vectors = [parameter for parameter in trained if parameter.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
+
+
+def learning_rate(step: int, steps: int, warmup_share: float) -> float:
+    """The share of the highest rate: a line up, then half a cosine down to zero."""
+    warmup = max(1, round(steps * warmup_share))
+    if step < warmup:
+        return (step + 1) / warmup
+    return (1 + math.cos(math.pi * (step - warmup + 1) / (steps - warmup + 1))) / 2
+
+
+def take_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor, smoothing: float, bf16: bool
+) -> Tensor:
+    """One step on images (n, side, side, 3); the mean loss, left on the device: reading it would make the GPU wait."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+        logits = model(images.permute(0, 3, 1, 2))
+    loss = F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.detach()
+
+
+class Averaged:
+    """An exponential mean of the weights, and of the statistics of norms; young at first, so that it forgets the start.
+
+    torch's AveragedModel would read its counter from the GPU at every step.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model).requires_grad_(False)
+        self.decay = decay
+        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        self.means, self.values = zip(*[pair for pair in pairs if pair[0].is_floating_point()], strict=True)
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.means, self.values, 1 - decay)
+
+
+def describe_groups(optimizer: torch.optim.Optimizer) -> str:
+    counts = [sum(parameter.numel() for parameter in group["params"]) for group in optimizer.param_groups]
+    return f"{sum(counts):,} weights, {counts[0]:,} of them decay"

@@ -1,0 +1,114 @@
+"""What a training cost and reached: kept while it runs, carried by the checkpoints, written as report.json."""
+
+from __future__ import annotations
+
+import copy
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from loading import Batch
+from optimizing import make_optimizer, take_step
+
+
+@dataclass(slots=True)
+class Report:
+    """Seconds are of wall time, over all interruptions; what was lost by one is not in them."""
+
+    tier: str
+    device: str
+    train_images: int
+    batch_size: int
+    steps: int
+    starts: int = 0  # 1, and one more for each interruption
+    step_seconds: float = 0.0  # all steps, waiting for data included
+    data_wait_seconds: float = 0.0
+    validation_seconds: float = 0.0
+    checkpoint_seconds: float = 0.0  # for which the training stood still
+    images_per_second: list[float] = field(default_factory=list)  # of each epoch's steps
+    accuracies: list[float] = field(default_factory=list)  # on the validation images, after each epoch
+    best_accuracy: float = 0.0
+    seconds_to_best: float = 0.0
+    ceiling_images_per_second: float | None = None  # the same steps on one batch that lies on the device
+    share_of_ceiling: float | None = None
+    peak_memory_bytes: int = 0
+
+    def epoch_over(self, images: int, seconds: float, accuracy: float) -> None:
+        self.images_per_second.append(images / seconds)
+        self.accuracies.append(accuracy)
+        if accuracy > self.best_accuracy:
+            self.best_accuracy = accuracy
+            self.seconds_to_best = self.seconds
+
+    @property
+    def seconds(self) -> float:
+        return self.step_seconds + self.validation_seconds + self.checkpoint_seconds
+
+    def speed(self) -> float:
+        """Images a second, the median of the epochs; without the first, which warms up."""
+        rates = sorted(self.images_per_second[1:] or self.images_per_second or [0.0])
+        return rates[len(rates) // 2]
+
+    def finish(self, ceiling: float | None) -> None:
+        self.peak_memory_bytes = peak_memory()
+        if ceiling is not None:
+            self.ceiling_images_per_second, self.share_of_ceiling = ceiling, self.speed() / ceiling
+
+    def lines(self) -> str:
+        wait = self.data_wait_seconds / max(self.step_seconds, 1e-9)
+        text = (
+            f"report: {self.seconds:.1f} s ({self.step_seconds:.1f} s steps, {wait:.1%} of it waiting for data, "
+            f"{self.validation_seconds:.1f} s validation, {self.checkpoint_seconds:.1f} s checkpoints), "
+            f"{self.starts} starts, {self.speed():.0f} images/s, best accuracy {self.best_accuracy:.4f} "
+            f"after {self.seconds_to_best:.1f} s, peak memory {self.peak_memory_bytes / 1e6:.0f} MB"
+        )
+        if self.share_of_ceiling is not None:
+            text += f", {self.share_of_ceiling:.1%} of the {self.ceiling_images_per_second:.0f} images/s without data"
+        return text
+
+    def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        facts = {**asdict(self), "seconds": self.seconds, "median_images_per_second": self.speed()}
+        (folder / "report.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+
+    def state(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def measure_ceiling(model: nn.Module, batch: Batch, smoothing: float, bf16: bool, seconds: float) -> float:
+    """Images a second of this process on one batch, over and over: what no data path can exceed. Spares the model."""
+    model = copy.deepcopy(model).train().requires_grad_(True)
+    optimizer = make_optimizer(model, rate=1e-6, decay=0.0)
+    for _ in range(3):
+        take_step(model, optimizer, batch.images, batch.targets, smoothing, bf16)
+    wait_for(batch.images.device)
+    steps, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        for _ in range(5):
+            take_step(model, optimizer, batch.images, batch.targets, smoothing, bf16)
+        wait_for(batch.images.device)
+        steps += 5
+    return steps * len(batch.images) / (time.perf_counter() - started)
+
+
+def wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory() -> int:
+    """Bytes: of the GPU where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
