@@ -43,7 +43,7 @@ class TimmClassifier(nn.Module):
         self.classify = nn.Linear(self.body.num_features, classes)
 
     def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.body((images - self.mean) / self.std)
+        features: Tensor = self.body((images - self.mean).div_(self.std))
         return features
 
     def forward(self, images: Tensor) -> Tensor:

@@ -5,6 +5,9 @@ The one entry point of every job: install requirements.txt, prepare what SageMak
 The script runs in this process, so a SIGTERM reaches it and its exit status is the job's. An exception becomes the
 job's failure reason; the traceback goes to the log. Needs the standard library only, because it runs before anything
 is installed. The job's root is the folder above this file: /opt/ml in a container.
+
+A training job with several GPUs or instances runs this file once more in each of torchrun's processes, one a GPU, which
+join over the hosts that SageMaker names; without GPUs there is one process a host.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ INTERRUPTED = 128 + signal.SIGTERM
 # SageMaker reads no more of a failure file than 1,024 characters, and of a processing job's exit message no more than
 # 1 KiB, which must be whole UTF-8.
 REASON_BYTES = 1024
+MASTER_PORT = 7777  # on which the processes of several instances meet; SageMaker's network lets them
 
 
 def main(arguments: list[str]) -> int:
@@ -44,11 +48,15 @@ def main(arguments: list[str]) -> int:
         script = CODE / arguments[0]
         if not script.is_file():
             raise TrainingError(f"there is no script {arguments[0]} in {CODE}", hint="name a file of the code archive")
-        install_requirements()
+        if not is_worker():
+            install_requirements()
         flags = arguments[1:]
         if training:
             hyperparameters = read_config("hyperparameters.json")
             os.environ.update({**training_environment(hyperparameters), **os.environ})
+            command = torchrun(arguments)
+            if command and not is_worker():
+                return launch(command, training)
             flags = [*flags_of(hyperparameters), *flags]
         sys.argv = [str(script), *flags]
         runpy.run_path(str(script), run_name="__main__")
@@ -85,6 +93,41 @@ def install_requirements() -> None:
     if site.ENABLE_USER_SITE:
         site.addsitedir(site.getusersitepackages())
     importlib.invalidate_caches()
+
+
+def is_worker() -> bool:
+    """Whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def torchrun(arguments: list[str]) -> list[str]:
+    """The command that runs the job in several processes; nothing if one is enough."""
+    hosts, gpus = json.loads(os.environ["SM_HOSTS"]), int(os.environ["SM_NUM_GPUS"])
+    each = max(1, gpus)
+    if len(hosts) * each == 1:
+        return []
+    rank = hosts.index(os.environ["SM_CURRENT_HOST"])
+    # Static: the first host waits for the others, and a process that fails ends the job, which SageMaker may repeat.
+    meeting = ["--rdzv-backend", "static", "--master-addr", hosts[0], "--master-port", str(MASTER_PORT)]
+    places = ["--nnodes", str(len(hosts)), "--node-rank", str(rank), "--nproc-per-node", str(each)]
+    return [sys.executable, "-m", "torch.distributed.run", *meeting, *places, str(Path(__file__).resolve()), *arguments]
+
+
+def launch(command: list[str], training: bool) -> int:
+    """Run torchrun, which passes a SIGTERM on to the processes; the status is then 143, as without it."""
+    print(shlex.join(command), flush=True)
+    # Each process would take all cores otherwise, or, as torchrun has it, one.
+    threads = max(1, (os.cpu_count() or 1) // max(1, int(os.environ["SM_NUM_GPUS"])))
+    process = subprocess.Popen(command, env={"OMP_NUM_THREADS": str(threads), **os.environ})
+    try:
+        status = process.wait()
+    except SystemExit:
+        process.terminate()
+        process.wait()
+        return INTERRUPTED
+    if status != 0 and not (ROOT / "output/failure").exists():
+        write_reason(f"exit status {status} from: {shlex.join(command)}\nhint: the log says why", training)
+    return status
 
 
 def read_config(name: str) -> dict[str, Any]:
@@ -153,6 +196,8 @@ def write_reason(reason: str, training: bool) -> None:
     path = ROOT / "output" / ("failure" if training else "message")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if is_worker() and path.exists():  # of several processes, the first to fail knows why
+            return
         path.write_bytes(reason.encode("utf-8", "replace")[:REASON_BYTES].decode("utf-8", "ignore").encode())
     except OSError as error:  # the disk may be so full that even this does not fit: then the log alone has it
         print(f"{reason}\n(and {path} cannot be written: {error.strerror})", file=sys.stderr)

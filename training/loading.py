@@ -26,6 +26,7 @@ from torch import Tensor
 
 from dataset import DOCUMENT, DataSet, read_split
 from errors import DataSetError
+from host_memory import host_memory
 from images import UnreadableImage, fit_image, open_image
 from sampling import ROW, Sampler
 from splits import Sample, find_samples
@@ -35,12 +36,13 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Images(Protocol):
-    """The images of a split, by row: (n, size, size, 3) uint8, on the device or on the host."""
+    """The images of a split."""
 
     @property
     def tier(self) -> str: ...
 
-    def take(self, rows: Tensor) -> Tensor: ...
+    def fetch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Images (some, side, side, 3) uint8 on the device, and where among them the wanted rows are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class Resident:
     images: Tensor
     tier: str = "resident"
 
-    def take(self, rows: Tensor) -> Tensor:
-        return self.images[rows.to(self.images.device, non_blocking=True)]
+    def fetch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        return self.images, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Mapped:
     pinned: bool
     tier: str = "mapped"
 
-    def take(self, rows: Tensor) -> Tensor:
+    def fetch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         batch = torch.empty((len(rows), *self.shards[0].shape[1:]), dtype=torch.uint8, pin_memory=self.pinned)
         target = batch.numpy()
         ends = np.cumsum([len(shard) for shard in self.shards])
@@ -66,7 +68,7 @@ class Mapped:
         for place in np.argsort(rows.numpy()):  # in the order in which they lie on the disk
             shard = int(shards[place])
             target[place] = self.shards[shard][int(rows[place]) - int(ends[shard]) + len(self.shards[shard])]
-        return batch
+        return batch.to(device, non_blocking=True), torch.arange(len(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Originals:
     pool: ThreadPoolExecutor
     tier: str = "originals"
 
-    def take(self, rows: Tensor) -> Tensor:
+    def fetch(self, rows: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         batch = torch.empty((len(rows), self.size, self.size, 3), dtype=torch.uint8, pin_memory=self.pinned)
         target = batch.numpy()
 
@@ -92,7 +94,7 @@ class Originals:
                 ) from error
 
         list(self.pool.map(decode, range(len(rows)), rows.tolist()))
-        return batch
+        return batch.to(device, non_blocking=True), torch.arange(len(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,9 @@ def open_source(folder: Path, device: torch.device, image_size: int) -> Source:
     pinned = device.type == "cuda"
     if (folder / DOCUMENT).exists() or not any(folder.glob("*/*")):
         data = read_split(folder)
-        fits = data.nbytes < memory(device) / 2
+        room = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else host_memory()
         images: Images = Mapped(data.shards, pinned)
-        if fits:
+        if data.nbytes < room / 2:
             images = Resident(torch.from_numpy(data.images).to(device))
         return Source(data, images, torch.from_numpy(data.labels).to(device))
     samples = find_samples(folder).samples
@@ -144,17 +146,11 @@ def listing(samples: tuple[Sample, ...]) -> str:
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def memory(device: torch.device) -> float:
-    """Bytes: of a GPU what is free, of the host all there is, since mapped files take what is free there."""
-    if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
-    images: Tensor  # uint8, on the device
-    plan: Tensor  # on the device
+    images: Tensor  # (some, side, side, 3) uint8
+    places: Tensor  # of the batch's images among them
+    plan: Tensor
     targets: Tensor
 
 
@@ -164,20 +160,22 @@ def batches(source: Source, sampler: Sampler, steps: range, part: slice) -> Iter
     # On a stream of its own, a copy to the GPU runs beside the kernels of the step before.
     copies = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
+    def on_device(tensor: Tensor) -> Tensor:
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
     def make(step: int) -> Batch:
         plan = sampler.plan(step)[part]
         with torch.cuda.stream(copies):
-            images = source.images.take(plan[:, ROW]).to(device, non_blocking=True)
-            if device.type == "cuda":
-                plan = plan.pin_memory().to(device, non_blocking=True)
-            return Batch(images, plan, source.labels[plan[:, ROW]])
+            images, places = source.images.fetch(plan[:, ROW].contiguous(), device)
+            plan = on_device(plan)
+            return Batch(images, on_device(places), plan, source.labels[plan[:, ROW]])
 
     made = iter(map(make, steps)) if source.images.tier == "resident" else ahead(make, steps)
     for batch in made:
         if copies is not None:
             current = torch.cuda.current_stream(device)
             current.wait_stream(copies)
-            for tensor in (batch.images, batch.plan, batch.targets):
+            for tensor in (batch.images, batch.places, batch.plan, batch.targets):
                 tensor.record_stream(current)  # so that its memory is not given away while the step still reads it
         yield batch
 

@@ -78,7 +78,7 @@ class SmallCNN(nn.Module):
         self.classify = nn.Linear(widths[-1], len(config.classes))
 
     def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.stages((images - self.mean) / self.std)
+        features: Tensor = self.stages((images - self.mean).div_(self.std))
         return features.mean((2, 3))
 
     def forward(self, images: Tensor) -> Tensor:

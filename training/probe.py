@@ -39,8 +39,8 @@ def all_features(model: nn.Module, source: Source, bf16: bool) -> Tensor:
     device, features = source.labels.device, []
     for rows in torch.arange(len(source)).split(CHUNK):  # type: ignore[no-untyped-call]
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            images = source.images.take(rows).to(device, non_blocking=True)
-            features.append(model.features(images.permute(0, 3, 1, 2)).float())  # type: ignore[operator]
+            images, places = source.images.fetch(rows, device)
+            features.append(model.features(images[places.to(device)].permute(0, 3, 1, 2)).float())  # type: ignore[operator]
     return torch.cat(features)
 
 

@@ -37,7 +37,9 @@ class Processes:
             return model
         # The statistics of norms stay each process's own; the first one's are kept.
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(
+            model, device_ids=devices, forward_sync_buffers=False, gradient_as_bucket_view=True
+        )
 
     def total(self, values: Tensor) -> Tensor:
         if self.count > 1:

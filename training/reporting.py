@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from loading import Batch
 from optimizing import make_optimizer, take_step
 
 
@@ -56,12 +55,12 @@ class Report:
         rates = sorted(self.images_per_second[1:] or self.images_per_second or [0.0])
         return rates[len(rates) // 2]
 
-    def finish(self, ceiling: float | None) -> None:
-        self.peak_memory_bytes = peak_memory()
-        if ceiling is not None:
-            self.ceiling_images_per_second, self.share_of_ceiling = ceiling, self.speed() / ceiling
+    def add_ceiling(self, images_per_second: float) -> None:
+        self.ceiling_images_per_second = images_per_second
+        self.share_of_ceiling = self.speed() / images_per_second
 
-    def lines(self) -> str:
+    def line(self) -> str:
+        self.peak_memory_bytes = peak_memory()
         wait = self.data_wait_seconds / max(self.step_seconds, 1e-9)
         text = (
             f"report: {self.seconds:.1f} s ({self.step_seconds:.1f} s steps, {wait:.1%} of it waiting for data, "
@@ -86,20 +85,22 @@ class Report:
             setattr(self, name, value)
 
 
-def measure_ceiling(model: nn.Module, batch: Batch, smoothing: float, bf16: bool, seconds: float) -> float:
+def measure_ceiling(
+    model: nn.Module, images: Tensor, targets: Tensor, smoothing: float, bf16: bool, seconds: float
+) -> float:
     """Images a second of this process on one batch, over and over: what no data path can exceed. Spares the model."""
     model = copy.deepcopy(model).train().requires_grad_(True)
     optimizer = make_optimizer(model, rate=1e-6, decay=0.0)
     for _ in range(3):
-        take_step(model, optimizer, batch.images, batch.targets, smoothing, bf16)
-    wait_for(batch.images.device)
+        take_step(model, optimizer, images, targets, smoothing, bf16)
+    wait_for(images.device)
     steps, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         for _ in range(5):
-            take_step(model, optimizer, batch.images, batch.targets, smoothing, bf16)
-        wait_for(batch.images.device)
+            take_step(model, optimizer, images, targets, smoothing, bf16)
+        wait_for(images.device)
         steps += 5
-    return steps * len(batch.images) / (time.perf_counter() - started)
+    return steps * len(images) / (time.perf_counter() - started)
 
 
 def wait_for(device: torch.device) -> None:

@@ -55,38 +55,35 @@ def order(images: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(images, generator=torch.Generator().manual_seed(2 * (seed * 1_000_003 + epoch)))
 
 
-def augment(images: Tensor, plan: Tensor, sampler: Sampler, size: int) -> Tensor:
-    """Images (n, side, side, 3) uint8 and their rows of the plan, on one device; the windows (n, size, size, 3).
+def augment(images: Tensor, places: Tensor, plan: Tensor, sampler: Sampler, size: int) -> Tensor:
+    """Of images (some, side, side, 3) uint8, those at `places`, as the plan has them: windows (n, size, size, 3).
 
-    uint8 where only places are chosen; float where the window is zoomed or brought to another size.
+    uint8 where pixels are only chosen; float where the window is zoomed or brought to another size.
     """
-    if sampler.zoom == 1 and size == sampler.window:
-        free = sampler.image_size - sampler.window
-        if images.device.type == "cpu" and sampler.shift == 0:
-            return cut(images, plan, size) if free or sampler.flip_probability else images
-        return gather(images, plan, size)
-    return resample(images, plan, sampler, size)
+    if sampler.zoom < 1 or size != sampler.window:
+        return resample(images[places], plan, sampler, size)
+    if images.device.type == "cpu" and sampler.shift == 0:
+        return cut(images, places, plan, size)
+    return gather(images, places, plan, size)
 
 
-def cut(images: Tensor, plan: Tensor, size: int) -> Tensor:
+def cut(images: Tensor, places: Tensor, plan: Tensor, size: int) -> Tensor:
     """Copy the windows row by row: on a CPU a tenth of what `gather` takes for 224 pixels."""
-    windows = torch.empty((len(images), size, size, 3), dtype=torch.uint8)
-    for window, image, (down, right) in zip(windows, images, plan[:, DOWN : RIGHT + 1].tolist(), strict=True):
-        window.copy_(image[down : down + size, right : right + size])
-    mirrored = plan[:, MIRRORED].nonzero()[:, 0]
-    # As NCHW, for which torch mirrors with vector instructions.
-    windows[mirrored] = windows[mirrored].permute(0, 3, 1, 2).flip(3).permute(0, 2, 3, 1)
+    windows = torch.empty((len(places), size, size, 3), dtype=torch.uint8)
+    for window, place, (_, down, right, mirrored, _) in zip(windows, places.tolist(), plan.tolist(), strict=True):
+        window.copy_(images[place, down : down + size, right : right + size])
+        if mirrored:  # as a picture of planes, for which torch mirrors with vector instructions
+            window.copy_(window.permute(2, 0, 1)[None].flip(3)[0].permute(1, 2, 0))
     return windows
 
 
-def gather(images: Tensor, plan: Tensor, size: int) -> Tensor:
+def gather(images: Tensor, places: Tensor, plan: Tensor, size: int) -> Tensor:
     """It is all in the indexes: each pixel is read once, and the border's as often as it is repeated."""
     pixels = torch.arange(size, device=images.device)
     down = (pixels + plan[:, DOWN, None]).clamp(0, images.shape[1] - 1)
     right = (pixels + plan[:, RIGHT, None]).clamp(0, images.shape[2] - 1)
     right = torch.where(plan[:, MIRRORED, None] > 0, right.flip(1), right)
-    rows = torch.arange(len(images), device=images.device)
-    return images[rows[:, None, None], down[:, :, None], right[:, None, :]]
+    return images[places[:, None, None], down[:, :, None], right[:, None, :]]
 
 
 def resample(images: Tensor, plan: Tensor, sampler: Sampler, size: int) -> Tensor:

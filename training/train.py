@@ -22,14 +22,14 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import checkpoint
 from artifact import CODE, write_model
 from errors import DataSetError, DivergenceError, TrainingError
+from host_memory import reuse_freed_memory
 from loading import Source, batches, open_source
 from model import ModelConfig, build
 from optimizing import Averaged, learning_rate, make_optimizer, take_step
@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     processes = join_processes()
     device, say = processes.device, processes.say
     torch.manual_seed(arguments.seed)
+    reuse_freed_memory()
     torch.backends.cudnn.benchmark = arguments.smallest == 1  # sizes that change would be timed anew each time
     # Where bf16 is only emulated (T4, V100), fp32 it is.
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -139,7 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     feed = batches(train, sampler, range(step, steps), processes.part(sampler.batch))
     if arguments.compile == "on":
         model.compile()  # in place: the names of the weights stay
-    compiling, batch = arguments.compile == "auto" and device.type == "cuda", None
+    compiling = arguments.compile == "auto" and device.type == "cuda"
+    images: Tensor | None = None
     while epoch < arguments.epochs:
         began, waited, seen, stood = time.monotonic(), 0.0, 0, report.checkpoint_seconds
         size = window_size(sampler, epoch, arguments)
@@ -154,10 +156,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             for group in optimizer.param_groups:
                 group["lr"] = arguments.learning_rate * learning_rate(step, steps, arguments.warmup_share)
             asked = time.monotonic()
-            if batch is None or not arguments.synthetic:
+            if images is None or not arguments.synthetic:
                 batch = next(feed)
+                images = augment(batch.images, batch.places, batch.plan, sampler, size)
             waited += time.monotonic() - asked
-            images = augment(batch.images, batch.plan, sampler, size) if not arguments.synthetic else batch.images
             torch.manual_seed((arguments.seed * 1_000_003 + step) * processes.count + processes.rank)  # for dropout
             loss = take_step(wrapped, optimizer, images, batch.targets, arguments.label_smoothing, bf16)
             step += 1
@@ -196,8 +198,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_model(arguments.model_dir, kept, config, facts)
         if writer is not None:
             writer.wait()
-        report.finish(ceiling(model, batch, arguments, report, bf16, processes))
-        say(report.lines())
+        seconds = ceiling_seconds(arguments, report, processes)
+        if images is not None and seconds:
+            report.add_ceiling(measure_ceiling(model, images, batch.targets, arguments.label_smoothing, bf16, seconds))
+        say(report.line())
         if arguments.output_dir:
             report.write(arguments.output_dir)
     processes.end()
@@ -248,15 +252,12 @@ def refuse_divergence(loss_sum: Tensor, epoch: int, arguments: argparse.Namespac
         )
 
 
-def ceiling(
-    model: nn.Module, batch: Any, arguments: argparse.Namespace, report: Report, bf16: bool, processes: Processes
-) -> float | None:
-    seconds = arguments.ceiling_seconds
-    if seconds is None:
-        seconds = min(5.0, report.seconds / 100) if report.seconds >= 50 else 0.0
-    if batch is None or seconds == 0 or processes.count > 1:  # the steps of several processes hang together
-        return None
-    return measure_ceiling(model, batch, arguments.label_smoothing, bf16, seconds)
+def ceiling_seconds(arguments: argparse.Namespace, report: Report, processes: Processes) -> float:
+    if processes.count > 1:  # their steps hang together: one of them alone measures nothing
+        return 0.0
+    if arguments.ceiling_seconds is not None:
+        return float(arguments.ceiling_seconds)
+    return min(5.0, report.seconds / 100) if report.seconds >= 50 else 0.0
 
 
 def describe(arguments: argparse.Namespace, train: Source, validation: Source) -> dict[str, str]:

@@ -23,9 +23,9 @@ def validate(model: nn.Module, source: Source, processes: Processes) -> tuple[fl
     starts = range(0, len(source), together)
     for start in starts[processes.rank :: processes.count]:
         rows = torch.arange(start, min(start + together, len(source)))
-        images = source.images.take(rows).to(device, non_blocking=True)
+        images, places = source.images.fetch(rows, device)
         targets = source.labels[rows.to(device)]
-        logits = model(images.permute(0, 3, 1, 2))
+        logits = model(images[places.to(device)].permute(0, 3, 1, 2))
         sums[0] += F.cross_entropy(logits, targets, reduction="sum")
         sums[1] += (logits.argmax(1) == targets).sum()
     loss, correct = (processes.total(sums) / len(source)).tolist()

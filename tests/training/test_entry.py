@@ -81,7 +81,10 @@ def test_the_variables_of_the_training_toolkit_are_set_below_the_jobs_own_root(j
         inputdataconfig={"train": {}, "validation": {}},
         resourceconfig={"current_host": "algo-2", "hosts": ["algo-1", "algo-2"], "network_interface_name": "eth1"},
     )
-    environment = json.loads(job.run(PRINT_ALL, SM_OUTPUT_DATA_DIR="/elsewhere").stdout)["environment"]
+    # As one of torchrun's processes: a first one would start torchrun for the two hosts.
+    environment = json.loads(job.run(PRINT_ALL, SM_OUTPUT_DATA_DIR="/elsewhere", TORCHELASTIC_RUN_ID="1").stdout)[
+        "environment"
+    ]
     expected = {
         "SM_MODEL_DIR": f"{job.root}/model",
         "SM_CHECKPOINT_DIR": f"{job.root}/checkpoints",

@@ -180,11 +180,11 @@ def offset_images(count: int) -> torch.Tensor:
 
 def test_shifted_images_keep_their_pixels_and_mirrored_ones_their_rows() -> None:
     images, still = offset_images(50), Sampler(50, 16, 50, seed=0)
-    assert torch.equal(augment(images, still.plan(0), still, 16), images)
+    assert torch.equal(augment(images, torch.arange(len(images)), still.plan(0), still, 16), images)
     mirrored = replace(still, flip_probability=1.0)
-    assert torch.equal(augment(images, mirrored.plan(0), mirrored, 16), images.flip(2))
+    assert torch.equal(augment(images, torch.arange(len(images)), mirrored.plan(0), mirrored, 16), images.flip(2))
     moved = replace(still, shift=0.13)
-    middles = augment(images, moved.plan(0), moved, 16)[:, 8, 8, 0].tolist()
+    middles = augment(images, torch.arange(len(images)), moved.plan(0), moved, 16)[:, 8, 8, 0].tolist()
     offsets = {(middle // 16 - 8, middle % 16 - 8) for middle in middles}
     assert len(offsets) > 15
     assert max(np.abs(list(offsets)).ravel()) == 2
@@ -193,18 +193,20 @@ def test_shifted_images_keep_their_pixels_and_mirrored_ones_their_rows() -> None
 def test_windows_are_cut_as_they_are_gathered() -> None:
     images, sampler = offset_images(40), Sampler(40, 16, 40, seed=3, crop=0.75, flip_probability=0.5)
     plan = sampler.plan(0)
-    windows = augment(images, plan, sampler, 12)
-    assert torch.equal(windows, gather(images, plan, 12))
+    windows = augment(images, torch.arange(40), plan, sampler, 12)
+    assert torch.equal(windows, gather(images, torch.arange(40), plan, 12))
     assert len({tuple(window[0, 0].tolist()) for window in windows}) > 10
 
 
 def test_a_zoomed_window_lies_inside_the_one_it_enlarges_and_the_whole_is_as_gathered() -> None:
     images, sampler = offset_images(40), Sampler(40, 16, 40, seed=3, crop=0.75, flip_probability=0.5)
     plan = sampler.plan(0)
-    assert torch.allclose(resample(images, plan, sampler, 12), gather(images, plan, 12).float(), atol=1e-2)
+    assert torch.allclose(
+        resample(images, plan, sampler, 12), gather(images, torch.arange(40), plan, 12).float(), atol=1e-2
+    )
     closer = replace(sampler, zoom=0.5)
     zoomed = resample(images, closer.plan(0), closer, 12)
-    whole = gather(images, closer.plan(0), 12).float()
+    whole = gather(images, torch.arange(40), closer.plan(0), 12).float()
     assert (zoomed.amax((1, 2, 3)) <= whole.amax((1, 2, 3)) + 0.01).all()
     assert (zoomed.amax((1, 2, 3)) < whole.amax((1, 2, 3)) - 1).float().mean() > 0.9
 

@@ -1,0 +1,146 @@
+"""Several processes that train as one: the same steps, one writer, and an end when one of them fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from image_samples import TRAINING, finish, start
+
+DOUBLE = """
+import sys, torch
+torch.set_default_dtype(torch.float64)
+import train
+sys.exit(train.main())
+"""
+SLOW = """
+import sys, time, train
+augment = train.augment
+train.augment = lambda *arguments: (time.sleep(0.05), augment(*arguments))[1]
+sys.exit(train.main())
+"""
+
+
+def free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
+def together(count: int, script: object, *words: object) -> subprocess.Popen[str]:
+    meeting = ("--master-addr", "127.0.0.1", "--master-port", free_port(), "--nproc-per-node", count)
+    return start("-m", "torch.distributed.run", *meeting, script, *words)
+
+
+def options(digits: Path, out: Path, *more: str) -> list[str]:
+    folders = ("--train", digits / "train", "--validation", digits / "validation", "--model-dir", out)
+    return [*map(str, folders), "--network", "small-cnn-groupnorm", "--batch-size", "100", "--epochs", "5", *more]
+
+
+def losses(output: str) -> list[float]:
+    return [float(loss) for loss in re.findall(r"train:loss=(\S+)", output)]
+
+
+def test_two_processes_take_the_steps_of_one(digits: Path, tmp_path: Path) -> None:
+    """GroupNorm: with BatchNorm each process would use the statistics of its half. 60 steps, 12 an epoch.
+
+    In double precision: AdamW makes of a rounding error in fp32 a difference of 1e-4 to 1e-2 after as many steps.
+    """
+    (tmp_path / "double.py").write_text(DOUBLE)
+    alone = finish(start(tmp_path / "double.py", *options(digits, tmp_path / "one")))
+    shared = finish(together(2, tmp_path / "double.py", *options(digits, tmp_path / "two")))
+    assert shared.count("epoch=5 ") == 1  # the first process alone writes
+    assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
+    one, two = (torch.load(tmp_path / name / "model.pt") for name in ("one", "two"))
+    for name, weights in one.items():
+        assert torch.allclose(weights, two[name], atol=1e-3), name
+
+
+def test_two_processes_go_on_after_a_sigterm(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    words = options(digits, tmp_path / "model", "--checkpoint-dir", str(tmp_path / "checkpoints"))
+    process = together(2, tmp_path / "slow.py", *words)
+    assert process.stdout is not None
+    said = ""
+    while "epoch=1 " not in said:
+        said += process.stdout.readline()
+        assert process.poll() is None, said
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert "interrupted after 1 epochs" in output
+    resumed = finish(together(2, TRAINING / "train.py", *words))
+    assert "resuming after 1 epochs" in resumed
+    assert "epoch=5 " in resumed
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused(digits: Path, tmp_path: Path) -> None:
+    process = together(2, TRAINING / "train.py", *options(digits, tmp_path, "--batch-size", "33"))
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "33 images a step cannot be shared equally by 2 processes" in output
+
+
+def host(root: Path, name: str, hyperparameters: dict[str, str], channels: Path) -> Path:
+    """The folder of one instance of a job; the instances are two names of this machine."""
+    shutil.copytree(TRAINING, root / "code", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "fake/pip").mkdir(parents=True)  # all that is required is here
+    (root / "fake/pip/__main__.py").touch()
+    (root / "input/config").mkdir(parents=True)
+    (root / "input/data").mkdir()
+    for channel in ("train", "validation"):
+        (root / "input/data" / channel).symlink_to(channels / channel)
+    documents = {
+        "hyperparameters": hyperparameters,
+        "inputdataconfig": {"train": {}, "validation": {}},
+        "resourceconfig": {"current_host": name, "hosts": ["127.0.0.1", "localhost"]},
+    }
+    for document, content in documents.items():
+        (root / f"input/config/{document}.json").write_text(json.dumps(content))
+    return root
+
+
+def run_hosts(roots: list[Path]) -> list[tuple[int, str]]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SM_")}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-B", str(root / "code/entry.py"), "train.py"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**environment, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root / "fake")},
+        )
+        for root in roots
+    ]  # fmt: skip
+    outputs = [process.communicate(timeout=180)[0] for process in processes]
+    return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
+
+
+def two_hosts(tmp_path: Path, data: Path, **hyperparameters: str) -> list[Path]:
+    names = ("127.0.0.1", "localhost")
+    return [host(tmp_path / f"ml-{n}", name, hyperparameters, data) for n, name in enumerate(names)]
+
+
+def test_the_entry_point_joins_the_instances_of_a_job_and_the_first_writes_the_model(
+    digits: Path, tmp_path: Path
+) -> None:
+    roots = two_hosts(tmp_path, digits, epochs="2", **{"batch-size": "100", "network": "small-cnn-groupnorm"})
+    (first, said), (second, echoed) = run_hosts(roots)
+    assert (first, second) == (0, 0), said + echoed
+    assert "in each of 2 processes" in said
+    assert "epoch=2 " not in echoed
+    assert (roots[0] / "model/model.pt").exists()
+    assert not (roots[1] / "model/model.pt").exists()
+
+
+def test_the_reason_of_several_processes_is_that_of_the_one_that_failed(digits: Path, tmp_path: Path) -> None:
+    roots = two_hosts(tmp_path, digits, **{"batch-size": "33"})
+    assert all(status != 0 for status, _ in run_hosts(roots))
+    for root in roots:
+        assert (root / "output/failure").read_text().startswith("33 images a step cannot be shared equally by 2")
