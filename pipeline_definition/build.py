@@ -10,11 +10,13 @@ from pipeline_definition.evaluate import evaluate, find_champion
 from pipeline_definition.parameters import parameters
 from pipeline_definition.preprocess import preprocess
 from pipeline_definition.settings import PipelineSettings
-from pipeline_definition.train import lanes, train
+from pipeline_definition.train import channels, hyperparameters, lanes, metric_definitions, train
+from pipeline_definition.tune import tune
 
 
 def build_pipeline(settings: PipelineSettings) -> dict[str, Any]:
     """The portable definition: it names its environment as `${headrace:Name}` and is bound where it is deployed."""
+    tuning = settings.tuning_jobs > 0
     return {
         "Version": "2020-12-01",
         "Metadata": {},
@@ -23,6 +25,7 @@ def build_pipeline(settings: PipelineSettings) -> dict[str, Any]:
         "PipelineExperimentConfig": None,
         "Steps": [
             preprocess(settings),
+            *([tune(settings, channels(settings), hyperparameters(settings), metric_definitions())] * tuning),
             *(train(lane, settings) for lane in lanes(settings)),
             find_champion(settings),
             evaluate(settings),

@@ -9,12 +9,16 @@ from typing import Literal, get_args
 
 Capacity = Literal["spot", "on-demand", "both"]
 CAPACITIES: tuple[str, ...] = get_args(Capacity)
+InputMode = Literal["File", "FastFile"]
+INPUT_MODES: tuple[str, ...] = get_args(InputMode)
 Approval = Literal["PendingManualApproval", "Approved"]
 APPROVALS: tuple[str, ...] = get_args(Approval)
 
 SHORTEST_SECONDS = 60
 LONGEST_SECONDS = 5 * 24 * 3600  # a processing job may run for 5 days, a training job for 28
 
+MOST_WARM_SECONDS = 3600  # SageMaker's limit of a warm pool
+_S3_URI = re.compile(r"s3://[a-z0-9.-]{3,63}/\S+")
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
 
@@ -34,6 +38,10 @@ class PipelineSettings:
     `spot_wait_seconds` is how long a spot job may wait for capacity in addition to `max_run_seconds` of work: SageMaker
     stops the job when the sum has passed. Shares are fractions of the images. A registered model may be served
     and may transform batches on `inference_instance_types`; SageMaker takes fewer types for batches than for endpoints.
+
+    `network`, `crop`, `flip_probability` and `ema_decay` are flags of train.py. The weights below `pretrained_uri` are
+    where training starts. With `input_mode` FastFile a job reads its files from S3 as it needs them. An on-demand
+    instance waits `keep_alive_seconds` for the next job. More than 0 `tuning_jobs` search the learning rate first.
     """
 
     capacity: Capacity = "both"
@@ -47,6 +55,15 @@ class PipelineSettings:
     accuracy_threshold: float = 0.8
     model_approval_status: Approval = "PendingManualApproval"
 
+    network: str = "small-cnn"
+    pretrained_uri: str = ""
+    crop: float = 1.0
+    flip_probability: float = 0.0
+    ema_decay: float = 0.0
+    input_mode: InputMode = "File"
+    keep_alive_seconds: int = 0
+    tuning_jobs: int = 0
+    tuning_jobs_at_once: int = 2
     seed: int = 0
     validation_share: float = 0.15
     test_share: float = 0.15
@@ -69,6 +86,10 @@ class PipelineSettings:
                 f"model_approval_status is {self.model_approval_status!r}",
                 "use PendingManualApproval (a person decides) or Approved (every registered model is deployed)",
             )
+        if self.input_mode not in INPUT_MODES:
+            yield f"input_mode is {self.input_mode!r}", f"use one of {', '.join(INPUT_MODES)}"
+        if self.pretrained_uri and not _S3_URI.fullmatch(self.pretrained_uri):
+            yield f"pretrained_uri is {self.pretrained_uri!r}", "give a prefix with one file: s3://BUCKET/PREFIX/"
         for name in ("processing_instance_type", "train_instance_type", "inference_instance_types"):
             value = getattr(self, name)
             types = (value,) if isinstance(value, str) else value
@@ -86,6 +107,20 @@ class PipelineSettings:
         ):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}", "use a whole number from 1 up"
+        if not 0 < self.crop <= 1:
+            yield f"crop is {self.crop}", "it is a share of the image's side: above 0, and 1 for the whole image"
+        for name in ("flip_probability", "ema_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                yield f"{name} is {getattr(self, name)}", "use a share from 0 to 1"
+        if not 0 <= self.keep_alive_seconds <= MOST_WARM_SECONDS:
+            yield f"keep_alive_seconds is {self.keep_alive_seconds}", f"use 0 to {MOST_WARM_SECONDS}"
+        if self.keep_alive_seconds and self.capacity == "spot":
+            yield (
+                "keep_alive_seconds has no effect with capacity 'spot'",
+                "leave it out: spot capacity is not kept warm",
+            )
+        if self.tuning_jobs < 0 or self.tuning_jobs_at_once < 1:
+            yield "tuning_jobs or tuning_jobs_at_once is too small", "use 0 jobs for no tuning, and at least 1 at once"
         if self.seed < 0:
             yield f"seed is {self.seed}", "use a whole number from 0 up"
         if self.learning_rate <= 0:

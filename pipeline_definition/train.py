@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from pipeline_definition import preprocess
+from pipeline_definition import preprocess, tune
 from pipeline_definition.job import cache, entrypoint, job_retries, run_uri
 from pipeline_definition.references import binding, join, parameter, processing_output, text
 from pipeline_definition.settings import PipelineSettings
@@ -40,23 +41,14 @@ def train(lane: Lane, settings: PipelineSettings) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "AlgorithmSpecification": {
             "TrainingImage": binding("TrainingImage"),
-            "TrainingInputMode": "File",
+            "TrainingInputMode": settings.input_mode,
             "ContainerEntrypoint": entrypoint("/opt/ml/input/data/code"),
             "ContainerArguments": ["train.py"],
             "MetricDefinitions": metric_definitions(),
         },
-        "HyperParameters": {
-            "epochs": text(parameter("Epochs")),
-            "batch-size": text(parameter("BatchSize")),
-            "learning-rate": text(parameter("LearningRate")),
-            "seed": str(settings.seed),
-        },
+        "HyperParameters": hyperparameters(settings),
         "RoleArn": binding("JobRoleArn"),
-        "InputDataConfig": [
-            _channel("train", processing_output(preprocess.NAME, "train")),
-            _channel("validation", processing_output(preprocess.NAME, "validation")),
-            _channel("code", binding("CodeUri")),
-        ],
+        "InputDataConfig": channels(settings),
         "OutputDataConfig": {"S3OutputPath": run_uri(f"train-{lane.name}"), "KmsKeyId": binding("DataKeyArn")},
         "ResourceConfig": {
             "InstanceType": parameter("TrainInstanceType"),
@@ -66,6 +58,8 @@ def train(lane: Lane, settings: PipelineSettings) -> dict[str, Any]:
         "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_run_seconds},
         "Tags": [{"Key": "TrainingType", "Value": lane.tag}],
     }
+    if not lane.spot and settings.keep_alive_seconds:  # a warm pool holds instances, which spot capacity cannot
+        arguments["ResourceConfig"]["KeepAlivePeriodInSeconds"] = settings.keep_alive_seconds
     if lane.spot:
         arguments["EnableManagedSpotTraining"] = True
         arguments["StoppingCondition"]["MaxWaitTimeInSeconds"] = settings.max_run_seconds + settings.spot_wait_seconds
@@ -77,6 +71,34 @@ def train(lane: Lane, settings: PipelineSettings) -> dict[str, Any]:
         "CacheConfig": cache(settings),
         "RetryPolicies": job_retries(),
     }
+
+
+def hyperparameters(settings: PipelineSettings) -> dict[str, Any]:
+    """The flags of `train.py`, as strings."""
+    return {
+        "epochs": text(parameter("Epochs")),
+        "batch-size": text(parameter("BatchSize")),
+        "learning-rate": _learning_rate(settings),
+        "seed": str(settings.seed),
+        "network": settings.network,
+        "crop": str(settings.crop),
+        "flip-probability": str(settings.flip_probability),
+        "ema-decay": str(settings.ema_decay),
+    }
+
+
+def channels(settings: PipelineSettings) -> list[ChannelTypeDef]:
+    found = [
+        _channel("train", processing_output(preprocess.NAME, "train")),
+        _channel("validation", processing_output(preprocess.NAME, "validation")),
+    ]
+    if settings.pretrained_uri:
+        found.append(_channel("pretrained", settings.pretrained_uri))
+    return [*found, _channel("code", binding("CodeUri"))]
+
+
+def _learning_rate(settings: PipelineSettings) -> Any:
+    return tune.best(tune.SEARCHED) if settings.tuning_jobs else text(parameter("LearningRate"))
 
 
 def metric_definitions() -> list[MetricDefinitionTypeDef]:
@@ -110,8 +132,10 @@ def _checkpoints(lane: Lane, settings: PipelineSettings) -> CheckpointConfigType
             join("image", parameter("ImageSize"), on="-"),
             join("epochs", parameter("Epochs"), on="-"),
             join("batch", parameter("BatchSize"), on="-"),
-            join("rate", parameter("LearningRate"), on="-"),
+            join("rate", _learning_rate(settings), on="-"),
             join("hosts", parameter("TrainInstanceCount"), on="-"),
+            f"{settings.network}-{settings.crop}-{settings.flip_probability}-{settings.ema_decay}".replace(":", "-"),
+            *([f"from-{sha256(settings.pretrained_uri.encode()).hexdigest()[:16]}"] if settings.pretrained_uri else []),
             on="/",
         ),
         "LocalPath": "/opt/ml/checkpoints",

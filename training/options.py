@@ -53,7 +53,9 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
         "does without data (a hundredth of the training, if that is half a second)")  # fmt: skip
     add("--synthetic", action="store_true", help="train on one batch over and over and write no model: the ceiling")
     add("--seed", type=int, default=0, help="of weights, order and augmentation (%(default)s)")
+    add("--_tuning_objective_metric", help=argparse.SUPPRESS)  # SageMaker's tuner gives it to every job
     arguments = parser.parse_args(argv)
+    del arguments._tuning_objective_metric
     if min(arguments.epochs, arguments.batch_size) < 1:
         parser.error("--epochs and --batch-size must be 1 or more")
     if not is_known(arguments.network):

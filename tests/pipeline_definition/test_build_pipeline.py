@@ -222,3 +222,47 @@ def test_scripts_know_every_flag_they_are_given(name: str) -> None:
     known = set(re.findall(r"--[a-z-]+", subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     assert flags
     assert set(flags) <= known
+
+
+def test_pretrained_weights_come_in_a_channel_of_their_own() -> None:
+    steps = steps_by_name(pretrained_uri="s3://weights/resnet50/")
+    for name in ("TrainSpot", "TrainOnDemand"):
+        uris = {
+            channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"]
+            for channel in steps[name]["Arguments"]["InputDataConfig"]
+        }
+        assert uris["pretrained"] == "s3://weights/resnet50/"
+
+
+def test_a_warm_pool_is_kept_for_on_demand_capacity_alone() -> None:
+    steps = steps_by_name(keep_alive_seconds=600)
+    assert steps["TrainOnDemand"]["Arguments"]["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 600
+    assert "KeepAlivePeriodInSeconds" not in steps["TrainSpot"]["Arguments"]["ResourceConfig"]
+
+
+def test_the_input_mode_is_that_of_the_environment() -> None:
+    steps = steps_by_name(input_mode="FastFile")
+    assert steps["TrainSpot"]["Arguments"]["AlgorithmSpecification"]["TrainingInputMode"] == "FastFile"
+
+
+def test_a_tuning_gives_its_best_rate_to_the_training_and_to_its_checkpoint_address() -> None:
+    assert "Tune" not in steps_by_name()
+    steps = steps_by_name(tuning_jobs=4)
+    rate = {"Get": "Steps.Tune.BestTrainingJob.TunedHyperParameters['learning-rate']"}
+    training = steps["TrainSpot"]["Arguments"]
+    assert training["HyperParameters"]["learning-rate"] == rate
+    assert json.dumps(rate) in json.dumps(training["CheckpointConfig"])
+    assert "learning-rate" not in steps["Tune"]["Arguments"]["TrainingJobDefinition"]["StaticHyperParameters"]
+
+
+@pytest.mark.parametrize("setting", [{"network": "timm:resnet50"}, {"crop": 0.5}, {"flip_probability": 0.5},
+                                     {"ema_decay": 0.9}, {"pretrained_uri": "s3://weights/a/"}])  # fmt: skip
+def test_what_training_depends_on_is_part_of_its_checkpoints_address(setting: dict[str, Any]) -> None:
+    usual, other = (steps_by_name(**given)["TrainSpot"]["Arguments"]["CheckpointConfig"] for given in ({}, setting))
+    assert usual != other
+
+
+def test_every_hyperparameter_is_a_flag_of_the_training_script() -> None:
+    source = (ROOT / "training/options.py").read_text()
+    for name in steps_by_name()["TrainSpot"]["Arguments"]["HyperParameters"]:
+        assert f'add("--{name}"' in source

@@ -23,6 +23,13 @@ from pipeline_definition import PipelineSettings, PipelineSettingsError
         ({"max_run_seconds": 30}, "max_run_seconds is 30"),
         ({"model_approval_status": "Rejected"}, "PendingManualApproval"),
         ({"seed": -1}, "seed is -1"),
+        ({"input_mode": "Pipe"}, "use one of File, FastFile"),
+        ({"pretrained_uri": "weights/"}, "pretrained_uri is 'weights/'"),
+        ({"crop": 0.0}, "crop is 0.0"),
+        ({"flip_probability": 2.0}, "flip_probability is 2.0"),
+        ({"keep_alive_seconds": 4000}, "use 0 to 3600"),
+        ({"keep_alive_seconds": 60, "capacity": "spot"}, "no effect with capacity 'spot'"),
+        ({"tuning_jobs": -1}, "use 0 jobs for no tuning"),
     ],
 )
 def test_wrong_setting_is_refused(wrong: dict[str, Any], message: str) -> None:

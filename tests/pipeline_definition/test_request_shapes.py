@@ -14,9 +14,10 @@ SERVICE = botocore.session.get_session().get_service_model("sagemaker")
 OPERATIONS = {
     "Processing": "CreateProcessingJob",
     "Training": "CreateTrainingJob",
+    "Tuning": "CreateHyperParameterTuningJob",
     "RegisterModel": "CreateModelPackage",
 }
-SUPPLIED = {"ProcessingJobName", "TrainingJobName"}  # by SageMaker, when the step starts
+SUPPLIED = {"ProcessingJobName", "TrainingJobName", "HyperParameterTuningJobName"}  # by SageMaker, when the step starts
 REFERENCES = ({"Get"}, {"Std:Join"}, {"Std:JsonGet"})
 
 
@@ -88,6 +89,26 @@ def test_arguments_fit_the_requests(capacity: Any) -> None:
     assert checked == (5 if capacity == "both" else 4)
 
 
+EVERYTHING = PipelineSettings(
+    network="timm:resnet50",
+    pretrained_uri="s3://weights/resnet50/",
+    input_mode="FastFile",
+    keep_alive_seconds=600,
+    tuning_jobs=6,
+    crop=0.875,
+    flip_probability=0.5,
+)
+
+
+def test_the_optional_step_channel_and_settings_fit_the_requests() -> None:
+    """A tuning, pretrained weights, FastFile and a warm pool."""
+    by_name = {step["Name"]: step for step in steps(build_pipeline(EVERYTHING))}
+    for name in ("Tune", "TrainSpot", "TrainOnDemand"):
+        shape = SERVICE.operation_model(OPERATIONS[by_name[name]["Type"]]).input_shape
+        assert shape is not None
+        assert not list(problems(by_name[name]["Arguments"], shape, name))
+
+
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
@@ -116,9 +137,10 @@ def gets(value: Any) -> Iterator[str]:
             yield from gets(item)
 
 
-def test_references_name_what_there_is() -> None:
+@pytest.mark.parametrize("settings", [PipelineSettings(), EVERYTHING], ids=["defaults", "everything"])
+def test_references_name_what_there_is(settings: PipelineSettings) -> None:
     """Parameters, steps, property files, Lambda outputs, and paths into the Describe responses."""
-    definition = build_pipeline(PipelineSettings())
+    definition = build_pipeline(settings)
     parameters = {parameter["Name"] for parameter in definition["Parameters"]}
     by_name = {step["Name"]: step for step in steps(definition)}
     for text in set(gets(definition["Steps"])):
@@ -144,6 +166,10 @@ def assert_known_property(step: dict[str, Any], path: list[str]) -> None:
         if isinstance(shape, ListShape):  # addressed by the name of its elements
             assert part in {item["OutputName"] for item in step["Arguments"]["ProcessingOutputConfig"]["Outputs"]}
             shape = shape.member
+        elif isinstance(shape, MapShape):  # of hyperparameters that are tuned
+            ranges = step["Arguments"]["HyperParameterTuningJobConfig"]["ParameterRanges"]
+            assert part in {item["Name"] for items in ranges.values() for item in items}
+            shape = shape.value
         else:
             assert isinstance(shape, StructureShape)
             assert part in shape.members, f"{describe} answers no {'.'.join(path[: number + 1])}"

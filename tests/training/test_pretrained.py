@@ -1,0 +1,109 @@
+"""Weights to start from, the linear probe on them, and backbones of timm."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from image_samples import TRAINING, finish, pack, start, write_pictures
+
+import train
+from backbone import TimmClassifier
+from errors import PretrainedError
+from model import ModelConfig, build
+from pretrained import load_pretrained
+
+
+def options(data: Path, out: Path, *more: str) -> list[str]:
+    folders = ("--train", data / "train", "--validation", data / "validation", "--model-dir", out)
+    return [*map(str, folders), *more]
+
+
+def accuracies(output: str) -> list[float]:
+    return [float(accuracy) for accuracy in re.findall(r"validation:accuracy=(\S+)", output)]
+
+
+def test_a_frozen_network_with_a_fitted_last_layer_knows_the_digits_in_one_pass(
+    digits: Path, digits_model: Path, tmp_path: Path
+) -> None:
+    artifact = pack(digits_model, tmp_path / "pretrained")
+    words = options(digits, tmp_path / "model", "--pretrained", str(artifact), "--freeze")
+    output = finish(start(TRAINING / "train.py", *words))
+    assert accuracies(output) == [pytest.approx(1, abs=0.03)]
+    before, after = (torch.load(folder / "model.pt") for folder in (digits_model, tmp_path / "model"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"classify.weight", "classify.bias"}
+
+
+def test_a_training_that_starts_from_weights_is_ahead_after_one_epoch(
+    digits: Path, digits_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = str(pack(digits_model, tmp_path / "pretrained"))
+    train.main(
+        options(digits, tmp_path / "model", "--epochs", "1", "--learning-rate", "3e-4", "--pretrained", artifact)
+    )
+    output = capsys.readouterr().out
+    assert "starting from 38 of 38 tensors from model.tar.gz" in output
+    assert accuracies(output)[0] > 0.97
+
+
+def config(network: str, classes: int = 3) -> ModelConfig:
+    return ModelConfig(network, tuple("abcdefghij"[:classes]), 32, (0.5,) * 3, (0.5,) * 3)
+
+
+def test_a_last_layer_of_other_classes_is_new_and_said_to_be(digits_model: Path, tmp_path: Path) -> None:
+    shutil.copy(digits_model / "model.pt", tmp_path / "weights.pth")
+    said = load_pretrained(build(config("small-cnn")), tmp_path)
+    assert said == "36 of 38 tensors from weights.pth; new: classify.bias, classify.weight"
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    model = build(config("small-cnn"))
+    with pytest.raises(PretrainedError, match=r"holds 0 files of weights: \nhint: put one file there"):
+        load_pretrained(model, tmp_path)
+    torch.save({"layer.weight": torch.zeros(3)}, tmp_path / "weights.pt")
+    with pytest.raises(PretrainedError, match=r"weights\.pt has 0 of the 38 tensors of the network(.|\n)*hint: give"):
+        load_pretrained(model, tmp_path)
+    (tmp_path / "weights.pt").write_bytes(b"no weights")
+    with pytest.raises(PretrainedError, match=r"weights\.pt cannot be read: "):
+        load_pretrained(model, tmp_path)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")
+def test_a_backbone_of_timm_says_what_it_needs_where_timm_is_not() -> None:
+    with pytest.raises(
+        ValueError, match=r"timm:resnet50 needs timm, which cannot be imported(.|\n)*hint: name timm and"
+    ):
+        TimmClassifier("timm:resnet50", 3, (0.5,) * 3, (0.5,) * 3)
+
+
+def test_original_images_are_trained_on_as_they_are(tmp_path: Path) -> None:
+    """The third tier: class folders instead of arrays."""
+    data = tmp_path / "data"
+    for split, count in (("train", 20), ("validation", 5)):
+        write_pictures(data / split, {"red": count, "blue": count})
+    words = options(data, tmp_path / "model", "--image-size", "16", "--batch-size", "10", "--epochs", "3")
+    output = finish(start(TRAINING / "train.py", *words))
+    assert "decoded ahead by" in output
+    assert accuracies(output)[-1] == 1
+    assert json.loads((tmp_path / "model/model.json").read_text())["classes"] == ["blue", "red"]
+
+
+def test_mapped_files_give_the_same_weights_as_resident_ones(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train.main(options(digits, tmp_path / "resident", "--epochs", "2"))
+    monkeypatch.setattr("loading.host_memory", lambda: 0)
+    train.main(options(digits, tmp_path / "mapped", "--epochs", "2", "--output-dir", str(tmp_path)))
+    output = capsys.readouterr().out
+    assert "resident on cpu" in output
+    assert "in mapped files" in output
+    assert (tmp_path / "mapped/model.pt").read_bytes() == (tmp_path / "resident/model.pt").read_bytes()
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["tier"], report["starts"], len(report["accuracies"])) == ("mapped", 1, 2)
+    assert report["data_wait_seconds"] < report["step_seconds"] < report["seconds"]
