@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from errors import TrainingError
 from model import ModelConfig, needed_packages
 
 CODE = Path(__file__).resolve().parent
 SERVED_FILES = ("inference.py", "model.py", "backbone.py", "images.py")
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Before hours are spent on a model that could not be kept."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise TrainingError(
+            f"the model cannot be written to {folder}: {error.strerror}",
+            hint="--model-dir has to be a folder that this process may write to; SageMaker's is /opt/ml/model",
+        ) from error
 
 
 def write_model(folder: Path, model: nn.Module, config: ModelConfig, facts: dict[str, Any]) -> None:

@@ -64,7 +64,9 @@ def open_picture(content: bytes) -> Image.Image:
         picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"not one of {', '.join(FORMATS)}") from error
-    except (*DAMAGED, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:  # before the size can be asked for
+        raise UnreadableImage(f"too many pixels, more than {MOST_PIXELS:,}: make the image smaller") from error
+    except DAMAGED as error:
         raise UnreadableImage(f"damaged image: {error}") from error
     # Pillow would clip these to white instead of scaling them.
     if picture.mode.startswith(("I", "F")):

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 import checkpoint
-from artifact import CODE, write_model
+from artifact import CODE, refuse_unwritable, write_model
 from errors import DataSetError, DivergenceError, TrainingError
 from host_memory import reuse_freed_memory
 from loading import Source, batches, open_source
@@ -70,6 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.backends.cudnn.benchmark = arguments.smallest == 1  # sizes that change would be timed anew each time
     # Where bf16 is only emulated (T4, V100), fp32 it is.
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+    refuse_unwritable(arguments.model_dir)
 
     # Data
     train = open_source(arguments.train, device, arguments.image_size)
