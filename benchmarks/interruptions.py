@@ -1,4 +1,4 @@
-"""python benchmarks/interruptions.py [--kills 20] [--epochs 12]
+"""python benchmarks/interruptions.py [--kills 20] [--epochs 10]
 
 Kills a training of the digits at random moments, by SIGTERM and by SIGKILL, starts it again each time, and compares the
 final weights by hash with those of a training that was left alone. Each kill's lost work is what the next start has to
@@ -45,7 +45,7 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
@@ -55,13 +55,13 @@ def main() -> None:
         alone = run(data, scratch / "alone", arguments.epochs, [])
         print(f"left alone: {alone.seconds:.1f} s, weights {alone.digest[:16]}")
         # Counted from a start's first step; most of them together are shorter than the training.
-        moments = [chance.uniform(0, 1.5 * alone.seconds / arguments.kills) for _ in range(arguments.kills)]
+        moments = [chance.uniform(0, 0.7 * alone.seconds / arguments.kills) for _ in range(arguments.kills)]
         killed = run(data, scratch / "killed", arguments.epochs, moments)
         print(f"killed {len(killed.lost)} times: weights {compared(killed, alone)}; lost work "
               f"{statistics.mean(killed.lost):.2f} s on average, {max(killed.lost):.2f} s at most, with a checkpoint "
               f"every {INTERVAL:g} s")  # fmt: skip
 
-        epochs = 6 * arguments.epochs
+        epochs = 5 * arguments.epochs
         alone = run(data, scratch / "alone-longer", epochs, [])
         killed = run(data, scratch / "killed-longer", epochs, [alone.seconds / 4] * 3)
         more = killed.seconds - alone.seconds

@@ -34,7 +34,7 @@ INTERRUPTED = 128 + signal.SIGTERM
 # SageMaker reads no more of a failure file than 1,024 characters, and of a processing job's exit message no more than
 # 1 KiB, which must be whole UTF-8.
 REASON_BYTES = 1024
-MASTER_PORT = 7777  # on which the processes of several instances meet; SageMaker's network lets them
+MASTER_PORT = "7777"  # where the processes of several instances meet, unless the variable of this name says otherwise
 
 
 def main(arguments: list[str]) -> int:
@@ -108,7 +108,14 @@ def torchrun(arguments: list[str]) -> list[str]:
         return []
     rank = hosts.index(os.environ["SM_CURRENT_HOST"])
     # Static: the first host waits for the others, and a process that fails ends the job, which SageMaker may repeat.
-    meeting = ["--rdzv-backend", "static", "--master-addr", hosts[0], "--master-port", str(MASTER_PORT)]
+    meeting = [
+        "--rdzv-backend",
+        "static",
+        "--master-addr",
+        hosts[0],
+        "--master-port",
+        os.environ.get("MASTER_PORT", MASTER_PORT),
+    ]
     places = ["--nnodes", str(len(hosts)), "--node-rank", str(rank), "--nproc-per-node", str(each)]
     return [sys.executable, "-m", "torch.distributed.run", *meeting, *places, str(Path(__file__).resolve()), *arguments]
 

@@ -89,10 +89,10 @@ def gather(images: Tensor, places: Tensor, plan: Tensor, size: int) -> Tensor:
 def resample(images: Tensor, plan: Tensor, sampler: Sampler, size: int) -> Tensor:
     """Bilinear, in the coordinates of grid_sample: the image reaches from -1 to 1."""
     half = plan[:, ZOOM] / WHOLE * sampler.window / sampler.image_size
-    centre = (2 * plan[:, [RIGHT, DOWN]] + sampler.window) / sampler.image_size - 1
+    across, along = ((2 * plan[:, side] + sampler.window) / sampler.image_size - 1 for side in (RIGHT, DOWN))
     mirror = 1 - 2 * plan[:, MIRRORED]
     zero = torch.zeros_like(half)
-    theta = torch.stack([half * mirror, zero, centre[:, 0], zero, half, centre[:, 1]], 1).view(-1, 2, 3)
+    theta = torch.stack([half * mirror, zero, across, zero, half, along], 1).view(-1, 2, 3)
     grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
     planes = images.permute(0, 3, 1, 2).float()
     return F.grid_sample(planes, grid, padding_mode="border", align_corners=False).permute(0, 2, 3, 1)

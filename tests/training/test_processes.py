@@ -110,11 +110,12 @@ def host(root: Path, name: str, hyperparameters: dict[str, str], channels: Path)
 
 def run_hosts(roots: list[Path]) -> list[tuple[int, str]]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SM_")}
+    environment |= {"MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
             [sys.executable, "-B", str(root / "code/entry.py"), "train.py"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**environment, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root / "fake")},
+            env={**environment, "PYTHONPATH": str(root / "fake")},
         )
         for root in roots
     ]  # fmt: skip
