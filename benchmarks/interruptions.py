@@ -109,5 +109,9 @@ def run(data: Path, out: Path, epochs: int, moments: list[float]) -> Run:
     return Run(hashlib.sha256(weights).hexdigest(), time.monotonic() - began, tuple(lost))
 
 
+def newest_checkpoint(out: Path) -> str:
+    return max((path.name for path in (out / "checkpoints").glob("*.pt")), default="")
+
+
 if __name__ == "__main__":
     main()
