@@ -27,6 +27,7 @@ from pathlib import Path
 os.environ["OMP_WAIT_POLICY"] = "passive"  # threads that wait by spinning would be counted as work
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
 import numpy as np
 import torch
@@ -49,6 +50,9 @@ CORES = os.cpu_count() or 1
 class Tiny(nn.Module):
     """8,000 weights. `scaled`: the images come as floats that are normalised already, as the usual way has it."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, scaled: bool) -> None:
         super().__init__()
         self.scaled = scaled
@@ -62,10 +66,11 @@ class Tiny(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if not self.scaled:
             images = (images - self.mean).div_(self.std)
-        return self.classify(self.layers(images))
+        scores: Tensor = self.classify(self.layers(images))
+        return scores
 
 
-class Folder(Dataset):
+class Folder(Dataset[tuple[Tensor, int]]):
     """ImageFolder with torchvision's transforms."""
 
     def __init__(self, folder: Path) -> None:
@@ -145,7 +150,7 @@ def ours(source: Source, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 def train(feed: Iterator[tuple[Tensor, Tensor]], model: nn.Module) -> int:
     """One epoch; how many images it had."""
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which its types do not know
     optimizer, seen = make_optimizer(model, 0.001, 0.05), 0
     for images, targets in feed:
         take_step(model, optimizer, images.permute(0, 2, 3, 1), targets, 0.1, bf16=False)

@@ -19,7 +19,9 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
@@ -56,7 +58,7 @@ def main() -> None:
             print_result("fashion-mnist", *learn(data, scratch / "model", *options))
 
 
-def learn(data: Path, model: Path, *options: str) -> tuple[dict, float, float]:
+def learn(data: Path, model: Path, *options: str) -> tuple[dict[str, Any], float, float]:
     """The report, seconds of the whole training, accuracy on the test images."""
     started = time.monotonic()
     folders = [
@@ -76,11 +78,11 @@ def learn(data: Path, model: Path, *options: str) -> tuple[dict, float, float]:
     return json.loads((model / "report.json").read_text()), seconds, float(right.mean())
 
 
-def print_result(name: str, report: dict, seconds: float, accuracy: float) -> None:
+def print_result(name: str, report: dict[str, Any], seconds: float, accuracy: float) -> None:
     print(f"{name}: test accuracy {accuracy:.4f} in {seconds:.1f} s")
 
 
-def quietly(function, *arguments):
+def quietly(function: Callable[..., Any], *arguments: Any) -> Any:
     with contextlib.redirect_stdout(io.StringIO()):
         return function(*arguments)
 

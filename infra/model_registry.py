@@ -28,18 +28,18 @@ class ModelRegistry(Construct):
 
     def grant_read(self, role: iam.Role) -> None:
         why = "Versions are numbered as they are registered; these are all of this group."
-        allow(role, ["sagemaker:ListModelPackages"], [self.group_arn, self.versions_arn], because=why)
+        allow(role, ["sagemaker:ListModelPackages"], [self.versions_arn], because=why)
         allow(role, ["sagemaker:DescribeModelPackage"], [self.versions_arn], because=why)
 
     def grant_delete_versions(self, role: iam.Role) -> None:
         why = "Versions are numbered as they are registered; these are all of this group."
-        allow(role, ["sagemaker:ListModelPackages"], [self.group_arn, self.versions_arn], because=why)
+        allow(role, ["sagemaker:ListModelPackages"], [self.versions_arn], because=why)
         allow(role, ["sagemaker:DeleteModelPackage"], [self.versions_arn], because=why)
 
     def grant_register(self, role: iam.Role) -> None:
         """RegisterModel creates the group each time and goes on when there is one, so it needs that right too."""
         why = "The version's number is not known before it is registered."
-        both = [self.group_arn, self.versions_arn]
-        allow(role, ["sagemaker:CreateModelPackageGroup", "sagemaker:DescribeModelPackageGroup"], [self.group_arn])
-        allow(role, ["sagemaker:AddTags", "sagemaker:CreateModelPackage"], both, because=why)
-        allow(role, ["sagemaker:DescribeModelPackage"], [self.versions_arn], because=why)
+        allow(role, ["sagemaker:CreateModelPackageGroup"], [self.group_arn])
+        allow(role, ["sagemaker:AddTags"], [self.group_arn, self.versions_arn], because=why)
+        create = ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage"]
+        allow(role, create, [self.versions_arn], because=why)

@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from botocore.exceptions import ClientError
+
 import log
 from aws import S3Client
 from canonical import digest
+from refusals import DataSetError
 from start_pipeline import documents
-from start_pipeline.data_set import Listed, checksums, prefix_of, refuse_what_is_no_file
+from start_pipeline.data_set import ChangedMeanwhile, Listed, checksums, prefix_of, refuse_what_is_no_file
 
 FINGERPRINT_DIGITS = 32
 
@@ -42,10 +45,7 @@ def take(
     Raises ChangedMeanwhile, Unfinished, and DataSetError for an object without a checksum or one that can be no file.
     """
     refuse_what_is_no_file(data_set, objects)
-    latest = documents.read(s3, bucket, _latest_key(data_set))
-    known = {} if latest is None else {Listed(*row[:4]): row[4] for row in latest.content["objects"]}
-    written = None if latest is None else latest.content["fingerprint"]
-    del latest  # with 100,000 objects it is the largest thing here
+    known, written = _read_latest(s3, bucket, data_set)
     found = checksums(s3, bucket, data_set, objects, known, seconds_left=seconds_left)
     if len(found) < len(objects):
         _write_latest(s3, bucket, data_set, written, found)
@@ -66,6 +66,22 @@ def take(
     return Snapshot(data_set, fingerprint, datetime.fromtimestamp(newest, UTC))
 
 
+def get_ahead(
+    s3: S3Client, bucket: str, data_set: str, objects: list[Listed], *, seconds_left: Callable[[], float]
+) -> None:
+    """Ask for checksums while an upload goes on, so that few are left to ask for once it is quiet.
+
+    Whatever goes wrong is for the look that counts: here it is only logged.
+    """
+    try:
+        known, written = _read_latest(s3, bucket, data_set)
+        found = checksums(s3, bucket, data_set, objects, known, seconds_left=seconds_left)
+        if found.keys() - known.keys():
+            _write_latest(s3, bucket, data_set, written, found)
+    except (ChangedMeanwhile, ClientError, DataSetError) as problem:
+        log.info("not got ahead", reason=str(problem))
+
+
 def fingerprint_of(data_set: str, contents: Iterable[tuple[str, int, str]]) -> str:
     """The first 32 hexadecimal digits of SHA-256 over [data set, [[key, size, checksum], … by key]]."""
     return digest([data_set, sorted(contents)])[:FINGERPRINT_DIGITS]
@@ -79,6 +95,14 @@ def _write_manifest(
     _put(s3, bucket, f"{folder}/objects.manifest", [prefix, *(listed.key for listed in objects)])
     contents = [{"key": listed.key, "size": listed.size, "checksum": found[listed]} for listed in objects]
     _put(s3, bucket, f"{folder}/contents.json", {"data_set": data_set, "fingerprint": fingerprint, "objects": contents})
+
+
+def _read_latest(s3: S3Client, bucket: str, data_set: str) -> tuple[dict[Listed, str], str | None]:
+    """The checksums known, and the fingerprint of the last manifest; what was parsed is large, and gone at the end."""
+    latest = documents.read(s3, bucket, _latest_key(data_set))
+    if latest is None:
+        return {}, None
+    return {Listed(*row[:4]): row[4] for row in latest.content["objects"]}, latest.content["fingerprint"]
 
 
 def _write_latest(s3: S3Client, bucket: str, data_set: str, fingerprint: str | None, found: dict[Listed, str]) -> None:

@@ -11,7 +11,7 @@ import log
 import notices
 from refusals import DefinitionError, OverBudgetError
 from start_pipeline import quiet, snapshot
-from start_pipeline.data_set import ChangedMeanwhile, list_objects
+from start_pipeline.data_set import SPARE_SECONDS, ChangedMeanwhile, list_objects
 from start_pipeline.environment import LONGEST_DELAY, Environment
 from start_pipeline.ledger import UnderWay, start_once
 from start_pipeline.messages import Check, DataSetChanged, DefinitionPut, Ignored, Message, RunAgain, StrayDefinition
@@ -45,17 +45,23 @@ def act(
             mind_stray(client("s3"), client("sqs"), environment, key, removed=removed)
         case Check(data_set):
             quiet.disarm(client("s3"), environment, data_set)
-            wait = run_if_quiet(data_set, environment, client, now=now, seconds_left=seconds_left)
-            if wait is not None:
+
+            def check_again(wait: float) -> None:
                 s3, sqs = client("s3"), client("sqs")
                 quiet.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait)
+
+            run_if_quiet(data_set, environment, client, now=now, seconds_left=seconds_left, again=check_again)
         case RunAgain(data_set, asked):
-            wait = run_if_quiet(data_set, environment, client, now=now, seconds_left=seconds_left, asked_by=asked)
-            if wait is not None:
+
+            def ask_again(wait: float) -> None:
                 body = json.dumps({"headrace": "run-again", "data_set": data_set, "asked": asked})
                 client("sqs").send_message(
                     QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=min(ceil(wait), LONGEST_DELAY)
                 )
+
+            run_if_quiet(
+                data_set, environment, client, now=now, seconds_left=seconds_left, again=ask_again, asked_by=asked
+            )
 
 
 def run_if_quiet(
@@ -65,9 +71,10 @@ def run_if_quiet(
     *,
     now: float,
     seconds_left: Callable[[], float],
+    again: Callable[[float], None],
     asked_by: str | None = None,
-) -> float | None:
-    """Start the data set's execution once; or the seconds to wait until it can be.
+) -> None:
+    """Start the data set's execution once; or have it looked at `again` in so many seconds, until it can be.
 
     That is while it is being uploaded to, or is too much for one call, or while other content of it is being run.
 
@@ -76,24 +83,26 @@ def run_if_quiet(
     log.bind(data_set=data_set)
     if seconds_left() < LEAST_SECONDS:  # the batch's other messages have taken the rest
         log.info("to be continued", progress="not begun")
-        return 0.0
+        return again(0.0)
     s3, bucket = client("s3"), environment.data_bucket
     objects = list_objects(s3, bucket, data_set)
     if not objects:
         log.info("ignored", reason="the data set is empty", data_set=data_set)
-        return None
+        return
     wait = environment.quiet_seconds - (now - max(listed.last_modified for listed in objects))
     if wait > 0:
         log.info("not quiet yet", data_set=data_set, wait=wait)
-        return wait
+        again(wait)  # before the rest, so that it is due on time
+        spared = max(0.0, seconds_left() - wait - SPARE_SECONDS)
+        return snapshot.get_ahead(s3, bucket, data_set, objects, seconds_left=lambda: seconds_left() - spared)
     try:
         taken = snapshot.take(s3, bucket, data_set, objects, seconds_left=seconds_left)
     except ChangedMeanwhile as changed:
         log.info("not quiet yet", data_set=data_set, changed=str(changed))
-        return float(environment.quiet_seconds)
+        return again(environment.quiet_seconds)
     except snapshot.Unfinished as progress:
         log.info("to be continued", data_set=data_set, progress=str(progress))
-        return 0.0
+        return again(0.0)
     sagemaker = client("sagemaker")
     definition = publish(s3, client("sqs"), sagemaker, environment)
     if definition is None:  # the message goes to the dead-letter queue in the end, from where it can be sent again
@@ -106,7 +115,7 @@ def run_if_quiet(
         execution = start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by)
     except UnderWay as under_way:
         log.info("waits for the run that is under way", execution=str(under_way))
-        return RUN_ENDS_SECONDS
+        return again(RUN_ENDS_SECONDS)
     except OverBudgetError as refused:
         notices.send(
             client("sqs"),
@@ -122,4 +131,3 @@ def run_if_quiet(
     if execution is not None:
         waited = {} if asked_by else {"WaitSeconds": now - taken.newest_upload.timestamp()}
         log.measured("started", {"ExecutionsStarted": 1, **waited}, execution=execution)
-    return None

@@ -206,6 +206,38 @@ def test_only_new_versions_are_asked_for_their_checksum(world: UploadWorld) -> N
     assert [key for key in asked if key.startswith("datasets/")] == ["datasets/birds/3.jpg"]
 
 
+def test_checksums_are_asked_while_an_upload_goes_on(world: UploadWorld) -> None:
+    """A large one then starts at the end of the quiet period, and not minutes after it."""
+    world.upload("datasets/birds/1.jpg")
+    world.deliver(world.cloud.queue[0])
+    world.cloud.now += QUIET - 1
+    world.upload("datasets/birds/2.jpg")
+    check = next(message for message in world.cloud.queue if "check" in message.body)
+    world.cloud.now += 1
+    world.deliver(check)
+    world.cloud.calls.clear()
+    world.settle()
+    asked = [parameters["Key"] for name, parameters in world.cloud.calls if name == "HeadObject"]
+    assert not [key for key in asked if key.startswith("datasets/")]
+    assert len(world.executions()) == 1
+
+
+def test_a_fault_while_an_upload_goes_on_is_left_to_the_look_that_counts(world: UploadWorld) -> None:
+    def refuse(moment: str, operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "HeadObject":
+            raise Refused("SlowDown", "Please reduce your request rate.", 503)
+
+    world.upload("datasets/birds/1.jpg")
+    world.deliver(world.cloud.queue[0])
+    world.upload("datasets/birds/2.jpg")
+    world.cloud.now += QUIET - 1
+    world.cloud.interrupt = refuse
+    assert world.deliver(next(message for message in world.cloud.queue if "check" in message.body))
+    world.cloud.interrupt = None
+    world.settle()
+    assert len(world.executions()) == 1
+
+
 def test_an_unchanged_data_set_is_not_written_again(world: UploadWorld) -> None:
     world.upload_and_settle("datasets/birds/1.jpg")
     world.cloud.calls.clear()
