@@ -21,6 +21,7 @@ from headrace.environment import Environment
 from headrace.errors import SetupError, is_missing
 from headrace.output import Output
 
+GROUP = "AWS::SageMaker::ModelPackageGroup"
 _CHANGE_SET = "headrace-adopt"
 
 
@@ -56,7 +57,7 @@ def adopt(environment: Environment, output: Output) -> None:
 
 
 def _kept(environment: Environment) -> list[Kept]:
-    """From the events of the last deleted stack of that name, which CloudFormation keeps for 90 days."""
+    """From the events of the deleted stacks of that name, which CloudFormation keeps for 90 days."""
     name, cloudformation = environment.stack_name, environment.client("cloudformation")
     try:
         status = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
@@ -78,16 +79,22 @@ def _kept(environment: Environment) -> list[Kept]:
         raise SetupError(
             f"no stack {name} was destroyed in {environment.region} within 90 days", hint=environment.deploy_command
         )
-    last = max(deleted, key=lambda stack: stack["CreationTime"])
-    events = cloudformation.get_paginator("describe_stack_events").paginate(StackName=last["StackId"])
+    newest_first = sorted(deleted, key=lambda stack: stack["CreationTime"], reverse=True)
+    left = [kept for stack in newest_first if (kept := _left_by(cloudformation, stack["StackId"]))]
+    if not left:
+        raise SetupError(f"the destroyed stack {name} left nothing behind", hint=environment.deploy_command)
+    # A deployment that was tried without adopting fails, as the group's name is taken, and leaves an empty bucket.
+    return next((kept for kept in left if any(item.type == GROUP for item in kept)), left[0])
+
+
+def _left_by(cloudformation: Any, stack_id: str) -> list[Kept]:
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
     kept = {
         event["LogicalResourceId"]: Kept(event["LogicalResourceId"], event["ResourceType"], event["PhysicalResourceId"])
-        for page in events
+        for page in pages
         for event in page["StackEvents"]
         if event["ResourceStatus"] == "DELETE_SKIPPED"
     }
-    if not kept:
-        raise SetupError(f"the destroyed stack {name} left nothing behind", hint=environment.deploy_command)
     return sorted(kept.values(), key=lambda item: item.logical_id)
 
 
@@ -125,7 +132,7 @@ def _import_template(
         if item.type == "AWS::S3::BucketPolicy":
             bucket = _bucket(kept)
             properties = {"Bucket": bucket, "PolicyDocument": read_policy(bucket)}
-        elif item.type == "AWS::SageMaker::ModelPackageGroup":
+        elif item.type == GROUP:
             properties = {"ModelPackageGroupName": declared["Properties"]["ModelPackageGroupName"]}
         resources[item.logical_id] = {
             "Type": item.type,
@@ -145,7 +152,7 @@ def _identifier(item: Kept, kept: list[Kept]) -> dict[str, str]:
             return {"BucketName": item.physical_id}
         case "AWS::S3::BucketPolicy":
             return {"Bucket": _bucket(kept)}
-        case "AWS::SageMaker::ModelPackageGroup":
+        case kind if kind == GROUP:
             return {"ModelPackageGroupArn": item.physical_id}
     raise SetupError(
         f"{item.type} {item.physical_id} was kept, and adopt does not know this type",

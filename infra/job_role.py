@@ -11,18 +11,23 @@ from infra.arn import log_group_arn, sagemaker_arn
 from infra.data_bucket import DataBucket
 from infra.images import Image, Images
 from infra.permission import allow, sagemaker_principal
+from infra.settings import Settings
 
 
 class JobRole(Construct):
     """Whatever code is in them reaches nothing but the data bucket."""
 
-    def __init__(self, scope: Construct, id: str, *, data: DataBucket, images: Images) -> None:
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, data: DataBucket, images: Images) -> None:
         super().__init__(scope, id)
-        sources = [sagemaker_arn(self, kind, "*") for kind in ("processing-job", "training-job")]
+        kinds = ["processing-job", "training-job"] + ["hyper-parameter-tuning-job"] * (
+            settings.pipeline.tuning_jobs > 0
+        )
+        sources = [sagemaker_arn(self, kind, "*") for kind in kinds]
         self.role = iam.Role(
             self, "Role", assumed_by=sagemaker_principal(self, sources), description="Processing and training jobs"
         )
-        inputs = ("datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*")
+        inputs = ["datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*"]
+        inputs += ["pretrained/*"] * bool(settings.pipeline.pretrained)
         data.grant_read(self.role, *inputs)
         data.grant_list(self.role, *inputs)
         data.grant_upload_results(self.role, "runs/*", "checkpoints/*")

@@ -81,8 +81,8 @@ class ModelDeployer(LambdaFunction):
     def _allow_to_deploy(self, name: str) -> None:
         """One endpoint; models and configurations are made anew for each version and are named after it."""
         endpoint = sagemaker_arn(self, "endpoint", name)
-        configs = sagemaker_arn(self, "endpoint-config", f"{name}-*")
-        models = sagemaker_arn(self, "model", f"{name}-*")
+        configs = sagemaker_arn(self, "endpoint-config", f"{name}-v*")
+        models = sagemaker_arn(self, "model", f"{name}-v*")
         why = "Models and endpoint configurations are made for each version; these are all of this endpoint."
         allow(self.role, ["sagemaker:CreateModel"], [models], because=why)
         allow(self.role, ["sagemaker:CreateEndpointConfig"], [configs], because=why)

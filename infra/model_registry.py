@@ -22,7 +22,9 @@ class ModelRegistry(Construct):
             model_package_group_name=self.group_name,
             model_package_group_description=f"Models of the pipeline {settings.name}",
         )
-        self.group.apply_removal_policy(RemovalPolicy.DESTROY if settings.destroys else RemovalPolicy.RETAIN)
+        # But not the group of a first deployment that failed: its name would be taken in the next one.
+        keep = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+        self.group.apply_removal_policy(RemovalPolicy.DESTROY if settings.destroys else keep)
         self.group_arn = sagemaker_arn(self, "model-package-group", self.group_name)
         self.versions_arn = sagemaker_arn(self, "model-package", f"{self.group_name}/*")
 
@@ -39,7 +41,7 @@ class ModelRegistry(Construct):
     def grant_register(self, role: iam.Role) -> None:
         """RegisterModel creates the group each time and goes on when there is one, so it needs that right too."""
         why = "The version's number is not known before it is registered."
-        allow(role, ["sagemaker:CreateModelPackageGroup"], [self.group_arn])
+        allow(role, ["sagemaker:CreateModelPackageGroup", "sagemaker:DescribeModelPackageGroup"], [self.group_arn])
         allow(role, ["sagemaker:AddTags"], [self.group_arn, self.versions_arn], because=why)
         create = ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage"]
         allow(role, create, [self.versions_arn], because=why)

@@ -112,6 +112,7 @@ class Notices(Construct):
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["kms:Decrypt", "kms:GenerateDataKey"],
                 resources=["*"],  # in a key policy: this key
+                conditions={"StringEquals": {"aws:SourceAccount": self._settings.account}},
             )
         )
         return key

@@ -36,6 +36,8 @@ class PipelineRole(Construct):
         )
         self._start("processing-job", "ProcessingJob")
         self._start("training-job", "TrainingJob")
+        if settings.pipeline.tuning_jobs:
+            self._start("hyper-parameter-tuning-job", "HyperParameterTuningJob")
         allow_to_pass(self.role, jobs.role)
         allow(self.role, ["lambda:InvokeFunction"], [champion.function_arn])
         registry.grant_register(self.role)

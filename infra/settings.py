@@ -80,6 +80,12 @@ class Settings:
                 f"{self.environment!r} is no name for an environment",
                 "use at most 20 small letters, digits and hyphens: it becomes part of resource names",
             )
+        if "-v" in self.environment:
+            yield (
+                f"{self.environment!r} holds -v",
+                f"choose another: models are called {PROJECT}-<environment>-v<number>, and those of two environments "
+                "could not be told apart",
+            )
         if not _ACCOUNT.fullmatch(self.account):
             yield f"account is {self.account!r}", 'an AWS account number is 12 digits in quotes, say "123456789012"'
         if not _REGION.fullmatch(self.region):

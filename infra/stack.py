@@ -63,7 +63,7 @@ class HeadraceStack(Stack):
         data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
         registry = ModelRegistry(self, "Registry", settings=settings)
 
-        jobs = JobRole(self, "JobRole", data=data, images=images)
+        jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images)
         endpoint = EndpointRole(self, "EndpointRole", data=data, images=images)
         champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registry=registry)
         pipeline = PipelineRole(
@@ -138,7 +138,10 @@ class HeadraceStack(Stack):
         # All ways of working end first when the stack is destroyed; then all is cleared up, while the roles are there.
         for feed in (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier)):
             feed.node.add_dependency(source.resource)
-        source.resource.node.add_dependency(data, registry, pipeline, jobs, endpoint)
+        # What it puts and asks is for the functions as they are now, not as they were before an update.
+        source.resource.node.add_dependency(
+            data, registry, pipeline, jobs, endpoint, trigger.function, deployer.function
+        )
         data.reserve("code/*", to=[maintainer.role, source.deployment.role])
         data.reserve("pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
 

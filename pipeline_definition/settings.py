@@ -18,7 +18,7 @@ SHORTEST_SECONDS = 60
 LONGEST_SECONDS = 5 * 24 * 3600  # a processing job may run for 5 days, a training job for 28
 
 MOST_WARM_SECONDS = 3600  # SageMaker's limit of a warm pool
-_S3_URI = re.compile(r"s3://[a-z0-9.-]{3,63}/\S+")
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
 
@@ -39,9 +39,10 @@ class PipelineSettings:
     stops the job when the sum has passed. Shares are fractions of the images. A registered model may be served
     and may transform batches on `inference_instance_types`; SageMaker takes fewer types for batches than for endpoints.
 
-    `network`, `crop`, `flip_probability` and `ema_decay` are flags of train.py. The weights below `pretrained_uri` are
-    where training starts. With `input_mode` FastFile a job reads its files from S3 as it needs them. An on-demand
-    instance waits `keep_alive_seconds` for the next job. More than 0 `tuning_jobs` search the learning rate first.
+    `network`, `crop`, `flip_probability` and `ema_decay` are flags of train.py. Training starts from the weights in
+    the data bucket's pretrained/<`pretrained`>/. With `input_mode` FastFile a job reads its files from S3 as it needs
+    them. An on-demand instance waits `keep_alive_seconds` for the next job. More than 0 `tuning_jobs` search the
+    learning rate first.
     """
 
     capacity: Capacity = "both"
@@ -56,7 +57,7 @@ class PipelineSettings:
     model_approval_status: Approval = "PendingManualApproval"
 
     network: str = "small-cnn"
-    pretrained_uri: str = ""
+    pretrained: str = ""
     crop: float = 1.0
     flip_probability: float = 0.0
     ema_decay: float = 0.0
@@ -88,8 +89,12 @@ class PipelineSettings:
             )
         if self.input_mode not in INPUT_MODES:
             yield f"input_mode is {self.input_mode!r}", f"use one of {', '.join(INPUT_MODES)}"
-        if self.pretrained_uri and not _S3_URI.fullmatch(self.pretrained_uri):
-            yield f"pretrained_uri is {self.pretrained_uri!r}", "give a prefix with one file: s3://BUCKET/PREFIX/"
+        if self.pretrained and not _FOLDER.fullmatch(self.pretrained):
+            yield (
+                f"pretrained is {self.pretrained!r}",
+                "give NAME for the data bucket's folder pretrained/NAME/, which holds one file; other weights are "
+                "another folder",
+            )
         for name in ("processing_instance_type", "train_instance_type", "inference_instance_types"):
             value = getattr(self, name)
             types = (value,) if isinstance(value, str) else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pipeline_definition import preprocess, tune
@@ -92,8 +91,8 @@ def channels(settings: PipelineSettings) -> list[ChannelTypeDef]:
         _channel("train", processing_output(preprocess.NAME, "train")),
         _channel("validation", processing_output(preprocess.NAME, "validation")),
     ]
-    if settings.pretrained_uri:
-        found.append(_channel("pretrained", settings.pretrained_uri))
+    if settings.pretrained:
+        found.append(_channel("pretrained", f"s3://{binding('DataBucket')}/pretrained/{settings.pretrained}/"))
     return [*found, _channel("code", binding("CodeUri"))]
 
 
@@ -135,7 +134,7 @@ def _checkpoints(lane: Lane, settings: PipelineSettings) -> CheckpointConfigType
             join("rate", _learning_rate(settings), on="-"),
             join("hosts", parameter("TrainInstanceCount"), on="-"),
             f"{settings.network}-{settings.crop}-{settings.flip_probability}-{settings.ema_decay}".replace(":", "-"),
-            *([f"from-{sha256(settings.pretrained_uri.encode()).hexdigest()[:16]}"] if settings.pretrained_uri else []),
+            *([f"from-{settings.pretrained}"] if settings.pretrained else []),
             on="/",
         ),
         "LocalPath": "/opt/ml/checkpoints",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline_definition.job import cache, job_retries, run_uri
-from pipeline_definition.references import binding, join, parameter, step
+from pipeline_definition.references import binding, parameter, step
 from pipeline_definition.settings import PipelineSettings
 
 NAME = "Tune"
@@ -53,7 +53,7 @@ def tune(
                 "StaticHyperParameters": {
                     **fixed,
                     "sagemaker_program": "train.py",
-                    "sagemaker_submit_directory": join(binding("CodeUri"), "/source.tar.gz"),
+                    "sagemaker_submit_directory": binding("CodeUri"),
                 },
                 "AlgorithmSpecification": {
                     "TrainingImage": binding("TrainingImage"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from scripted_aws import REGION
 from scripted_cloud import FakeRunning
 
@@ -102,3 +104,23 @@ def test_what_a_refused_import_left_is_no_stack(environment: Environment) -> Non
     )
     with pytest.raises(SetupError, match="was destroyed"):
         adopt.adopt(environment, Output())
+
+
+def test_what_a_failed_deployment_left_is_not_taken_for_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deployed without adopting, the new stack fails as the group's name is taken, and leaves an empty bucket."""
+    stacks = [{"StackName": "headrace-prod", "StackId": name, "CreationTime": age} for age, name in enumerate("ab")]
+    left = {
+        "a": [adopt.Kept("Data", "AWS::S3::Bucket", "the-data"), adopt.Kept("Group", adopt.GROUP, "arn")],
+        "b": [adopt.Kept("Data", "AWS::S3::Bucket", "empty")],
+    }
+
+    class CloudFormation:
+        def describe_stacks(self, StackName: str) -> None:
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": "it does not exist"}}, "DescribeStacks")
+
+        def get_paginator(self, name: str) -> Any:
+            return SimpleNamespace(paginate=lambda **_: [{"StackSummaries": stacks}])
+
+    monkeypatch.setattr(adopt, "_left_by", lambda cloudformation, stack_id: left[stack_id])
+    environment = SimpleNamespace(stack_name="headrace-prod", region=REGION, client=lambda service: CloudFormation())
+    assert adopt._kept(environment) == left["a"]  # type: ignore[arg-type]

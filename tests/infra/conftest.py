@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,11 +50,12 @@ class Synthesized:
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
     @cache
-    def synthesize(environment: str) -> Synthesized:
+    def synthesize(environment: str, **pipeline: Any) -> Synthesized:
         context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"aws:cdk:enable-path-metadata": True}
         folder = tmp_path_factory.mktemp(environment)
         app = App(analytics_reporting=False, context=context, outdir=str(folder))
         settings = load_settings(ROOT / "environments.toml", environment)
+        settings = replace(settings, pipeline=replace(settings.pipeline, **pipeline))
         HeadraceStack(app, settings.name, settings=settings, root=ROOT)
         findings = _synthesize_with_nag(app, folder)
         content = json.loads((folder / f"{settings.name}.template.json").read_text())

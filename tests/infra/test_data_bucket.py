@@ -115,7 +115,8 @@ def test_nothing_that_a_model_or_a_cached_step_points_to_expires(prod: Any) -> N
 def test_data_and_its_protection_stay_or_go_together(local: Any, prod: Any) -> None:
     for path in ("Data/Bucket", "Data/Key", "Data/Bucket/Policy", "Registry/Group"):
         assert local.resources[path].get("DeletionPolicy", "Delete") == "Delete"
-        assert prod.resources[path]["DeletionPolicy"] == "Retain"
+        kept = "RetainExceptOnCreate" if path == "Registry/Group" else "Retain"
+        assert prod.resources[path]["DeletionPolicy"] == kept
 
 
 def test_key_is_rotated(prod: Any) -> None:

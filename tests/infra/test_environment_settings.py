@@ -140,6 +140,11 @@ def test_name_that_cannot_be_part_of_resource_names_is_refused(tmp_path: Path) -
         load(tmp_path, f'["My Env"]\n{GOOD}', "My Env")
 
 
+def test_name_that_models_of_another_environment_could_be_taken_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="holds -v"):
+        load(tmp_path, f"[dev-v2]\n{GOOD}", "dev-v2")
+
+
 def test_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no such file"):
         load_settings(tmp_path / "environments.toml", "dev")

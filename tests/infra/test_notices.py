@@ -85,6 +85,7 @@ def test_topic_is_encrypted_with_a_key_that_alarms_may_use(prod: Any, topic: str
         "Principal": {"Service": "cloudwatch.amazonaws.com"},
         "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
         "Resource": "*",
+        "Condition": {"StringEquals": {"aws:SourceAccount": prod.settings.account}},
     } in statements
     allowed = [
         statement

@@ -87,6 +87,7 @@ ACTIONS = {
         "sagemaker:AddTags",
         "sagemaker:CreateModelPackage",
         "sagemaker:CreateModelPackageGroup",
+        "sagemaker:DescribeModelPackageGroup",
         "sagemaker:CreateProcessingJob",
         "sagemaker:CreateTrainingJob",
         "sagemaker:DescribeModelPackage",
@@ -299,3 +300,13 @@ def test_each_environment_grants_only_on_its_own_names(synthesized: Callable[[st
     for environment, other in (("dev", "prod"), ("prod", "dev")):
         text = json.dumps(synthesized(environment).content)
         assert f"headrace-{other}" not in text
+
+
+def test_what_the_pipeline_asks_for_beyond_the_ordinary_is_granted(synthesized: Callable[..., Any], prod: Any) -> None:
+    asked = synthesized("prod", tuning_jobs=2, pretrained="resnet50")
+    more = actions(asked.statements("PipelineRole/Role")) - actions(prod.statements("PipelineRole/Role"))
+    assert more == {f"sagemaker:{verb}HyperParameterTuningJob" for verb in ("Create", "Describe", "Stop")}
+    trust = json.dumps(asked.properties("JobRole/Role")["AssumeRolePolicyDocument"])
+    assert ":hyper-parameter-tuning-job/*" in trust
+    assert any(resource.endswith("/pretrained/*") for resource in on(asked.statements("JobRole/Role"), "s3:GetObject"))
+    assert not any("pretrained" in resource for resource in on(prod.statements("JobRole/Role"), "s3:GetObject"))

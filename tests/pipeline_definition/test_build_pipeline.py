@@ -225,13 +225,13 @@ def test_scripts_know_every_flag_they_are_given(name: str) -> None:
 
 
 def test_pretrained_weights_come_in_a_channel_of_their_own() -> None:
-    steps = steps_by_name(pretrained_uri="s3://weights/resnet50/")
+    steps = steps_by_name(pretrained="resnet50")
     for name in ("TrainSpot", "TrainOnDemand"):
         uris = {
             channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"]
             for channel in steps[name]["Arguments"]["InputDataConfig"]
         }
-        assert uris["pretrained"] == "s3://weights/resnet50/"
+        assert uris["pretrained"] == "s3://${headrace:DataBucket}/pretrained/resnet50/"
 
 
 def test_a_warm_pool_is_kept_for_on_demand_capacity_alone() -> None:
@@ -248,6 +248,8 @@ def test_the_input_mode_is_that_of_the_environment() -> None:
 def test_a_tuning_gives_its_best_rate_to_the_training_and_to_its_checkpoint_address() -> None:
     assert "Tune" not in steps_by_name()
     steps = steps_by_name(tuning_jobs=4)
+    fixed = steps["Tune"]["Arguments"]["TrainingJobDefinition"]["StaticHyperParameters"]
+    assert fixed["sagemaker_submit_directory"] == "${headrace:CodeUri}"
     rate = {"Get": "Steps.Tune.BestTrainingJob.TunedHyperParameters['learning-rate']"}
     training = steps["TrainSpot"]["Arguments"]
     assert training["HyperParameters"]["learning-rate"] == rate
@@ -256,7 +258,7 @@ def test_a_tuning_gives_its_best_rate_to_the_training_and_to_its_checkpoint_addr
 
 
 @pytest.mark.parametrize("setting", [{"network": "timm:resnet50"}, {"crop": 0.5}, {"flip_probability": 0.5},
-                                     {"ema_decay": 0.9}, {"pretrained_uri": "s3://weights/a/"}])  # fmt: skip
+                                     {"ema_decay": 0.9}, {"pretrained": "a"}])  # fmt: skip
 def test_what_training_depends_on_is_part_of_its_checkpoints_address(setting: dict[str, Any]) -> None:
     usual, other = (steps_by_name(**given)["TrainSpot"]["Arguments"]["CheckpointConfig"] for given in ({}, setting))
     assert usual != other

@@ -24,7 +24,7 @@ from pipeline_definition import PipelineSettings, PipelineSettingsError
         ({"model_approval_status": "Rejected"}, "PendingManualApproval"),
         ({"seed": -1}, "seed is -1"),
         ({"input_mode": "Pipe"}, "use one of File, FastFile"),
-        ({"pretrained_uri": "weights/"}, "pretrained_uri is 'weights/'"),
+        ({"pretrained": "weights/"}, "pretrained is 'weights/'"),
         ({"crop": 0.0}, "crop is 0.0"),
         ({"flip_probability": 2.0}, "flip_probability is 2.0"),
         ({"keep_alive_seconds": 4000}, "use 0 to 3600"),

@@ -91,7 +91,7 @@ def test_arguments_fit_the_requests(capacity: Any) -> None:
 
 EVERYTHING = PipelineSettings(
     network="timm:resnet50",
-    pretrained_uri="s3://weights/resnet50/",
+    pretrained="resnet50",
     input_mode="FastFile",
     keep_alive_seconds=600,
     tuning_jobs=6,

@@ -176,6 +176,8 @@ class Life:
         version = self.register_again(**broken)
         eventually("the rollback is remembered", lambda: self._was_rolled_back(version))
         registry.decide(self.environment, QUIET, version=str(version), approval=registry.REJECTED, note=None)
+        decisions = stack.queues[1].url
+        eventually("nobody looks at it any more", lambda: not self._count(decisions))
         sagemaker.delete_endpoint(EndpointName=stack.endpoint)
         eventually("the endpoint is gone", lambda: endpoint.read_endpoint(self.environment) is None)
         version = self.register_again(**broken)
