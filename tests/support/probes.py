@@ -117,7 +117,7 @@ class Foreign:
         yield (
             "iam:PassRole",
             lambda c: c("sagemaker").create_model(
-                ModelName=f"{self.stack.endpoint}-x",
+                ModelName=f"{self.stack.endpoint}-v0",
                 ExecutionRoleArn=role,
                 PrimaryContainer={"Image": "pytorch", "ModelDataUrl": f"s3://{STRANGER}/model.tar.gz"},
             ),
