@@ -8,6 +8,8 @@ so that the first 100,000 objects take minutes.
 
 from __future__ import annotations
 
+import shlex
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -17,7 +19,14 @@ from botocore.exceptions import ClientError
 import log
 from aws import HEAD_REQUESTS_AT_ONCE, NOT_FOUND, S3Client, error_code
 from refusals import DataSetError
-from start_pipeline.keys import LONGEST_NAME, first_that_is_no_file, is_archive
+from start_pipeline.keys import (
+    ARCHIVES,
+    LONGEST_NAME,
+    RECORDABLE,
+    first_that_is_no_file,
+    first_unrecordable,
+    is_archive,
+)
 
 # Those first that the standard library can compute; an object has one of them as a rule.
 CHECKSUMS = ("SHA256", "SHA1", "CRC32", "CRC32C", "CRC64NVME", "SHA512", "MD5", "XXHASH3", "XXHASH64", "XXHASH128")
@@ -54,6 +63,21 @@ def list_objects(s3: S3Client, bucket: str, data_set: str) -> list[Listed]:
         for item in page.get("Contents", [])
         if (item["Key"] == wanted if is_archive(data_set) else not item["Key"].endswith("/"))
     )
+
+
+def refuse_unrecordable_name(bucket: str, data_set: str) -> None:
+    """Raises DataSetError for a name that the registry would refuse, after hours of training on that data set."""
+    sign = first_unrecordable(data_set)
+    if sign is not None:
+        suffix = next((suffix for suffix in ARCHIVES if data_set.lower().endswith(suffix)), "/")
+        recursive = "--recursive " if suffix == "/" else ""
+        source = f"s3://{bucket}/datasets/{data_set}" + ("/" if recursive else "")
+        raise DataSetError(
+            f"{data_set!r} cannot be the name of a data set: no model could be registered with {sign!r} "
+            f"({unicodedata.name(sign, 'without a name')}) in it",
+            hint=f"rename it, with letters, digits, spaces and {' '.join(RECORDABLE)} only: "
+            f"aws s3 mv {recursive}{shlex.quote(source)} s3://{bucket}/datasets/NEW_NAME{suffix}",
+        )
 
 
 def refuse_what_is_no_file(data_set: str, objects: list[Listed]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -11,6 +12,9 @@ LONGEST_NAME = 255  # bytes of a file's or a folder's name, which is as much as 
 # Control characters, line separators, and halves of surrogate pairs: SageMaker's pattern for an S3 URI takes no line
 # end, and a name that cannot be printed cannot be talked about.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Besides letters, digits and spaces, what SageMaker takes in CustomerMetadataProperties, where a model's data set is
+# recorded: ([\p{L}\p{Z}\p{N}_.:\/=+\-@]*), at most 256 characters.
+RECORDABLE = "_.:=+-@"
 
 
 def is_archive(data_set: str) -> bool:
@@ -37,6 +41,16 @@ def is_name(name: str) -> bool:
         and "/" not in name
         and not UNPRINTABLE.search(name)
         and len(name.encode()) <= LONGEST_NAME
+    )
+
+
+def first_unrecordable(data_set: str) -> str | None:
+    """The first character of a data set's name with which no model that was trained on it could be registered.
+
+    Among them are accents as characters of their own, which is how macOS writes them: they are marks, not letters.
+    """
+    return next(
+        (sign for sign in data_set if unicodedata.category(sign)[0] not in "LNZ" and sign not in RECORDABLE), None
     )
 
 

@@ -21,7 +21,14 @@ from aws import S3Client
 from canonical import digest
 from refusals import DataSetError
 from start_pipeline import documents
-from start_pipeline.data_set import ChangedMeanwhile, Listed, checksums, prefix_of, refuse_what_is_no_file
+from start_pipeline.data_set import (
+    ChangedMeanwhile,
+    Listed,
+    checksums,
+    prefix_of,
+    refuse_unrecordable_name,
+    refuse_what_is_no_file,
+)
 
 FINGERPRINT_DIGITS = 32
 
@@ -42,8 +49,10 @@ def take(
 ) -> Snapshot:
     """Fingerprint the listed objects and write the manifest, unless the last snapshot has the same content.
 
-    Raises ChangedMeanwhile, Unfinished, and DataSetError for an object without a checksum or one that can be no file.
+    Raises ChangedMeanwhile, Unfinished, and DataSetError for an object without a checksum or one that can be no file,
+    and for a data set that no model could name.
     """
+    refuse_unrecordable_name(bucket, data_set)
     refuse_what_is_no_file(data_set, objects)
     known, written = _read_latest(s3, bucket, data_set)
     found = checksums(s3, bucket, data_set, objects, known, seconds_left=seconds_left)
