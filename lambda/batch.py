@@ -4,21 +4,25 @@ Needs `ReportBatchItemFailures` on the event source mapping: without it the answ
 would count as done.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
+from urllib.parse import unquote_plus
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 import log
+import notices
 from aws import SqsClient, error_code
-from refusals import HeadraceError
+from refusals import HeadraceError, OverBudgetError
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 FIRST_WAIT = 15  # seconds, then twice as long each time: with five receives 15, 30, 60 and 120
 LONGEST_WAIT = 900
 LONGEST_REASON = 1_000  # characters of a message's attribute; SQS counts them with the body
+LONGEST_SUMMARY = 500  # characters of a message in the notice of it
 # What a message must not hold (SendMessage in the API reference): a reason may quote an object's key.
 NOT_SENDABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -33,10 +37,14 @@ class BatchResponse(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Queues:
-    """Where the messages come from, and where those go that no repetition helps."""
+    """Where the messages come from, where those go that no repetition helps, and where each of these is told.
+
+    The function that tells people has no `notices_url`: it would have to tell of itself.
+    """
 
     source_url: str
     dead_letters_url: str
+    notices_url: str | None = None
 
 
 def each(
@@ -46,8 +54,8 @@ def each(
 
     What raises is delivered again, later each time: services throttle and answers get lost. But a message that this
     function refuses, or for which it lacks a permission, fails the same way every time, so it goes to the dead-letter
-    queue at once, where an alarm tells of it; the reason goes with it. `sqs` makes the client, which only a failure
-    needs.
+    queue at once; the reason goes with it, and a notice tells of it, as the alarm on that queue speaks of the first
+    only. `sqs` makes the client, which only a failure needs.
     """
     failures: list[ItemFailure] = []
     for record in event["Records"]:
@@ -71,6 +79,8 @@ def _set_aside(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], proble
             sqs.send_message(
                 QueueUrl=queues.dead_letters_url, MessageBody=record["body"], MessageAttributes={"Reason": reason}
             )
+            if queues.notices_url is not None and not isinstance(problem, OverBudgetError):  # that has its own notice
+                _tell(sqs, queues.notices_url, queues, record, text)
             return True
         receives = int(record["attributes"]["ApproximateReceiveCount"])
         sqs.change_message_visibility(
@@ -81,3 +91,27 @@ def _set_aside(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], proble
     except ClientError as error:
         log.error("message not set aside", error)
     return False
+
+
+def _tell(sqs: SqsClient, notices_url: str, queues: Queues, record: Mapping[str, Any], reason: str) -> None:
+    """A failure here is only logged: the message is set aside, and must not come again for want of a notice."""
+    try:
+        notices.send(
+            sqs,
+            notices_url,
+            "set-aside",
+            queue=queues.dead_letters_url.rpartition("/")[2],
+            message_id=record["messageId"],
+            message=NOT_SENDABLE.sub("\ufffd", _summary(record["body"]))[:LONGEST_SUMMARY],
+            reason=reason,
+        )
+    except (ClientError, BotoCoreError) as error:
+        log.error("nobody is told of the message set aside", error)
+
+
+def _summary(body: str) -> str:
+    """The keys of the objects that a notification of S3 is about; any other message as it is."""
+    try:
+        return ", ".join(unquote_plus(record["s3"]["object"]["key"]) for record in json.loads(body)["Records"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return body

@@ -32,5 +32,5 @@ def handle_batch(
             log.info("model decided", model_package=message.model_package_arn, status=message.approval_status)
         serve_champion(client("sagemaker"), client("sqs"), environment, message)
 
-    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url)
+    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
     return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from notify.environment import Environment
-from notify.messages import AlarmRaised, DefinitionRefused, OverBudget
+from notify.messages import AlarmRaised, DefinitionRefused, OverBudget, SetAside
 from notify.notice import Notice
 
 DEAD_LETTERS = "ApproximateNumberOfMessagesVisible"
@@ -22,6 +22,16 @@ def alarm(environment: Environment, told: AlarmRaised) -> Notice:
         [told.description, f"alarm: {told.name}, since {told.changed}", f"reason: {told.reason}"],
         to_do if dead else ["read the function's log and the dashboard; the alarm ends by itself"],
         {"alarm": told.name, "description": told.description, "reason": told.reason, "since": told.changed},
+    )
+
+
+def set_aside(environment: Environment, told: SetAside) -> Notice:
+    return Notice(
+        told.kind,
+        f"a message was set aside: {told.message}",
+        [f"it lies in the dead-letter queue {told.queue}, for 14 days", f"reason: {told.reason}"],
+        [environment.command("redrive") + "   # once the cause is mended: has the messages processed again"],
+        {"queue": told.queue, "message_id": told.message_id, "message": told.message, "reason": told.reason},
     )
 
 

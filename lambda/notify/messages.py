@@ -143,14 +143,38 @@ class OverBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """`queue` is the dead-letter queue's name; `message_id` the id that the message had in the queue before it."""
+
+    kind: ClassVar[str] = "set-aside"
+
+    queue: str
+    message_id: str
+    message: str
+    reason: str
+
+    @property
+    def state(self) -> list[str]:
+        return [self.message_id]
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     reason: str
 
 
 Tellable: TypeAlias = (
-    ExecutionEnded | ModelWaits | AlarmRaised | EndpointFailed | Deployed | RolledBack | DefinitionRefused | OverBudget
+    ExecutionEnded
+    | ModelWaits
+    | AlarmRaised
+    | EndpointFailed
+    | Deployed
+    | RolledBack
+    | DefinitionRefused
+    | OverBudget
+    | SetAside
 )
-OWN = {known.kind: known for known in (EndpointFailed, Deployed, RolledBack, DefinitionRefused, OverBudget)}
+OWN = {known.kind: known for known in (EndpointFailed, Deployed, RolledBack, DefinitionRefused, OverBudget, SetAside)}
 TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "list[str]": list}
 
 

@@ -19,6 +19,7 @@ from notify.messages import (
     ModelWaits,
     OverBudget,
     RolledBack,
+    SetAside,
     Tellable,
 )
 from notify.notice import Notice
@@ -77,6 +78,8 @@ def compose(message: Tellable, environment: Environment, client: Callable[[str],
             return about_operation.definition_refused(environment, message)
         case OverBudget():
             return about_operation.over_budget(environment, message)
+        case SetAside():
+            return about_operation.set_aside(environment, message)
     assert_never(message)
 
 

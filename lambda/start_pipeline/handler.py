@@ -37,5 +37,5 @@ def handle_batch(
         for message in parse(body, message_id=message_id, bucket=bucket, definition_key=definition_key):
             act(message, message_id, environment, client, now=clock(), seconds_left=seconds_left)
 
-    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url)
+    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
     return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

@@ -24,6 +24,12 @@ OWN: dict[str, dict[str, Any]] = {
         "max_run_cost": 100,
         "breakdown": ["TrainSpot: 1 x ml.g5.xlarge for 24 h at most, $33.79"],
     },
+    "set-aside": {
+        "queue": "uploads-dead-letters",
+        "message_id": "m1",
+        "message": "datasets/birds (1).zip",
+        "reason": "DataSetError: no\n\nhint: rename it",
+    },
     "endpoint-failed": {
         "endpoint": NAME,
         "configuration": f"{NAME}-v2-0123abcd",
@@ -171,6 +177,21 @@ def test_a_dead_letter_is_told_with_what_is_lost_and_how_to_get_it_back(world: N
     assert "dead-letter queue headrace-test-dead" in text
     assert "headrace --env test redrive" in text
     assert data["kind"] == "dead-letter"
+
+
+def test_a_message_that_was_set_aside_is_told_with_the_reason_and_once(world: NoticeWorld) -> None:
+    text, data = world.told(own("set-aside"))
+    assert text.startswith("a message was set aside: datasets/birds (1).zip\n")
+    assert "reason: DataSetError: no\n\nhint: rename it" in text
+    assert "headrace --env test redrive" in text
+    assert (data["queue"], data["message_id"]) == ("uploads-dead-letters", "m1")
+    assert world.deliver(own("set-aside"), own("set-aside", message_id="m2")) == []
+    assert len(world.cloud.published) == 2
+
+
+def test_what_is_set_aside_here_makes_no_notice_that_would_be_set_aside_in_turn(world: NoticeWorld) -> None:
+    assert world.deliver(own("set-aside", message_id=1)) == []
+    assert (len(world.cloud.dead_letters), world.cloud.notices) == (1, [])
 
 
 def test_another_alarm_is_told_as_such(world: NoticeWorld) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fake_aws import Refused
-from worlds import QUIET, UploadWorld
+from fake_aws import DEAD, NOTICES_QUEUE, Refused
+from worlds import QUIET, UploadWorld, event
 
 from start_pipeline.trigger import LEAST_SECONDS
 
@@ -74,6 +74,48 @@ def test_a_reason_that_quotes_control_characters_can_be_sent(world: UploadWorld)
     world.cloud.interrupt = deny
     assert world.deliver(world.cloud.queue[0])
     assert world.cloud.dead_letters[0].reason.endswith("to \ufffd\ufffd\ufffd")
+
+
+def test_each_message_that_is_set_aside_is_told_with_what_it_was_about(world: UploadWorld) -> None:
+    """The alarm on the dead-letter queue speaks once, however many follow."""
+    notification = event("s3_object_created")
+    notification["Records"].append({"eventName": "ObjectCreated:Put"})
+    for body in (notification, {"headrace": "dance"}):
+        world.send(body)
+        assert world.deliver(world.cloud.queue[0])
+    first, second = world.cloud.notices
+    assert first["message_id"] != second["message_id"]
+    assert second == {
+        "headrace": "notice",
+        "kind": "set-aside",
+        "queue": f"upload-{DEAD}",
+        "message_id": second["message_id"],
+        "message": '{"headrace": "dance"}',
+        "reason": world.cloud.dead_letters[1].reason,
+    }
+
+
+def test_a_notification_that_is_set_aside_is_told_by_its_objects_key(world: UploadWorld) -> None:
+    def deny(moment: str, operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "GetObject":
+            raise Refused("AccessDenied", "no")
+
+    world.cloud.interrupt = deny
+    world.upload("datasets/zwölf a+b/1.jpg")
+    assert world.deliver(world.cloud.queue[0])
+    assert [notice["message"] for notice in world.cloud.notices] == ["datasets/zwölf a+b/1.jpg"]
+
+
+def test_a_notice_that_cannot_be_sent_leaves_the_message_set_aside(world: UploadWorld, logged: Any) -> None:
+    def deny(moment: str, operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "SendMessage" and parameters["QueueUrl"] == NOTICES_QUEUE:
+            raise Refused("InternalError", "no")
+
+    world.cloud.interrupt = deny
+    world.send({"headrace": "dance"})
+    assert world.deliver(world.cloud.queue[0])
+    assert len(world.cloud.dead_letters) == 1
+    assert logged()[-1]["message"] == "nobody is told of the message set aside"
 
 
 def test_a_look_is_not_begun_when_the_batch_has_taken_the_time(world: UploadWorld) -> None:

@@ -23,7 +23,7 @@ Each row is what a test in `tests/lambda/test_trigger_inputs.py` sees; it fails 
 - **run**: the data set is run, once.
 - **ignored**: the function's log says why; nothing is kept.
 - **refused**: the definition in force stays; its author is told by an object beside it and by a notice.
-- **set aside**: the message is in the dead-letter queue with this reason, an alarm tells of it, and `headrace redrive`
+- **set aside**: the message is in the dead-letter queue with this reason, a notice tells of it, and `headrace redrive`
   sends it again.
 
 `python -m pytest tests/lambda/test_trigger_inputs.py --write-trigger-inputs` writes this file anew.

@@ -153,6 +153,18 @@ def test_a_dead_letter(connect: Connect, told: Any, entry: Check) -> None:
     entry(when, told.by_what_happened())
 
 
+def test_a_message_that_was_set_aside(told: Any, entry: Check) -> None:
+    """The trigger's own message, of a data set that is named after its second download."""
+    world = UploadWorld()
+    world.upload("datasets/birds (1).zip")
+    world.deliver(world.cloud.queue[0])
+    world.cloud.now += 60
+    world.deliver(world.cloud.queue[0])
+    (notice,) = world.cloud.notices
+    when = "A message was refused; the dead-letter queue's alarm (`dead-letter`) speaks of the first one only."
+    entry(when, told.by(notice))
+
+
 def test_a_definition_that_was_refused(told: Any, entry: Check) -> None:
     """The trigger's own message."""
     world = UploadWorld()
