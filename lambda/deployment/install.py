@@ -11,14 +11,16 @@ from deployment.request import Deployment
 
 
 def install(s3: S3Client, deployment: Deployment) -> None:
-    """Copy and write every object, over what is there.
+    """Copy what has changed since the deployment before, and write every object, over what is there.
 
-    A definition that a maintainer has put under pipelines/ survives every deployment that does not change the
-    sources: CloudFormation sends an update only when the resource's properties change, and they hold the content's
-    hashes. When they do change, the deployed definition is the newer one, and taking it is right; the maintainer's
-    remains as a version of the object.
+    CloudFormation sends an update when any of the resource's properties changes. A definition that a maintainer has
+    put under pipelines/ survives each but those with another definition in the sources: that one is the newer, and
+    taking it is right; the maintainer's remains as a version of the object.
     """
     for copy in deployment.copies:
+        if (copy.from_key, copy.to_key) in deployment.copied:
+            log.info("unchanged since the last deployment", key=copy.to_key)
+            continue
         source = {"Bucket": copy.from_bucket, "Key": copy.from_key}
         s3.copy_object(Bucket=deployment.bucket, Key=copy.to_key, CopySource=source)
         log.info("copied", source=source, key=copy.to_key)

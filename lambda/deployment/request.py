@@ -24,10 +24,15 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the resource's properties say: what goes into the bucket, and what a destroyed stack leaves behind."""
+    """What the resource's properties say: what goes into the bucket, and what a destroyed stack leaves behind.
+
+    `copied` are those copies that the deployment before this has made. An asset's key is the hash of its content, so
+    the same asset in another bucket is the same.
+    """
 
     bucket: str
     copies: tuple[Copy, ...]
+    copied: frozenset[tuple[str, str]]  # FromKey and ToKey
     objects: Mapping[str, str]
     pipeline_name: str
     endpoint_name: str
@@ -37,12 +42,16 @@ class Deployment:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Deployment:
-        properties = event["ResourceProperties"]
+        properties, former = event["ResourceProperties"], event.get("OldResourceProperties", {})
         try:
+            same_bucket = former.get("Bucket") == properties["Bucket"]
             return cls(
                 bucket=properties["Bucket"],
                 copies=tuple(
                     Copy(item["FromBucket"], item["FromKey"], item["ToKey"]) for item in properties.get("Copies", [])
+                ),
+                copied=frozenset(
+                    (item["FromKey"], item["ToKey"]) for item in (former.get("Copies", []) if same_bucket else [])
                 ),
                 objects=dict(properties.get("Objects", {})),
                 pipeline_name=properties["PipelineName"],

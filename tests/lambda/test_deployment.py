@@ -135,6 +135,23 @@ def test_an_update_takes_the_newly_deployed_definition_and_keeps_the_old_as_a_ve
     assert answer["PhysicalResourceId"] == PHYSICAL_ID
 
 
+def test_an_update_of_something_else_leaves_a_maintainers_definition_alone(stack: Stack) -> None:
+    """The sources are those of the last deployment; only whether data is retained has changed."""
+    stack.request("create")
+    stack.cloud.put(BUCKET, f"pipelines/{NAME}.json", b"a maintainer's")
+    body = event("custom_resource_update") | {"ResponseURL": stack.url}
+    body["ResourceProperties"] = body["OldResourceProperties"] | {"Retain": "true"}
+    assert stack.send(body)["Status"] == "SUCCESS"
+    assert stack.cloud.text(BUCKET, f"pipelines/{NAME}.json") == b"a maintainer's"
+
+
+def test_an_update_into_another_bucket_copies_everything(stack: Stack) -> None:
+    body = event("custom_resource_update") | {"ResponseURL": stack.url}
+    body["OldResourceProperties"]["Bucket"] = "former-bucket"
+    assert stack.send(body)["Status"] == "SUCCESS"
+    assert stack.cloud.text(BUCKET, "code/aaa/source.tar.gz") == b"code"
+
+
 def test_a_destroyed_stack_leaves_nothing_of_its_own(stack: Stack) -> None:
     stack.request("create")
     stack.live()
