@@ -6,6 +6,7 @@ it refuses to delete a group with versions in it or a bucket with objects.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def destroy(
     stop_executions(sagemaker, deployment.pipeline_name, patience, request_id=request_id)
     delete_pipeline(sagemaker, deployment.pipeline_name, request_id=request_id)
     delete_endpoint(sagemaker, deployment.endpoint_name, patience)
-    delete_models(sagemaker, f"{deployment.endpoint_name}-v")
+    delete_models(sagemaker, deployment.endpoint_name)
     if deployment.retain:
         log.info("retained", bucket=deployment.bucket, group=deployment.model_package_group)
         return
@@ -97,8 +98,13 @@ def delete_endpoint(sagemaker: SageMakerClient, endpoint: str, patience: Patienc
         patience.wait(f"the endpoint {endpoint} is not deleted")
 
 
-def delete_models(sagemaker: SageMakerClient, prefix: str) -> None:
-    """Endpoint configurations and models whose names begin with the prefix; all are listed before one is deleted."""
+def delete_models(sagemaker: SageMakerClient, endpoint: str) -> None:
+    """The models and configurations that were made for the endpoint; all are listed before one is deleted.
+
+    Their names are <endpoint>-v<version> and that with 8 digits behind it (deploy_model/model.py). A prefix would not
+    do: that of the endpoint headrace-dev is one of the models of headrace-dev-v2, too.
+    """
+    prefix, made = f"{endpoint}-v", re.compile(re.escape(endpoint) + r"-v\d+(-[0-9a-f]{8})?")
     configurations = [
         configuration["EndpointConfigName"]
         for page in sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=prefix)
@@ -110,11 +116,11 @@ def delete_models(sagemaker: SageMakerClient, prefix: str) -> None:
         for model in page["Models"]
     ]
     for name in configurations:
-        if name.startswith(prefix):
+        if made.fullmatch(name):
             _unless_missing(partial(sagemaker.delete_endpoint_config, EndpointConfigName=name))
             log.info("endpoint configuration deleted", name=name)
     for name in models:
-        if name.startswith(prefix):
+        if made.fullmatch(name):
             _unless_missing(partial(sagemaker.delete_model, ModelName=name))
             log.info("model deleted", name=name)
 

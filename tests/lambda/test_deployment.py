@@ -18,6 +18,8 @@ import deployment.request
 from deployment import handler
 
 PHYSICAL_ID = f"{NAME}-Published"
+# Models of other environments, one of which is named as this one with "-v2" behind it, and what somebody made by hand.
+OTHERS = [f"another-{NAME}-v1", f"{NAME}-v2-v1", f"{NAME}-v2-v1-0123abcd", f"{NAME}-v1-by-hand"]
 
 
 class Stack:
@@ -69,8 +71,8 @@ class Stack:
             self.cloud.put(BUCKET, f"datasets/birds/{number}.jpg", b"x")
         self.cloud.put(BUCKET, "datasets/birds/0.jpg", None)
         self.cloud.register("another", 1, "Approved")
-        self.cloud.models |= {f"another-{NAME}-v1": {}}
-        self.cloud.configurations |= {f"another-{NAME}-v1": {}}
+        self.cloud.models |= {name: {} for name in OTHERS}
+        self.cloud.configurations |= {name: {} for name in OTHERS}
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +162,7 @@ def test_a_destroyed_stack_leaves_nothing_of_its_own(stack: Stack) -> None:
     assert not any(stack.cloud.buckets[BUCKET].values())
     assert (stack.cloud.pipelines, stack.cloud.endpoints) == ({}, {})
     assert {package["group"] for package in stack.cloud.packages.values()} == {"another"}
-    assert list(stack.cloud.models) == list(stack.cloud.configurations) == [f"another-{NAME}-v1"]
+    assert list(stack.cloud.models) == list(stack.cloud.configurations) == OTHERS
     assert stack.cloud.keys("assets")
 
 
@@ -200,7 +202,7 @@ def test_a_retained_deployment_keeps_data_and_registry_and_nothing_that_needs_it
     kept = stack.cloud.keys(BUCKET)
     assert stack.request("delete", Retain="true")["Status"] == "SUCCESS"
     assert (stack.cloud.pipelines, stack.cloud.endpoints) == ({}, {})
-    assert list(stack.cloud.models) == list(stack.cloud.configurations) == [f"another-{NAME}-v1"]
+    assert list(stack.cloud.models) == list(stack.cloud.configurations) == OTHERS
     assert [package["group"] for package in stack.cloud.packages.values()].count(NAME) == 5
     assert stack.cloud.keys(BUCKET) == kept
 
