@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from notify.environment import Environment
 from notify.messages import AlarmRaised, DefinitionRefused, OverBudget, SetAside
 from notify.notice import Notice
@@ -36,16 +38,23 @@ def set_aside(environment: Environment, told: SetAside) -> Notice:
 
 
 def definition_refused(environment: Environment, told: DefinitionRefused) -> Notice:
-    place = f"s3://{environment.data_bucket}/{told.definition}"
+    """One under another name than the pipeline's is to be moved: put again where it is, it is refused again."""
+    bucket, right = f"s3://{environment.data_bucket}", f"pipelines/{environment.pipeline}.json"
+    place, refusal = f"{bucket}/{told.definition}", f"{bucket}/{told.definition.removesuffix('.json')}.error.json"
+    if told.definition == right:
+        to_do = [f"mend it and put it again: aws s3 cp definition.json {place}"]
+        end = "until a good definition comes"
+    else:
+        to_do = [
+            f"if it is this environment's: aws s3 mv {quote(place)} {bucket}/{right}",
+            f"if it is not: aws s3 rm {quote(place)}",
+        ]
+        end = "until it is gone from there"
     return Notice(
         told.kind,
         f"the definition {told.definition} was refused; the pipeline {environment.pipeline} stays as it was",
         [f"definition: {place}", f"error: {told.error}", f"hint: {told.hint}"],
-        [
-            f"mend it and put it again: aws s3 cp definition.json {place}",
-            f"the same is said in s3://{environment.data_bucket}/pipelines/{environment.pipeline}.error.json, "
-            "until a good definition comes",
-        ],
+        [*to_do, f"the same is said in {refusal}, {end}"],
         {"definition": place, "version": told.version, "error": told.error, "hint": told.hint},
     )
 

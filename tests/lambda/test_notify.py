@@ -208,10 +208,21 @@ def test_an_alarm_that_ends_is_not_told(world: NoticeWorld) -> None:
 
 
 def test_a_refused_definition_is_told(world: NoticeWorld) -> None:
-    text, data = world.told(own("definition-refused"))
-    assert text.startswith(f"the definition pipelines/x.json was refused; the pipeline {NAME} stays as it was\n")
+    text, data = world.told(own("definition-refused", definition=f"pipelines/{NAME}.json"))
+    assert text.startswith(f"the definition pipelines/{NAME}.json was refused; the pipeline {NAME} stays as it was\n")
     assert "error: it is bad\nhint: mend" in text
-    assert data["definition"] == f"s3://{BUCKET}/pipelines/x.json"
+    assert f"aws s3 cp definition.json s3://{BUCKET}/pipelines/{NAME}.json\n" in text
+    assert f"s3://{BUCKET}/pipelines/{NAME}.error.json" in text
+    assert data["definition"] == f"s3://{BUCKET}/pipelines/{NAME}.json"
+
+
+def test_a_definition_under_another_name_is_told_with_where_it_belongs(world: NoticeWorld) -> None:
+    """It would be refused there again, however good it is."""
+    text, _ = world.told(own("definition-refused", definition="pipelines/my birds.json"))
+    assert "aws s3 cp" not in text
+    assert f"aws s3 mv 's3://{BUCKET}/pipelines/my birds.json' s3://{BUCKET}/pipelines/{NAME}.json\n" in text
+    assert f"s3://{BUCKET}/pipelines/my birds.error.json, until" in text
+    assert f"{NAME}.error.json" not in text
 
 
 def test_a_run_beyond_the_budget_is_told_with_the_sum(world: NoticeWorld) -> None:
