@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 5.0
 SPARE_SECONDS = 30.0  # of the function's time, kept for the answer to CloudFormation
 DELETE_BATCH = 1_000  # keys that DeleteObjects takes
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # DeleteObjects' request is XML 1.0
 
 
 class Patience:
@@ -50,11 +51,12 @@ def destroy(
     """Delete what was made at run time, and the data and the registry with it unless they are to be retained.
 
     What is missing already is fine. Pipeline, endpoint and models go in any case: their roles go with the stack. The
-    bucket comes last: jobs write to it until they stop.
+    bucket comes last: jobs write to it until they stop. The pipeline goes twice: a call of start_pipeline that began
+    before may make it anew and run it.
     """
-    stop_executions(sagemaker, deployment.pipeline_name, patience, request_id=request_id)
-    delete_pipeline(sagemaker, deployment.pipeline_name, request_id=request_id)
+    delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} first")
     delete_endpoint(sagemaker, deployment.endpoint_name, patience)
+    delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} again")
     delete_models(sagemaker, deployment.endpoint_name)
     if deployment.retain:
         log.info("retained", bucket=deployment.bucket, group=deployment.model_package_group)
@@ -63,18 +65,20 @@ def destroy(
     empty_bucket(s3, deployment.bucket, patience)
 
 
-def stop_executions(sagemaker: SageMakerClient, pipeline: str, patience: Patience, *, request_id: str) -> None:
+def stop_executions(sagemaker: SageMakerClient, pipeline: str, patience: Patience, *, token: str) -> None:
     """Stop what runs and wait until nothing does: a pipeline with a running execution cannot be deleted."""
     while running := list(_running_executions(sagemaker, pipeline)):
         for arn, status in running:
             if status == "Executing":
-                _stop(sagemaker, arn, token=digest([request_id, arn]))
+                _stop(sagemaker, arn, token=digest([token, arn]))
         patience.wait(f"{len(running)} executions of the pipeline {pipeline} have not stopped")
 
 
-def delete_pipeline(sagemaker: SageMakerClient, pipeline: str, *, request_id: str) -> None:
+def delete_pipeline(sagemaker: SageMakerClient, pipeline: str, patience: Patience, *, token: str) -> None:
+    """With what it runs. Of two requests with the same token SageMaker takes the second for a repetition."""
+    stop_executions(sagemaker, pipeline, patience, token=token)
     try:
-        sagemaker.delete_pipeline(PipelineName=pipeline, ClientRequestToken=digest([request_id, pipeline]))
+        sagemaker.delete_pipeline(PipelineName=pipeline, ClientRequestToken=digest([token, pipeline]))
     except ClientError as error:
         if error_code(error) != "ResourceNotFound":
             raise
@@ -148,13 +152,7 @@ def empty_bucket(s3: S3Client, bucket: str, patience: Patience) -> None:
     try:
         while versions := _some_versions(s3, bucket):
             patience.check(f"the bucket {bucket} is not empty, with {deleted:,} versions deleted")
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
-            for refused in answer.get("Errors", []):
-                raise DestroyError(
-                    f"s3://{bucket}/{refused.get('Key')} could not be deleted: {refused.get('Code')}, "
-                    f"{refused.get('Message')}",
-                    hint="see the bucket's policy and object locks, then delete the stack again",
-                )
+            _delete_versions(s3, bucket, versions)
             deleted += len(versions)
     except ClientError as error:
         if error_code(error) not in NOT_FOUND:
@@ -166,6 +164,19 @@ def _some_versions(s3: S3Client, bucket: str) -> list[dict[str, Any]]:
     page = s3.list_object_versions(Bucket=bucket, MaxKeys=DELETE_BATCH)
     found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
     return [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in found]
+
+
+def _delete_versions(s3: S3Client, bucket: str, versions: list[dict[str, Any]]) -> None:
+    together = [version for version in versions if not NOT_IN_XML.search(version["Key"])]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": together, "Quiet": True}) if together else {}
+    for refused in answer.get("Errors", []):
+        raise DestroyError(
+            f"s3://{bucket}/{refused.get('Key')} could not be deleted: {refused.get('Code')}, {refused.get('Message')}",
+            hint="see the bucket's policy and object locks, then delete the stack again",
+        )
+    for version in versions:
+        if NOT_IN_XML.search(version["Key"]):
+            s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
 
 
 def _running_executions(sagemaker: SageMakerClient, pipeline: str) -> Iterator[tuple[str, str]]:

@@ -175,6 +175,32 @@ def test_executions_are_stopped_before_the_pipeline_is_deleted(stack: Stack) -> 
     assert {execution.status for execution in stack.cloud.executions.values()} == {"Succeeded", "Failed", "Stopped"}
 
 
+def test_a_pipeline_that_a_call_in_flight_makes_anew_goes_with_its_execution(stack: Stack) -> None:
+    """An upload's look began before the destruction, and starts its run after the pipeline was deleted."""
+    stack.live()
+    arn = f"arn:aws:sagemaker:eu-central-1:111122223333:pipeline/{NAME}/execution/late00000000"
+
+    def start_late(moment: str, operation: str, parameters: dict[str, Any]) -> None:
+        if (moment, operation) == ("after", "DeletePipeline"):
+            stack.cloud.interrupt = None
+            stack.cloud.pipelines[NAME] = {"PipelineDefinition": "{}", "RoleArn": "arn:aws:iam::111122223333:role/x"}
+            stack.cloud.executions[arn] = Execution(arn, NAME, "t", "d", {}, "{}")
+
+    stack.cloud.interrupt = start_late
+    assert stack.request("delete")["Status"] == "SUCCESS"
+    assert (stack.cloud.pipelines, stack.cloud.executions[arn].status) == ({}, "Stopped")
+    deletions = [parameters for name, parameters in stack.cloud.calls if name == "DeletePipeline"]
+    assert len({parameters["ClientRequestToken"] for parameters in deletions}) == 2  # or it would be a repetition
+
+
+def test_a_key_that_xml_cannot_hold_is_deleted_by_itself(stack: Stack) -> None:
+    for number in range(5):
+        stack.cloud.put(BUCKET, f"datasets/birds/{number}\x01.jpg", b"x")
+    stack.live()
+    assert stack.request("delete")["Status"] == "SUCCESS"
+    assert not any(stack.cloud.buckets[BUCKET].values())
+
+
 def test_an_execution_that_ends_before_it_is_stopped_is_fine(stack: Stack) -> None:
     stack.live()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 
 from botocore.response import StreamingBody
 
+NOT_IN_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
 PAGE = 3  # items a listing returns at once, so that every listing in a test has pages
 
 
@@ -86,7 +88,11 @@ class Buckets:
             answer["ChecksumCRC32"] = base64.b64encode(zlib.crc32(held.body).to_bytes(4, "big")).decode()
         return answer
 
-    def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+    def delete_object(self, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
+        if VersionId is not None:
+            versions = self.buckets[Bucket][Key]
+            versions[:] = [version for version in versions if version.id != VersionId]
+            return {"VersionId": VersionId}
         return {"DeleteMarker": True, "VersionId": self.put(Bucket, Key, None).id}
 
     def copy_object(self, Bucket: str, Key: str, CopySource: str) -> dict[str, Any]:
@@ -122,6 +128,8 @@ class Buckets:
         }
 
     def delete_objects(self, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:
+        if any(re.search(NOT_IN_XML, item["Key"]) for item in Delete["Objects"]):
+            raise Refused("MalformedXML", "The XML you provided was not well-formed")
         for item in Delete["Objects"]:
             versions = self.buckets[Bucket][item["Key"]]
             versions[:] = [version for version in versions if version.id != item["VersionId"]]
