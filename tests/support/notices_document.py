@@ -30,7 +30,8 @@ days. One that cannot be sent stays in its queue, and goes to its dead-letter qu
 topic as CloudWatch words it.
 
 Every notice below was received from the topic by a test in `tests/notices`, which fails when it reads otherwise. What
-differs from run to run stands in `<…>`. `python -m pytest tests/notices --write-notices` writes this file anew.
+differs from run to run stands in `<…>`, and `…` in JSON for what the readable form has already.
+`python -m pytest tests/notices --write-notices` writes this file anew.
 """
 
 # What differs from run to run: (pattern, what stands for it).
@@ -56,7 +57,9 @@ class Entry:
 
     @property
     def section(self) -> str:
-        data = json.dumps({**self.data, "text": "…"}, indent=2, ensure_ascii=False)
+        repeated = {"what_to_do": ["…"], "text": "…"}
+        data = json.dumps({**self.data, **repeated}, indent=2, ensure_ascii=False)
+        data = re.sub(r'\[\s+"…"\s+\]', '["…"]', data)
         body = (
             f"## {self.kind}\n\n{self.when}\n\nSubject: `{self.subject}`\n\n"
             f"```text\n{self.text}\n```\n\n```json\n{data}\n```\n"
