@@ -39,10 +39,10 @@ class PipelineSettings:
     stops the job when the sum has passed. Shares are fractions of the images. A registered model may be served
     and may transform batches on `inference_instance_types`; SageMaker takes fewer types for batches than for endpoints.
 
-    `network`, `crop`, `flip_probability` and `ema_decay` are flags of train.py. Training starts from the weights in
-    the data bucket's pretrained/<`pretrained`>/. With `input_mode` FastFile a job reads its files from S3 as it needs
-    them. An on-demand instance waits `keep_alive_seconds` for the next job. More than 0 `tuning_jobs` search the
-    learning rate first.
+    `network`, `crop`, `flip_probability`, `ema_decay` and `checkpoint_seconds` are flags of train.py. Training starts
+    from the weights in the data bucket's pretrained/<`pretrained`>/. With `input_mode` FastFile a job reads its files
+    from S3 as it needs them. An on-demand instance waits `keep_alive_seconds` for the next job. More than 0
+    `tuning_jobs` search the learning rate first.
     """
 
     capacity: Capacity = "both"
@@ -61,6 +61,7 @@ class PipelineSettings:
     crop: float = 1.0
     flip_probability: float = 0.0
     ema_decay: float = 0.0
+    checkpoint_seconds: int = 30
     input_mode: InputMode = "File"
     keep_alive_seconds: int = 0
     tuning_jobs: int = 0
@@ -109,6 +110,7 @@ class PipelineSettings:
             "image_size",
             "volume_size_gb",
             "cache_expires_after_days",
+            "checkpoint_seconds",
         ):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}", "use a whole number from 1 up"

@@ -83,6 +83,7 @@ def hyperparameters(settings: PipelineSettings) -> dict[str, Any]:
         "crop": str(settings.crop),
         "flip-probability": str(settings.flip_probability),
         "ema-decay": str(settings.ema_decay),
+        "checkpoint-seconds": str(settings.checkpoint_seconds),
     }
 
 

@@ -149,6 +149,11 @@ class Author:
                 "batch-size": self.batch_size.to_string(),
                 "learning-rate": self.learning_rate.to_string(),
                 "seed": str(self.settings["seed"]),
+                "network": self.settings["network"],
+                **{
+                    name.replace("_", "-"): str(self.settings[name])
+                    for name in ("crop", "flip_probability", "ema_decay", "checkpoint_seconds")
+                },
             },
             input_data_config=[
                 channel("train", outputs["train"].S3Output.S3Uri),
@@ -328,6 +333,7 @@ class Author:
                 Join(on="-", values=["batch", self.batch_size]),
                 Join(on="-", values=["rate", self.learning_rate]),
                 Join(on="-", values=["hosts", self.train_count]),
+                "-".join(str(self.settings[name]) for name in ("network", "crop", "flip_probability", "ema_decay")),
             ],
         )
         return CheckpointConfig(s3_uri=uri, local_path="/opt/ml/checkpoints")

@@ -18,8 +18,9 @@ def run_on_small_disk(disk: Path, size: str, script: str, *words: object, **envi
 
 
 def _unshared(script: str, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    small = {"PYTHONDONTWRITEBYTECODE": "1"}  # compiled modules would fill the disk before the job does
     return subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *map(str, words)],
-        env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+        env=os.environ | small | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
         check=False,
     )  # fmt: skip
