@@ -176,6 +176,7 @@ class Author:
             inputs={
                 "ModelPackageGroupName": self.bindings["ModelPackageGroupName"],
                 "NoChampionUri": f"s3://{self.bindings['DataBucket']}/champions/none/",
+                "PipelineExecutionArn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             },
             outputs=[
                 LambdaOutput("ModelDataUrl", LambdaOutputTypeEnum.String),
@@ -331,7 +332,7 @@ class Author:
                 Join(on="-", values=["image", self.image_size]),
                 Join(on="-", values=["epochs", self.epochs]),
                 Join(on="-", values=["batch", self.batch_size]),
-                Join(on="-", values=["rate", self.learning_rate]),
+                Join(on="-", values=["rate", self.learning_rate.to_string()]),
                 Join(on="-", values=["hosts", self.train_count]),
                 "-".join(str(self.settings[name]) for name in ("network", "crop", "flip_probability", "ema_decay")),
             ],
