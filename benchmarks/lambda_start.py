@@ -33,6 +33,7 @@ sys.path[:0] = [{str(ROOT / "lambda")!r}]
 from start_pipeline.handler import handle
 
 class Context:
+    aws_request_id = "r"
     def get_remaining_time_in_millis(self): return 120_000
 
 assert handle(json.loads({json.dumps(EVENT)!r}), Context()) == {{"batchItemFailures": []}}
@@ -82,6 +83,7 @@ def variables(endpoint: str) -> dict[str, str]:
         "PIPELINE_ROLE_ARN": "arn:aws:iam::111122223333:role/pipeline",
         "QUEUE_URL": queue,
         "DEAD_LETTER_QUEUE_URL": queue,
+        "NOTICES_QUEUE_URL": queue,
         "QUIET_SECONDS": "60",
         "BINDINGS": "{}",
     }
