@@ -40,15 +40,18 @@ def destroy(environment: Environment, output: Output) -> None:
 
 def synthesize(environment: Environment, folder: Path) -> None:
     """The app's templates into `folder`, as `cdk deploy` would send them."""
-    _run(["synth", "--quiet", "-c", f"env={environment.name}"], environment, output=folder, log=folder / "cdk.log")
+    said = f"npx cdk synth -c env={environment.name}   # says the rest"  # the log goes with the folder
+    arguments = ["synth", "--quiet", "-c", f"env={environment.name}"]
+    _run(arguments, environment, output=folder, log=folder / "cdk.log", hint=said)
 
 
 def run(arguments: list[str], environment: Environment) -> None:
     """One command of the CDK against the local cloud. Raises SetupError with the end of the log."""
-    _run(arguments, environment, output=state_folder() / "cdk.out", log=state_folder() / "cdk.log")
+    log = state_folder() / "cdk.log"
+    _run(arguments, environment, output=state_folder() / "cdk.out", log=log, hint=f"{log} has the whole story")
 
 
-def _run(arguments: list[str], environment: Environment, *, output: Path, log: Path) -> None:
+def _run(arguments: list[str], environment: Environment, *, output: Path, log: Path, hint: str) -> None:
     root = find_root()
     if root is None:
         raise SetupError("no cdk.json here or above", hint="cd into the project")
@@ -60,7 +63,7 @@ def _run(arguments: list[str], environment: Environment, *, output: Path, log: P
         raise SetupError("npx is not on PATH, so the CDK cannot run", hint="make install") from error
     if done.returncode != 0:
         end = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL:])
-        raise SetupError(f"cdk {arguments[0]} failed:\n{end}", hint=f"{log} has the whole story")
+        raise SetupError(f"cdk {arguments[0]} failed:\n{end}", hint=hint)
 
 
 def _variables(root: Path, environment: Environment) -> dict[str, str]:

@@ -124,3 +124,13 @@ def test_what_a_failed_deployment_left_is_not_taken_for_the_data(monkeypatch: py
     monkeypatch.setattr(adopt, "_left_by", lambda cloudformation, stack_id: left[stack_id])
     environment = SimpleNamespace(stack_name="headrace-prod", region=REGION, client=lambda service: CloudFormation())
     assert adopt._kept(environment) == left["a"]  # type: ignore[arg-type]
+
+
+def test_an_app_that_cannot_be_synthesized_is_said_with_a_command_that_shows_it(
+    environment: Environment, tmp_path: Path
+) -> None:
+    make_and_destroy(environment, {"Data": RETAINED})
+    (tmp_path / "cdk.json").write_text('{"app": "false"}')
+    with pytest.raises(SetupError) as caught:
+        adopt.adopt(environment, Output())
+    assert str(caught.value.hint).startswith("npx cdk synth -c env=")
