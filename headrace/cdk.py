@@ -8,7 +8,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from headrace.environment import LOCAL, Environment
+from headrace.environment import Environment
 from headrace.errors import SetupError, is_missing
 from headrace.local import UNSET, exports
 from headrace.output import Output
@@ -21,11 +21,10 @@ _TAIL = 25  # lines of the log that an error shows
 def deploy(environment: Environment, output: Output) -> None:
     """`cdk bootstrap` once, then `cdk deploy` of the real app. Raises SetupError with the end of the log."""
     output.note("cdk deploy …")
-    running = environment.running
-    assert running is not None, "AWS is deployed to with `cdk deploy -c env=NAME`"
+    assert environment.running is not None, "AWS is deployed to with `cdk deploy -c env=NAME`"
     if not _is_bootstrapped(environment):
-        run(["bootstrap", f"aws://{running.account}/{running.region}"], environment)
-    run(["deploy", "--all", "--require-approval", "never", "-c", f"env={LOCAL}"], environment)
+        run(["bootstrap", f"aws://{environment.account}/{environment.region}"], environment)
+    run(["deploy", "--all", "--require-approval", "never", *_chosen(environment)], environment)
     output.note(f"{environment.stack.name} is {environment.stack.status}, its bucket {environment.stack.data_bucket}")
     output.next(environment.command("upload FOLDER"), "class folders of images; a run starts by itself")
 
@@ -34,15 +33,18 @@ def destroy(environment: Environment, output: Output) -> None:
     """`cdk destroy` of the app."""
     assert environment.running is not None
     output.note("cdk destroy …")
-    run(["destroy", "--all", "--force", "-c", f"env={LOCAL}"], environment)
+    run(["destroy", "--all", "--force", *_chosen(environment)], environment)
     output.note("the stack is gone")
 
 
 def synthesize(environment: Environment, folder: Path) -> None:
     """The app's templates into `folder`, as `cdk deploy` would send them."""
     said = f"npx cdk synth -c env={environment.name}   # says the rest"  # the log goes with the folder
-    arguments = ["synth", "--quiet", "-c", f"env={environment.name}"]
-    _run(arguments, environment, output=folder, log=folder / "cdk.log", hint=said)
+    _run(["synth", "--quiet", *_chosen(environment)], environment, output=folder, log=folder / "cdk.log", hint=said)
+
+
+def _chosen(environment: Environment) -> list[str]:
+    return ["-c", f"env={environment.name}", *(["-c", "local=true"] if environment.running else [])]
 
 
 def run(arguments: list[str], environment: Environment) -> None:
@@ -71,7 +73,7 @@ def _variables(root: Path, environment: Environment) -> dict[str, str]:
     variables = {**os.environ, "PATH": f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
     if environment.running is not None:
         kept = {key: value for key, value in variables.items() if not key.startswith("AWS_") and key not in UNSET}
-        variables = kept | exports(environment.running)
+        variables = kept | exports(environment.running, account=str(environment.account), region=environment.region)
     return variables | {"CI": "true"}  # no colours, no questions
 
 

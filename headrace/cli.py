@@ -38,11 +38,13 @@ def main(arguments: Sequence[str] | None = None, *, cloud: LocalCloud | None = N
 
 def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> None:
     command, name = options.command, options.env
-    if command in LOCAL_ONLY and name != LOCAL:
+    is_local = name == LOCAL or options.local
+    if command in LOCAL_ONLY and not is_local:
         raise UsageError(
-            f"{command} concerns the local cloud, and {name} is on AWS", hint=f"headrace --env {LOCAL} {command}"
+            f"{command} concerns the local cloud, and {name} is on AWS",
+            hint=f"headrace --local --env {name} {command}   # {name} on this machine",
         )
-    if name != LOCAL and os.environ.get("AWS_ENDPOINT_URL"):
+    if not is_local and os.environ.get("AWS_ENDPOINT_URL"):
         output.warn(f"AWS_ENDPOINT_URL is set: talking to {os.environ['AWS_ENDPOINT_URL']}, not to AWS")
     match command:
         case "up":
@@ -50,14 +52,16 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         case "down":
             return local.down(cloud, output)
         case "status":
-            return status.status(name, cloud, output)
+            return status.status(name, cloud, output, is_local=is_local)
         case "interrupt":
             return local.interrupt(cloud, output, job=options.job)
-    environment = open_environment(name, cloud)
+    environment = open_environment(name, cloud, rehearsed=options.local)
     match command:
         case "env":
             assert environment.running is not None
-            local.print_exports(environment.running, output)
+            local.print_exports(
+                environment.running, output, account=str(environment.account), region=environment.region
+            )
         case "deploy":
             cdk.deploy(environment, output)
         case "destroy":

@@ -21,7 +21,6 @@ from headrace.project import PROJECT, read_target, state_folder
 from headrace.session import isolated_config, isolated_session, users_config
 
 LOCAL = "local"
-DEPLOY_LOCALLY = "headrace deploy"
 QUEUES = ("Upload", "Decision", "Notice")  # as the stack's outputs name them
 
 
@@ -54,8 +53,11 @@ class Stack:
 class Environment:
     """Clients of one environment and its stack's outputs; safe to share between threads."""
 
-    def __init__(self, name: str, session: boto3.Session, config: Config, *, running: Running | None = None) -> None:
+    def __init__(
+        self, name: str, session: boto3.Session, config: Config, *, account: str | None, running: Running | None = None
+    ) -> None:
         self.name = name
+        self.account = account  # as environments.toml names it
         self.running = running
         self._session = session
         self._config = config
@@ -88,11 +90,12 @@ class Environment:
     def command(self, arguments: str) -> str:
         """A headrace command to type for this same environment."""
         chosen = "" if self.name == os.environ.get("HEADRACE_ENV", LOCAL) else f"--env {self.name} "
-        return f"headrace {chosen}{arguments}"
+        here = "--local " if self.running is not None and self.name != LOCAL else ""
+        return f"headrace {here}{chosen}{arguments}"
 
     @property
     def deploy_command(self) -> str:
-        return DEPLOY_LOCALLY if self.name == LOCAL else f"npx cdk deploy -c env={self.name}"
+        return f"npx cdk deploy -c env={self.name}" if self.running is None else self.command("deploy")
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
@@ -159,15 +162,20 @@ class Environment:
         )
 
 
-def open_environment(name: str, cloud: LocalCloud) -> Environment:
-    """The environment of that name: the running local cloud, or AWS as the user's own configuration reaches it."""
-    if name != LOCAL:
+def open_environment(name: str, cloud: LocalCloud, *, rehearsed: bool = False) -> Environment:
+    """The environment of that name: on AWS as the user's own configuration reaches it, or in the local cloud.
+
+    There `local` is, and any other that is to be `rehearsed`, in the account and the region that it has on AWS.
+    """
+    if name != LOCAL and not rehearsed:
         return _open_on_aws(name)
+    target = read_target(name)
     state = state_folder()
     running = cloud.running(state)
     if running is None:
         raise SetupError(f"the local cloud is not running (its state folder is {state})", hint="headrace up")
-    return Environment(LOCAL, isolated_session(running.region), isolated_config(), running=running)
+    account, region = target.account or running.account, target.region or running.region
+    return Environment(name, isolated_session(account, region), isolated_config(), account=account, running=running)
 
 
 def _open_on_aws(name: str) -> Environment:
@@ -179,7 +187,7 @@ def _open_on_aws(name: str) -> Environment:
         raise from_aws(
             error, doing="opening a session", environment=name, status_command="aws configure list"
         ) from error
-    environment = Environment(name, session, users_config())
+    environment = Environment(name, session, users_config(), account=target.account)
     if target.account:
         with environment.doing("asking whose credentials these are"):
             account = environment.client("sts").get_caller_identity()["Account"]

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from headrace.errors import SetupError
 from headrace.output import Output
 from headrace.project import state_folder
-from headrace.session import ACCESS_KEY, SECRET_KEY
+from headrace.session import SECRET_KEY
 
 Answer = TypeVar("Answer")
 
@@ -123,9 +123,9 @@ def interrupt(cloud: LocalCloud, output: Output, *, job: str) -> None:
     output.next("headrace watch")
 
 
-def print_exports(running: Running, output: Output) -> None:
+def print_exports(running: Running, output: Output, *, account: str, region: str) -> None:
     """Lines for `eval`, or the same as JSON."""
-    variables = exports(running)
+    variables = exports(running, account=account, region=region)
     if output.as_json:
         output.json(variables)
         return
@@ -135,14 +135,14 @@ def print_exports(running: Running, output: Output) -> None:
         output.line(f"export {name}={shlex.quote(value)}")
 
 
-def exports(running: Running) -> dict[str, str]:
-    """The environment in which any AWS tool talks to the local cloud, and to nothing else."""
+def exports(running: Running, *, account: str, region: str) -> dict[str, str]:
+    """The environment in which any AWS tool talks to that account of the local cloud, and to nothing else."""
     return {
         "AWS_ENDPOINT_URL": running.endpoint,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": account,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_DEFAULT_REGION": running.region,
-        "AWS_REGION": running.region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
         "AWS_CA_BUNDLE": str(running.certificate),
         "NODE_EXTRA_CA_CERTS": str(running.certificate),
         "AWS_CONFIG_FILE": "/dev/null",

@@ -41,6 +41,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=os.environ.get("HEADRACE_ENV") or "local",
         help="the environment: local (default), or one deployed to AWS, whose stack is headrace-NAME",
     )
+    parser.add_argument(
+        "--local",
+        action="store_true",
+        help="the environment on this machine: in the local cloud, with the account and the region that it has on AWS",
+    )
     parser.add_argument("--json", action="store_true", help="print data as JSON")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     _add_local_cloud(commands)
@@ -49,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     for command in commands.choices.values():
         # Also after the command, where people type it; SUPPRESS keeps the value given before it.
         command.add_argument("--env", metavar="NAME", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        command.add_argument("--local", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print data as JSON")
     return parser
 

@@ -8,15 +8,15 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-# Root of the local cloud; any secret will do there, and neither means anything on AWS.
-ACCESS_KEY = SECRET_KEY = "test"
+# Any secret will do in the local cloud, where an account's number is the access key of its root user.
+SECRET_KEY = "test"
 
 # The default of 10 makes the 16 upload threads wait for each other.
 CONNECTIONS = 32
 
 
-def isolated_session(region: str) -> boto3.Session:
-    """A session that reads no AWS_* variable and no file under ~/.aws.
+def isolated_session(account: str, region: str) -> boto3.Session:
+    """A session in the local cloud that reads no AWS_* variable and no file under ~/.aws.
 
     Every configuration variable botocore knows keeps its built-in default, but loses the environment variable and
     the configuration key it would be read from; the configuration and credentials files are the empty file. So a
@@ -30,7 +30,7 @@ def isolated_session(region: str) -> boto3.Session:
         variables[file] = (None, None, os.devnull, None)
     core = botocore.session.Session(session_vars=variables)
     return boto3.Session(
-        aws_access_key_id=ACCESS_KEY,
+        aws_access_key_id=account,
         aws_secret_access_key=SECRET_KEY,
         region_name=region,
         botocore_session=core,

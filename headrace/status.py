@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from headrace.endpoint import read_endpoint
-from headrace.environment import LOCAL, Environment, open_environment
+from headrace.environment import Environment, open_environment
 from headrace.errors import SetupError
 from headrace.executions import list_executions
 from headrace.local import LocalCloud, description
@@ -20,19 +20,19 @@ from headrace.wording import ago, counted, iso
 LAST_RUNS = 3
 
 
-def status(name: str, cloud: LocalCloud, output: Output) -> None:
+def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool) -> None:
     """The command. A part that is not there yet is a line of its own, no error: saying so is what it is for."""
     lines: dict[str, str] = {}
     data: dict[str, Any] = {"environment": name}
-    running = cloud.running(state_folder()) if name == LOCAL else None
-    if name == LOCAL:
+    running = cloud.running(state_folder()) if is_local else None
+    if is_local:
         data["local_cloud"] = description(running) if running else None
         lines["local cloud"] = f"up, {running.endpoint} (process {running.pid})" if running else "down"
-    if name == LOCAL and running is None:
+    if is_local and running is None:
         output.facts(lines, data)
         output.next("headrace up")
         return
-    environment = open_environment(name, cloud)
+    environment = open_environment(name, cloud, rehearsed=is_local)
     try:
         stack = environment.stack
     except SetupError as missing:

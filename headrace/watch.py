@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headrace.costs import JobCost, read_cost
-from headrace.environment import LOCAL, Environment
+from headrace.environment import Environment
 from headrace.errors import Interrupted, NotFound, RunFailed
 from headrace.executions import (
     Execution,
@@ -65,7 +65,7 @@ def watch(
     if output.as_json:
         output.json(run.as_data(now))
     else:
-        output.line(_summary(run, now, local=environment.name == LOCAL))
+        output.line(_summary(run, now, local=environment.running is not None))
     warn_of_unpriced(environment, output, [run])
     if run.execution.status != "Succeeded":
         raise _failure(environment, run)

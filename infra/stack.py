@@ -23,19 +23,21 @@ from infra.notices import Notices
 from infra.notifier import Notifier
 from infra.pipeline_role import PipelineRole
 from infra.published_source import PublishedSource
-from infra.settings import LOCAL, Settings
+from infra.settings import Settings
 from infra.upload_trigger import UploadTrigger
 from infra.watched_queue import WatchedQueue
 
 
 class HeadraceStack(Stack):
-    def __init__(self, scope: Construct, id: str, *, settings: Settings, root: Path) -> None:
+    def __init__(
+        self, scope: Construct, id: str, *, settings: Settings, root: Path, in_local_cloud: bool = False
+    ) -> None:
         super().__init__(
             scope,
             id,
             env=Environment(account=settings.account, region=settings.region),
             description=f"Headrace, {settings.environment}: from uploaded data to a tested, approved, served model",
-            synthesizer=_synthesizer(settings),
+            synthesizer=_synthesizer(in_local_cloud),
             termination_protection=not settings.destroys,
         )
         for key, value in settings.all_tags.items():
@@ -132,8 +134,7 @@ class HeadraceStack(Stack):
         }
         queues = {"start_pipeline": uploads, "deploy_model": decisions, "notify": notices.queue}
         Health(self, "Health", notices=notices, functions=functions, queues=queues)
-        if settings.environment != LOCAL:  # the local cloud's CloudFormation knows no dashboards
-            Dashboard(self, "Dashboard", settings=settings, functions=functions, queues=queues)
+        Dashboard(self, "Dashboard", settings=settings, functions=functions, queues=queues)
 
         # All ways of working end first when the stack is destroyed; then all is cleared up, while the roles are there.
         for feed in (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier)):
@@ -165,6 +166,6 @@ class HeadraceStack(Stack):
             CfnOutput(self, name, value=value)
 
 
-def _synthesizer(settings: Settings) -> CliCredentialsStackSynthesizer | DefaultStackSynthesizer:
+def _synthesizer(in_local_cloud: bool) -> CliCredentialsStackSynthesizer | DefaultStackSynthesizer:
     """The local cloud does not evaluate a condition in the trust of CDK's bootstrap roles; there its caller deploys."""
-    return CliCredentialsStackSynthesizer() if settings.environment == LOCAL else DefaultStackSynthesizer()
+    return CliCredentialsStackSynthesizer() if in_local_cloud else DefaultStackSynthesizer()

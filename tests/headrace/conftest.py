@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_aws import OUTPUTS, REGION, FakeAws
+from scripted_aws import ACCOUNT, OUTPUTS, REGION, FakeAws
 from scripted_cloud import FakeCloud, FakeRunning, Result
 from scripted_sagemaker import FakeSageMaker
 
 from headrace.cli import main
-from headrace.environment import Environment
-from headrace.session import isolated_config, isolated_session
+from headrace.environment import Environment, open_environment
+from headrace.session import isolated_session
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def cloud(aws: FakeAws, tmp_path: Path) -> FakeCloud:
 
 @pytest.fixture
 def environment(cloud: FakeCloud) -> Environment:
-    return Environment("local", isolated_session(REGION), isolated_config(), running=cloud.instance)
+    return open_environment("local", cloud)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             start_new_session=True,
         )
     endpoint = f"http://localhost:{port}"
-    client = isolated_session(REGION).client("cloudformation", endpoint_url=endpoint)
+    client = isolated_session(ACCOUNT, REGION).client("cloudformation", endpoint_url=endpoint)
     _deploy(client, time.monotonic() + 30)
     yield endpoint
     os.killpg(process.pid, signal.SIGKILL)
@@ -129,8 +129,9 @@ def _deploy(client: Any, deadline: float) -> None:
 def storage(ministack: str, tmp_path: Path) -> Iterator[tuple[FakeCloud, Environment]]:
     """The deployed stack in ministack, its bucket empty."""
     running = FakeRunning(ministack, tmp_path / "localhost.crt")
-    environment = Environment("local", isolated_session(REGION), isolated_config(), running=running)
-    yield FakeCloud(running), environment
+    cloud = FakeCloud(running)
+    environment = open_environment("local", cloud)
+    yield cloud, environment
     client, bucket = environment.client("s3"), environment.stack.data_bucket
     for item in client.list_objects_v2(Bucket=bucket).get("Contents", []):
         client.delete_object(Bucket=bucket, Key=item["Key"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from scripted_aws import REGION
+from scripted_aws import ACCOUNT, REGION
 from scripted_cloud import FakeRunning
 
 from headrace import adopt, cdk
@@ -27,7 +27,7 @@ def environment(ministack: str, tmp_path: Path) -> Environment:
     """An environment of its own name, in which no stack has been."""
     running = FakeRunning(ministack, tmp_path / "localhost.crt")
     name = f"e{uuid.uuid4().hex[:8]}"
-    return Environment(name, isolated_session(REGION), isolated_config(), running=running)
+    return Environment(name, isolated_session(ACCOUNT, REGION), isolated_config(), account=ACCOUNT, running=running)
 
 
 def synthesize(monkeypatch: pytest.MonkeyPatch, resources: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ def test_a_stack_that_is_there_is_left_alone(environment: Environment) -> None:
 def test_without_a_destroyed_stack_there_is_nothing_to_adopt(environment: Environment) -> None:
     with pytest.raises(SetupError, match="was destroyed") as caught:
         adopt.adopt(environment, Output())
-    assert caught.value.hint == f"npx cdk deploy -c env={environment.name}"
+    assert caught.value.hint == environment.deploy_command
 
 
 def test_a_stack_that_left_nothing_is_said_to_have_left_nothing(environment: Environment) -> None:

@@ -97,14 +97,24 @@ def test_env_makes_a_shell_talk_to_the_local_cloud_alone(
     found = dict(line.split("=", 1) for line in after if "=" in line)
     assert {name for name in found if name.startswith(("AWS_", "NODE_"))} == names
     assert found["AWS_CA_BUNDLE"] == str(running.certificate)
-    assert found["AWS_ACCESS_KEY_ID"] == "test"
+    assert found["AWS_ACCESS_KEY_ID"] == running.account
 
 
 @pytest.mark.parametrize("command", ["up", "down", "env"])
 def test_the_local_clouds_commands_refuse_another_environment(headrace: Headrace, command: str) -> None:
     result = headrace("--env", "prod", command)
     assert result.status == 2
-    assert f"hint: headrace --env local {command}" in result.err
+    assert f"hint: headrace --local --env prod {command}" in result.err
+
+
+def test_an_environment_is_rehearsed_here_in_the_account_and_the_region_that_it_has_on_aws(
+    headrace: Headrace, aws: FakeAws, tmp_path: Path
+) -> None:
+    (tmp_path / "environments.toml").write_text('[prod]\naccount = "222222222222"\nregion = "eu-west-3"\n')
+    result = headrace("--local", "--env", "prod", "runs")
+    assert "hint: headrace --local --env prod status" in result.err
+    assert aws.authorizations
+    assert all("Credential=222222222222/" in line and "/eu-west-3/" in line for line in aws.authorizations)
 
 
 def test_status_tells_everything_in_a_few_lines(headrace: Headrace, sagemaker: FakeSageMaker) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scripted_aws import REGION, FakeAws
+from scripted_aws import ACCOUNT, REGION, FakeAws
 from scripted_cloud import FakeCloud, FakeRunning, Result
 from scripted_sagemaker import FakeSageMaker
 
@@ -63,14 +63,14 @@ def hostile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("hostile")
-def test_every_local_client_has_the_local_endpoint_region_and_test_credentials(environment: Environment) -> None:
+def test_every_local_client_has_the_local_endpoint_region_and_credentials(environment: Environment) -> None:
     for service in ("s3", "sagemaker", "sagemaker-runtime", "cloudformation", "sqs", "logs", "sts"):
         client = environment.client(service)
         assert environment.running is not None
         assert client.meta.endpoint_url == environment.running.endpoint
         assert client.meta.region_name == REGION
         credentials = client._request_signer._credentials.get_frozen_credentials()
-        assert (credentials.access_key, credentials.secret_key, credentials.token) == ("test", "test", None)
+        assert (credentials.access_key, credentials.secret_key, credentials.token) == (ACCOUNT, "test", None)
 
 
 def test_local_commands_reach_the_local_cloud_in_a_hostile_environment(
@@ -81,7 +81,7 @@ def test_local_commands_reach_the_local_cloud_in_a_hostile_environment(
     assert result.status == 0, result.err
     assert result.data[0]["id"] == "run1"
     assert aws.authorizations
-    assert all("Credential=test/" in line and f"/{REGION}/" in line for line in aws.authorizations)
+    assert all(f"Credential={ACCOUNT}/" in line and f"/{REGION}/" in line for line in aws.authorizations)
     assert not hostile.exists()
 
 

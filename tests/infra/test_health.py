@@ -75,11 +75,6 @@ def test_dashboard_shows_metrics_that_the_functions_write(prod: Any) -> None:
     assert found == {(name, start) for name in started} | {(name, notify) for name in told}
 
 
-def test_local_environment_has_no_dashboard(local: Any) -> None:
-    """The local cloud's CloudFormation refuses the type; all else is the same."""
-    assert not [item for item in local.resources.values() if item["Type"] == "AWS::CloudWatch::Dashboard"]
-
-
 def test_every_function_keeps_its_log_as_long_as_the_environment_says(prod: Any, local: Any) -> None:
     for stack in (prod, local):
         logs = [item for item in stack.resources.values() if item["Type"] == "AWS::Logs::LogGroup"]

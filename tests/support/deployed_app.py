@@ -33,12 +33,10 @@ class Deployed:
 
     def aws(self, *arguments: str) -> Any:
         """One call of the AWS CLI, with the variables that `headrace env` prints; its answer, if that is JSON."""
-        running = self.environment.running
-        assert running is not None
+        assert self.environment.running is not None
+        here = exports(self.environment.running, account=str(self.environment.account), region=self.environment.region)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
-        done = subprocess.run(
-            [AWS_CLI, *arguments], env=kept | exports(running), capture_output=True, text=True, timeout=120
-        )
+        done = subprocess.run([AWS_CLI, *arguments], env=kept | here, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.startswith(("{", "[")) else done.stdout
 
