@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from aws_cdk.region_info import RegionInfo
+from aws_cdk import Stack
+from aws_cdk.region_info import FactName
 
 from infra.settings import Settings
 from infra.typed_table import SettingsError
 
+NOWHERE = "none"
 _URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+/(?P<repository>[^:]+):.+")
 
 
@@ -26,27 +28,27 @@ class Images:
     inference: Image
 
     @classmethod
-    def of(cls, settings: Settings) -> Images:
+    def of(cls, stack: Stack, settings: Settings) -> Images:
         return cls(
-            training=_image(settings.training_image, settings),
-            processing=_image(settings.processing_image, settings),
-            inference=_image(settings.inference_image, settings),
+            training=_image(settings.training_image, stack, settings),
+            processing=_image(settings.processing_image, stack, settings),
+            inference=_image(settings.inference_image, stack, settings),
         )
 
 
-def _image(name: str, settings: Settings) -> Image:
-    region = RegionInfo.get(settings.region)
-    uri = name
-    if ".dkr.ecr." not in name:
-        account = region.dlc_repository_account
-        if account is None:
-            raise SettingsError(
-                f"AWS has no deep-learning images in region {settings.region!r}",
-                f"[{settings.environment}]",
-                "check the region's spelling, or give whole image URIs of repositories of your own",
-            )
-        uri = f"{account}.dkr.ecr.{settings.region}.{region.domain_suffix or 'amazonaws.com'}/{name}"
-    match = _URI.fullmatch(uri)
-    assert match, f"{uri!r} passed the settings' check"
-    arn = f"arn:{region.partition or 'aws'}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
-    return Image(uri, arn)
+def _image(name: str, stack: Stack, settings: Settings) -> Image:
+    own = _URI.fullmatch(name)
+    if own:
+        arn = f"arn:{stack.partition}:ecr:{own['region']}:{own['account']}:repository/{own['repository']}"
+        return Image(name, arn)
+    account = stack.regional_fact(FactName.DLC_REPOSITORY_ACCOUNT, NOWHERE)
+    if account == NOWHERE:
+        raise SettingsError(
+            f"AWS has no deep-learning images in region {settings.region!r}",
+            f"[{settings.environment}]",
+            "check the region's spelling, or give whole image URIs of repositories of your own",
+        )
+    suffix = stack.regional_fact(FactName.DOMAIN_SUFFIX, "amazonaws.com")
+    repository = name.rpartition(":")[0]
+    arn = stack.format_arn(service="ecr", account=account, resource="repository", resource_name=repository)
+    return Image(f"{account}.dkr.ecr.{settings.region}.{suffix}/{name}", arn)

@@ -40,7 +40,8 @@ class Notifier(LambdaFunction):
             timeout=TIMEOUT,
             when_it_fails="Its queue keeps what failed for another try, and then in a dead-letter queue with an alarm.",
             environment={
-                "ENVIRONMENT": settings.environment,
+                "ENVIRONMENT": settings.label,
+                "COMMAND": settings.command,
                 "QUEUE_URL": notices.queue.queue.queue_url,
                 "DEAD_LETTER_QUEUE_URL": notices.queue.dead_letters.queue_url,
                 "TOPIC_ARN": notices.topic.topic_arn,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import CfnMapping, CustomResource, Duration, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sqs as sqs
@@ -50,9 +51,10 @@ class PublishedSource(Construct):
         code_key = f"code/{archive.hash}/source.tar.gz"
         self.code_uri = f"s3://{data.bucket.bucket_name}/{code_key}"
         definition_key = f"pipelines/{settings.name}.json"
-        sources = {
-            code_key: _asset(self, "Code", "source.tar.gz", archive.content),
-            definition_key: _asset(self, "Definition", "definition.json", render(build_pipeline(settings.pipeline))),
+        code_asset = _asset(self, "Code", "source.tar.gz", archive.content)
+        definitions = {
+            capacity: _asset(self, f"Definition-{capacity}", "definition.json", render(build_pipeline(pipeline)))
+            for capacity, pipeline in settings.pipelines.items()
         }
         self.deployment = LambdaFunction(
             self,
@@ -64,7 +66,7 @@ class PublishedSource(Construct):
             timeout=Duration.minutes(15),
             when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
         )
-        allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in sources.values()])
+        allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in (code_asset, *definitions.values())])
         data.grant_write(self.deployment.role, "code/*", definition_key, NO_CHAMPION)
         allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn])
         self._allow_to_clear_up(settings.name)
@@ -80,8 +82,11 @@ class PublishedSource(Construct):
             properties={
                 "Bucket": data.bucket.bucket_name,
                 "Copies": [
-                    {"FromBucket": asset.s3_bucket_name, "FromKey": asset.s3_object_key, "ToKey": key}
-                    for key, asset in sources.items()
+                    {"FromBucket": code_asset.s3_bucket_name, "FromKey": from_key, "ToKey": to_key}
+                    for from_key, to_key in (
+                        (code_asset.s3_object_key, code_key),
+                        (_chosen(self, definitions, settings.capacity), definition_key),
+                    )
                 ],
                 "Objects": {NO_CHAMPION: "This prefix stands for: no model version is approved yet.\n"},
                 "PipelineName": settings.name,
@@ -106,6 +111,14 @@ class PublishedSource(Construct):
         allow(role, ["sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"], made_for_it, because=why)
         lists = ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"]
         allow(role, lists, ["*"], because="IAM has no resource type for these actions.")
+
+
+def _chosen(scope: Construct, definitions: Mapping[str, assets.Asset], capacity: str) -> str:
+    """The key of that capacity's definition; where there are several, CloudFormation looks it up."""
+    keys = {name: {"Key": asset.s3_object_key} for name, asset in definitions.items()}
+    if capacity in keys:
+        return keys[capacity]["Key"]
+    return CfnMapping(scope, "DefinitionOf", mapping=keys).find_in_map(capacity, "Key")
 
 
 def _asset(scope: Construct, id: str, name: str, content: bytes) -> assets.Asset:

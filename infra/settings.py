@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from infra.prices import PRICES_FILE, load_prices
 from infra.typed_table import SettingsError, typed_values
@@ -16,6 +16,7 @@ from pipeline_definition import PipelineSettings, PipelineSettingsError
 
 PROJECT = "headrace"
 LOCAL = "local"
+PROJECTS = "projects"  # the table that is no environment: infra/project_settings.py
 LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
 LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
 
@@ -24,7 +25,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9]")
 _IMAGE = re.compile(r"([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?[a-z0-9._/-]+:[A-Za-z0-9._-]+")
 
-_Problem = tuple[str, str]
+Problem = tuple[str, str]
 """What is wrong, and what to do about it."""
 
 
@@ -61,6 +62,30 @@ class Settings:
         return f"{PROJECT}-{self.environment}"
 
     @property
+    def label(self) -> str:
+        """How people call it, in notices."""
+        return self.environment
+
+    @property
+    def command(self) -> str:
+        """How the `headrace` command is told of it."""
+        return f"{PROJECT} --env {self.environment}"
+
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSettings]:
+        """The pipelines that there are definitions of, by their capacity; `capacity` says which is taken."""
+        return {self.pipeline.capacity: self.pipeline}
+
+    @property
+    def capacity(self) -> str:
+        return self.pipeline.capacity
+
+    @property
+    def parameter_defaults(self) -> Mapping[str, str]:
+        """Defaults of the pipeline's parameters that take the place of the definition's own."""
+        return {}
+
+    @property
     def destroys(self) -> bool:
         """Whether the data goes with the stack."""
         return self.removal == "destroy"
@@ -71,10 +96,10 @@ class Settings:
         return {f"{PROJECT}:project": PROJECT, f"{PROJECT}:environment": self.environment, **self.tags}
 
     def __post_init__(self) -> None:
-        for what, hint in self._problems():
+        for what, hint in (*self._place_problems(), *self._problems()):
             raise SettingsError(what, f"[{self.environment}]", hint)
 
-    def _problems(self) -> Iterator[_Problem]:
+    def _place_problems(self) -> Iterator[Problem]:
         if not _NAME.fullmatch(self.environment):
             yield (
                 f"{self.environment!r} is no name for an environment",
@@ -90,6 +115,8 @@ class Settings:
             yield f"account is {self.account!r}", 'an AWS account number is 12 digits in quotes, say "123456789012"'
         if not _REGION.fullmatch(self.region):
             yield f"region is {self.region!r}", 'use a region\'s code, say "eu-central-1"'
+
+    def _problems(self) -> Iterator[Problem]:
         if not 1 <= self.quiet_seconds <= LONGEST_QUIET:
             yield (
                 f"quiet_seconds is {self.quiet_seconds}",
@@ -121,7 +148,7 @@ class Settings:
                     "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>",
                 )
 
-    def _cost_problems(self) -> Iterator[_Problem]:
+    def _cost_problems(self) -> Iterator[Problem]:
         if self.max_run_cost is None:
             return
         if not 0 < self.max_run_cost < inf:
@@ -137,29 +164,42 @@ class Settings:
 
 def load_settings(path: Path, environment: str) -> Settings:
     """Raises SettingsError for a file, an environment, a key or a value that is not as it should be."""
+    tables = load_tables(path)
+    if environment not in tables:
+        names = [name for name in tables if name != PROJECTS]
+        raise SettingsError(
+            f"there is no environment {environment!r}; there are {', '.join(names) or 'none'}",
+            path.name,
+            f"use -c env=<one of these>, or add a table [{environment}] with account and region",
+        )
+    values = settings_values(tables[environment], Settings, path, environment, apart=frozenset({"environment"}))
+    if "max_run_cost" in values:
+        values["prices"] = load_prices(path.with_name(PRICES_FILE), values["region"])
+    return Settings(environment=environment, **values)
+
+
+def load_tables(path: Path) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SettingsError("there is no such file", str(path), "git checkout environments.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"it is no TOML: {error}", path.name, "git diff shows what changed") from error
-    if environment not in tables:
-        raise SettingsError(
-            f"there is no environment {environment!r}; there are {', '.join(tables) or 'none'}",
-            path.name,
-            f"use -c env=<one of these>, or add a table [{environment}] with account and region",
-        )
-    table, where = tables[environment], f"{path.name} [{environment}]"
-    values = typed_values(table, Settings, where, apart=frozenset({"environment", "pipeline", "prices"}))
-    if "environment" in table:
-        raise SettingsError("environment is set", where, "the table's own name is the environment: leave it out")
+
+
+def settings_values(
+    table: Any, kind: type[Settings], path: Path, name: str, *, apart: frozenset[str]
+) -> dict[str, Any]:
+    """The values of the table [name] and of [name.pipeline] in it; those `apart` are known elsewhere."""
+    where, inner = f"{path.name} [{name}]", f"{path.name} [{name}.pipeline]"
+    values = typed_values(table, kind, where, apart=apart | {"pipeline", "prices"})
+    for key in sorted(apart):
+        if key in table:
+            raise SettingsError(f"{key} is set", where, f"what the table is for says it: leave {key} out")
     if "prices" in table:
         raise SettingsError("prices is set", where, f"prices are those of {PRICES_FILE}: leave it out")
-    inner = f"{path.name} [{environment}.pipeline]"
     try:
         pipeline = PipelineSettings(**typed_values(table.get("pipeline", {}), PipelineSettings, inner))
     except PipelineSettingsError as error:
         raise SettingsError(error.what, inner, error.hint) from error
-    if "max_run_cost" in values:
-        values["prices"] = load_prices(path.with_name(PRICES_FILE), values["region"])
-    return Settings(environment=environment, pipeline=pipeline, **values)
+    return {**values, "pipeline": pipeline}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aws_cdk import CfnOutput, CliCredentialsStackSynthesizer, DefaultStackSynthesizer, Environment, Stack, Tags
+from aws_cdk import CfnOutput, Environment, IStackSynthesizer, Stack, Tags, Token
 from constructs import Construct
 
 from infra import model_deployer, upload_trigger
@@ -30,22 +30,29 @@ from infra.watched_queue import WatchedQueue
 
 class HeadraceStack(Stack):
     def __init__(
-        self, scope: Construct, id: str, *, settings: Settings, root: Path, in_local_cloud: bool = False
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        root: Path,
+        synthesizer: IStackSynthesizer | None = None,
     ) -> None:
         super().__init__(
             scope,
             id,
             env=Environment(account=settings.account, region=settings.region),
             description=f"Headrace, {settings.environment}: from uploaded data to a tested, approved, served model",
-            synthesizer=_synthesizer(in_local_cloud),
+            synthesizer=synthesizer,
             termination_protection=not settings.destroys,
         )
         for key, value in settings.all_tags.items():
-            Tags.of(self).add(key, value)
-        images = Images.of(settings)
+            # CloudFormation takes no reference as a tag of the stack itself.
+            Tags.of(self).add(key, value, exclude_resource_types=["aws:cdk:stack"] * Token.is_unresolved(value))
+        images = Images.of(self, settings)
         code = lambda_code(root)
 
-        notices = Notices(self, "Notices", settings=settings)
+        self.notices = notices = Notices(self, "Notices", settings=settings)
         uploads = WatchedQueue(
             self,
             "Uploads",
@@ -164,8 +171,3 @@ class HeadraceStack(Stack):
         }
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)
-
-
-def _synthesizer(in_local_cloud: bool) -> CliCredentialsStackSynthesizer | DefaultStackSynthesizer:
-    """The local cloud does not evaluate a condition in the trust of CDK's bootstrap roles; there its caller deploys."""
-    return CliCredentialsStackSynthesizer() if in_local_cloud else DefaultStackSynthesizer()

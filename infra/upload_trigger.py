@@ -62,6 +62,7 @@ class UploadTrigger(LambdaFunction):
                 "NOTICES_QUEUE_URL": notices.queue.queue.queue_url,
                 "QUIET_SECONDS": str(settings.quiet_seconds),
                 "BINDINGS": json.dumps(bindings, sort_keys=True),
+                **_defaults(settings),
                 "PIPELINE_TAGS": json.dumps(settings.all_tags, sort_keys=True),
                 **_budget(settings),
             },
@@ -81,6 +82,11 @@ class UploadTrigger(LambdaFunction):
             [sagemaker_arn(self, "pipeline", f"{settings.name}/execution/*")],
             because="SageMaker names executions; these are all of this pipeline.",
         )
+
+
+def _defaults(settings: Settings) -> dict[str, str]:
+    found = settings.parameter_defaults
+    return {"PARAMETER_DEFAULTS": json.dumps(dict(found), sort_keys=True)} if found else {}
 
 
 def _budget(settings: Settings) -> dict[str, str]:

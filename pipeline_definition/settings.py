@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Capacity = Literal["spot", "on-demand", "both"]
-CAPACITIES: tuple[str, ...] = get_args(Capacity)
+CAPACITIES: tuple[Capacity, ...] = get_args(Capacity)
 InputMode = Literal["File", "FastFile"]
 INPUT_MODES: tuple[str, ...] = get_args(InputMode)
 Approval = Literal["PendingManualApproval", "Approved"]

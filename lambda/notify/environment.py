@@ -10,7 +10,7 @@ import variables
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """`name` is the environment's, as in `headrace --env prod`."""
+    """`name` is what people call it; `headrace` is how that command is told of it, say `headrace --env prod`."""
 
     name: str
     queue_url: str
@@ -20,6 +20,7 @@ class Environment:
     pipeline: str
     model_package_group: str
     endpoint: str
+    headrace: str
 
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
@@ -32,8 +33,9 @@ class Environment:
             pipeline=variables.text(source, "PIPELINE_NAME"),
             model_package_group=variables.text(source, "MODEL_PACKAGE_GROUP_NAME"),
             endpoint=variables.text(source, "ENDPOINT_NAME"),
+            headrace=variables.text(source, "COMMAND"),
         )
 
     def command(self, words: str) -> str:
         """A headrace command for this environment, to be typed."""
-        return f"headrace --env {self.name} {words}"
+        return f"{self.headrace} {words}"

@@ -23,6 +23,7 @@ LONGEST_DEFINITION = 1_048_576  # characters that CreatePipeline takes inline
 PLACEHOLDER = re.compile(r"\$\{headrace:([^}]*)\}")
 ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.[a-z]+)*/")
 ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:([a-z0-9-]*):([a-z0-9-]*):[^\s\"']+")
+NUMBER = re.compile(r"\d+(\.\d+)?")
 IMAGE_KEYS = frozenset({"ImageUri", "TrainingImage", "Image"})
 OUTPUT_KEYS = frozenset({"S3OutputPath", "S3FailurePath", "DestinationS3Uri"})
 OUTPUT_PARENTS = frozenset({"S3Output", "CheckpointConfig"})  # whose S3Uri is written to
@@ -42,8 +43,13 @@ class Place:
         return f"step {self.step}, {self.path}" if self.step else self.path
 
 
-def bound_definition(text: str | bytes, bindings: Mapping[str, str]) -> dict[str, Any]:
-    """The definition with every name bound. Raises DefinitionError, BindingError for an unknown name."""
+def bound_definition(
+    text: str | bytes, bindings: Mapping[str, str], defaults: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The definition with every name bound, and with the environment's `defaults` of its parameters.
+
+    Raises DefinitionError, BindingError for an unknown name.
+    """
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -52,6 +58,7 @@ def bound_definition(text: str | bytes, bindings: Mapping[str, str]) -> dict[str
         ) from error
     definition: dict[str, Any] = bind(parsed, bindings)
     check(definition, bindings)
+    set_defaults(definition.get("Parameters"), defaults or {})
     return definition
 
 
@@ -75,6 +82,30 @@ def bind(value: Any, bindings: Mapping[str, str]) -> Any:
         case list():
             return [bind(item, bindings) for item in value]
     return value
+
+
+def set_defaults(parameters: Any, defaults: Mapping[str, str]) -> None:
+    """What was chosen for the environment goes before what the definition says; it may lack the parameter, too."""
+    for item in parameters if isinstance(parameters, list) else []:
+        match item:
+            case {"Name": str(name), "Type": str(kind)} if name in defaults:
+                item["DefaultValue"] = _typed(name, kind, defaults[name])
+
+
+def _typed(name: str, kind: str, value: str) -> str | int | float | bool:
+    match kind:
+        case "String":
+            return value
+        case "Integer" if value.isdecimal():
+            return int(value)
+        case "Float" if NUMBER.fullmatch(value):
+            return float(value)
+        case "Boolean" if value in ("true", "false"):
+            return value == "true"
+    raise DefinitionError(
+        f"the parameter {name} is of type {kind}, and {value!r}, which was chosen for it, is none",
+        hint="give it the type that it has in the first definition, or another name",
+    )
 
 
 def check(definition: Any, bindings: Mapping[str, str]) -> None:

@@ -21,6 +21,7 @@ class Environment:
     notices_queue_url: str
     quiet_seconds: int
     bindings: Mapping[str, str]
+    parameter_defaults: Mapping[str, str]
     pipeline_tags: Mapping[str, str]
     budget: Budget | None
 
@@ -35,6 +36,7 @@ class Environment:
             notices_queue_url=variables.text(source, "NOTICES_QUEUE_URL"),
             quiet_seconds=variables.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
             bindings=variables.named_texts(source, "BINDINGS"),
+            parameter_defaults=variables.named_texts(source, "PARAMETER_DEFAULTS", default="{}"),
             pipeline_tags=variables.named_texts(source, "PIPELINE_TAGS", default="{}"),
             budget=Budget.from_variables(source),
         )

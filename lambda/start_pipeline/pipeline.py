@@ -54,7 +54,9 @@ def _publish(
     found = _find_definition(s3, environment)
     etag = None if found is None else str(found["ETag"])
     try:
-        definition = bound_definition(_content(found, environment), environment.bindings)
+        definition = bound_definition(
+            _content(found, environment), environment.bindings, environment.parameter_defaults
+        )
         upsert(sagemaker, environment, definition)
     except DefinitionError as problem:
         refusal.write(s3, sqs, environment, environment.definition_key, etag, problem)

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from aws_cdk import App, Environment, Stack
 
 from infra.images import Images
 from infra.prices import load_prices
@@ -150,10 +151,15 @@ def test_missing_file_is_said(tmp_path: Path) -> None:
         load_settings(tmp_path / "environments.toml", "dev")
 
 
+def stack(settings: Settings) -> Stack:
+    app = App(context={"@aws-cdk/core:enablePartitionLiterals": True})
+    return Stack(app, "Stack", env=Environment(account=settings.account, region=settings.region))
+
+
 def test_region_without_deep_learning_images_is_refused(tmp_path: Path) -> None:
     settings = load(tmp_path, '[dev]\naccount = "123456789012"\nregion = "eu-nowhere-7"\n')
     with pytest.raises(SettingsError, match="AWS has no deep-learning images in region 'eu-nowhere-7'"):
-        Images.of(settings)
+        Images.of(stack(settings), settings)
 
 
 @pytest.mark.parametrize(
@@ -181,5 +187,6 @@ def test_region_without_deep_learning_images_is_refused(tmp_path: Path) -> None:
 )
 def test_image_is_of_the_region_or_ones_own(tmp_path: Path, region: str, image: str, uri: str, arn: str) -> None:
     text = f'[dev]\naccount = "123456789012"\nregion = "{region}"\ntraining_image = "{image}"\n'
-    training = Images.of(load(tmp_path, text)).training
+    settings = load(tmp_path, text)
+    training = Images.of(stack(settings), settings).training
     assert (training.uri, training.repository_arn) == (uri, arn)

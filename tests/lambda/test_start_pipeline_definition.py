@@ -46,6 +46,28 @@ def test_a_bound_value_cannot_break_out_of_its_string() -> None:
     assert bound["Steps"][0]["Arguments"]["RoleArn"] == BINDINGS["JobRoleArn"]
 
 
+def test_what_was_chosen_for_the_environment_goes_before_the_definitions_defaults_in_the_parameters_type() -> None:
+    parameters = [
+        {"Name": "Kind", "Type": "String", "DefaultValue": "a"},
+        {"Name": "Count", "Type": "Integer", "DefaultValue": 1},
+        {"Name": "Share", "Type": "Float"},
+        {"Name": "Wanted", "Type": "Boolean", "DefaultValue": False},
+        {"Name": "Other", "Type": "Float", "DefaultValue": 0.5},
+    ]
+    text = json.dumps({"Version": "2020-12-01", "Parameters": parameters, "Steps": []})
+    chosen = {"Kind": "b", "Count": "2", "Share": "0.9", "Wanted": "true", "NotInTheDefinition": "x"}
+    bound = bound_definition(text, BINDINGS, chosen)
+    defaults = {item["Name"]: item["DefaultValue"] for item in bound["Parameters"]}
+    assert defaults == {"Kind": "b", "Count": 2, "Share": 0.9, "Wanted": True, "Other": 0.5}
+
+
+@pytest.mark.parametrize(("kind", "value"), [("Integer", "0.5"), ("Float", "many"), ("Boolean", "1"), ("Number", "1")])
+def test_what_was_chosen_has_to_fit_the_parameters_type(kind: str, value: str) -> None:
+    text = json.dumps({"Version": "2020-12-01", "Parameters": [{"Name": "N", "Type": kind}], "Steps": []})
+    with pytest.raises(DefinitionError, match=f"the parameter N is of type {kind}"):
+        bound_definition(text, BINDINGS, {"N": value})
+
+
 def test_an_unknown_placeholder_is_refused_with_the_known_names() -> None:
     with pytest.raises(BindingError, match=r"\$\{headrace:DataBuckets\}") as refusal:
         bind(["s3://${headrace:DataBuckets}/"], BINDINGS)

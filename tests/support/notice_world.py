@@ -98,6 +98,7 @@ class NoticeWorld:
         self.environment = Environment.from_variables(
             {
                 "ENVIRONMENT": "test",
+                "COMMAND": "headrace --env test",
                 "QUEUE_URL": NOTICES_QUEUE,
                 "DEAD_LETTER_QUEUE_URL": f"{NOTICES_QUEUE}-{DEAD}",
                 "TOPIC_ARN": TOPIC,

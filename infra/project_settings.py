@@ -1,0 +1,85 @@
+"""What the projects have in common that are started from the published template: the table [projects].
+
+What they do not have in common is not known when the template is made. It stands here as references to the template's
+parameters, which CloudFormation resolves: a project's name and number, its account and region, and what whoever
+starts it may choose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aws_cdk import Aws, Fn
+
+from infra.settings import PROJECT, PROJECTS, Problem, Settings, load_tables, settings_values
+from pipeline_definition import CAPACITIES, PipelineSettings, PipelineSettingsError
+
+PROJECT_NAME, PROJECT_ID = "SageMakerProjectName", "SageMakerProjectId"  # SageMaker gives these two
+CHOICES = ("AccuracyThreshold", "TrainInstanceType")  # parameters of the template and of the pipeline
+# A region's prices cannot stand in a template for all regions; and a profile is the business of a command line.
+_NOT_OFFERED = frozenset({"max_run_cost", "profile"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectSettings(Settings):
+    """`train_instance_types` are those among which whoever starts a project may choose; the first is the default."""
+
+    train_instance_types: tuple[str, ...] = ("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.m5.xlarge")
+
+    @property
+    def name(self) -> str:
+        """Of pipeline, group and endpoint. 32 characters and 14 leave enough of an endpoint configuration's 63."""
+        return f"{Fn.ref(PROJECT_NAME)}-{Fn.ref(PROJECT_ID)}"
+
+    @property
+    def label(self) -> str:
+        return Fn.ref(PROJECT_NAME)
+
+    @property
+    def command(self) -> str:
+        return f"{PROJECT} --project {Fn.ref(PROJECT_NAME)}"
+
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSettings]:
+        return {capacity: replace(self.pipeline, capacity=capacity) for capacity in CAPACITIES}
+
+    @property
+    def capacity(self) -> str:
+        return Fn.ref("Capacity")
+
+    @property
+    def parameter_defaults(self) -> Mapping[str, str]:
+        return {name: Fn.ref(name) for name in CHOICES}
+
+    @property
+    def all_tags(self) -> dict[str, str]:
+        """As SageMaker tags what belongs to a project."""
+        return {
+            "sagemaker:project-name": Fn.ref(PROJECT_NAME),
+            "sagemaker:project-id": Fn.ref(PROJECT_ID),
+            **self.tags,
+        }
+
+    def _place_problems(self) -> Iterator[Problem]:
+        """Name, account and region are CloudFormation's to judge."""
+        return iter(())
+
+    def _problems(self) -> Iterator[Problem]:
+        yield from Settings._problems(self)  # super() does not work in a class with slots
+        if not self.train_instance_types:
+            yield "train_instance_types is empty", "name at least one, say ml.g4dn.xlarge"
+        for capacity in CAPACITIES:
+            try:
+                replace(self.pipeline, capacity=capacity)
+            except PipelineSettingsError as error:
+                yield f"with capacity {capacity}, which a project may choose: {error.what}", error.hint
+
+
+def load_project_settings(path: Path) -> ProjectSettings:
+    """Raises SettingsError for a file, a key or a value that is not as it should be."""
+    table = load_tables(path).get(PROJECTS, {})
+    apart = _NOT_OFFERED | {"environment", "account", "region"}
+    values = settings_values(table, ProjectSettings, path, PROJECTS, apart=apart)
+    return ProjectSettings(environment=PROJECTS, account=Aws.ACCOUNT_ID, region=Aws.REGION, **values)
