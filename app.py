@@ -11,6 +11,8 @@ from pathlib import Path
 
 from aws_cdk import App, CliCredentialsStackSynthesizer, IStackSynthesizer
 
+from infra.catalog_settings import load_catalog_settings
+from infra.catalog_stack import CatalogStack
 from infra.project_settings import load_project_settings
 from infra.project_stack import ProjectStack
 from infra.project_template import write_project_template
@@ -28,6 +30,16 @@ def main() -> None:
         if app.node.try_get_context("project"):
             stack = ProjectStack(app, f"{PROJECT}-project", settings=load_project_settings(ENVIRONMENTS), root=ROOT)
             write_project_template(Path(app.synth().directory), stack.artifact_id)
+            return
+        environment = app.node.try_get_context("catalog")
+        if environment:
+            CatalogStack(
+                app,
+                f"{PROJECT}-catalog",
+                settings=load_catalog_settings(ENVIRONMENTS, environment),
+                synthesizer=_synthesizer(app, environment),
+            )
+            app.synth()
             return
         settings = load_settings(ENVIRONMENTS, app.node.try_get_context("env") or LOCAL)
         HeadraceStack(

@@ -29,12 +29,16 @@ def allow(
     role.add_to_policy(
         iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {}))
     )
-    for resource in resources:
-        shown = _as_shown(Stack.of(role).resolve(resource))
-        if "*" in shown:
-            assert because, f"{actions} on {shown}: say why the wildcard has to be"
-            acknowledge(role, AWS_SOLUTIONS, f"IAM5[Resource::{shown}]", because)
+    acknowledge_wildcards(role, resources, because)
     acknowledge(role, NIST, "IAMNoInlinePolicy", INLINE)
+
+
+def acknowledge_wildcards(owner: IConstruct, resources: Sequence[str], because: str | None) -> None:
+    for resource in resources:
+        shown = _as_shown(Stack.of(owner).resolve(resource))
+        if "*" in shown:
+            assert because, f"{shown}: say why the wildcard has to be"
+            acknowledge(owner, AWS_SOLUTIONS, f"IAM5[Resource::{shown}]", because)
 
 
 def allow_to_pass(role: iam.Role, passed: iam.IRole) -> None:

@@ -18,6 +18,11 @@ from aws_cdk import App, Validations
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
+from infra.catalog_settings import CatalogSettings
+from infra.catalog_stack import CatalogStack
+from infra.project_settings import load_project_settings
+from infra.project_stack import ProjectStack
+from infra.project_template import write_project_template
 from infra.settings import Settings, load_settings
 from infra.stack import HeadraceStack
 
@@ -51,17 +56,46 @@ class Synthesized:
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
     @cache
     def synthesize(environment: str, **pipeline: Any) -> Synthesized:
-        context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"aws:cdk:enable-path-metadata": True}
         folder = tmp_path_factory.mktemp(environment)
-        app = App(analytics_reporting=False, context=context, outdir=str(folder))
+        app = _app(folder)
         settings = load_settings(ROOT / "environments.toml", environment)
         settings = replace(settings, pipeline=replace(settings.pipeline, **pipeline))
         HeadraceStack(app, settings.name, settings=settings, root=ROOT)
-        findings = _synthesize_with_nag(app, folder)
-        content = json.loads((folder / f"{settings.name}.template.json").read_text())
-        return Synthesized(Template.from_json(content), content, _by_path(content), findings, settings)
+        return _synthesized(app, folder, settings.name, settings)
 
     return synthesize
+
+
+@pytest.fixture(scope="session")
+def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("project")
+
+
+@pytest.fixture(scope="session")
+def project(project_folder: Path) -> Synthesized:
+    """The project template before it is made the file that is published."""
+    app = _app(project_folder)
+    settings = load_project_settings(ROOT / "environments.toml")
+    ProjectStack(app, "headrace-project", settings=settings, root=ROOT)
+    return _synthesized(app, project_folder, "headrace-project", settings)
+
+
+@pytest.fixture(scope="session")
+def published(project: Synthesized, project_folder: Path) -> Path:
+    """The folder that `headrace publish` takes."""
+    return write_project_template(project_folder, "headrace-project")
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """The catalog of an account in which one role starts projects, with two versions in Service Catalog."""
+    folder = tmp_path_factory.mktemp("catalog")
+    starter = "arn:aws:iam::123456789012:role/service-role/AmazonSageMaker-ExecutionRole"
+    versions = {"1.0.0": "a" * 64, "1.1.0": "b" * 64}
+    app, dev = _app(folder), Settings(environment="dev", account="123456789012", region="eu-central-1")
+    settings = CatalogSettings(environment=dev, launched_by=(starter,), versions=versions)
+    CatalogStack(app, "headrace-catalog", settings=settings)
+    return _synthesized(app, folder, "headrace-catalog", dev)
 
 
 @pytest.fixture
@@ -74,6 +108,17 @@ def local(synthesized: Callable[[str], Synthesized]) -> Synthesized:
 def prod(synthesized: Callable[[str], Synthesized]) -> Synthesized:
     """An environment that keeps its data."""
     return synthesized("prod")
+
+
+def _app(folder: Path) -> App:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"aws:cdk:enable-path-metadata": True}
+    return App(analytics_reporting=False, context=context, outdir=str(folder))
+
+
+def _synthesized(app: App, folder: Path, stack: str, settings: Settings) -> Synthesized:
+    findings = _synthesize_with_nag(app, folder)
+    content = json.loads((folder / f"{stack}.template.json").read_text())
+    return Synthesized(Template.from_json(content), content, _by_path(content), findings, settings)
 
 
 def _by_path(content: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,99 @@
+"""The most that any role of a project may ever be allowed, whatever policy is put on it."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.permission import acknowledge_wildcards
+from infra.project_stack import BOUNDARY
+from infra.template_bucket import TemplateBucket
+
+OWN = "sagemaker-p-*"
+LISTED = [
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "sagemaker:ListEndpointConfigs",
+    "sagemaker:ListModels",
+]
+PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+LOGS = ["CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "GetLogEvents", "PutLogEvents"]
+OBJECTS = ["AbortMultipartUpload", "DeleteObject", "DeleteObjectVersion", "GetObject", "PutObject"]
+MESSAGES = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"]
+KEYS = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
+JOBS = ("Create", "Describe", "Stop")
+RUNS = [
+    "sagemaker:AddTags",
+    "sagemaker:ListTags",
+    *(f"sagemaker:{verb}{job}Job" for job in ("HyperParameterTuning", "Processing", "Training") for verb in JOBS),
+    *(f"sagemaker:{verb}Pipeline" for verb in ("Create", "Delete", "Describe", "Update")),
+    *(f"sagemaker:{verb}PipelineExecution" for verb in ("Describe", "Start", "Stop")),
+    *(f"sagemaker:List{what}" for what in ("PipelineExecutions", "PipelineExecutionSteps")),
+    "sagemaker:ListPipelineParametersForExecution",
+]
+MODELS = [
+    *(f"sagemaker:{verb}Endpoint" for verb in ("Create", "Delete", "Describe", "Update")),
+    *(f"sagemaker:{verb}{what}" for verb in ("Create", "Delete") for what in ("EndpointConfig", "Model")),
+    *(f"sagemaker:{verb}ModelPackage" for verb in ("Create", "Delete", "Describe")),
+    *(f"sagemaker:{verb}ModelPackageGroup" for verb in ("Create", "Describe")),
+    "sagemaker:ListModelPackages",
+]
+
+
+class ProjectBoundary(Construct):
+    """All roles of the template together, for all projects. Whoever may make such roles gains nothing beyond it.
+
+    It is called by its name, because the template has to name it before this account is known.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, templates: TemplateBucket) -> None:
+        super().__init__(scope, id)
+        jobs = [f"{kind}/pipelines-*" for kind in ("hyper-parameter-tuning-job", "processing-job", "training-job")]
+        made = ("endpoint", "endpoint-config", "model", "model-package", "model-package-group", "pipeline")
+        named = [f"{kind}/*-p-*" for kind in made]
+        statements = [
+            self._allow(LISTED, "*"),
+            self._allow(PULL, self._arn("ecr", "repository/*", account="*")),
+            self._allow([f"logs:{name}" for name in LOGS], self._arn("logs", "log-group:*")),
+            self._allow([f"s3:{name}" for name in OBJECTS], f"arn:{self._partition}:s3:::{OWN}/*"),
+            self._allow(["s3:ListBucket", "s3:ListBucketVersions"], f"arn:{self._partition}:s3:::{OWN}"),
+            self._allow(["s3:GetObject"], templates.bucket.arn_for_objects("*")),
+            self._allow([f"sqs:{name}" for name in MESSAGES], self._arn("sqs", OWN)),
+            self._allow(["sns:Publish"], self._arn("sns", OWN)),
+            self._allow(["lambda:InvokeFunction"], self._arn("lambda", f"function:{OWN}")),
+            self._allow([*RUNS, *MODELS], *(self._arn("sagemaker", x) for x in jobs + named)),
+            iam.PolicyStatement(
+                actions=KEYS,
+                resources=[self._arn("kms", "key/*")],
+                conditions={"StringLike": {"aws:ResourceTag/sagemaker:project-id": "p-*"}},
+            ),
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[self._arn("iam", f"role/{OWN}", region="")],
+                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+        ]
+        self.policy = iam.ManagedPolicy(
+            self,
+            "Policy",
+            managed_policy_name=BOUNDARY,
+            description="The most that a role of a project may be allowed",
+            statements=statements,
+        )
+        why = "A boundary grants nothing; it says how far the policies of all projects' roles can reach at most."
+        for statement in statements:
+            acknowledge_wildcards(self.policy, statement.resources, why)
+        self.arn = self.policy.managed_policy_arn
+
+    @property
+    def _partition(self) -> str:
+        return Stack.of(self).partition
+
+    def _allow(self, actions: list[str], *resources: str) -> iam.PolicyStatement:
+        return iam.PolicyStatement(actions=actions, resources=list(resources))
+
+    def _arn(self, service: str, resource: str, **place: str) -> str:
+        return Stack.of(self).format_arn(
+            service=service, resource=resource, arn_format=ArnFormat.NO_RESOURCE_NAME, **place
+        )
