@@ -21,12 +21,22 @@ _TAIL = 25  # lines of the log that an error shows
 def deploy(environment: Environment, output: Output) -> None:
     """`cdk bootstrap` once, then `cdk deploy` of the real app. Raises SetupError with the end of the log."""
     output.note("cdk deploy …")
-    assert environment.running is not None, "AWS is deployed to with `cdk deploy -c env=NAME`"
-    if not _is_bootstrapped(environment):
-        run(["bootstrap", f"aws://{environment.account}/{environment.region}"], environment)
-    run(["deploy", "--all", "--require-approval", "never", *_chosen(environment)], environment)
+    _deploy(environment, "env")
     output.note(f"{environment.stack.name} is {environment.stack.status}, its bucket {environment.stack.data_bucket}")
     output.next(environment.command("upload FOLDER"), "class folders of images; a run starts by itself")
+
+
+def deploy_catalog(environment: Environment, output: Output) -> None:
+    """What the environment's account needs to offer the project template, as far as the local cloud has it."""
+    output.note("cdk deploy of the catalog …")
+    _deploy(environment, "catalog")
+
+
+def _deploy(environment: Environment, what: str) -> None:
+    assert environment.running is not None, f"AWS is deployed to with `cdk deploy -c {what}=NAME`"
+    if not _is_bootstrapped(environment):
+        run(["bootstrap", f"aws://{environment.account}/{environment.region}"], environment)
+    run(["deploy", "--all", "--require-approval", "never", *_chosen(environment, what)], environment)
 
 
 def destroy(environment: Environment, output: Output) -> None:
@@ -43,8 +53,14 @@ def synthesize(environment: Environment, folder: Path) -> None:
     _run(["synth", "--quiet", *_chosen(environment)], environment, output=folder, log=folder / "cdk.log", hint=said)
 
 
-def _chosen(environment: Environment) -> list[str]:
-    return ["-c", f"env={environment.name}", *(["-c", "local=true"] if environment.running else [])]
+def synthesize_project(environment: Environment, folder: Path) -> None:
+    """The project template into `folder`/project."""
+    said = "npx cdk synth -c project=true   # says the rest"
+    _run(["synth", "--quiet", "-c", "project=true"], environment, output=folder, log=folder / "cdk.log", hint=said)
+
+
+def _chosen(environment: Environment, what: str = "env") -> list[str]:
+    return ["-c", f"{what}={environment.name}", *(["-c", "local=true"] if environment.running else [])]
 
 
 def run(arguments: list[str], environment: Environment) -> None:

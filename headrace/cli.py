@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from headrace import adopt, cdk, endpoint, local, logs, redrive, registry, runs, status, upload, watch
+from headrace import adopt, cdk, endpoint, local, logs, publish, redrive, registry, runs, status, upload, watch
 from headrace.environment import LOCAL, open_environment
 from headrace.errors import HeadraceError, Interrupted, UsageError
 from headrace.local import LocalCloud, ProcessCloud
@@ -68,6 +68,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             cdk.destroy(environment, output)
         case "adopt":
             adopt.adopt(environment, output)
+        case "publish":
+            publish.publish(environment, output)
         case "upload":
             upload.upload(environment, output, path=options.path, name=options.name, delete=options.delete)
         case "watch":

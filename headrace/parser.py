@@ -96,6 +96,12 @@ def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
         'The data bucket, its key and the model registry, which removal = "retain" keeps. To be followed by a '
         "deployment, which adds the rest.",
     )  # fmt: skip
+    _command(
+        commands, "publish", "put the project template where other teams start from it",
+        "Into the template bucket, which cdk deploy -c catalog=NAME makes (in the local cloud, this command does). "
+        "Studio shows it to the users of the roles that the catalog names; headrace projects create takes it, too. "
+        "Prints the template's URL.",
+    )  # fmt: skip
     interrupt = _command(
         commands, "interrupt", "take the spot capacity of a training job away, once",
         "The job gets SIGTERM, as on AWS, and starts again on a new instance from its last checkpoint.",

@@ -23,6 +23,7 @@ class Target:
     region: str | None = None
     profile: str | None = None
     quiet_seconds: float = 0.0  # how long the bucket must be quiet before an upload starts a run
+    studio_domain: str | None = None  # of [<environment>.catalog]
 
 
 def find_root(start: Path | None = None) -> Path | None:
@@ -73,6 +74,7 @@ def read_target(environment: str) -> Target:
         region=_text(table, "region", environment, path),
         profile=_text(table, "profile", environment, path),
         quiet_seconds=_seconds(table.get("quiet_seconds")),
+        studio_domain=_text(table.get("catalog", {}), "domain", f"{environment}.catalog", path),
     )
 
 
