@@ -15,7 +15,8 @@ from infra.acknowledged import AWS_SOLUTIONS, NIST, acknowledge
 from infra.permission import allow
 from infra.settings import Settings
 
-NOTIFIED = ("datasets/", "pipelines/")
+CODE = "code/source.tar.gz"  # the archive that is in force; those under code/<hash>/ are what jobs read
+NOTIFIED = ("datasets/", "pipelines/", CODE)
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 
 
@@ -84,7 +85,7 @@ class DataBucket(Construct):
         allow(role, ["s3:ListBucketVersions"], [self.bucket.bucket_arn])
         self._grant(role, ["s3:DeleteObject", "s3:DeleteObjectVersion"], ["*"])
 
-    def reserve(self, prefix: str, *, to: Sequence[iam.Role]) -> None:
+    def reserve(self, *prefixes: str, to: Sequence[iam.Role]) -> None:
         """Nobody else writes there, whatever else they may do: what lies there is executed.
 
         An administrator can still change this policy, and so deploy and destroy.
@@ -94,7 +95,7 @@ class DataBucket(Construct):
                 effect=iam.Effect.DENY,
                 principals=[iam.AnyPrincipal()],
                 actions=["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"],
-                resources=[self.bucket.arn_for_objects(prefix)],
+                resources=[self.bucket.arn_for_objects(prefix) for prefix in prefixes],
                 conditions={"ArnNotEquals": {"aws:PrincipalArn": [role.role_arn for role in to]}},
             )
         )

@@ -15,7 +15,7 @@ from constructs import Construct
 
 from infra.arn import sagemaker_arn
 from infra.code_archive import CodeArchive
-from infra.data_bucket import DataBucket
+from infra.data_bucket import CODE, DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
 from infra.permission import allow
@@ -28,7 +28,8 @@ NO_CHAMPION = "champions/none/NONE"
 class PublishedSource(Construct):
     """Code goes to an address made of its content, so that executions under way keep the code they started with.
 
-    `code_uri` and `code_hash` are what the definition is bound to. The function that puts them also has the endpoint
+    And to the one where a maintainer may put another archive over it. `code_uri` and `code_hash` are what the
+    definition is bound to where there is none. The function that puts them also has the endpoint
     looked at, and clears up before a stack is destroyed: pipeline, endpoint and models are made at run time, and
     CloudFormation knows nothing of them. Data and registered versions go too, unless the environment retains them.
     """
@@ -48,8 +49,7 @@ class PublishedSource(Construct):
         super().__init__(scope, id)
         archive = CodeArchive.of(root / "training")
         self.code_hash = archive.hash
-        code_key = f"code/{archive.hash}/source.tar.gz"
-        self.code_uri = f"s3://{data.bucket.bucket_name}/{code_key}"
+        self.code_uri = f"s3://{data.bucket.bucket_name}/code/{archive.hash}/source.tar.gz"
         definition_key = f"pipelines/{settings.name}.json"
         code_asset = _asset(self, "Code", "source.tar.gz", archive.content)
         definitions = {
@@ -84,7 +84,8 @@ class PublishedSource(Construct):
                 "Copies": [
                     {"FromBucket": code_asset.s3_bucket_name, "FromKey": from_key, "ToKey": to_key}
                     for from_key, to_key in (
-                        (code_asset.s3_object_key, code_key),
+                        (code_asset.s3_object_key, f"code/{archive.hash}/source.tar.gz"),
+                        (code_asset.s3_object_key, CODE),
                         (_chosen(self, definitions, settings.capacity), definition_key),
                     )
                 ],

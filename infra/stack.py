@@ -150,8 +150,7 @@ class HeadraceStack(Stack):
         source.resource.node.add_dependency(
             data, registry, pipeline, jobs, endpoint, trigger.function, deployer.function
         )
-        data.reserve("code/*", to=[maintainer.role, source.deployment.role])
-        data.reserve("pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
+        data.reserve("code/*", "pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
 
         outputs = {
             "DataBucketName": data.bucket.bucket_name,

@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
-from infra.data_bucket import DataBucket
+from infra.data_bucket import CODE, DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.notices import Notices
 from infra.permission import allow, allow_to_pass
@@ -69,8 +69,8 @@ class UploadTrigger(LambdaFunction):
         )
         refusal = "pipelines/*.error.json"  # beside each definition that is refused, misnamed ones too
         data.grant_list(self.role)
-        data.grant_read(self.role, "datasets/*", "pipelines/*", "manifests/*", "ledger/*", "quiet/*")
-        data.grant_write(self.role, "manifests/*", "ledger/*", "quiet/*", refusal)
+        data.grant_read(self.role, "datasets/*", "pipelines/*", CODE, "manifests/*", "ledger/*", "quiet/*")
+        data.grant_write(self.role, "manifests/*", "ledger/*", "quiet/*", "code/*/source.tar.gz", refusal)
         data.grant_delete(self.role, "quiet/*", refusal)
         allow(self.role, ["sqs:SendMessage"], uploads.arns)
         notices.grant_send(self.role)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
 from refusals import MalformedEvent
+from start_pipeline import code
 from start_pipeline.keys import ARCHIVES, LONGEST_NAME, data_set_of, is_name
 
 
@@ -23,8 +24,8 @@ class DataSetChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class DefinitionPut:
-    pass
+class SourcePut:
+    """The definition was put, or the archive of the code put or removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Ignored:
     reason: str
 
 
-Message: TypeAlias = DataSetChanged | DefinitionPut | StrayDefinition | Check | RunAgain | Ignored
+Message: TypeAlias = DataSetChanged | SourcePut | StrayDefinition | Check | RunAgain | Ignored
 
 
 def parse(body: str, *, message_id: str, bucket: str, definition_key: str) -> list[Message]:
@@ -90,8 +91,8 @@ def _from_record(record: Any, bucket: str, definition_key: str) -> Message:
     created = name.startswith("ObjectCreated:")
     if source != bucket or not (created or name.startswith("ObjectRemoved:")):
         return Ignored(f"{name} of {key!r} in {source}: only objects created in or removed from {bucket} matter")
-    if created and key == definition_key:
-        return DefinitionPut()
+    if (created and key == definition_key) or key == code.KEY:
+        return SourcePut()
     if _is_definition(key) and key != definition_key:
         return StrayDefinition(key, removed=not created)
     data_set = data_set_of(key)

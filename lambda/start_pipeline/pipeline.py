@@ -1,4 +1,4 @@
-"""The SageMaker pipeline, kept as the definition object in the bucket wants it.
+"""The SageMaker pipeline, kept as the definition and the code in the bucket want it.
 
 A definition that is refused changes nothing: the pipeline stays as it was, and start_pipeline.refusal says why until a
 good one comes.
@@ -15,7 +15,7 @@ import log
 from aws import NOT_FOUND, S3Client, SqsClient, error_code, error_message, says
 from canonical import canonical, digest
 from refusals import DefinitionError
-from start_pipeline import documents, refusal
+from start_pipeline import code, documents, refusal
 from start_pipeline.binding import bound_definition
 from start_pipeline.environment import Environment
 
@@ -34,29 +34,34 @@ class KeepsChanging(Exception):
 def publish(
     s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment
 ) -> dict[str, Any] | None:
-    """Bind the definition and upsert the pipeline; the definition that is in force then.
+    """Bind the definition to the code in force and upsert the pipeline; the definition that is in force then.
 
     That is the new one, or the pipeline's current one if the new one is refused, or None if there is neither. Of two
     uploads at once the later one wins: whoever has published one looks whether it is still the one in the bucket.
     """
     for _ in range(MOST_REPLACED):
-        etag, definition = _publish(s3, sqs, sagemaker, environment)
-        if documents.etag(s3, environment.data_bucket, environment.definition_key) == etag:
+        version = code.etag(s3, environment)
+        try:
+            etag, definition = _publish(s3, sqs, sagemaker, environment, version)
+        except code.Replaced as replaced:
+            log.info("the code was replaced meanwhile", reason=str(replaced))
+            continue
+        found = documents.etag(s3, environment.data_bucket, environment.definition_key)
+        if (found, code.etag(s3, environment)) == (etag, version):
             return definition
-        log.info("the definition was replaced meanwhile", key=environment.definition_key, published=etag)
+        log.info("definition or code were replaced meanwhile", key=environment.definition_key, published=etag)
     raise KeepsChanging(f"{environment.definition_key} was replaced {MOST_REPLACED} times while it was being published")
 
 
 def _publish(
-    s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment
+    s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment, version: str | None
 ) -> tuple[str | None, dict[str, Any] | None]:
     """The ETag of the definition that was found, and the definition in force after it."""
     found = _find_definition(s3, environment)
     etag = None if found is None else str(found["ETag"])
     try:
-        definition = bound_definition(
-            _content(found, environment), environment.bindings, environment.parameter_defaults
-        )
+        bindings = {**environment.bindings, **code.bindings(s3, environment, version)}
+        definition = bound_definition(_content(found, environment), bindings, environment.parameter_defaults)
         upsert(sagemaker, environment, definition)
     except DefinitionError as problem:
         refusal.write(s3, sqs, environment, environment.definition_key, etag, problem)

@@ -14,7 +14,7 @@ from start_pipeline import quiet, snapshot
 from start_pipeline.data_set import SPARE_SECONDS, ChangedMeanwhile, list_objects
 from start_pipeline.environment import LONGEST_DELAY, Environment
 from start_pipeline.ledger import UnderWay, start_once
-from start_pipeline.messages import Check, DataSetChanged, DefinitionPut, Ignored, Message, RunAgain, StrayDefinition
+from start_pipeline.messages import Check, DataSetChanged, Ignored, Message, RunAgain, SourcePut, StrayDefinition
 from start_pipeline.pipeline import publish
 from start_pipeline.refusal import mind_stray
 
@@ -39,7 +39,7 @@ def act(
             log.bind(data_set=data_set)
             quiet.arm(client("s3"), client("sqs"), environment, data_set, now=now, message_id=message_id)
             log.measured("upload", {"Uploads": 1})
-        case DefinitionPut():
+        case SourcePut():
             publish(client("s3"), client("sqs"), client("sagemaker"), environment)
         case StrayDefinition(key, removed):
             mind_stray(client("s3"), client("sqs"), environment, key, removed=removed)

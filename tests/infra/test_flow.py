@@ -121,9 +121,10 @@ def test_work_ends_before_the_environment_is_cleared(local: Any) -> None:
 
 def test_published_source_is_code_and_definition_at_their_addresses(local: Any, prod: Any) -> None:
     properties = prod.properties("Source/Resource")
-    code, definition = properties["Copies"]
-    assert code["ToKey"].startswith("code/")
-    assert code["ToKey"].endswith("/source.tar.gz")
+    by_content, code, definition = properties["Copies"]
+    assert by_content["ToKey"].startswith("code/")
+    assert by_content["ToKey"].endswith("/source.tar.gz")
+    assert code == by_content | {"ToKey": "code/source.tar.gz"}
     assert definition["ToKey"] == "pipelines/headrace-prod.json"
     assert list(properties["Objects"]) == ["champions/none/NONE"]
     assert (prod.properties("Source/Resource")["Retain"], local.properties("Source/Resource")["Retain"]) == (

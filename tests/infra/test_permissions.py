@@ -253,7 +253,7 @@ def test_functions_are_called_by_lambda_only(prod: Any) -> None:
         ("JobRole/Role", "s3:GetObject", INPUTS),
         ("EndpointRole/Role", "s3:GetObject", {"runs/*"}),
         ("PipelineRole/Role", "s3:GetObject", {"runs/*"}),
-        ("StartPipeline/Role", "s3:PutObject", {"manifests/*", "ledger/*", "quiet/*", REFUSAL}),
+        ("StartPipeline/Role", "s3:PutObject", {"manifests/*", "ledger/*", "quiet/*", "code/*/source.tar.gz", REFUSAL}),
         ("StartPipeline/Role", "s3:DeleteObject", {"quiet/*", REFUSAL}),
         ("Notify/Role", "s3:GetObject", {"notices/*", "runs/*"}),
         ("Notify/Role", "s3:PutObject", {"notices/*"}),

@@ -70,10 +70,12 @@ class Buckets:
             raise Refused("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
         return {"ETag": self.put(Bucket, Key, Body).etag}
 
-    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+    def get_object(self, Bucket: str, Key: str, **more: Any) -> dict[str, Any]:
         held = self.current(Bucket, Key)
         if held is None or held.body is None:
             raise Refused("NoSuchKey", "The specified key does not exist.", 404)
+        if more.get("IfMatch", held.etag) != held.etag:
+            raise Refused("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
         body = StreamingBody(BytesIO(held.body), len(held.body))
         return {"ETag": held.etag, "ContentLength": len(held.body), "Body": body}
 
