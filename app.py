@@ -1,8 +1,9 @@
 """The CDK app.
 
-    cdk deploy -c env=NAME       that environment of environments.toml; without -c, `local`
-    cdk deploy -c catalog=NAME   what that environment's account needs to offer the project template
-    cdk synth  -c project=true   the project template, as cdk.out/project/
+    cdk deploy -c env=NAME        that environment of environments.toml; without -c, `local`
+    cdk deploy -c catalog=NAME    what that environment's account needs to offer the project template
+    cdk deploy -c delivery=NAME   what lets a repository's workflows deploy that environment
+    cdk synth  -c project=true    the project template, as cdk.out/project/
 
 `-c local=true` has a stack in the form that the local cloud takes (`headrace --local --env NAME deploy`).
 """
@@ -13,6 +14,8 @@ from aws_cdk import App, CliCredentialsStackSynthesizer, IStackSynthesizer
 
 from infra.catalog_settings import load_catalog_settings
 from infra.catalog_stack import CatalogStack
+from infra.delivery_settings import load_delivery_settings
+from infra.delivery_stack import DeliveryStack
 from infra.project_settings import load_project_settings
 from infra.project_stack import ProjectStack
 from infra.project_template import write_project_template
@@ -22,32 +25,35 @@ from infra.typed_table import SettingsError
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENTS = ROOT / "environments.toml"
+PROJECT_STACK = f"{PROJECT}-project"
 
 
 def main() -> None:
     app = App(analytics_reporting=False)
     try:
-        if app.node.try_get_context("project"):
-            stack = ProjectStack(app, f"{PROJECT}-project", settings=load_project_settings(ENVIRONMENTS), root=ROOT)
-            write_project_template(Path(app.synth().directory), stack.artifact_id)
-            return
-        environment = app.node.try_get_context("catalog")
-        if environment:
-            CatalogStack(
-                app,
-                f"{PROJECT}-catalog",
-                settings=load_catalog_settings(ENVIRONMENTS, environment),
-                synthesizer=_synthesizer(app, environment),
-            )
-            app.synth()
-            return
-        settings = load_settings(ENVIRONMENTS, app.node.try_get_context("env") or LOCAL)
-        HeadraceStack(
-            app, settings.name, settings=settings, root=ROOT, synthesizer=_synthesizer(app, settings.environment)
-        )
+        add_stack(app)
     except SettingsError as error:
         raise SystemExit(f"error: {error}") from error
-    app.synth()
+    assembly = app.synth()
+    if app.node.try_get_context("project"):
+        write_project_template(Path(assembly.directory), PROJECT_STACK)
+
+
+def add_stack(app: App) -> None:
+    chosen = {name: app.node.try_get_context(name) for name in ("project", "catalog", "delivery")}
+    match {name: value for name, value in chosen.items() if value}:
+        case {"project": _}:
+            ProjectStack(app, PROJECT_STACK, settings=load_project_settings(ENVIRONMENTS), root=ROOT)
+        case {"catalog": str(name)}:
+            catalog = load_catalog_settings(ENVIRONMENTS, name)
+            CatalogStack(app, f"{PROJECT}-catalog", settings=catalog, synthesizer=_synthesizer(app, name))
+        case {"delivery": str(name)}:
+            delivery = load_delivery_settings(ENVIRONMENTS, name)
+            DeliveryStack(app, delivery.stack_name, settings=delivery)
+        case _:
+            settings = load_settings(ENVIRONMENTS, app.node.try_get_context("env") or LOCAL)
+            synthesizer = _synthesizer(app, settings.environment)
+            HeadraceStack(app, settings.name, settings=settings, root=ROOT, synthesizer=synthesizer)
 
 
 def _synthesizer(app: App, environment: str) -> IStackSynthesizer | None:

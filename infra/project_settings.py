@@ -19,7 +19,7 @@ from pipeline_definition import CAPACITIES, PipelineSettings, PipelineSettingsEr
 PROJECT_NAME, PROJECT_ID = "SageMakerProjectName", "SageMakerProjectId"  # SageMaker gives these two
 CHOICES = ("AccuracyThreshold", "TrainInstanceType")  # parameters of the template and of the pipeline
 # A region's prices cannot stand in a template for all regions; and a profile is the business of a command line.
-_NOT_OFFERED = frozenset({"catalog", "max_run_cost", "profile"})
+_NOT_OFFERED = frozenset({"catalog", "delivery", "max_run_cost", "profile"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,7 +192,7 @@ def settings_values(
 ) -> dict[str, Any]:
     """The values of the table [name] and of [name.pipeline] in it; those `apart` are known elsewhere."""
     where, inner = f"{path.name} [{name}]", f"{path.name} [{name}.pipeline]"
-    values = typed_values(table, kind, where, apart=apart | {"catalog", "pipeline", "prices"})
+    values = typed_values(table, kind, where, apart=apart | {"catalog", "delivery", "pipeline", "prices"})
     for key in sorted(apart):
         if key in table:
             raise SettingsError(f"{key} is set", where, f"what the table is for says it: leave {key} out")

@@ -20,6 +20,8 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 
 from infra.catalog_settings import CatalogSettings
 from infra.catalog_stack import CatalogStack
+from infra.delivery_settings import DeliverySettings
+from infra.delivery_stack import DeliveryStack
 from infra.project_settings import load_project_settings
 from infra.project_stack import ProjectStack
 from infra.project_template import write_project_template
@@ -108,6 +110,19 @@ def local(synthesized: Callable[[str], Synthesized]) -> Synthesized:
 def prod(synthesized: Callable[[str], Synthesized]) -> Synthesized:
     """An environment that keeps its data."""
     return synthesized("prod")
+
+
+@pytest.fixture(scope="session")
+def delivery(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Synthesized]:
+    @cache
+    def synthesize(**choices: Any) -> Synthesized:
+        folder = tmp_path_factory.mktemp("delivery")
+        app, dev = _app(folder), Settings(environment="dev", account="123456789012", region="eu-central-1")
+        settings = DeliverySettings(environment=dev, repository="team/headrace", **choices)
+        DeliveryStack(app, settings.stack_name, settings=settings)
+        return _synthesized(app, folder, settings.stack_name, dev)
+
+    return synthesize
 
 
 def _app(folder: Path) -> App:
