@@ -87,6 +87,7 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     chores = [asyncio.create_task(adapter.save_regularly()), asyncio.create_task(adapter.watch_queues())]
     for chore in chores:
         chore.add_done_callback(_report)
+    adapter.settle_stacks()
     await asyncio.to_thread(service.start)
     (state / "ready").write_text(str(os.getpid()))
 

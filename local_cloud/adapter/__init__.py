@@ -15,14 +15,16 @@ from local_cloud.adapter import (
     recording,
     requests,
     saving,
+    stacks,
 )
 from local_cloud.adapter.alarms import watch_queues
 from local_cloud.adapter.cloud import MinistackCloud
 from local_cloud.adapter.functions import end_functions
 from local_cloud.adapter.saving import save, save_regularly
+from local_cloud.adapter.stacks import settle_stacks
 from local_cloud.sagemaker.service import SageMaker
 
-__all__ = ["MinistackCloud", "end_functions", "plug_in", "save", "save_regularly", "watch_queues"]
+__all__ = ["MinistackCloud", "end_functions", "plug_in", "save", "save_regularly", "settle_stacks", "watch_queues"]
 
 
 def plug_in(service: SageMaker, state: Path) -> None:
@@ -30,6 +32,7 @@ def plug_in(service: SageMaker, state: Path) -> None:
     requests.plug_in(service)
     authorization.plug_in()
     buckets.plug_in()
+    stacks.plug_in()
     model_package_group.plug_in(service)
     functions.plug_in(state / "sagemaker" / "images")
     recording.plug_in(state)

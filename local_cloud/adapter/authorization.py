@@ -26,9 +26,12 @@ def plug_in() -> None:
     iam_evaluator._resolve_condition_key = _role_as_principal(iam_evaluator._resolve_condition_key)
 
 
-def authorizer(access_key: str, scope: Scope) -> Callable[[str, str], None]:
-    def authorize(action: str, resource_arn: str) -> None:
-        context = {"iam:passedtoservice": PRINCIPAL} if action == "iam:PassRole" else {}
+def authorizer(access_key: str, scope: Scope) -> Callable[..., None]:
+    """Asks whether the key's holder may do something; condition keys are given as ``**{"namespace:key": value}``."""
+
+    def authorize(action: str, resource_arn: str, **context: Any) -> None:
+        if action == "iam:PassRole":
+            context = {"iam:passedtoservice": PRINCIPAL} | context
         denied = iam_evaluator.enforce(
             access_key, action, action.split(":")[0], scope.region, resource_arn=resource_arn, service_context=context
         )

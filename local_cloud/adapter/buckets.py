@@ -1,5 +1,5 @@
 """Buckets as AWS has them: opaque ETags of encrypted objects, no answer to what was not kept, and CloudFormation's
-encryption, deletion and policies."""
+encryption, tags, deletion and policies."""
 
 import contextvars
 import secrets
@@ -15,7 +15,9 @@ def plug_in() -> None:
     s3._put_object, s3._build_object_record = _opaque_etags(s3._put_object, s3._build_object_record)
     s3.handle_request, s3._persist_object = _kept(s3.handle_request, s3._persist_object)
     buckets = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
-    buckets["create"] = _with_encryption(buckets["create"])
+    buckets["create"] = _with_tags(_with_encryption(buckets["create"]), 1)
+    buckets["update"] = _with_tags(buckets["update"], 2)
+    provisioners._STACK_TAG_PROPERTY["AWS::S3::Bucket"] = ("Tags", "list")
     buckets["delete"] = _only_if_empty(buckets["delete"])
     policies = provisioners._RESOURCE_HANDLERS["AWS::S3::BucketPolicy"]
     policies["create"] = _only_if_missing(policies["create"])
@@ -91,6 +93,17 @@ def _with_encryption(original: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return create
+
+
+def _with_tags(original: Callable[..., Any], position: int) -> Callable[..., Any]:
+    """ministack's CloudFormation leaves a bucket's tags out, and so its stack's tags too."""
+
+    def make(*arguments: Any) -> Any:
+        answer = original(*arguments)
+        s3._bucket_tags[answer[0]] = {tag["Key"]: tag["Value"] for tag in arguments[position].get("Tags", [])}
+        return answer
+
+    return make
 
 
 def _only_if_empty(original: Callable[..., None]) -> Callable[..., None]:

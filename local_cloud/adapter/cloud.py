@@ -1,4 +1,5 @@
-"""What the SageMaker service needs of ministack: the credentials of a role that trusts it, and the event bus."""
+"""What the SageMaker service needs of ministack: credentials of roles that trust it and of accounts, and the event
+bus."""
 
 import contextvars
 import hashlib
@@ -9,7 +10,7 @@ from ministack import app
 from ministack.core import iam_evaluator, responses
 from ministack.services import eventbridge, iam, sts
 
-from local_cloud.adapter.authorization import NAME, PRINCIPAL
+from local_cloud.adapter.authorization import PRINCIPAL
 from local_cloud.sagemaker.cloud import Credentials, Gateway
 from local_cloud.sagemaker.errors import AccessDenied
 from local_cloud.sagemaker.store import Scope
@@ -22,24 +23,13 @@ class MinistackCloud:
         self.gateway = gateway
 
     def assume(self, role_arn: str, source_arn: str) -> Credentials:
-        account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
-        role = iam._roles.get_scoped(account, None, name)
-        if role is None or not _trusts_sagemaker(role.get("AssumeRolePolicyDocument", "{}"), role_arn, source_arn):
-            raise AccessDenied(
-                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
-                f"'{PRINCIPAL}' to assume the role (on behalf of {source_arn})."
-            )
-        digest = hashlib.sha256(f"{NAME}:{role_arn}".encode()).hexdigest()
-        credentials = Credentials(f"ASIA{digest[:16].upper()}", digest, f"token-{digest}")
-        sts.register_session(credentials.access_key_id, {
-            "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/SageMaker",
-            "UserId": f"{role.get('RoleId', name)}:SageMaker",
-            "SecretAccessKey": credentials.secret_access_key,
-            "SessionToken": credentials.session_token,
-            "AccountId": account,
-            "PrincipalType": "AssumedRole",
-        })  # fmt: skip
-        return credentials
+        return assume(role_arn, PRINCIPAL, source_arn, session="SageMaker")
+
+    def require_trust(self, role_arn: str, service: str, source_arn: str) -> None:
+        trusting_role(role_arn, service, source_arn)
+
+    def administrator(self, account: str) -> Credentials:
+        return Credentials(account, account, "")  # ministack takes an account's number for the key of its root
 
     def publish(self, scope: Scope, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
         entry = {
@@ -60,10 +50,39 @@ class MinistackCloud:
         loop.call_soon_threadsafe(put, context=contextvars.Context())
 
 
-def _trusts_sagemaker(trust_policy: str | dict[str, Any], role_arn: str, source_arn: str) -> bool:
+def assume(role_arn: str, service: str, source_arn: str, *, session: str) -> Credentials:
+    """Credentials of the role for ``service``, the same ones each time. Raises AccessDenied."""
+    role = trusting_role(role_arn, service, source_arn)
+    account, name = role_arn.split(":")[4], role["RoleName"]
+    digest = hashlib.sha256(f"{service.partition('.')[0]}:{role_arn}".encode()).hexdigest()
+    credentials = Credentials(f"ASIA{digest[:16].upper()}", digest, f"token-{digest}")
+    sts.register_session(credentials.access_key_id, {
+        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session}",
+        "UserId": f"{role.get('RoleId', name)}:{session}",
+        "SecretAccessKey": credentials.secret_access_key,
+        "SessionToken": credentials.session_token,
+        "AccountId": account,
+        "PrincipalType": "AssumedRole",
+    })  # fmt: skip
+    return credentials
+
+
+def trusting_role(role_arn: str, service: str, source_arn: str) -> dict[str, Any]:
+    """ministack's record of the role. Raises AccessDenied unless it is there and trusts the service."""
+    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    role: dict[str, Any] | None = iam._roles.get_scoped(account, None, name)
+    if role is None or not _trusts(role.get("AssumeRolePolicyDocument", "{}"), service, role_arn, source_arn):
+        raise AccessDenied(
+            f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+            f"'{service}' to assume the role (on behalf of {source_arn})."
+        )
+    return role
+
+
+def _trusts(trust_policy: str | dict[str, Any], service: str, role_arn: str, source_arn: str) -> bool:
     document = json.loads(trust_policy) if isinstance(trust_policy, str) else trust_policy
     context = iam_evaluator.EvalContext(
-        principal_arn=PRINCIPAL, principal_type="Service", principal_account="", action="sts:AssumeRole",
+        principal_arn=service, principal_type="Service", principal_account="", action="sts:AssumeRole",
         resource_arn=role_arn, region="", source_ip="", secure_transport=True,
         service_context={"aws:sourcearn": source_arn, "aws:sourceaccount": source_arn.split(":")[4]},
     )  # fmt: skip
@@ -73,7 +92,7 @@ def _trusts_sagemaker(trust_policy: str | dict[str, Any], role_arn: str, source_
         actions = [actions] if isinstance(actions, str) else actions
         if (
             "sts:AssumeRole" in actions
-            and iam_evaluator._service_principal_matches(statement.get("Principal"), PRINCIPAL)
+            and iam_evaluator._service_principal_matches(statement.get("Principal"), service)
             and iam_evaluator._conditions_met(statement.get("Condition", {}), context)
         ):
             if statement["Effect"] == "Deny":

@@ -38,6 +38,12 @@ class Cloud(Protocol):
         Raises AccessDenied if the role's trust policy does not let SageMaker assume it for that source.
         """
 
+    def require_trust(self, role_arn: str, service: str, source_arn: str) -> None:
+        """Raises AccessDenied unless the role is there and lets ``service`` assume it on behalf of ``source_arn``."""
+
+    def administrator(self, account: str) -> Credentials:
+        """The account's own credentials: for what SageMaker does in the caller's name, whose permissions it checked."""
+
     def publish(self, scope: Scope, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
         """Puts an ``aws.sagemaker`` event on the default event bus of the account."""
 
@@ -47,12 +53,13 @@ class Call:
     """One API call: whose account and region, and a check of further permissions of the caller."""
 
     scope: Scope
-    authorize: Callable[[str, str], None]
-    """``authorize(action, resource_arn)`` raises AccessDenied when the caller may not."""
+    authorize: Callable[..., None]
+    """``authorize(action, resource_arn, **context)`` raises AccessDenied when the caller may not; the context holds
+    condition keys, such as ``{"iam:passedtoservice": …}``, which is SageMaker if nothing else is said."""
 
 
 class Clients:
-    """boto3 clients that act as a role, made once per role and service.
+    """boto3 clients that act as a role, or as an account, made once per role and service.
 
     The session never reads the configuration of the user who started the local cloud: the server process runs with a
     bare environment (see `local_cloud.process`), and credentials, region, endpoint and certificate are given here.
@@ -65,13 +72,19 @@ class Clients:
 
     def get(self, service: str, scope: Scope, role_arn: str, source_arn: str) -> Any:
         """A client; the role's trust policy is asked again each time. Raises AccessDenied."""
-        credentials = self._cloud.assume(role_arn, source_arn)
-        key = (service, scope.region, role_arn)
+        return self._client(service, scope.region, role_arn, self._cloud.assume(role_arn, source_arn))
+
+    def of_account(self, service: str, scope: Scope) -> Any:
+        """A client that may do everything; ask `Call.authorize` what the caller may before it is used."""
+        return self._client(service, scope.region, scope.account, self._cloud.administrator(scope.account))
+
+    def _client(self, service: str, region: str, principal: str, credentials: Credentials) -> Any:
+        key = (service, region, principal)
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = boto3.session.Session().client(
                     service,
-                    region_name=scope.region,
+                    region_name=region,
                     endpoint_url=self._cloud.gateway.endpoint,
                     verify=self._cloud.gateway.certificate,
                     aws_access_key_id=credentials.access_key_id,

@@ -29,6 +29,12 @@ class FakeCloud:
     def assume(self, role_arn: str, source_arn: str) -> Credentials:
         return Credentials("id", "secret", "token")
 
+    def require_trust(self, role_arn: str, service: str, source_arn: str) -> None:
+        pass
+
+    def administrator(self, account: str) -> Credentials:
+        return Credentials(account, account, "")
+
     def publish(self, scope: Scope, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
         self.events.append((detail_type, detail))
 

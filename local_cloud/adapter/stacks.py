@@ -1,0 +1,118 @@
+"""CloudFormation's stacks: the role that a stack was given is asked for each resource; no operation goes on for ever.
+
+ministack ignores a stack's RoleARN and acts as the account's root. Here a stack that was made, or updated, with a role
+may create, update and delete only what `required` says that this role may.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core import responses
+from ministack.services import cloudformation, iam
+from ministack.services.cloudformation import handlers, provisioners, stacks
+
+from local_cloud.adapter.authorization import authorizer
+from local_cloud.adapter.cloud import assume, trusting_role
+from local_cloud.adapter.stack_permissions import Operation, Resource, required
+from local_cloud.sagemaker.errors import AccessDenied
+from local_cloud.sagemaker.store import Scope
+
+_SERVICE = "cloudformation.amazonaws.com"
+# What an operation becomes whose process ended: the status from which CloudFormation lets it be tried again.
+_CUT_OFF = {
+    "CREATE_IN_PROGRESS": "CREATE_FAILED",
+    "ROLLBACK_IN_PROGRESS": "ROLLBACK_FAILED",
+    "UPDATE_IN_PROGRESS": "UPDATE_ROLLBACK_COMPLETE",
+    "UPDATE_ROLLBACK_IN_PROGRESS": "UPDATE_ROLLBACK_COMPLETE",
+    "DELETE_IN_PROGRESS": "DELETE_FAILED",
+}
+
+
+def plug_in() -> None:
+    for action in ("CreateStack", "UpdateStack"):
+        handlers._ACTION_HANDLERS[action] = _with_role(handlers._ACTION_HANDLERS[action])
+    stacks._provision_resource = _checked_creation(stacks._provision_resource)
+    stacks._update_resource = _checked_update(stacks._update_resource)
+    stacks._delete_resource = _checked_deletion(stacks._delete_resource)
+    roles = provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"]
+    roles["create"], roles["update"] = _with_boundary(roles["create"], 1), _with_boundary(roles["update"], 2)
+    provisioners._STACK_TAG_PROPERTY["AWS::SageMaker::ModelPackageGroup"] = ("Tags", "list")
+
+
+def settle_stacks() -> None:
+    """Ends the operations that the previous process was in the middle of: nobody goes on with them."""
+    for stack in cloudformation._stacks._data.values():
+        if stack["StackStatus"] in _CUT_OFF:
+            stack["StackStatus"] = _CUT_OFF[stack["StackStatus"]]
+            stack["StackStatusReason"] = "The local cloud ended in the middle of it."
+
+
+def _with_role(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps the role that a request names; the operation itself starts after the request is answered."""
+
+    def handle(params: dict[str, Any]) -> Any:
+        role = handlers._p(params, "RoleARN")
+        try:
+            if role:
+                trusting_role(role, _SERVICE, role)
+        except AccessDenied:
+            return handlers._error("ValidationError", f"Role {role} is invalid or cannot be assumed")
+        answer = original(params)
+        if role and answer[0] == 200:
+            handlers._resolve_stack(handlers._p(params, "StackName"))["RoleARN"] = role
+        return answer
+
+    return handle
+
+
+def _check(stack_name: str, operation: Operation, resource: Resource) -> None:
+    """Raises AccessDenied if the stack has a role, and that may not do this."""
+    stack = cloudformation._stacks.get(stack_name) or {}
+    role = stack.get("RoleARN")
+    if not role:
+        return
+    scope = Scope(responses.get_account_id(), responses.get_region())
+    credentials = assume(role, _SERVICE, stack["StackId"], session="AWSCloudFormation")
+    authorize = authorizer(credentials.access_key_id, scope)
+    for permission in required(operation, resource, scope):
+        authorize(permission.action, permission.resource, **permission.context)
+
+
+def _checked_creation(original: Callable[..., Any]) -> Callable[..., Any]:
+    def provision(kind: str, logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
+        lowercase = kind == "AWS::S3::Bucket"
+        name = provisioners._physical_name(stack_name, logical_id, lowercase=lowercase, max_len=63)
+        _check(stack_name, "create", Resource(kind, name, properties))
+        return original(kind, logical_id, properties, stack_name)
+
+    return provision
+
+
+def _checked_update(original: Callable[..., Any]) -> Callable[..., Any]:
+    def update(
+        kind: str, physical_id: str, old: dict[str, Any], new: dict[str, Any], stack_name: str, *rest: Any
+    ) -> Any:
+        if old != new:
+            _check(stack_name, "update", Resource(kind, physical_id, new))
+        return original(kind, physical_id, old, new, stack_name, *rest)
+
+    return update
+
+
+def _checked_deletion(original: Callable[..., Any]) -> Callable[..., Any]:
+    def delete(kind: str, physical_id: str, properties: dict[str, Any], stack_name: str, *rest: Any) -> Any:
+        _check(stack_name, "delete", Resource(kind, physical_id, properties))
+        return original(kind, physical_id, properties, stack_name, *rest)
+
+    return delete
+
+
+def _with_boundary(original: Callable[..., Any], position: int) -> Callable[..., Any]:
+    """ministack's CloudFormation leaves a role's ``PermissionsBoundary`` out."""
+
+    def make(*arguments: Any) -> Any:
+        answer = original(*arguments)
+        iam._roles[answer[0]]["PermissionsBoundary"] = arguments[position].get("PermissionsBoundary")
+        return answer
+
+    return make
