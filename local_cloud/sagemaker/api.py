@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker import executions, hosting, pipelines, registry, shapes, tags
+from local_cloud.sagemaker import executions, hosting, pipelines, projects, registry, shapes, tags
 from local_cloud.sagemaker.cloud import Call, Clients, Cloud
 from local_cloud.sagemaker.engine.run import ExecutionRunner
 from local_cloud.sagemaker.errors import ServiceError, ValidationException
@@ -12,6 +12,7 @@ from local_cloud.sagemaker.faults import Faults
 from local_cloud.sagemaker.jobs import processing, training, training_run
 from local_cloud.sagemaker.jobs.launcher import Launcher
 from local_cloud.sagemaker.jobs.runner import JobRunner
+from local_cloud.sagemaker.provisioning import Provisioning
 from local_cloud.sagemaker.service import Operation, SageMaker
 from local_cloud.sagemaker.store import Store
 
@@ -22,6 +23,7 @@ OPERATIONS: dict[str, Operation] = {
     **processing.OPERATIONS,
     **registry.OPERATIONS,
     **hosting.OPERATIONS,
+    **projects.OPERATIONS,
     **tags.OPERATIONS,
 }
 
@@ -40,6 +42,7 @@ def assemble(cloud: Cloud, directory: Path, launcher: Launcher) -> SageMaker:
     service.jobs.serve(training_run.Training())
     service.executions = ExecutionRunner(service)
     service.hosting = hosting.Hosting(service, launcher)
+    service.provisioning = Provisioning(service)
     return service
 
 

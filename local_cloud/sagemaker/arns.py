@@ -29,6 +29,7 @@ _RESOURCES: dict[str, tuple[str, str]] = {
         for verb in ("Create", "Describe", "Delete")
     },
     **{f"{verb}ModelPackage": ("model-package", "ModelPackageName") for verb in ("Describe", "Delete")},
+    **{f"{verb}Project": ("project", "ProjectName") for verb in ("Create", "Describe", "Update", "Delete")},
     "UpdateModelPackage": ("model-package", "ModelPackageArn"),
     "AddTags": ("", "ResourceArn"),
     "ListTags": ("", "ResourceArn"),

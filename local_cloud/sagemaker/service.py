@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the parts hold the service, and the service its parts
     from local_cloud.sagemaker.engine.run import ExecutionRunner
     from local_cloud.sagemaker.hosting import Hosting
     from local_cloud.sagemaker.jobs.runner import JobRunner
+    from local_cloud.sagemaker.provisioning import Provisioning
 
 
 @dataclass(slots=True)
@@ -27,15 +28,18 @@ class SageMaker:
     jobs: "JobRunner" = field(init=False)
     executions: "ExecutionRunner" = field(init=False)
     hosting: "Hosting" = field(init=False)
+    provisioning: "Provisioning" = field(init=False)
 
     def start(self) -> None:
         """Makes true again what a previous process had promised."""
         self.hosting.resume()
         self.jobs.resume()
         self.executions.resume()
+        self.provisioning.resume()
 
     def stop(self) -> None:
         """Ends every process; the records stay, and `start` of the next process goes on from them."""
+        self.provisioning.stop()
         self.executions.stop()
         self.jobs.stop()
         self.hosting.stop()

@@ -1,5 +1,5 @@
 """Fixtures of this folder: a local cloud that runs."""
 
-from local_cloud_in_use import bucket, cloud, connect, role
+from local_cloud_in_use import bucket, cloud, connect, mortal, role
 
-__all__ = ["bucket", "cloud", "connect", "role"]
+__all__ = ["bucket", "cloud", "connect", "mortal", "role"]

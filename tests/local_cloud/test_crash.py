@@ -3,36 +3,17 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_runs import BUCKET, client, definition, free_port, make_role, processing_step, training_step, wait_for
+from local_cloud_in_use import kill
+from pipeline_runs import BUCKET, client, definition, make_role, processing_step, training_step, wait_for
 
 from local_cloud import process
 from local_cloud.process import Running
 
 ALL = ["sagemaker:*", "s3:*", "logs:*", "iam:PassRole"]
-
-
-@pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Running]:
-    """A local cloud that may be killed."""
-    state = tmp_path / "state"
-    yield process.start(state, port=free_port())
-    process.stop(state)
-
-
-def kill(cloud: Running) -> None:
-    """SIGKILL, once what is in memory has been saved."""
-    saved = cloud.state / "aws" / "iam.json"
-    since = time.time()
-    while not (saved.exists() and saved.stat().st_mtime > since):
-        time.sleep(0.1)
-    os.kill(cloud.pid, signal.SIGKILL)
-    while process.running(cloud.state) is not None:
-        time.sleep(0.02)
 
 
 def start(cloud: Running, name: str, text: str) -> str:

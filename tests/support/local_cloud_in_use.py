@@ -1,6 +1,10 @@
 """Fixtures: a real local cloud, on a port and in a state directory of its own, with a bucket and a role to use."""
 
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,25 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     state = tmp_path_factory.mktemp("cloud") / "state"
     yield process.start(state, port=free_port())
     process.stop(state)
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Running]:
+    """A local cloud that may be killed."""
+    state = tmp_path / "state"
+    yield process.start(state, port=free_port())
+    process.stop(state)
+
+
+def kill(cloud: Running) -> None:
+    """SIGKILL, once what is in memory has been saved."""
+    saved = cloud.state / "aws" / "iam.json"
+    since = time.time()
+    while not (saved.exists() and saved.stat().st_mtime > since):
+        time.sleep(0.1)
+    os.kill(cloud.pid, signal.SIGKILL)
+    while process.running(cloud.state) is not None:
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
