@@ -7,14 +7,29 @@ import os
 import sys
 from collections.abc import Sequence
 
-from headrace import adopt, cdk, endpoint, local, logs, publish, redrive, registry, runs, status, upload, watch
-from headrace.environment import LOCAL, open_environment
+from headrace import (
+    adopt,
+    cdk,
+    endpoint,
+    local,
+    logs,
+    projects,
+    publish,
+    redrive,
+    registry,
+    runs,
+    status,
+    upload,
+    watch,
+)
+from headrace.environment import LOCAL, Environment, open_environment
 from headrace.errors import HeadraceError, Interrupted, UsageError
 from headrace.local import LocalCloud, ProcessCloud
 from headrace.output import Output
 from headrace.parser import build_parser
 
 LOCAL_ONLY = {"up", "down", "env", "deploy", "destroy", "interrupt"}
+OF_NO_PROJECT = LOCAL_ONLY | {"adopt", "publish", "projects"}
 
 
 def main(arguments: Sequence[str] | None = None, *, cloud: LocalCloud | None = None) -> int:
@@ -44,6 +59,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             f"{command} concerns the local cloud, and {name} is on AWS",
             hint=f"headrace --local --env {name} {command}   # {name} on this machine",
         )
+    if command in OF_NO_PROJECT and options.project:
+        raise UsageError(f"--project has no meaning for {command}", hint=f"leave --project {options.project} out")
     if not is_local and os.environ.get("AWS_ENDPOINT_URL"):
         output.warn(f"AWS_ENDPOINT_URL is set: talking to {os.environ['AWS_ENDPOINT_URL']}, not to AWS")
     match command:
@@ -52,10 +69,12 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         case "down":
             return local.down(cloud, output)
         case "status":
-            return status.status(name, cloud, output, is_local=is_local)
+            return status.status(name, cloud, output, is_local=is_local, project=options.project)
         case "interrupt":
             return local.interrupt(cloud, output, job=options.job)
     environment = open_environment(name, cloud, rehearsed=options.local)
+    if options.project:
+        projects.choose_project(environment, options.project)
     match command:
         case "env":
             assert environment.running is not None
@@ -70,6 +89,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             adopt.adopt(environment, output)
         case "publish":
             publish.publish(environment, output)
+        case "projects":
+            manage_projects(options, environment, output)
         case "upload":
             upload.upload(environment, output, path=options.path, name=options.name, delete=options.delete)
         case "watch":
@@ -97,3 +118,19 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             registry.decide(environment, output, version=options.version, approval=registry.REJECTED, note=options.note)
         case "predict":
             endpoint.predict(environment, output, files=options.files, wait=options.wait, interval=options.interval)
+
+
+def manage_projects(options: argparse.Namespace, environment: Environment, output: Output) -> None:
+    match options.action:
+        case "list":
+            return projects.show_projects(environment, output)
+        case "show":
+            return projects.show_project(environment, output, name=options.name)
+    waiting = {"name": options.name, "wait": options.wait, "interval": options.interval}
+    match options.action:
+        case "create":
+            projects.create(environment, output, settings=dict(options.set), description=options.description, **waiting)
+        case "update":
+            projects.update(environment, output, settings=dict(options.set), unset=options.unset, **waiting)
+        case "delete":
+            projects.delete(environment, output, **waiting)

@@ -59,6 +59,8 @@ class Environment:
         self.name = name
         self.account = account  # as environments.toml names it
         self.running = running
+        self.project: str | None = None
+        self.stack_name = f"{PROJECT}-{name}"
         self._session = session
         self._config = config
         self._clients: dict[str, Any] = {}
@@ -88,14 +90,21 @@ class Environment:
             return self._clients[service]
 
     def command(self, arguments: str) -> str:
-        """A headrace command to type for this same environment."""
+        """A headrace command to type for this same environment, and project."""
         chosen = "" if self.name == os.environ.get("HEADRACE_ENV", LOCAL) else f"--env {self.name} "
         here = "--local " if self.running is not None and self.name != LOCAL else ""
-        return f"headrace {here}{chosen}{arguments}"
+        whose = f"--project {self.project} " if self.project and not arguments.startswith("projects ") else ""
+        return f"headrace {here}{chosen}{whose}{arguments}"
 
     @property
     def deploy_command(self) -> str:
+        if self.project:
+            return self.command(f"projects update {self.project}")
         return f"npx cdk deploy -c env={self.name}" if self.running is None else self.command("deploy")
+
+    def use_project(self, name: str, stack_name: str) -> None:
+        """From here on the stack is a project's, which has the same outputs as the environment's own."""
+        self.project, self.stack_name, self._stack = name, stack_name, None
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
@@ -108,10 +117,6 @@ class Environment:
             error = cause if isinstance(cause, Exception) else failure
             status = self.command("status")
             raise from_aws(error, doing=what, environment=self.name, status_command=status) from error
-
-    @property
-    def stack_name(self) -> str:
-        return f"{PROJECT}-{self.name}"
 
     @property
     def stack(self) -> Stack:

@@ -6,6 +6,7 @@ HeadraceError            what happened, a hint with a command to try; exit statu
 ├── NotFound             an execution, a step, a version or an endpoint of that name is not there
 ├── AwsError             AWS refused, or could not be reached
 ├── RunFailed            the watched execution ended otherwise than Succeeded
+├── ProjectFailed        a project could not be created, updated or deleted
 └── Interrupted          Ctrl-C; exit status 130
 """
 
@@ -61,6 +62,10 @@ class AwsError(HeadraceError):
 
 
 class RunFailed(HeadraceError):
+    pass
+
+
+class ProjectFailed(HeadraceError):
     pass
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,15 +47,20 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the environment on this machine: in the local cloud, with the account and the region that it has on AWS",
     )
+    parser.add_argument(
+        "--project", metavar="NAME", help="work on the SageMaker project of that name instead of the environment's own"
+    )
     parser.add_argument("--json", action="store_true", help="print data as JSON")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     _add_local_cloud(commands)
     _add_data_and_runs(commands)
     _add_models(commands)
-    for command in commands.choices.values():
+    actions = _add_projects(commands)
+    for command in [*commands.choices.values(), *actions.choices.values()]:
         # Also after the command, where people type it; SUPPRESS keeps the value given before it.
         command.add_argument("--env", metavar="NAME", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         command.add_argument("--local", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        command.add_argument("--project", metavar="NAME", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print data as JSON")
     return parser
 
@@ -206,6 +212,67 @@ def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:
                          help="how long to wait for the endpoint to serve the newest approved version "
                          "(default: 0)")  # fmt: skip
     predict.add_argument("--interval", type=_interval, default=2.0, help=argparse.SUPPRESS)
+
+
+def _add_projects(commands: Commands[argparse.ArgumentParser]) -> Commands[argparse.ArgumentParser]:
+    """Gives the actions, which are commands of their own."""
+    projects = _command(
+        commands, "projects", "start, list and remove SageMaker projects of the published template",
+        "A project is all of this once more, for another team or another data set: its own bucket, pipeline, models "
+        "and endpoint. `headrace publish` makes the template; Studio shows it, too. Then --project NAME has the other "
+        "commands work on it.",
+    )  # fmt: skip
+    actions = projects.add_subparsers(
+        dest="action", metavar="ACTION", required=True, title="actions", help="list, show, create, update or delete"
+    )
+    _command(actions, "list", "list the projects", "With status, creation, id and description.")
+    show = _command(actions, "show", "show one project", "With its stack, its parameters, and why it failed if it did.")
+    create = _command(
+        actions, "create", "create a project of the template that was published last",
+        "With the launch role's permissions, not your own. Waits until it is complete.",
+    )  # fmt: skip
+    create.add_argument("--description", default="", metavar="TEXT", help="what it is for")
+    update = _command(
+        actions, "update", "change a project's parameters, and bring it to the template that was published last",
+        "Parameters that are not named keep their values.",
+    )  # fmt: skip
+    delete = _command(
+        actions,
+        "delete",
+        "delete a project",
+        "Its stack goes. Its data and its models go with it or stay, as removal under [projects] in environments.toml "
+        "said when the template was published.",
+    )
+    for action in (create, update):
+        action.add_argument(
+            "--set", type=_assignment, action="append", default=[], metavar="KEY=VALUE",
+            help="a parameter of the template; may be repeated",
+        )  # fmt: skip
+    update.add_argument(
+        "--unset", action="append", default=[], metavar="KEY",
+        help="give a parameter the template's default again; may be repeated",
+    )  # fmt: skip
+    for action in (show, create, update, delete):
+        action.add_argument("name", type=_project_name, metavar="NAME", help="the project's name")
+    for action in (create, update, delete):
+        action.add_argument(
+            "--wait", action=argparse.BooleanOptionalAction, default=True, help="wait for the end (default: yes)"
+        )
+        action.add_argument("--interval", type=_interval, default=2.0, help=argparse.SUPPRESS)
+    return actions
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not KEY=VALUE")
+    return key, value
+
+
+def _project_name(text: str) -> str:
+    if not re.fullmatch("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}", text) or len(text) > 32:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 to 32 letters, digits and inner hyphens")
+    return text
 
 
 def _seconds(text: str) -> float:

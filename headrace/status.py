@@ -14,16 +14,17 @@ from headrace.executions import list_executions
 from headrace.local import LocalCloud, description
 from headrace.output import Output
 from headrace.project import state_folder
+from headrace.projects import choose_project
 from headrace.registry import APPROVED, PENDING, list_packages
 from headrace.wording import ago, counted, iso
 
 LAST_RUNS = 3
 
 
-def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool) -> None:
+def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool, project: str | None) -> None:
     """The command. A part that is not there yet is a line of its own, no error: saying so is what it is for."""
     lines: dict[str, str] = {}
-    data: dict[str, Any] = {"environment": name}
+    data: dict[str, Any] = {"environment": name, "project": project}
     running = cloud.running(state_folder()) if is_local else None
     if is_local:
         data["local_cloud"] = description(running) if running else None
@@ -34,6 +35,8 @@ def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool) -> N
         return
     environment = open_environment(name, cloud, rehearsed=is_local)
     try:
+        if project:
+            choose_project(environment, project)
         stack = environment.stack
     except SetupError as missing:
         data["stack"] = None

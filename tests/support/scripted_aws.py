@@ -52,6 +52,7 @@ class FakeAws:
         self.objects: dict[str, bytes] = {}
         self.predict: Callable[[bytes, str], Any] = lambda body, kind: {}
         self.outputs: dict[str, str] | None = dict(OUTPUTS)
+        self.stack_tags: dict[str, str] = {}
         self.account = ACCOUNT
         aws = self
 
@@ -138,8 +139,13 @@ class FakeAws:
                 f"<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
                 for key, value in self.outputs.items()
             )
+            tags = "".join(
+                f"<member><Key>{key}</Key><Value>{value}</Value></member>" for key, value in self.stack_tags.items()
+            )
+            name = request.get("StackName", ["the-only-one"])[0]
             inner = (
-                f"<Stacks><member><StackName>{request['StackName'][0]}</StackName><CreationTime>2026-01-01T00:00:00Z"
-                f"</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus><Outputs>{outputs}</Outputs></member></Stacks>"
+                f"<Stacks><member><StackName>{name}</StackName><CreationTime>2026-01-01T00:00:00Z</CreationTime>"
+                f"<StackStatus>CREATE_COMPLETE</StackStatus><Outputs>{outputs}</Outputs><Tags>{tags}</Tags>"
+                "</member></Stacks>"
             )
         return f"<{operation}Response><{operation}Result>{inner}</{operation}Result></{operation}Response>".encode()
