@@ -1,9 +1,10 @@
 """What CloudFormation needs to be allowed for a resource: a table of the types that this project's templates hold.
 
 Enforced are the actions below for the resource types below, with the condition keys ``aws:RequestTag/…``,
-``aws:TagKeys``, ``iam:PermissionsBoundary``, ``iam:PolicyARN``, ``iam:PassedToService``. Not enforced: the reads that
-CloudFormation makes besides, what a replaced resource's predecessor needs, and other types. Sources: the service
-authorization reference, and the permissions that each type's handlers have in CloudFormation's registry.
+``aws:TagKeys``, ``aws:ResourceTag/…``, ``iam:PermissionsBoundary``, ``iam:PolicyARN``, ``iam:PassedToService`` and
+``lambda:FunctionArn``. Not enforced: the reads that CloudFormation makes besides, what the predecessor of a replaced
+resource needs, and other types. Sources: the service authorization reference, and the permissions that each type's
+handlers have in CloudFormation's registry.
 """
 
 import re
@@ -53,18 +54,28 @@ def required(operation: Operation, resource: Resource, scope: Scope) -> Iterator
         if resource.properties.get(name):
             actions.append(remove if operation == "delete" else put)
     for target in kind.targets(resource, scope):
-        context = _boundary(resource, target) | (_request_tags(resource) if operation == "create" else {})
         for action in filter(None, actions):
+            context = _boundary(resource, target) | _function(action, resource, scope)
+            if operation == "create":
+                # What is set after the creation is set on a resource that has its tags.
+                context |= _tags(resource, "request" if "Tag" in action or action == kind.create else "resource")
             for more in _policies(action, resource):
                 yield Permission(action, "*" if action in _ON_ANYTHING else target, context | more)
     if kind.passes and operation != "delete" and "Role" in resource.properties:
         yield Permission("iam:PassRole", resource.properties["Role"], {"iam:passedtoservice": kind.passes})
 
 
-def _request_tags(resource: Resource) -> dict[str, Any]:
-    tags = {tag["Key"]: tag["Value"] for tag in resource.properties.get("Tags") or [] if isinstance(tag, dict)}
+def _tags(resource: Resource, whose: Literal["request", "resource"]) -> dict[str, Any]:
+    tags = {tag["Key"]: tag["Value"] for tag in resource.properties.get("Tags") or []}
     tags = {key: value for key, value in tags.items() if not key.startswith("aws:")}
-    return {f"aws:requesttag/{key.lower()}": value for key, value in tags.items()} | {"aws:tagkeys": list(tags) or None}
+    names = {"aws:tagkeys": list(tags)} if tags and whose == "request" else {}
+    return {f"aws:{whose}tag/{key.lower()}": value for key, value in tags.items()} | names
+
+
+def _function(action: str, resource: Resource, scope: Scope) -> dict[str, Any]:
+    if action != "lambda:CreateEventSourceMapping":
+        return {}
+    return {"lambda:functionarn": _other(_FUNCTION, "FunctionName")(resource, scope)[0]}
 
 
 def _boundary(resource: Resource, target: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from headrace.wording import counted, duration, size
 
 Headrace = Callable[..., Result]
 COMMANDS = [
-    "up", "down", "deploy", "destroy", "adopt", "publish", "interrupt", "env", "status", "upload", "watch", "runs", "run",
-    "redrive", "logs", "models", "approve", "reject", "predict", "projects",
+    "up", "down", "deploy", "destroy", "adopt", "publish", "interrupt", "env", "status", "upload", "watch", "runs",
+    "run", "redrive", "logs", "models", "approve", "reject", "predict", "projects",
 ]  # fmt: skip
 
 
