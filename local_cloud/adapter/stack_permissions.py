@@ -116,7 +116,7 @@ def _other(pattern: str, member: str) -> Callable[[Resource, Scope], list[str]]:
 
 
 # Actions that IAM knows no resource for: a policy that names one does not allow them.
-_ON_ANYTHING = ("kms:CreateKey", "lambda:CreateEventSourceMapping", "sns:SetSubscriptionAttributes", "sns:Unsubscribe")
+_ON_ANYTHING = ("kms:CreateKey", "lambda:CreateEventSourceMapping")
 _QUEUE = "sqs:{region}:{account}:{name}"
 _TOPIC = "sns:{region}:{account}:{name}"
 _FUNCTION = "lambda:{region}:{account}:function:{name}"
