@@ -107,13 +107,17 @@ def _with_tags(original: Callable[..., Any], position: int) -> Callable[..., Any
 
 
 def _only_if_empty(original: Callable[..., None]) -> Callable[..., None]:
-    """CloudFormation cannot delete a bucket that holds anything, be it only an old version."""
+    """CloudFormation cannot delete a bucket that holds anything, be it only an old version.
+
+    ministack would leave the bucket's folder on the disk as well, and take it for a bucket at its next start.
+    """
 
     def delete(name: str, properties: dict[str, Any]) -> None:
         bucket = s3._buckets.get(name)
         if bucket and (bucket["objects"] or s3._bucket_has_versions(name)):
             raise ValueError(f"The bucket you tried to delete is not empty. You must delete all versions: {name}")
         original(name, properties)
+        s3._delete_persisted_bucket(name)
 
     return delete
 

@@ -51,6 +51,19 @@ def test_a_killed_local_cloud_goes_on_where_it_was(mortal: Running) -> None:
     assert after["Train"]["StepStatus"] == "Succeeded"
 
 
+def test_a_bucket_that_cloudformation_deleted_stays_deleted(mortal: Running) -> None:
+    cloudformation, s3 = client(mortal, "cloudformation"), client(mortal, "s3")
+    template = '{"Resources": {"Data": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "gone"}}}}'
+    cloudformation.create_stack(StackName="gone", TemplateBody=template)
+    until(lambda: s3.list_buckets()["Buckets"] != [])
+    s3.put_object(Bucket="gone", Key="folder/object", Body=b"1")
+    s3.delete_object(Bucket="gone", Key="folder/object")
+    cloudformation.delete_stack(StackName="gone")
+    until(lambda: s3.list_buckets()["Buckets"] == [])
+    process.stop(mortal.state)
+    assert client(process.start(mortal.state), "s3").list_buckets()["Buckets"] == []
+
+
 def test_no_job_outlives_a_killed_local_cloud(mortal: Running) -> None:
     arn = start(mortal, "orphan", definition(processing_step("Sleeps", "ROLE", "exec sleep 4242")))
     until(lambda: "Metadata" in steps_of(mortal, arn).get("Sleeps", {}))
