@@ -8,13 +8,14 @@ import logging
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_cloud.sagemaker.errors import ServiceError, ValidationException
+from local_cloud.sagemaker.errors import DiskFull, ServiceError, ValidationException
 from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
 if TYPE_CHECKING:
@@ -109,9 +110,10 @@ class Provisioning:
             changes["ProjectStatus"], message = f"{verb}Failed", f"InternalFailure: {error}"
         known = store.get(scope, "project", name) or project
         changes |= {"Stack": known.get("Stack", {}) | {"StatusMessage": message[:_MESSAGE]}}
-        when_there_is_room(
-            lambda: store.update(scope, "project", name, **changes, LastModifiedTime=time.time()), self._ending
-        )
+        with suppress(DiskFull):  # the local cloud is ending: the next start does it again
+            when_there_is_room(
+                lambda: store.update(scope, "project", name, **changes, LastModifiedTime=time.time()), self._ending
+            )
 
 
 @dataclass(slots=True)
