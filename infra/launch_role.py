@@ -76,7 +76,7 @@ NEEDED: Mapping[str, Mapping[str, Sequence[str]]] = {
         "bounded": ["iam:CreateRole", "iam:PutRolePermissionsBoundary"],
     },
     "AWS::KMS::Key": {
-        "new key": ["kms:CreateKey"],
+        "new key": ["kms:CreateKey", "kms:TagResource"],  # a key is not tagged yet when it is given its tags
         "key": [
             *(f"kms:{verb}" for verb in ("DescribeKey", "EnableKeyRotation", "GetKeyPolicy", "GetKeyRotationStatus")),
             *(f"kms:{verb}" for verb in ("ListResourceTags", "PutKeyPolicy", "ScheduleKeyDeletion", "TagResource")),

@@ -68,14 +68,14 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         yield app
 
 
-def project_with(folder: Path, **settings: str) -> Path:
-    """A project of the same sources, in which [local] of environments.toml says otherwise, as `removal = "retain"`."""
+def project_with(folder: Path, *, table: str = "local", **settings: str) -> Path:
+    """A project of the same sources, in which a table of environments.toml says otherwise, as `removal = "retain"`."""
     shutil.copy(ROOT / "app.py", folder)  # it looks for environments.toml where it really is
     files = "cdk.json", "prices.toml"
     for entry in (*files, ".venv", "node_modules", "infra", "lambda", "pipeline_definition", "training"):
         (folder / entry).symlink_to(ROOT / entry)
     lines = (ROOT / "environments.toml").read_text().splitlines()
-    start = lines.index("[local]")
+    start = lines.index(f"[{table}]")
     for key, value in settings.items():
         number = next(index for index in range(start, len(lines)) if lines[index].startswith(f"{key} = "))
         lines[number] = f"{key} = {value}"
