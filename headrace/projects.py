@@ -116,7 +116,7 @@ def delete(environment: Environment, output: Output, *, name: str, wait: bool, i
 def show_projects(environment: Environment, output: Output) -> None:
     """Those that are there; AWS lists deleted ones for a while."""
     with environment.doing("listing projects"):
-        items = [item for item in _summaries(environment.client("sagemaker")) if item["ProjectStatus"] != GONE]
+        items = [item for item in _summaries(environment) if item["ProjectStatus"] != GONE]
     now = datetime.now(UTC)
     rows = [
         (item["ProjectName"], item["ProjectStatus"], when(item["CreationTime"], now), item["ProjectId"],
@@ -135,8 +135,9 @@ def show_projects(environment: Environment, output: Output) -> None:
     output.next(environment.command("projects show NAME" if items else "projects create NAME"))
 
 
-def _summaries(sagemaker: Any) -> Iterator[dict[str, Any]]:
+def _summaries(environment: Environment) -> Iterator[dict[str, Any]]:
     """boto3 has no paginator for this call."""
+    sagemaker = environment.client("sagemaker")
     request = {"SortBy": "Name", "SortOrder": "Ascending"}
     while True:
         answer = sagemaker.list_projects(**request)
