@@ -69,13 +69,19 @@ def read_catalog(environment: Environment) -> Catalog:
         except ClientError as error:
             if not is_missing(error):
                 raise
-            make = f"npx cdk deploy -c catalog={environment.name}"
             raise SetupError(
                 f"{environment.name} has no catalog: there is no stack {CATALOG} in {environment.region}",
-                hint=make if environment.running is None else environment.command("publish"),
+                hint=_deploy(environment),
             ) from error
     outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+    if not {"TemplateBucketName", "TemplateUrl", "LaunchRoleArn"} <= outputs.keys():
+        raise SetupError(f"the stack {CATALOG} is {found['StackStatus']}, not deployed", hint=_deploy(environment))
     return Catalog(outputs["TemplateBucketName"], outputs["TemplateUrl"], outputs["LaunchRoleArn"])
+
+
+def _deploy(environment: Environment) -> str:
+    on_aws = f"npx cdk deploy -c catalog={environment.name}"
+    return on_aws if environment.running is None else environment.command("publish")
 
 
 def _upload(environment: Environment, catalog: Catalog, folder: Path, output: Output) -> str:

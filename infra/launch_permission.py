@@ -13,7 +13,7 @@ from infra.permission import acknowledge_wildcards
 from infra.template_bucket import TEMPLATES, TemplateBucket
 
 PROJECTS = ["CreateProject", "DeleteProject", "DescribeProject", "UpdateProject"]
-STACKS = ["CreateStack", "DeleteStack", "DescribeStackEvents", "DescribeStacks", "UpdateStack"]
+STACKS = ["CreateStack", "DeleteStack", "DescribeStackEvents", "DescribeStacks", "TagResource", "UpdateStack"]
 
 
 class LaunchPermission(Construct):

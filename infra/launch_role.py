@@ -148,7 +148,10 @@ NEEDED: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 # What Service Catalog does under a launch role: https://docs.aws.amazon.com/servicecatalog/latest/adminguide/
 # constraints-launch.html, "Launch constraint". Its own copy of the template has the tag.
-STACKS = ["CreateStack", "DeleteStack", "DescribeStackEvents", "DescribeStacks", "SetStackPolicy", "UpdateStack"]
+STACKS = [
+    *("CreateStack", "DeleteStack", "DescribeStackEvents", "DescribeStacks"),
+    *("SetStackPolicy", "TagResource", "UpdateStack"),
+]
 TEMPLATE_READ = ["cloudformation:GetTemplateSummary", "cloudformation:ValidateTemplate"]
 
 

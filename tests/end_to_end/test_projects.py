@@ -254,7 +254,7 @@ def test_an_approved_model_is_served_by_its_projects_own_endpoint(
 ) -> None:
     team = teams[FISH]
     registry.decide(team, Output(), version="latest", approval=registry.APPROVED, note=None)
-    wait_for_endpoint(team, wait=120, interval=0.3)
+    wait_for_endpoint(team, seconds=120, interval=0.3)
     answers = ask(team, list_images([images.held_out]))
     assert len(answers) == 30
     assert team.stack.endpoint.startswith(f"{FISH}-p-")

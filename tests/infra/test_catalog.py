@@ -51,7 +51,7 @@ def test_launch_role_has_the_actions_of_the_templates_resource_types_and_no_othe
     types = {item["Type"] for item in template["Resources"].values()}
     assert types == NEEDED.keys()
     stacks = {"CreateStack", "DeleteStack", "DescribeStackEvents", "DescribeStacks", "SetStackPolicy", "UpdateStack"}
-    stacks |= {"GetTemplateSummary", "ValidateTemplate"}
+    stacks |= {"GetTemplateSummary", "TagResource", "ValidateTemplate"}
     found = {action for actions, _ in statements(catalog.properties("Launch/Role/DefaultPolicy")["PolicyDocument"])
              for action in actions}  # fmt: skip
     assert found == granted(types) | {f"cloudformation:{name}" for name in stacks}
