@@ -19,6 +19,7 @@ from infra.delivery_stack import DeliveryStack
 from infra.project_settings import load_project_settings
 from infra.project_stack import ProjectStack
 from infra.project_template import write_project_template
+from infra.serving_stack import ServingStack
 from infra.settings import LOCAL, PROJECT, load_settings
 from infra.stack import HeadraceStack
 from infra.typed_table import SettingsError
@@ -53,7 +54,8 @@ def add_stack(app: App) -> None:
         case _:
             settings = load_settings(ENVIRONMENTS, app.node.try_get_context("env") or LOCAL)
             synthesizer = _synthesizer(app, settings.environment)
-            HeadraceStack(app, settings.name, settings=settings, root=ROOT, synthesizer=synthesizer)
+            kind = HeadraceStack if settings.source is None else ServingStack
+            kind(app, settings.name, settings=settings, root=ROOT, synthesizer=synthesizer)
 
 
 def _synthesizer(app: App, environment: str) -> IStackSynthesizer | None:

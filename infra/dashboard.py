@@ -23,23 +23,21 @@ HALF, THIRD = 12, 8  # of the page's 24 columns
 
 
 class Dashboard(Construct):
-    """Functions and queues by the name of the function's package."""
+    """One row of graphs after the other, as they are asked for; functions and queues by the function's package."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        settings: Settings,
-        functions: Mapping[str, LambdaFunction],
-        queues: Mapping[str, WatchedQueue],
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
         super().__init__(scope, id)
         self._name = settings.name
         self.dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=settings.name)
+
+    def show_runs(self, functions: Mapping[str, LambdaFunction]) -> None:
         self.dashboard.add_widgets(*self._runs(functions))
         self.dashboard.add_widgets(*self._jobs())
+
+    def show_endpoint(self) -> None:
         self.dashboard.add_widgets(*self._endpoint())
+
+    def show_functions(self, functions: Mapping[str, LambdaFunction], queues: Mapping[str, WatchedQueue]) -> None:
         self.dashboard.add_widgets(*_queues(queues))
         self.dashboard.add_widgets(*_functions(functions))
 

@@ -10,18 +10,18 @@ from infra.data_bucket import DataBucket
 from infra.images import Images
 from infra.job_role import run_containers
 from infra.permission import sagemaker_principal
+from infra.source_environment import SourceEnvironment
 
 
 class EndpointRole(Construct):
     """It reads model artifacts and nothing else."""
 
-    def __init__(self, scope: Construct, id: str, *, data: DataBucket, images: Images) -> None:
+    def __init__(self, scope: Construct, id: str, *, data: DataBucket | SourceEnvironment, images: Images) -> None:
         super().__init__(scope, id)
         # Hosting wants the account-wide form: an ARN of an endpoint or model in it is refused (SageMaker's guide).
         source = Stack.of(self).format_arn(service="sagemaker", resource="*")
         self.role = iam.Role(
             self, "Role", assumed_by=sagemaker_principal(self, [source]), description="Endpoint and its models"
         )
-        data.grant_read(self.role, "runs/*")
-        data.grant_list(self.role, "runs/*")
+        data.grant_read_models(self.role)
         run_containers(self.role, images=[images.inference], log_groups=["/aws/sagemaker/Endpoints/*"])

@@ -14,9 +14,10 @@ from constructs import Construct
 from infra.arn import sagemaker_arn
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
-from infra.notices import MODEL_PACKAGE_CHANGE, Notices
+from infra.notices import Notices
 from infra.permission import allow, allow_to_pass
 from infra.settings import Settings
+from infra.source_environment import SourceEnvironment
 from infra.watched_queue import WatchedQueue
 
 TIMEOUT = Duration.seconds(120)
@@ -34,7 +35,7 @@ class ModelDeployer(LambdaFunction):
         code: lambda_.Code,
         decisions: WatchedQueue,
         notices: Notices,
-        registry: ModelRegistry,
+        registry: ModelRegistry | SourceEnvironment,
         endpoint_role: iam.IRole,
     ) -> None:
         super().__init__(
@@ -49,7 +50,8 @@ class ModelDeployer(LambdaFunction):
             environment={
                 "ENDPOINT_NAME": settings.name,
                 "ENDPOINT_ROLE_ARN": endpoint_role.role_arn,
-                "MODEL_PACKAGE_GROUP_NAME": registry.group_name,
+                "MODEL_PACKAGE_GROUP_NAME": registry.called,
+                "MODEL_PACKAGE_GROUP_ARN": registry.group_arn,
                 "ENDPOINT_INSTANCE_TYPE": settings.endpoint_instance_type,
                 "ENDPOINT_INSTANCE_COUNT": str(settings.endpoint_instance_count),
                 "QUEUE_URL": decisions.queue.queue_url,
@@ -58,23 +60,16 @@ class ModelDeployer(LambdaFunction):
                 "TAGS": json.dumps(settings.all_tags, sort_keys=True),
             },
         )
-        # A rejection counts too: when the version that serves is rejected, the one before it serves again.
         events.Rule(
             self,
             "ModelDecided",
-            event_pattern=events.EventPattern(
-                source=["aws.sagemaker"],
-                detail_type=[MODEL_PACKAGE_CHANGE],
-                detail={
-                    "ModelPackageGroupName": [registry.group_name],
-                    "ModelApprovalStatus": ["Approved", "Rejected"],
-                },
-            ),
+            event_bus=registry.event_bus,
+            event_pattern=registry.decisions,
             targets=[targets.SqsQueue(decisions.queue)],
         )
         allow(self.role, ["sqs:SendMessage"], decisions.arns)
         notices.grant_send(self.role)
-        registry.grant_read(self.role)
+        registry.grant_serve(self.role)
         allow_to_pass(self.role, endpoint_role)
         self._allow_to_deploy(settings.name)
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
+from infra.notices import MODEL_PACKAGE_CHANGE
 from infra.permission import allow
+from infra.promotion import Consumer
 from infra.settings import Settings
 
 
 class ModelRegistry(Construct):
+    """`called` is what SageMaker's calls name it by; `decisions` are told on `event_bus`, the account's default one."""
+
+    event_bus = None
+
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
         super().__init__(scope, id)
-        self.group_name = settings.name
+        self.group_name = self.called = settings.name
+        self.decisions = decisions_on(self.group_name, settings.account)
+        self._policy = iam.PolicyDocument()
         self.group = sagemaker.CfnModelPackageGroup(
             self,
             "Group",
             model_package_group_name=self.group_name,
             model_package_group_description=f"Models of the pipeline {settings.name}",
+            model_package_group_policy=self._policy,
         )
         # But not the group of a first deployment that failed: its name would be taken in the next one.
         keep = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
@@ -32,6 +42,37 @@ class ModelRegistry(Construct):
         why = "Versions are numbered as they are registered; these are all of this group."
         allow(role, ["sagemaker:ListModelPackages"], [self.versions_arn], because=why)
         allow(role, ["sagemaker:DescribeModelPackage"], [self.versions_arn], because=why)
+
+    def grant_serve(self, role: iam.Role) -> None:
+        """Find the champion and make a model of it."""
+        self.grant_read(role)
+
+    def share(self, consumer: Consumer) -> None:
+        """The consumer's account reads the versions, its people too; only its deployer makes models of them.
+
+        Both guides name the actions and resources, and the account as the principal:
+        https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html
+        https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-ram-discover.html
+        """
+        account = iam.AccountPrincipal(consumer.account)
+        read = ["DescribeModelPackage", "DescribeModelPackageGroup", "ListModelPackages"]
+        deployer = Stack.of(self).format_arn(
+            service="iam", region="", account=consumer.account, resource="role", resource_name=consumer.deployer_role
+        )
+        self._policy.add_statements(
+            iam.PolicyStatement(
+                principals=[account],
+                actions=[f"sagemaker:{action}" for action in read],
+                resources=[self.group_arn, self.versions_arn],
+            ),
+            iam.PolicyStatement(
+                principals=[account],
+                actions=["sagemaker:CreateModel"],
+                resources=[self.versions_arn],
+                # Not as the principal: a policy may not name a role that is not there yet.
+                conditions={"StringEquals": {"aws:PrincipalArn": deployer}},
+            ),
+        )
 
     def grant_delete_versions(self, role: iam.Role) -> None:
         why = "Versions are numbered as they are registered; these are all of this group."
@@ -45,3 +86,13 @@ class ModelRegistry(Construct):
         allow(role, ["sagemaker:AddTags"], [self.group_arn, self.versions_arn], because=why)
         create = ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage"]
         allow(role, create, [self.versions_arn], because=why)
+
+
+def decisions_on(group_name: str, account: str) -> events.EventPattern:
+    """A rejection counts too: when the version that serves is rejected, the one before it serves again."""
+    return events.EventPattern(
+        source=["aws.sagemaker"],
+        account=[account],
+        detail_type=[MODEL_PACKAGE_CHANGE],
+        detail={"ModelPackageGroupName": [group_name], "ModelApprovalStatus": ["Approved", "Rejected"]},
+    )

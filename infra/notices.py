@@ -52,24 +52,27 @@ class Notices(Construct):
         self.alarms = self._topic("Alarms")
         self.alarms.add_subscription(subscriptions.SqsSubscription(self.queue.queue, raw_message_delivery=True))
         self._add_rule(
-            "ExecutionEnded",
-            EXECUTION_CHANGE,
-            {
-                "currentPipelineExecutionStatus": ["Failed", "Stopped"],
-                "pipelineArn": [sagemaker_arn(self, "pipeline", settings.name)],
-            },
-        )
-        self._add_rule(
-            "ModelWaits",
-            MODEL_PACKAGE_CHANGE,
-            {"ModelPackageGroupName": [settings.name], "ModelApprovalStatus": ["PendingManualApproval"]},
-        )
-        self._add_rule(
             "EndpointFailed",
             ENDPOINT_CHANGE,
             # In upper snake case, unlike in the API. Deployments and rollbacks are told by deploy_model, which knows
             # what was asked for: an endpoint that was rolled back is IN_SERVICE.
             {"EndpointName": [settings.name], "EndpointStatus": ["FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"]},
+        )
+
+    def tell_of_runs(self) -> None:
+        """Those that failed or were stopped, and the versions that others registered."""
+        self._add_rule(
+            "ExecutionEnded",
+            EXECUTION_CHANGE,
+            {
+                "currentPipelineExecutionStatus": ["Failed", "Stopped"],
+                "pipelineArn": [sagemaker_arn(self, "pipeline", self._settings.name)],
+            },
+        )
+        self._add_rule(
+            "ModelWaits",
+            MODEL_PACKAGE_CHANGE,
+            {"ModelPackageGroupName": [self._settings.name], "ModelApprovalStatus": ["PendingManualApproval"]},
         )
 
     def grant_send(self, role: iam.Role) -> None:

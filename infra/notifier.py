@@ -6,18 +6,20 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.arn import log_group_arn, sagemaker_arn
-from infra.data_bucket import DataBucket
+from infra.data_bucket import MODELS, DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
 from infra.notices import TIMEOUT, Notices
 from infra.permission import allow
+from infra.private_bucket import PrivateBucket
 from infra.settings import Settings
+from infra.source_environment import SourceEnvironment
 
 JOB_LOGS = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
 
 
 class Notifier(LambdaFunction):
-    """It reads what a run has left, its jobs' logs included, and writes nothing but its markers."""
+    """It writes nothing but its markers, which lie in the bucket `told`."""
 
     def __init__(
         self,
@@ -27,8 +29,8 @@ class Notifier(LambdaFunction):
         settings: Settings,
         code: lambda_.Code,
         notices: Notices,
-        data: DataBucket,
-        registry: ModelRegistry,
+        told: PrivateBucket,
+        registry: ModelRegistry | SourceEnvironment,
     ) -> None:
         super().__init__(
             scope,
@@ -42,10 +44,11 @@ class Notifier(LambdaFunction):
             environment={
                 "ENVIRONMENT": settings.label,
                 "COMMAND": settings.command,
+                "REGISTRY_COMMAND": (settings.source or settings).command,
                 "QUEUE_URL": notices.queue.queue.queue_url,
                 "DEAD_LETTER_QUEUE_URL": notices.queue.dead_letters.queue_url,
                 "TOPIC_ARN": notices.topic.topic_arn,
-                "DATA_BUCKET": data.bucket.bucket_name,
+                "DATA_BUCKET": told.bucket.bucket_name,
                 "PIPELINE_NAME": settings.name,
                 "MODEL_PACKAGE_GROUP_NAME": registry.group_name,
                 "ENDPOINT_NAME": settings.name,
@@ -53,13 +56,14 @@ class Notifier(LambdaFunction):
         )
         allow(self.role, ["sqs:SendMessage"], [notices.queue.dead_letters.queue_arn])
         notices.grant_publish(self.role)
-        data.grant_list(self.role)
-        data.grant_read(self.role, "notices/*", "runs/*")  # markers, and the evaluation of a refused model
-        data.grant_write(self.role, "notices/*")
+        told.grant_list(self.role)
+        told.grant_read(self.role, "notices/*")
+        told.grant_write(self.role, "notices/*")
         registry.grant_read(self.role)
-        self._allow_to_read_runs(settings.name)
 
-    def _allow_to_read_runs(self, name: str) -> None:
+    def allow_to_read_runs(self, data: DataBucket, name: str) -> None:
+        """What a run of the pipeline has left: its jobs' logs, and the evaluation of a refused model."""
+        data.grant_read(self.role, MODELS)
         run = ["DescribePipelineExecution", "ListPipelineExecutionSteps", "ListPipelineParametersForExecution"]
         allow(
             self.role,

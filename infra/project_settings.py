@@ -18,8 +18,9 @@ from pipeline_definition import CAPACITIES, PipelineSettings, PipelineSettingsEr
 
 PROJECT_NAME, PROJECT_ID = "SageMakerProjectName", "SageMakerProjectId"  # SageMaker gives these two
 CHOICES = ("AccuracyThreshold", "TrainInstanceType")  # parameters of the template and of the pipeline
-# A region's prices cannot stand in a template for all regions; and a profile is the business of a command line.
-_NOT_OFFERED = frozenset({"catalog", "delivery", "max_run_cost", "profile"})
+# A region's prices cannot stand in a template for all regions; a profile is the business of a command line; and a
+# project has a registry of its own.
+_NOT_OFFERED = frozenset({"catalog", "delivery", "max_run_cost", "profile", "promotes_from"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from constructs import Construct
 from infra.arn import sagemaker_arn
 from infra.code_archive import CodeArchive
 from infra.data_bucket import CODE, DataBucket
+from infra.endpoint_cleanup import allow_to_delete_endpoint
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
 from infra.permission import allow
@@ -103,15 +104,10 @@ class PublishedSource(Construct):
     def _allow_to_clear_up(self, name: str) -> None:
         role = self.deployment.role
         pipeline, executions = (sagemaker_arn(self, "pipeline", part) for part in (name, f"{name}/execution/*"))
-        endpoint = sagemaker_arn(self, "endpoint", name)
-        made_for_it = [sagemaker_arn(self, kind, f"{name}-v*") for kind in ("endpoint-config", "model")]
         why = "All that was made at run time under this name is deleted; it is not known before."
         allow(role, ["sagemaker:DeletePipeline", "sagemaker:ListPipelineExecutions"], [pipeline])
         allow(role, ["sagemaker:StopPipelineExecution"], [executions], because=why)
-        allow(role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])
-        allow(role, ["sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"], made_for_it, because=why)
-        lists = ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"]
-        allow(role, lists, ["*"], because="IAM has no resource type for these actions.")
+        allow_to_delete_endpoint(role, name)
 
 
 def _chosen(scope: Construct, definitions: Mapping[str, assets.Asset], capacity: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from infra.prices import PRICES_FILE, load_prices
+from infra.promotion import Consumer, consumers_of, source_of
 from infra.typed_table import SettingsError, typed_values
 from pipeline_definition import PipelineSettings, PipelineSettingsError
 
@@ -25,6 +26,12 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9]")
 _IMAGE = re.compile(r"([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?[a-z0-9._/-]+:[A-Za-z0-9._-]+")
 
+_FOUND_OUT = {
+    "prices": f"prices are those of {PRICES_FILE}: leave it out",
+    "source": "it is known by promotes_from: leave it out",
+    "consumers": "they are known by their promotes_from: leave it out",
+}
+
 Problem = tuple[str, str]
 """What is wrong, and what to do about it."""
 
@@ -36,6 +43,9 @@ class Settings:
     `profile` is the AWS profile that the `headrace` command uses; the stack does not need it. `quiet_seconds` is for
     how long nothing may be uploaded to a data set before it counts as complete. `max_run_cost` is the most in USD that
     one run of the pipeline may cost by `prices`, the region's in USD an hour; a run that may cost more is not started.
+
+    With `promotes_from` it trains nothing, and serves what the environment of that name, its `source`, approves. Those
+    that so serve what this one approves are its `consumers`.
     """
 
     environment: str
@@ -55,6 +65,9 @@ class Settings:
     max_run_cost: float | None = None
     prices: Mapping[str, float] = field(default_factory=dict)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
+    promotes_from: str | None = None
+    source: Settings | None = None
+    consumers: tuple[Consumer, ...] = ()
 
     @property
     def name(self) -> str:
@@ -140,6 +153,7 @@ class Settings:
         if self.endpoint_instance_count < 1:
             yield f"endpoint_instance_count is {self.endpoint_instance_count}", "use a whole number from 1 up"
         yield from self._cost_problems()
+        yield from self._promotion_problems()
         for name in ("training_image", "processing_image", "inference_image"):
             if not _IMAGE.fullmatch(getattr(self, name)):
                 yield (
@@ -161,20 +175,41 @@ class Settings:
                     f'add "{kind}" = <USD an hour> under [{self.region}.usd_per_hour], or take max_run_cost out',
                 )
 
+    def _promotion_problems(self) -> Iterator[Problem]:
+        if self.source is None:
+            return
+        source = self.source.environment
+        if self.account == self.source.account:
+            yield (
+                f"its account is that of [{source}], which it promotes from",
+                "give it an account of its own: what it may do with models of the source goes by the account",
+            )
+        if self.region != self.source.region:
+            yield (
+                f"region is {self.region!r}, and [{source}], which it promotes from, is in {self.source.region!r}",
+                f'set region = "{self.source.region}": SageMaker serves models of its own region only',
+            )
+
 
 def load_settings(path: Path, environment: str) -> Settings:
     """Raises SettingsError for a file, an environment, a key or a value that is not as it should be."""
     tables = load_tables(path)
-    if environment not in tables:
-        names = [name for name in tables if name != PROJECTS]
+    environments = {name: table for name, table in tables.items() if name != PROJECTS}
+    if environment not in environments:
         raise SettingsError(
-            f"there is no environment {environment!r}; there are {', '.join(names) or 'none'}",
+            f"there is no environment {environment!r}; there are {', '.join(environments) or 'none'}",
             path.name,
             f"use -c env=<one of these>, or add a table [{environment}] with account and region",
         )
     values = settings_values(tables[environment], Settings, path, environment, apart=frozenset({"environment"}))
     if "max_run_cost" in values:
         values["prices"] = load_prices(path.with_name(PRICES_FILE), values["region"])
+    if source_name := source_of(environments, environment, path.name):
+        source = load_settings(path, source_name)
+        # What it serves runs in the source's image, on instances that the source registers its models for.
+        values |= {"source": source, "pipeline": source.pipeline, "inference_image": source.inference_image}
+    else:
+        values["consumers"] = consumers_of(environments, environment, path.name, project=PROJECT)
     return Settings(environment=environment, **values)
 
 
@@ -192,12 +227,13 @@ def settings_values(
 ) -> dict[str, Any]:
     """The values of the table [name] and of [name.pipeline] in it; those `apart` are known elsewhere."""
     where, inner = f"{path.name} [{name}]", f"{path.name} [{name}.pipeline]"
-    values = typed_values(table, kind, where, apart=apart | {"catalog", "delivery", "pipeline", "prices"})
+    values = typed_values(table, kind, where, apart=apart | {"catalog", "delivery", "pipeline", *_FOUND_OUT})
     for key in sorted(apart):
         if key in table:
             raise SettingsError(f"{key} is set", where, f"what the table is for says it: leave {key} out")
-    if "prices" in table:
-        raise SettingsError("prices is set", where, f"prices are those of {PRICES_FILE}: leave it out")
+    for key, hint in _FOUND_OUT.items():
+        if key in table:
+            raise SettingsError(f"{key} is set", where, hint)
     try:
         pipeline = PipelineSettings(**typed_values(table.get("pipeline", {}), PipelineSettings, inner))
     except PipelineSettingsError as error:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aws_cdk import CfnOutput, Environment, IStackSynthesizer, Stack, Tags, Token
+from aws_cdk import IStackSynthesizer
 from constructs import Construct
 
 from infra import model_deployer, upload_trigger
+from infra.announcement import Announcement
 from infra.champion_finder import ChampionFinder
 from infra.dashboard import Dashboard
 from infra.data_bucket import DataBucket
 from infra.endpoint_role import EndpointRole
+from infra.environment_stack import EnvironmentStack
 from infra.health import Health
 from infra.images import Images
 from infra.job_role import JobRole
@@ -28,7 +30,7 @@ from infra.upload_trigger import UploadTrigger
 from infra.watched_queue import WatchedQueue
 
 
-class HeadraceStack(Stack):
+class HeadraceStack(EnvironmentStack):
     def __init__(
         self,
         scope: Construct,
@@ -38,17 +40,8 @@ class HeadraceStack(Stack):
         root: Path,
         synthesizer: IStackSynthesizer | None = None,
     ) -> None:
-        super().__init__(
-            scope,
-            id,
-            env=Environment(account=settings.account, region=settings.region),
-            description=f"Headrace, {settings.environment}: from uploaded data to a tested, approved, served model",
-            synthesizer=synthesizer,
-            termination_protection=not settings.destroys,
-        )
-        for key, value in settings.all_tags.items():
-            # CloudFormation takes no reference as a tag of the stack itself.
-            Tags.of(self).add(key, value, exclude_resource_types=["aws:cdk:stack"] * Token.is_unresolved(value))
+        purpose = "from uploaded data to a tested, approved, served model"
+        super().__init__(scope, id, settings=settings, purpose=purpose, synthesizer=synthesizer)
         images = Images.of(self, settings)
         code = lambda_code(root)
 
@@ -131,7 +124,20 @@ class HeadraceStack(Stack):
             registry=registry,
             endpoint_role=endpoint.role,
         )
-        notifier = Notifier(self, "Notify", settings=settings, code=code, notices=notices, data=data, registry=registry)
+        notifier = Notifier(self, "Notify", settings=settings, code=code, notices=notices, told=data, registry=registry)
+        notifier.allow_to_read_runs(data, settings.name)
+        notices.tell_of_runs()
+        for consumer in settings.consumers:
+            registry.share(consumer)
+            data.share_models(consumer)
+            Announcement(
+                self,
+                f"To-{consumer.name}",
+                settings=settings,
+                registry=registry,
+                consumer=consumer,
+                notices=notices,
+            )
 
         functions = {
             "start_pipeline": trigger,
@@ -141,7 +147,10 @@ class HeadraceStack(Stack):
         }
         queues = {"start_pipeline": uploads, "deploy_model": decisions, "notify": notices.queue}
         Health(self, "Health", notices=notices, functions=functions, queues=queues)
-        Dashboard(self, "Dashboard", settings=settings, functions=functions, queues=queues)
+        dashboard = Dashboard(self, "Dashboard", settings=settings)
+        dashboard.show_runs(functions)
+        dashboard.show_endpoint()
+        dashboard.show_functions(functions, queues)
 
         # All ways of working end first when the stack is destroyed; then all is cleared up, while the roles are there.
         for feed in (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier)):
@@ -152,21 +161,21 @@ class HeadraceStack(Stack):
         )
         data.reserve("code/*", "pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
 
-        outputs = {
-            "DataBucketName": data.bucket.bucket_name,
-            "PipelineName": settings.name,
-            "ModelPackageGroupName": registry.group_name,
-            "EndpointName": settings.name,
-            "UploadQueueUrl": uploads.queue.queue_url,
-            "UploadDeadLetterQueueUrl": uploads.dead_letters.queue_url,
-            "DecisionQueueUrl": decisions.queue.queue_url,
-            "DecisionDeadLetterQueueUrl": decisions.dead_letters.queue_url,
-            "NoticeQueueUrl": notices.queue.queue.queue_url,
-            "NoticeDeadLetterQueueUrl": notices.queue.dead_letters.queue_url,
-            "NoticeTopicArn": notices.topic.topic_arn,
-            "StartPipelineFunctionName": trigger.function.function_name,
-            "DeployModelFunctionName": deployer.function.function_name,
-            "MaintainerRoleArn": maintainer.role.role_arn,
-        }
-        for name, value in outputs.items():
-            CfnOutput(self, name, value=value)
+        self.put_out(
+            {
+                "DataBucketName": data.bucket.bucket_name,
+                "PipelineName": settings.name,
+                "ModelPackageGroupName": registry.group_name,
+                "EndpointName": settings.name,
+                "UploadQueueUrl": uploads.queue.queue_url,
+                "UploadDeadLetterQueueUrl": uploads.dead_letters.queue_url,
+                "DecisionQueueUrl": decisions.queue.queue_url,
+                "DecisionDeadLetterQueueUrl": decisions.dead_letters.queue_url,
+                "NoticeQueueUrl": notices.queue.queue.queue_url,
+                "NoticeDeadLetterQueueUrl": notices.queue.dead_letters.queue_url,
+                "NoticeTopicArn": notices.topic.topic_arn,
+                "StartPipelineFunctionName": trigger.function.function_name,
+                "DeployModelFunctionName": deployer.function.function_name,
+                "MaintainerRoleArn": maintainer.role.role_arn,
+            }
+        )

@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
+    """`registered` is when, in milliseconds: a group that was made anew numbers its versions from 1 again."""
+
     model_package_arn: str
     version: int
+    registered: int
 
 
 def find_champion(sagemaker: SageMakerClient, model_package_group: str) -> Champion | None:
-    """Reads every page: the order is by creation, and the number is what counts. None: no approved version."""
+    """Of the group of that name, or ARN if it is another account's. None: no approved version.
+
+    Reads every page: the order is by creation, and the number is what counts.
+    """
     pages = sagemaker.get_paginator("list_model_packages").paginate(
         ModelPackageGroupName=model_package_group,
         ModelApprovalStatus="Approved",
@@ -26,7 +32,11 @@ def find_champion(sagemaker: SageMakerClient, model_package_group: str) -> Champ
         SortOrder="Descending",
     )
     approved = [
-        Champion(package["ModelPackageArn"], package["ModelPackageVersion"])
+        Champion(
+            package["ModelPackageArn"],
+            package["ModelPackageVersion"],
+            round(package["CreationTime"].timestamp() * 1000),
+        )
         for page in pages
         for package in page["ModelPackageSummaryList"]
         if package["ModelPackageStatus"] == "Completed"  # one that failed or is being deleted cannot be served

@@ -12,9 +12,12 @@ MOST_INSTANCES = 100
 
 @dataclass(frozen=True, slots=True)
 class Environment:
+    """`model_package_group` is its name, or its ARN too where it is another account's; `…_arn` says whose it is."""
+
     endpoint_name: str
     endpoint_role_arn: str
     model_package_group: str
+    model_package_group_arn: str
     instance_type: str
     instance_count: int
     queue_url: str
@@ -28,6 +31,7 @@ class Environment:
             endpoint_name=variables.text(source, "ENDPOINT_NAME"),
             endpoint_role_arn=variables.text(source, "ENDPOINT_ROLE_ARN"),
             model_package_group=variables.text(source, "MODEL_PACKAGE_GROUP_NAME"),
+            model_package_group_arn=variables.text(source, "MODEL_PACKAGE_GROUP_ARN"),
             instance_type=variables.text(source, "ENDPOINT_INSTANCE_TYPE"),
             instance_count=variables.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MOST_INSTANCES),
             queue_url=variables.text(source, "QUEUE_URL"),

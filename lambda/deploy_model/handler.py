@@ -23,7 +23,7 @@ def handle_batch(
     event: Mapping[str, Any], environment: Environment, client: Callable[[str], Any]
 ) -> batch.BatchResponse:
     def work(message_id: str, body: str) -> None:
-        message = parse(body, model_package_group=environment.model_package_group)
+        message = parse(body, group_arn=environment.model_package_group_arn)
         if isinstance(message, Ignored):
             log.info("ignored", reason=message.reason)
             return

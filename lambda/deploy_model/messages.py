@@ -49,7 +49,9 @@ class Ignored:
 Message: TypeAlias = ModelDecided | LookAgain | Ignored
 
 
-def parse(body: str, *, model_package_group: str) -> Message:
+def parse(body: str, *, group_arn: str) -> Message:
+    """Of all versions those of one group in one account are meant. SageMaker has ARNs in small letters at times."""
+    versions = group_arn.replace(":model-package-group/", ":model-package/", 1) + "/"
     try:
         content = json.loads(body)
     except ValueError as error:
@@ -72,8 +74,10 @@ def parse(body: str, *, model_package_group: str) -> Message:
                 "ModelApprovalStatus": str(status),
             } as detail,
         }:
-            if group != model_package_group:
-                return Ignored(f"{arn} is of the group {group}, not {model_package_group}")
+            if group != group_arn.rpartition("/")[2]:
+                return Ignored(f"{arn} is of the group {group}, not of {group_arn}")
+            if arn.lower() != f"{versions}{version}".lower():
+                return Ignored(f"{arn} is no version {version} of {group_arn}")
             if status not in DECISIONS:
                 return Ignored(f"{arn} is {status}: nothing is decided")
             return ModelDecided(arn, version, status, detail.get("MetadataProperties", {}).get("GeneratedBy"))

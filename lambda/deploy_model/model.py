@@ -1,6 +1,7 @@
 """The champion as SageMaker serves it: a model, and an endpoint configuration that says on what it runs.
 
-Both names derive from what they stand for, so making them twice is making them once.
+Both names derive from what they stand for, so making them twice is making them once. A version's number alone does not
+tell: it may be another environment's, whose registry can be made anew and count from 1 again while this one serves.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 def ensure_configuration(sagemaker: SageMakerClient, environment: Environment, champion: Champion) -> str:
     """The name of the champion's endpoint configuration; it and its model exist afterwards."""
-    model_name = f"{environment.endpoint_name}-v{champion.version}"
+    version_name = f"{environment.endpoint_name}-v{champion.version}"
+    model_name = f"{version_name}-{digest([champion.model_package_arn, champion.registered])[:8]}"
     variant: ProductionVariantTypeDef = {
         "VariantName": "AllTraffic",
         "ModelName": model_name,
@@ -29,7 +31,7 @@ def ensure_configuration(sagemaker: SageMakerClient, environment: Environment, c
         "InitialInstanceCount": environment.instance_count,
         "InitialVariantWeight": 1.0,
     }
-    configuration_name = f"{model_name}-{digest(variant)[:8]}"
+    configuration_name = f"{version_name}-{digest(variant)[:8]}"
     tags = tag_list(environment)
     try:
         sagemaker.create_model(

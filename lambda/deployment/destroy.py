@@ -54,14 +54,17 @@ def destroy(
     bucket comes last: jobs write to it until they stop. The pipeline goes twice: a call of start_pipeline that began
     before may make it anew and run it.
     """
-    delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} first")
+    if deployment.pipeline_name:
+        delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} first")
     delete_endpoint(sagemaker, deployment.endpoint_name, patience)
-    delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} again")
+    if deployment.pipeline_name:
+        delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} again")
     delete_models(sagemaker, deployment.endpoint_name)
     if deployment.retain:
         log.info("retained", bucket=deployment.bucket, group=deployment.model_package_group)
         return
-    delete_model_packages(sagemaker, deployment.model_package_group)
+    if deployment.model_package_group:
+        delete_model_packages(sagemaker, deployment.model_package_group)
     empty_bucket(s3, deployment.bucket, patience)
 
 
@@ -105,7 +108,7 @@ def delete_endpoint(sagemaker: SageMakerClient, endpoint: str, patience: Patienc
 def delete_models(sagemaker: SageMakerClient, endpoint: str) -> None:
     """The models and configurations that were made for the endpoint; all are listed before one is deleted.
 
-    Their names are <endpoint>-v<version> and that with 8 digits behind it (deploy_model/model.py). A prefix would not
+    Their names are <endpoint>-v<version> with 8 digits behind it (deploy_model/model.py). A prefix would not
     do: that of the endpoint headrace-dev is one of the models of headrace-dev-v2, too.
     """
     prefix, made = f"{endpoint}-v", re.compile(re.escape(endpoint) + r"-v\d+(-[0-9a-f]{8})?")

@@ -26,6 +26,8 @@ class Copy:
 class Deployment:
     """What the resource's properties say: what goes into the bucket, and what a destroyed stack leaves behind.
 
+    Pipeline and group are empty where the environment only serves another one's models: there are none to be deleted.
+
     `copied` are those copies that the deployment before this has made. An asset's key is the hash of its content, so
     the same asset in another bucket is the same.
     """

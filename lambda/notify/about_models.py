@@ -30,8 +30,8 @@ def model_waits(environment: Environment, version: Version, champion: Version | 
         f"version {version.number} of {environment.model_package_group} waits for approval",
         facts,
         [
-            environment.command(f"approve {version.number}") + "   # deploys it",
-            environment.command(f"reject {version.number}"),
+            environment.decision(f"approve {version.number}") + "   # deploys it",
+            environment.decision(f"reject {version.number}"),
             f"{by_cli}   # the same without headrace",
         ],
         {
@@ -60,7 +60,7 @@ def deployed(environment: Environment, told: Deployed, version: Version | None) 
         facts,
         [
             environment.command("predict IMAGE") + "   # ask it",
-            environment.command(f"reject {told.version}") + "   # has the version before served again",
+            environment.decision(f"reject {told.version}") + "   # has the version before served again",
         ],
         {
             "endpoint": told.endpoint,
@@ -87,8 +87,8 @@ def rolled_back(environment: Environment, told: RolledBack, version: Version | N
         facts,
         [
             f"read the log group /aws/sagemaker/Endpoints/{told.endpoint} from the time of the update",
-            environment.command(f"reject {told.version}") + "   # so that registry and endpoint agree",
-            environment.command(f"approve {told.version}")
+            environment.decision(f"reject {told.version}") + "   # so that registry and endpoint agree",
+            environment.decision(f"approve {told.version}")
             + "   # after the rejection: tries once more. It is not tried again by itself",
         ],
         {
@@ -110,7 +110,7 @@ def endpoint_failed(environment: Environment, told: EndpointFailed) -> Notice:
         [
             f"read the log group /aws/sagemaker/Endpoints/{told.endpoint}",
             f"aws sagemaker delete-endpoint --endpoint-name {told.endpoint}   # a broken one can only be deleted",
-            environment.command("reject VERSION") + "   # a model that does not work: the one before is then served",
+            environment.decision("reject VERSION") + "   # a model that does not work: the one before is then served",
         ],
         {
             "endpoint": told.endpoint,

@@ -10,7 +10,10 @@ import variables
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """`name` is what people call it; `headrace` is how that command is told of it, say `headrace --env prod`."""
+    """`name` is what people call it; `headrace` is how that command is told of it, say `headrace --env prod`.
+
+    `registry_headrace` is the same of the environment in which its models are approved, which may be another one.
+    """
 
     name: str
     queue_url: str
@@ -21,6 +24,7 @@ class Environment:
     model_package_group: str
     endpoint: str
     headrace: str
+    registry_headrace: str
 
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
@@ -34,8 +38,13 @@ class Environment:
             model_package_group=variables.text(source, "MODEL_PACKAGE_GROUP_NAME"),
             endpoint=variables.text(source, "ENDPOINT_NAME"),
             headrace=variables.text(source, "COMMAND"),
+            registry_headrace=variables.text(source, "REGISTRY_COMMAND"),
         )
 
     def command(self, words: str) -> str:
         """A headrace command for this environment, to be typed."""
         return f"{self.headrace} {words}"
+
+    def decision(self, words: str) -> str:
+        """A headrace command to approve or reject a version, to be typed."""
+        return f"{self.registry_headrace} {words}"

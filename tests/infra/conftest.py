@@ -17,6 +17,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 from aws_cdk import App, Validations
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
+from promoting_project import promoting_project
 
 from infra.catalog_settings import CatalogSettings
 from infra.catalog_stack import CatalogStack
@@ -25,6 +26,7 @@ from infra.delivery_stack import DeliveryStack
 from infra.project_settings import load_project_settings
 from infra.project_stack import ProjectStack
 from infra.project_template import write_project_template
+from infra.serving_stack import ServingStack
 from infra.settings import Settings, load_settings
 from infra.stack import HeadraceStack
 
@@ -58,12 +60,9 @@ class Synthesized:
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
     @cache
     def synthesize(environment: str, **pipeline: Any) -> Synthesized:
-        folder = tmp_path_factory.mktemp(environment)
-        app = _app(folder)
         settings = load_settings(ROOT / "environments.toml", environment)
         settings = replace(settings, pipeline=replace(settings.pipeline, **pipeline))
-        HeadraceStack(app, settings.name, settings=settings, root=ROOT)
-        return _synthesized(app, folder, settings.name, settings)
+        return _environment(settings, tmp_path_factory.mktemp(environment))
 
     return synthesize
 
@@ -98,6 +97,38 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     settings = CatalogSettings(environment=dev, launched_by=(starter,), versions=versions)
     CatalogStack(app, "headrace-catalog", settings=settings)
     return _synthesized(app, folder, "headrace-catalog", dev)
+
+
+@pytest.fixture(scope="session")
+def promoting(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
+    """The stacks of a project that takes the example of promotion in environments.toml: dev and live."""
+    folder = tmp_path_factory.mktemp("promoting")
+    file = promoting_project(folder)
+
+    @cache
+    def synthesize(environment: str) -> Synthesized:
+        return _environment(load_settings(file, environment), tmp_path_factory.mktemp(environment))
+
+    return synthesize
+
+
+@pytest.fixture
+def source(promoting: Callable[[str], Synthesized]) -> Synthesized:
+    """An environment from which another one promotes."""
+    return promoting("dev")
+
+
+@pytest.fixture
+def serving(promoting: Callable[[str], Synthesized]) -> Synthesized:
+    """An environment that promotes from another one."""
+    return promoting("live")
+
+
+def _environment(settings: Settings, folder: Path) -> Synthesized:
+    app = _app(folder)
+    kind = HeadraceStack if settings.source is None else ServingStack
+    kind(app, settings.name, settings=settings, root=ROOT)
+    return _synthesized(app, folder, settings.name, settings)
 
 
 @pytest.fixture

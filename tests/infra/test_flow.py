@@ -77,6 +77,7 @@ def test_decisions_on_models_of_our_group_reach_the_deployer(prod: Any) -> None:
         {
             "EventPattern": {
                 "source": ["aws.sagemaker"],
+                "account": ["222222222222"],
                 "detail-type": ["SageMaker Model Package State Change"],
                 "detail": {
                     "ModelPackageGroupName": ["headrace-prod"],

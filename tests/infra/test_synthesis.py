@@ -16,24 +16,26 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ("local", "dev", "prod")
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_cdk_nag_has_no_finding(synthesized: Callable[[str], Any], environment: str) -> None:
+@pytest.fixture(params=[*ENVIRONMENTS, "source", "serving"])
+def stack(synthesized: Callable[[str], Any], promoting: Callable[[str], Any], request: pytest.FixtureRequest) -> Any:
+    """Each environment, and the pair of which one promotes from the other."""
+    pair = {"source": "dev", "serving": "live"}
+    return promoting(pair[request.param]) if request.param in pair else synthesized(request.param)
+
+
+def test_cdk_nag_has_no_finding(stack: Any) -> None:
     """Of AwsSolutions and NIST 800-53 R5, but those that are acknowledged, each on its construct with its reason."""
-    assert synthesized(environment).findings == ""
+    assert stack.findings == ""
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_cfn_lint_has_no_finding(synthesized: Callable[[str], Any], environment: str) -> None:
+def test_cfn_lint_has_no_finding(stack: Any) -> None:
     """W3005 is about dependencies that are said twice, which CDK does for every function and its role."""
-    stack = synthesized(environment)
     text = json.dumps(stack.content)
     assert not lint(text, config=ManualArgs(regions=[stack.settings.region], ignore_checks=["W3005"]))
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_template_fits_cloudformation(synthesized: Callable[[str], Any], environment: str) -> None:
+def test_template_fits_cloudformation(stack: Any) -> None:
     """A template may have 1 MB and 500 resources, a role's inline policies 10,240 characters without white space."""
-    stack = synthesized(environment)
     assert len(json.dumps(stack.content)) < 500_000
     assert len(stack.content["Resources"]) < 200
     for resource in stack.content["Resources"].values():

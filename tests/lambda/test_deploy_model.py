@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ def test_the_first_approved_version_gets_an_endpoint(registry: DeployWorld) -> N
     assert registry.served().endswith(f"/{NAME}/1")
     (configuration,) = registry.cloud.configurations
     assert configuration.startswith(f"{NAME}-v1-")
-    assert list(registry.cloud.models) == [f"{NAME}-v1"]
+    (model,) = registry.cloud.models
+    assert re.fullmatch(f"{NAME}-v1-[0-9a-f]{{8}}", model)
     tags = [{"Key": "headrace:project", "Value": "headrace"}]
     for made in (registry.cloud.models, registry.cloud.configurations, registry.cloud.endpoints):
         assert [item["Tags"] for item in made.values()] == [tags]
@@ -190,11 +192,13 @@ def test_another_instance_type_is_another_configuration(registry: DeployWorld) -
     ("change", "reason"),
     [
         ({"ModelPackageGroupName": "another"}, "is of the group another"),
+        ({"ModelPackageArn": f"arn:aws:sagemaker:{REGION}:999999999999:model-package/{NAME}/1"}, "is no version 1 of"),
+        ({"ModelPackageVersion": 2}, "is no version 2 of"),
         ({"ModelApprovalStatus": "PendingManualApproval"}, "nothing is decided"),
     ],
 )
 def test_an_irrelevant_event_is_ignored_with_its_reason(
-    registry: DeployWorld, logged: Any, change: dict[str, str], reason: str
+    registry: DeployWorld, logged: Any, change: dict[str, Any], reason: str
 ) -> None:
     body = event("model_package_state_change")
     body["detail"] |= change

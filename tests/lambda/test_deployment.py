@@ -233,6 +233,15 @@ def test_a_retained_deployment_keeps_data_and_registry_and_nothing_that_needs_it
     assert stack.cloud.keys(BUCKET) == kept
 
 
+def test_where_only_another_registry_is_served_no_pipeline_and_no_version_is_deleted(stack: Stack) -> None:
+    stack.live()
+    assert stack.request("delete", PipelineName="", ModelPackageGroupName="")["Status"] == "SUCCESS"
+    assert (stack.cloud.endpoints, stack.cloud.keys(BUCKET)) == ({}, [])
+    assert list(stack.cloud.models) == list(stack.cloud.configurations) == OTHERS
+    assert list(stack.cloud.pipelines) == [NAME]
+    assert [package["group"] for package in stack.cloud.packages.values()].count(NAME) == 5
+
+
 @pytest.mark.parametrize("request_type", ["create", "update"])
 def test_every_deployment_has_the_endpoint_looked_at(stack: Stack, request_type: str) -> None:
     stack.request(request_type)

@@ -87,7 +87,8 @@ def told(connect: Callable[[str], Any], bucket: str) -> Told:
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     connect("events").put_rule(Name="notices", EventPattern=json.dumps({"source": ["aws.sagemaker"]}))
     connect("events").put_targets(Rule="notices", Targets=[{"Id": "queue", "Arn": arn}])
-    environment = Environment("prod", "unused", "unused", topic, BUCKET, NAME, NAME, NAME, "headrace --env prod")
+    command = "headrace --env prod"
+    environment = Environment("prod", "unused", "unused", topic, BUCKET, NAME, NAME, NAME, command, command)
     return Told(connect, environment, queue, subscribe_queue(sqs, sns, topic))
 
 

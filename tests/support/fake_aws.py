@@ -161,9 +161,14 @@ class Cloud(Buckets):
 
     # SageMaker: the registry
 
-    def register(self, group: str, version: int, approval: str, *, status: str = "Completed", url: str = "") -> str:
-        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{group}/{version}"
-        self.packages[arn] = {"group": group, "version": version, "approval": approval, "status": status, "url": url}
+    def register(
+        self, group: str, version: int, approval: str, *, status: str = "Completed", url: str = "",
+        account: str = ACCOUNT,
+    ) -> str:  # fmt: skip
+        """A version of that group, or the same one with another approval."""
+        arn = f"arn:aws:sagemaker:{REGION}:{account}:model-package/{group}/{version}"
+        known = self.packages.setdefault(arn, {"registered": datetime.fromtimestamp(self.now, UTC)})
+        known |= {"group": group, "version": version, "approval": approval, "status": status, "url": url}
         return arn
 
     def list_model_packages(self, ModelPackageGroupName: str, **more: Any) -> dict[str, Any]:
@@ -173,10 +178,10 @@ class Cloud(Buckets):
                 "ModelPackageVersion": package["version"],
                 "ModelPackageStatus": package["status"],
                 "ModelApprovalStatus": package["approval"],
-                "CreationTime": datetime.fromtimestamp(self.now, UTC),
+                "CreationTime": package["registered"],
             }
             for arn, package in self.packages.items()
-            if package["group"] == ModelPackageGroupName
+            if ModelPackageGroupName in (package["group"], _group_arn(arn))
             and package["approval"] == more.get("ModelApprovalStatus", package["approval"])
         ]
         return _page("ModelPackageSummaryList", summaries, more)
@@ -187,7 +192,7 @@ class Cloud(Buckets):
         return {
             "ModelPackageName": package["group"],
             "ModelPackageArn": ModelPackageName,
-            "CreationTime": datetime.fromtimestamp(self.now, UTC),
+            "CreationTime": package["registered"],
             "ModelPackageStatus": package["status"],
             "ModelPackageStatusDetails": {"ValidationStatuses": []},
             "InferenceSpecification": {"Containers": [container]},
@@ -292,6 +297,10 @@ class Cloud(Buckets):
     def delete_model(self, ModelName: str) -> dict[str, Any]:
         del self.models[ModelName]
         return {}
+
+
+def _group_arn(version_arn: str) -> str:
+    return version_arn.replace(":model-package/", ":model-package-group/").rpartition("/")[0]
 
 
 def _page(name: str, items: list[Any], asked: dict[str, Any]) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class NoticeWorld:
             {
                 "ENVIRONMENT": "test",
                 "COMMAND": "headrace --env test",
+                "REGISTRY_COMMAND": "headrace --env test",
                 "QUEUE_URL": NOTICES_QUEUE,
                 "DEAD_LETTER_QUEUE_URL": f"{NOTICES_QUEUE}-{DEAD}",
                 "TOPIC_ARN": TOPIC,

@@ -172,15 +172,21 @@ class UploadWorld:
 
 
 class DeployWorld:
-    """A model package group, an endpoint, and the function that is told of decisions."""
+    """A model package group, an endpoint, and the function that is told of decisions.
 
-    def __init__(self) -> None:
+    The group is called `group` and is of `account`: of another one, it is called by its ARN.
+    """
+
+    def __init__(self, *, account: str = ACCOUNT, group: str = NAME) -> None:
         self.cloud = CLIENTS.cloud = Cloud()
+        self.account, self.group = account, group
+        arn = f"arn:aws:sagemaker:{REGION}:{account}:model-package-group/{group}"
         self.environment = DeployEnvironment.from_variables(
             {
                 "ENDPOINT_NAME": NAME,
                 "ENDPOINT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/endpoint",
-                "MODEL_PACKAGE_GROUP_NAME": NAME,
+                "MODEL_PACKAGE_GROUP_NAME": group if account == ACCOUNT else arn,
+                "MODEL_PACKAGE_GROUP_ARN": arn,
                 "ENDPOINT_INSTANCE_TYPE": "ml.m5.large",
                 "ENDPOINT_INSTANCE_COUNT": "1",
                 "QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/decisions",
@@ -192,9 +198,10 @@ class DeployWorld:
 
     def decide(self, version: int, approval: str) -> dict[str, Any]:
         """Record a decision in the registry; the event that EventBridge then sends."""
-        arn = self.cloud.register(NAME, version, approval)
+        arn = self.cloud.register(self.group, version, approval, account=self.account)
         change = event("model_package_state_change")
         change["detail"] |= {
+            "ModelPackageGroupName": self.group,
             "ModelPackageArn": arn,
             "ModelPackageVersion": version,
             "ModelApprovalStatus": approval,

@@ -1,0 +1,106 @@
+"""The architecture of an environment that only serves: what its source has approved, from the source's own account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import IStackSynthesizer
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra import model_deployer
+from infra.dashboard import Dashboard
+from infra.endpoint_cleanup import EndpointCleanup
+from infra.endpoint_role import EndpointRole
+from infra.environment_stack import EnvironmentStack
+from infra.health import Health
+from infra.images import Images
+from infra.lambda_function import lambda_code
+from infra.model_deployer import ModelDeployer
+from infra.notices import Notices
+from infra.notifier import Notifier
+from infra.promotion import Consumer
+from infra.settings import Settings
+from infra.source_environment import SourceEnvironment
+from infra.told_notices import ToldNotices
+from infra.watched_queue import WatchedQueue
+
+
+class ServingStack(EnvironmentStack):
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        root: Path,
+        synthesizer: IStackSynthesizer | None = None,
+    ) -> None:
+        assert settings.source, "an environment without promotes_from is a HeadraceStack"
+        purpose = f"models that {settings.source.environment} has approved, served"
+        super().__init__(scope, id, settings=settings, purpose=purpose, synthesizer=synthesizer)
+        consumer = Consumer(settings.name, settings.account)
+        code = lambda_code(root)
+
+        notices = Notices(self, "Notices", settings=settings)
+        told = ToldNotices(self, "Told", key=notices.key)
+        decisions = WatchedQueue(
+            self,
+            "Decisions",
+            timeout=model_deployer.TIMEOUT,
+            alarm_topic=notices.alarms,
+            what_is_lost="Approved or rejected models were not taken up.",
+            read_by="deploy_model",
+        )
+        source = SourceEnvironment(self, "Source", source=settings.source, consumer=consumer)
+
+        endpoint = EndpointRole(self, "EndpointRole", data=source, images=Images.of(self, settings))
+        deployer = ModelDeployer(
+            self,
+            "DeployModel",
+            settings=settings,
+            code=code,
+            decisions=decisions,
+            notices=notices,
+            registry=source,
+            endpoint_role=endpoint.role,
+        )
+        notifier = Notifier(self, "Notify", settings=settings, code=code, notices=notices, told=told, registry=source)
+        cleanup = EndpointCleanup(
+            self, "Cleanup", settings=settings, code=code, source=source, told=told, decisions=decisions.queue
+        )
+        _name(endpoint.role, consumer.endpoint_role)
+        _name(deployer.role, consumer.deployer_role)
+
+        functions = {"deploy_model": deployer, "notify": notifier}
+        queues = {"deploy_model": decisions, "notify": notices.queue}
+        Health(self, "Health", notices=notices, functions=functions, queues=queues)
+        dashboard = Dashboard(self, "Dashboard", settings=settings)
+        dashboard.show_endpoint()
+        dashboard.show_functions(functions, queues)
+
+        # As in infra/stack.py: work ends first, then what it made is deleted, while the roles are there.
+        for feed in (decisions.feed(deployer), notices.queue.feed(notifier)):
+            feed.node.add_dependency(cleanup.resource)
+        cleanup.resource.node.add_dependency(told, endpoint, source, deployer.function)
+
+        self.put_out(
+            {
+                "PromotesFrom": settings.source.environment,
+                "ModelPackageGroupName": source.called,
+                "EndpointName": settings.name,
+                "DecisionQueueUrl": decisions.queue.queue_url,
+                "DecisionDeadLetterQueueUrl": decisions.dead_letters.queue_url,
+                "NoticeQueueUrl": notices.queue.queue.queue_url,
+                "NoticeDeadLetterQueueUrl": notices.queue.dead_letters.queue_url,
+                "NoticeTopicArn": notices.topic.topic_arn,
+                "DeployModelFunctionName": deployer.function.function_name,
+            }
+        )
+
+
+def _name(role: iam.Role, name: str) -> None:
+    """By a name that the source's policies know."""
+    resource = role.node.default_child
+    assert isinstance(resource, iam.CfnRole)
+    resource.role_name = name
