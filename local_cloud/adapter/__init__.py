@@ -9,6 +9,8 @@ from local_cloud.adapter import (
     alarms,
     authorization,
     buckets,
+    event_buses,
+    foreign_buckets,
     functions,
     model_package_group,
     queues,
@@ -32,6 +34,8 @@ def plug_in(service: SageMaker, state: Path) -> None:
     requests.plug_in(service)
     authorization.plug_in()
     buckets.plug_in()
+    foreign_buckets.plug_in()
+    event_buses.plug_in()
     stacks.plug_in()
     model_package_group.plug_in(service)
     functions.plug_in(state / "sagemaker" / "images")

@@ -43,6 +43,25 @@ def authorizer(access_key: str, scope: Scope) -> Callable[..., None]:
     return authorize
 
 
+def resource_authorizer(access_key: str, scope: Scope) -> Callable[[str | None, str, str], None]:
+    """Judges by the policy of a resource in another account; the caller's own has been judged by then."""
+
+    def authorize_by(policy: str | None, action: str, resource_arn: str) -> None:
+        caller = iam_evaluator.resolve_principal(access_key, scope.account)
+        assert isinstance(caller, iam_evaluator.PrincipalInfo), "the request was authenticated"
+        context = iam_evaluator.EvalContext(
+            principal_arn=caller.arn, principal_type=caller.type, principal_account=caller.account, action=action,
+            resource_arn=resource_arn, region=scope.region, principal_keys=caller.keys,
+        )  # fmt: skip
+        if policy is None or iam_evaluator.evaluate_resource_policy(policy, context).decision != "Allow":
+            raise AccessDenied(
+                f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource_arn} because no "
+                f"resource-based policy allows the {action} action"
+            )
+
+    return authorize_by
+
+
 def _action_of(original: Callable[..., str | None]) -> Callable[..., str | None]:
     def extract(service: str, method: str, path: str, *rest: Any) -> str | None:
         if service == NAME and INVOCATION.fullmatch(path):

@@ -1,11 +1,12 @@
 """``AWS::SageMaker::ModelPackageGroup``; CloudFormation acts with the rights of whoever deploys."""
 
+import json
 from typing import Any
 
 from ministack.core import responses
 from ministack.services.cloudformation import provisioners
 
-from local_cloud.sagemaker import arns, registry
+from local_cloud.sagemaker import arns, group_policy, registry
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.service import SageMaker
@@ -25,15 +26,25 @@ def _model_package_group(service: SageMaker) -> dict[str, Any]:
         group = service.store.get(call().scope, "group", name) or {}
         return {"ModelPackageGroupArn": group.get("ModelPackageGroupArn"), "ModelPackageGroupStatus": "Completed"}
 
+    def set_policy(name: str, properties: dict[str, Any]) -> None:
+        policy = properties.get("ModelPackageGroupPolicy")
+        if policy:
+            text = policy if isinstance(policy, str) else json.dumps(policy)
+            group_policy.put(service, call().scope, name, text)
+        else:
+            group_policy.forget(service, call().scope, name)
+
     def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
         answer = registry.create_group(service, call(), properties)
         name = properties["ModelPackageGroupName"]
+        set_policy(name, properties)
         return answer["ModelPackageGroupArn"], attributes(name)
 
     def update(arn: str, old: dict[str, Any], new: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
         if old["ModelPackageGroupName"] != new["ModelPackageGroupName"]:
             delete(arn, old)
             return create("", new, stack_name)
+        set_policy(new["ModelPackageGroupName"], new)
         return arn, attributes(new["ModelPackageGroupName"])
 
     def delete(arn: str, properties: dict[str, Any]) -> None:

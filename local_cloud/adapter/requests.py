@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from ministack import app
 from ministack.core import responses, router
 
-from local_cloud.adapter.authorization import INVOCATION, NAME, authorizer
+from local_cloud.adapter.authorization import INVOCATION, NAME, authorizer, resource_authorizer
 from local_cloud.sagemaker import api
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.endpoint_runner import ModelError
@@ -43,7 +43,8 @@ def _answer(service: SageMaker, path: str, headers: dict[str, str], body: bytes,
     if invocation is not None:
         return _invoke(service, scope, unquote(invocation.group(1)), headers, body)
     operation = headers.get("x-amz-target", "").partition(".")[2]
-    call = Call(scope, authorizer(router.extract_access_key_id(headers, query), scope))
+    access_key = router.extract_access_key_id(headers, query)
+    call = Call(scope, authorizer(access_key, scope), resource_authorizer(access_key, scope))
     status, document = api.answer(service, operation, call, body)
     return status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(document).encode()
 

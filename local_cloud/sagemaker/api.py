@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker import executions, hosting, pipelines, projects, registry, shapes, tags
+from local_cloud.sagemaker import executions, group_policy, hosting, pipelines, projects, registry, shapes, tags
 from local_cloud.sagemaker.cloud import Call, Clients, Cloud
 from local_cloud.sagemaker.engine.run import ExecutionRunner
 from local_cloud.sagemaker.errors import ServiceError, ValidationException
@@ -22,6 +22,7 @@ OPERATIONS: dict[str, Operation] = {
     **training.OPERATIONS,
     **processing.OPERATIONS,
     **registry.OPERATIONS,
+    **group_policy.OPERATIONS,
     **hosting.OPERATIONS,
     **projects.OPERATIONS,
     **tags.OPERATIONS,

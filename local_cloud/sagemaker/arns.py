@@ -28,6 +28,10 @@ _RESOURCES: dict[str, tuple[str, str]] = {
         f"{verb}ModelPackageGroup": ("model-package-group", "ModelPackageGroupName")
         for verb in ("Create", "Describe", "Delete")
     },
+    **{
+        f"{verb}ModelPackageGroupPolicy": ("model-package-group", "ModelPackageGroupName")
+        for verb in ("Put", "Get", "Delete")
+    },
     **{f"{verb}ModelPackage": ("model-package", "ModelPackageName") for verb in ("Describe", "Delete")},
     **{f"{verb}Project": ("project", "ProjectName") for verb in ("Create", "Describe", "Update", "Delete")},
     "UpdateModelPackage": ("model-package", "ModelPackageArn"),
@@ -46,12 +50,26 @@ def name_of(name_or_arn: str) -> str:
     return name_or_arn.split("/", 1)[1] if name_or_arn.startswith("arn:") else name_or_arn
 
 
+def scope_of(name_or_arn: str, otherwise: Scope) -> Scope:
+    """The account and region that an ARN names; those given for a name alone."""
+    if not name_or_arn.startswith("arn:"):
+        return otherwise
+    _, _, _, region, account, _ = name_or_arn.split(":", 5)
+    return Scope(account, region)
+
+
+def versions_of(group: str, otherwise: Scope) -> str:
+    """The ARN that stands for all versions of a group, given its name or its ARN."""
+    return arn(scope_of(group, otherwise), "model-package", f"{name_of(group)}/*")
+
+
 def resource_of(action: str, request: dict[str, Any], scope: Scope) -> str:
     """The ARN that IAM checks ``action`` on; ``*`` for actions without a resource type, such as the List calls."""
     if action in ("CreateModelPackage", "ListModelPackages"):
         group = request.get("ModelPackageGroupName")
-        name = f"{name_of(str(group))}/*" if group else str(request.get("ModelPackageName", "*"))
-        return arn(scope, "model-package", name)
+        if group:
+            return versions_of(str(group), scope)
+        return arn(scope, "model-package", str(request.get("ModelPackageName", "*")))
     if action not in _RESOURCES:
         return "*"
     resource_type, member = _RESOURCES[action]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 
+from local_cloud.sagemaker.errors import AccessDenied
 from local_cloud.sagemaker.store import Scope
 
 
@@ -48,6 +49,10 @@ class Cloud(Protocol):
         """Puts an ``aws.sagemaker`` event on the default event bus of the account."""
 
 
+def _refuse(policy: str | None, action: str, resource_arn: str) -> None:
+    raise AccessDenied(f"{action} on {resource_arn} is not for the service itself: another account owns it")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One API call: whose account and region, and a check of further permissions of the caller."""
@@ -56,6 +61,9 @@ class Call:
     authorize: Callable[..., None]
     """``authorize(action, resource_arn, **context)`` raises AccessDenied when the caller may not; the context holds
     condition keys, such as ``{"iam:passedtoservice": …}``, which is SageMaker if nothing else is said."""
+    authorize_by: Callable[[str | None, str, str], None] = _refuse
+    """``authorize_by(policy, action, resource_arn)`` raises AccessDenied unless a resource's own policy, if it has one,
+    allows the caller what another account owns."""
 
 
 class Clients:

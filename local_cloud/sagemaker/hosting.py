@@ -8,7 +8,7 @@ its old configuration: the silent rollback that AWS has, too.
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, tags
+from local_cloud.sagemaker import arns, group_policy, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.endpoint_process import served_container
 from local_cloud.sagemaker.endpoint_runner import Hosting, announce
@@ -28,13 +28,21 @@ def _existing(service: SageMaker, call: Call, kind: str, name: str, noun: str) -
     return document
 
 
+def _servable_package(service: SageMaker, call: Call, name_or_arn: str) -> Document:
+    """Making a model of another account's version is an action on that version as well, for both sides' policies."""
+    home = group_policy.home_of(service, call, "CreateModel", name_or_arn)
+    if home.account != call.scope.account:
+        call.authorize("sagemaker:CreateModel", name_or_arn)
+    return existing_package(service, home, name_or_arn)
+
+
 def _create_model(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     containers = request.get("Containers") or [request.get("PrimaryContainer")]
     if len(containers) != 1 or containers[0] is None:
         raise ValidationException("The local cloud serves models with exactly one container.")
     container = containers[0]
     if "ModelPackageName" in container:
-        package = existing_package(service, call.scope, container["ModelPackageName"])
+        package = _servable_package(service, call, container["ModelPackageName"])
         if package["ModelApprovalStatus"] != "Approved":
             raise ValidationException(
                 f"Cannot create a model from {package['ModelPackageArn']}: its approval status is "

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, events, tags
+from local_cloud.sagemaker import arns, events, group_policy, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ConflictException, ValidationException
 from local_cloud.sagemaker.paging import page, summary
@@ -40,12 +40,14 @@ def create_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dic
 
 
 def delete_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    home = group_policy.home_of(service, call, "DeleteModelPackageGroup", request["ModelPackageGroupName"])
     with service.store.transaction():
-        group = _existing_group(service, call.scope, request["ModelPackageGroupName"])
+        group = _existing_group(service, home, request["ModelPackageGroupName"])
         name = group["ModelPackageGroupName"]
-        if _versions(service, call.scope, name):
+        if _versions(service, home, name):
             raise ConflictException(f"Model Package Group {name} cannot be deleted: it still contains model packages.")
-        service.store.delete(call.scope, "group", name)
+        service.store.delete(home, "group", name)
+        group_policy.forget(service, home, name)
         tags.forget(service, call, group["ModelPackageGroupArn"])
     return {}
 
@@ -63,14 +65,16 @@ def _versions(service: SageMaker, scope: Scope, group: str) -> list[Document]:
 
 
 def existing_package(service: SageMaker, scope: Scope, name_or_arn: str) -> Document:
-    package = service.store.get(scope, "package", arns.name_of(name_or_arn))
+    """Of the account that its ARN names; whether the caller may have it is not asked here."""
+    package = service.store.get(arns.scope_of(name_or_arn, scope), "package", arns.name_of(name_or_arn))
     if package is None:
         raise ValidationException(f"ModelPackage {name_or_arn} does not exist.")
     return package
 
 
 def _describe_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return _existing_group(service, call.scope, request["ModelPackageGroupName"])
+    name = request["ModelPackageGroupName"]
+    return _existing_group(service, group_policy.home_of(service, call, "DescribeModelPackageGroup", name), name)
 
 
 def _list_groups(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -90,15 +94,16 @@ def _create_package(service: SageMaker, call: Call, request: dict[str, Any]) -> 
         )
     if request.get("Tags"):
         raise ValidationException("Tags cannot be added to a version of a model package group.")
+    home = group_policy.home_of(service, call, "CreateModelPackage", request["ModelPackageGroupName"])
     with service.store.transaction():
-        group = _existing_group(service, call.scope, request["ModelPackageGroupName"])["ModelPackageGroupName"]
+        group = _existing_group(service, home, request["ModelPackageGroupName"])["ModelPackageGroupName"]
         token = f"{group}/{request['ClientToken']}" if "ClientToken" in request else None
-        known = service.store.get(call.scope, "package-token", token) if token else None
-        if known is not None and service.store.get(call.scope, "package", arns.name_of(known["ModelPackageArn"])):
+        known = service.store.get(home, "package-token", token) if token else None
+        if known is not None and service.store.get(home, "package", arns.name_of(known["ModelPackageArn"])):
             return {"ModelPackageArn": known["ModelPackageArn"]}
-        version = service.store.get(call.scope, "last-version", group) or {"Version": 0}
+        version = service.store.get(home, "last-version", group) or {"Version": 0}
         number = version["Version"] + 1  # numbers of deleted versions are not used again
-        arn, now = arns.arn(call.scope, "model-package", f"{group}/{number}"), time.time()
+        arn, now = arns.arn(home, "model-package", f"{group}/{number}"), time.time()
         package = {key: value for key, value in request.items() if key not in ("ClientToken", "Tags")} | {
             "ModelPackageName": group,
             "ModelPackageGroupName": group,
@@ -110,24 +115,26 @@ def _create_package(service: SageMaker, call: Call, request: dict[str, Any]) -> 
             "CreationTime": now,
             "LastModifiedTime": now,
         }
-        service.store.put(call.scope, "last-version", group, {"Version": number})
-        service.store.put(call.scope, "package", f"{group}/{number}", package)
+        service.store.put(home, "last-version", group, {"Version": number})
+        service.store.put(home, "package", f"{group}/{number}", package)
         if token:
-            service.store.put(call.scope, "package-token", token, {"ModelPackageArn": arn})
-    events.model_package_changed(service.cloud, call.scope, package, [])
+            service.store.put(home, "package-token", token, {"ModelPackageArn": arn})
+    events.model_package_changed(service.cloud, home, package, [])
     return {"ModelPackageArn": arn}
 
 
 def _describe_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return existing_package(service, call.scope, request["ModelPackageName"])
+    name = request["ModelPackageName"]
+    return existing_package(service, group_policy.home_of(service, call, "DescribeModelPackage", name), name)
 
 
 def _update_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     for member in _NOT_SERVED:
         if member in request:
             raise ValidationException(f"The local cloud does not serve {member} in UpdateModelPackage.")
+    home = group_policy.home_of(service, call, "UpdateModelPackage", request["ModelPackageArn"])
     with service.store.transaction():
-        package = existing_package(service, call.scope, request["ModelPackageArn"])
+        package = existing_package(service, home, request["ModelPackageArn"])
         changes = summary(request, *(name for name in _NOTED_CHANGES if name != "CustomerMetadataProperties"))
         properties = package.get("CustomerMetadataProperties", {}) | request.get("CustomerMetadataProperties", {})
         for name in request.get("CustomerMetadataPropertiesToRemove", []):
@@ -138,22 +145,24 @@ def _update_package(service: SageMaker, call: Call, request: dict[str, Any]) -> 
             shown for name, shown in _NOTED_CHANGES.items() if name in changes and changes[name] != package.get(name)
         ]
         name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
-        package = service.store.update(call.scope, "package", name, **changes, LastModifiedTime=time.time())
-    events.model_package_changed(service.cloud, call.scope, package, updated)
+        package = service.store.update(home, "package", name, **changes, LastModifiedTime=time.time())
+    events.model_package_changed(service.cloud, home, package, updated)
     return {"ModelPackageArn": package["ModelPackageArn"]}
 
 
 def _delete_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    package = existing_package(service, call.scope, request["ModelPackageName"])
+    home = group_policy.home_of(service, call, "DeleteModelPackage", request["ModelPackageName"])
+    package = existing_package(service, home, request["ModelPackageName"])
     name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
-    service.store.delete(call.scope, "package", name)
+    service.store.delete(home, "package", name)
     return {}
 
 
 def _list_packages(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if "ModelPackageGroupName" in request:
-        group = _existing_group(service, call.scope, request["ModelPackageGroupName"])["ModelPackageGroupName"]
-        packages = _versions(service, call.scope, group)
+        home = group_policy.home_of(service, call, "ListModelPackages", request["ModelPackageGroupName"])
+        group = _existing_group(service, home, request["ModelPackageGroupName"])["ModelPackageGroupName"]
+        packages = _versions(service, home, group)
     else:
         packages = []  # without a group, only packages that are no versions are listed; there are none here
     approval = request.get("ModelApprovalStatus")
