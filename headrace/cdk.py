@@ -22,7 +22,12 @@ def deploy(environment: Environment, output: Output) -> None:
     """`cdk bootstrap` once, then `cdk deploy` of the real app. Raises SetupError with the end of the log."""
     output.note("cdk deploy …")
     _deploy(environment, "env")
-    output.note(f"{environment.stack.name} is {environment.stack.status}, its bucket {environment.stack.data_bucket}")
+    stack = environment.stack
+    if stack.promotes_from:
+        output.note(f"{stack.name} is {stack.status}; it serves what {stack.promotes_from} approves")
+        output.next(environment.command("models"), "what there is to serve; deploy its source again to grant it that")
+        return
+    output.note(f"{stack.name} is {stack.status}, its bucket {stack.data_bucket}")
     output.next(environment.command("upload FOLDER"), "class folders of images; a run starts by itself")
 
 

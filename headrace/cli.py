@@ -30,6 +30,16 @@ from headrace.parser import build_parser
 
 LOCAL_ONLY = {"up", "down", "env", "deploy", "destroy", "interrupt"}
 OF_NO_PROJECT = LOCAL_ONLY | {"adopt", "publish", "projects"}
+# Where models are trained and approved; and how each is said there.
+TRAINING = {
+    "upload": "upload PATH",
+    "watch": "watch",
+    "runs": "runs",
+    "run": "run --again",
+    "logs": "logs",
+    "approve": "approve VERSION",
+    "reject": "reject VERSION",
+}
 
 
 def main(arguments: Sequence[str] | None = None, *, cloud: LocalCloud | None = None) -> int:
@@ -75,6 +85,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
     environment = open_environment(name, cloud, rehearsed=options.local)
     if options.project:
         projects.choose_project(environment, options.project)
+    if command in TRAINING:
+        environment.require_training(TRAINING[command])
     match command:
         case "env":
             assert environment.running is not None

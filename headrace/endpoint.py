@@ -214,7 +214,7 @@ def _not_ready(environment: Environment, endpoint: Endpoint | None, wanted: int 
     again = environment.command("predict --wait 600 IMAGE")
     if endpoint is None and wanted is None:
         pending = any(item.get("ModelApprovalStatus") == PENDING for item in list_packages(environment))
-        hint = environment.command("approve latest" if pending else "upload FOLDER")
+        hint = environment.registry_command("approve latest" if pending else "upload FOLDER")
         return NotFound(f"there is no endpoint {name} yet: approving a model version makes it", hint=hint)
     if endpoint is None:
         return NotFound(f"there is no endpoint {name} yet, though version {wanted} is approved", hint=again)

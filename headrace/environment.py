@@ -14,7 +14,7 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from headrace.errors import SetupError, from_aws, is_missing
+from headrace.errors import SetupError, UsageError, from_aws, is_missing
 from headrace.local import LocalCloud, Running
 from headrace.prices import Prices, read_prices
 from headrace.project import PROJECT, read_target, state_folder
@@ -22,6 +22,7 @@ from headrace.session import isolated_config, isolated_session, users_config
 
 LOCAL = "local"
 QUEUES = ("Upload", "Decision", "Notice")  # as the stack's outputs name them
+SERVING_QUEUES = QUEUES[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +35,46 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """What a stack has that does not only serve."""
+
+    data_bucket: str
+    pipeline: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
-    """The deployed stack, by its outputs."""
+    """The deployed stack, by its outputs.
+
+    One that promotes has no training: it serves the registry of another environment, in whose account its
+    `model_package_group` is, which is then an ARN.
+    """
 
     name: str
     status: str
-    data_bucket: str
-    pipeline: str
+    promotes_from: str | None
+    training: Training | None
     model_package_group: str
     endpoint: str
     queues: tuple[Queue, ...]  # uploads first
 
     @property
+    def data_bucket(self) -> str:
+        return self._trained.data_bucket
+
+    @property
+    def pipeline(self) -> str:
+        return self._trained.pipeline
+
+    @property
     def upload_queue_url(self) -> str:
+        assert self._trained
         return self.queues[0].url
+
+    @property
+    def _trained(self) -> Training:
+        assert self.training, f"{self.name} only serves: Environment.require_training was not asked"
+        return self.training
 
 
 class Environment:
@@ -91,16 +118,42 @@ class Environment:
 
     def command(self, arguments: str) -> str:
         """A headrace command to type for this same environment, and project."""
-        chosen = "" if self.name == os.environ.get("HEADRACE_ENV", LOCAL) else f"--env {self.name} "
-        here = "--local " if self.running is not None and self.name != LOCAL else ""
         whose = f"--project {self.project} " if self.project and not arguments.startswith("projects ") else ""
-        return f"headrace {here}{chosen}{whose}{arguments}"
+        return self._command(self.name, f"{whose}{arguments}")
+
+    def registry_command(self, arguments: str) -> str:
+        """One for where models are trained and approved: here, or in the environment that this one promotes from."""
+        source = self.stack.promotes_from
+        return self._command(source, arguments) if source else self.command(arguments)
+
+    def _command(self, name: str, arguments: str) -> str:
+        chosen = "" if name == os.environ.get("HEADRACE_ENV", LOCAL) else f"--env {name} "
+        here = "--local " if self.running is not None and name != LOCAL else ""
+        return f"headrace {here}{chosen}{arguments}"
+
+    def require_training(self, arguments: str) -> None:
+        """Raises UsageError where that command is to be said to the environment that this one promotes from."""
+        source = self.stack.promotes_from
+        if source is not None:
+            raise UsageError(
+                f"environment {self.name} serves what {source} approves: it has no data, no runs and no registry of "
+                "its own",
+                hint=self.registry_command(arguments),
+            )
 
     @property
     def deploy_command(self) -> str:
         if self.project:
             return self.command(f"projects update {self.project}")
-        return f"npx cdk deploy -c env={self.name}" if self.running is None else self.command("deploy")
+        return self._deploy_command(self.name)
+
+    @property
+    def registry_deploy_command(self) -> str:
+        """For the environment in which models are approved, which grants those that promote from it their share."""
+        return self._deploy_command(self.stack.promotes_from or self.name)
+
+    def _deploy_command(self, name: str) -> str:
+        return f"npx cdk deploy -c env={name}" if self.running is None else self._command(name, "deploy")
 
     def use_project(self, name: str, stack_name: str) -> None:
         """From here on the stack is a project's, which has the same outputs as the environment's own."""
@@ -153,16 +206,17 @@ class Environment:
                 f"the stack {self.stack_name} has no output {key}: it was deployed from another version", hint=deploy
             )
 
+        promotes_from = outputs.get("PromotesFrom")
         return Stack(
             name=self.stack_name,
             status=found["StackStatus"],
-            data_bucket=value("DataBucketName"),
-            pipeline=value("PipelineName"),
+            promotes_from=promotes_from,
+            training=None if promotes_from else Training(value("DataBucketName"), value("PipelineName")),
             model_package_group=value("ModelPackageGroupName"),
             endpoint=value("EndpointName"),
             queues=tuple(
                 Queue(f"{kind.lower()}s", value(f"{kind}QueueUrl"), value(f"{kind}DeadLetterQueueUrl"))
-                for kind in QUEUES
+                for kind in (SERVING_QUEUES if promotes_from else QUEUES)
             ),
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from headrace.environment import Environment
-from headrace.errors import HeadraceError, NotFound, UsageError, is_missing
+from headrace.errors import DENIED, HeadraceError, NotFound, SetupError, UsageError, error_code, is_missing
 from headrace.executions import read_parameters
 from headrace.output import Output
 from headrace.results import read_evaluation
@@ -67,6 +67,12 @@ def list_packages(environment: Environment) -> list[dict[str, Any]]:
             )
             packages = [item for page in pages for item in page["ModelPackageSummaryList"]]
         except ClientError as error:
+            if error_code(error) in DENIED and environment.stack.promotes_from:
+                raise SetupError(
+                    f"{environment.stack.promotes_from} does not let account {environment.account} read its models: "
+                    f"{error.response['Error'].get('Message')}",
+                    hint=f"{environment.registry_deploy_command}   # grants it what environments.toml says",
+                ) from error
             if not is_missing(error):
                 raise
             packages = []
@@ -102,12 +108,12 @@ def show_models(environment: Environment, output: Output) -> None:
     models = list_models(environment)
     if not models and not output.as_json:
         output.note("no model has been registered yet: a run registers one if it is accurate enough")
-        output.next(environment.command("runs"))
+        output.next(environment.registry_command("runs"))
         return
     output.table(COLUMNS, [_row(model, now) for model in models], [model.as_data() for model in models])
     waiting = next((model for model in models if model.approval == PENDING), None)
     if waiting:
-        output.next(environment.command(f"approve {waiting.version}"), "or reject it; approval deploys it")
+        output.next(environment.registry_command(f"approve {waiting.version}"), "or reject it; approval deploys it")
     elif any(model.approval == APPROVED for model in models):
         output.next(environment.command("predict IMAGE"))
 
@@ -169,19 +175,21 @@ def _champion(environment: Environment, *, other_than: Model) -> Model | None:
 
 
 def _accuracy(environment: Environment, package: dict[str, Any]) -> float | None:
-    """As recorded on the version; failing that, from the report that its metrics name."""
+    """As recorded on the version; failing that, from the report that its metrics name, if that is in this account."""
     try:
         return float(package.get("CustomerMetadataProperties", {})["Accuracy"])
     except (KeyError, ValueError):
+        if environment.stack.promotes_from:
+            return None
         report = package.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics", {}).get("S3Uri")
         evaluation = read_evaluation(environment, report) if report else None
         return evaluation.accuracy if evaluation else None
 
 
 def _data_set(environment: Environment, package: dict[str, Any], execution_arn: str | None) -> str | None:
-    """As recorded on the version; failing that, as its run was told."""
+    """As recorded on the version; failing that, as its run was told, if that was in this account."""
     recorded = package.get("CustomerMetadataProperties", {}).get("DataSet")
-    if recorded or execution_arn is None:
+    if recorded or execution_arn is None or environment.stack.promotes_from:
         return recorded or None
     try:
         return read_parameters(environment, execution_arn).get("DataSet")

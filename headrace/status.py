@@ -44,12 +44,31 @@ def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool, proj
         output.facts(lines, data)
         output.next(missing.hint or environment.command("status"))
         return
-    data["stack"] = {"name": stack.name, "status": stack.status, "data_bucket": stack.data_bucket}
+    data["stack"] = {"name": stack.name, "status": stack.status}
     lines["stack"] = f"{stack.name} {stack.status}"
-    lines["data bucket"] = f"s3://{stack.data_bucket}/datasets/"
-    suggestion = _describe(environment, lines, data)
+    if stack.promotes_from:
+        data["promotes_from"] = lines["promotes from"] = stack.promotes_from
+        suggestion = _describe_serving(environment, lines, data)
+    else:
+        data["stack"]["data_bucket"] = stack.data_bucket
+        lines["data bucket"] = f"s3://{stack.data_bucket}/datasets/"
+        suggestion = environment.command(_describe(environment, lines, data))
     output.facts(lines, data)
-    output.next(environment.command(suggestion))
+    output.next(suggestion)
+
+
+def _describe_serving(environment: Environment, lines: dict[str, str], data: dict[str, Any]) -> str:
+    """Adds the source's registry and the endpoint; gives the command that fits what was found."""
+    _add_endpoint(environment, lines, data)
+    try:
+        approvals = _add_registry(environment, lines, data)
+    except SetupError as closed:
+        data["registry"] = None
+        lines["registry"] = str(closed)
+        return closed.hint or environment.command("status")
+    if approvals[APPROVED]:
+        return environment.command("predict IMAGE")
+    return environment.registry_command("models" if approvals[PENDING] else "status")
 
 
 def _describe(environment: Environment, lines: dict[str, str], data: dict[str, Any]) -> str:
@@ -59,11 +78,29 @@ def _describe(environment: Environment, lines: dict[str, str], data: dict[str, A
     data["runs"] = [{"id": run.id, "status": run.status, "started": iso(run.started)} for run in runs]
     lines["last runs"] = "; ".join(f"{run.id} {run.status} ({ago(run.started, now)})" for run in runs) or "none yet"
 
+    approvals = _add_registry(environment, lines, data)
+    _add_endpoint(environment, lines, data)
+
+    if runs and runs[0].going_on:
+        return "watch"
+    if not runs:
+        return "upload FOLDER"
+    if runs[0].status == "Failed":
+        return f"logs {runs[0].id}"
+    if approvals[PENDING]:
+        return "models"
+    return "predict IMAGE" if approvals[APPROVED] else "runs"
+
+
+def _add_registry(environment: Environment, lines: dict[str, str], data: dict[str, Any]) -> Counter[str]:
     approvals = Counter(item.get("ModelApprovalStatus", PENDING) for item in list_packages(environment))
     data["registry"] = dict(sorted(approvals.items()))
     by_status = ", ".join(f"{count} {approval}" for approval, count in sorted(approvals.items()))
     lines["registry"] = f"{counted(approvals.total(), 'version')}: {by_status}" if approvals else "no version yet"
+    return approvals
 
+
+def _add_endpoint(environment: Environment, lines: dict[str, str], data: dict[str, Any]) -> None:
     endpoint = read_endpoint(environment)
     data["endpoint"] = {
         "name": environment.stack.endpoint,
@@ -76,13 +113,3 @@ def _describe(environment: Environment, lines: dict[str, str], data: dict[str, A
         serving = f", serves version {endpoint.version}" if endpoint.version is not None else ""
         reason = f": {endpoint.reason}" if endpoint.reason else ""
         lines["endpoint"] = f"{endpoint.name} {endpoint.status}{serving}{reason}"
-
-    if runs and runs[0].going_on:
-        return "watch"
-    if not runs:
-        return "upload FOLDER"
-    if runs[0].status == "Failed":
-        return f"logs {runs[0].id}"
-    if approvals[PENDING]:
-        return "models"
-    return "predict IMAGE" if approvals[APPROVED] else "runs"
