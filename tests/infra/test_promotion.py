@@ -1,6 +1,6 @@
 """Promotion between accounts: what the source grants, to whom exactly, and what the consumer takes.
 
-The local cloud enforces the registry's, the bucket's and the bus's policies (tests/end_to_end/test_promotion.py). What
+The local cloud enforces the registry's, the bucket's and the bus's policies (tests/prove/test_promotion.py). What
 KMS decides is asserted here: a statement in the key's policy and one in the role's are needed.
 https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html
 """

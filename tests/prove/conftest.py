@@ -3,6 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from deployed_app import images
+
+__all__ = ["figure", "images"]
 
 FIGURES = pytest.StashKey[list[str]]()
 
