@@ -46,6 +46,7 @@ class PublishedSource(Construct):
         data: DataBucket,
         registry: ModelRegistry,
         decisions: sqs.IQueue,
+        uploads: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
         archive = CodeArchive.of(root / "training")
@@ -69,7 +70,7 @@ class PublishedSource(Construct):
         )
         allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in (code_asset, *definitions.values())])
         data.grant_write(self.deployment.role, "code/*", definition_key, NO_CHAMPION)
-        allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn])
+        allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn, uploads.queue_arn])
         self._allow_to_clear_up(settings.name)
         if settings.destroys:
             data.grant_empty(self.deployment.role)
@@ -96,7 +97,11 @@ class PublishedSource(Construct):
                 # Not read: that they change has the endpoint looked at.
                 "EndpointInstances": f"{settings.endpoint_instance_count} x {settings.endpoint_instance_type}",
                 "ModelPackageGroupName": registry.group_name,
+                # Nor are these: that they change has the pipeline looked at.
+                "ParameterDefaults": dict(settings.parameter_defaults),
+                "Images": f"{settings.processing_image} {settings.training_image} {settings.inference_image}",
                 "DecisionsQueueUrl": decisions.queue_url,
+                "UploadsQueueUrl": uploads.queue_url,
                 "Retain": "false" if settings.destroys else "true",
             },
         )

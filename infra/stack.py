@@ -87,6 +87,7 @@ class HeadraceStack(EnvironmentStack):
             data=data,
             registry=registry,
             decisions=decisions.queue,
+            uploads=uploads.queue,
         )
         trigger = UploadTrigger(
             self,

@@ -9,7 +9,7 @@ from typing import Any
 import aws
 import log
 from deployment.destroy import Patience, destroy
-from deployment.install import install, serve_again
+from deployment.install import install, publish_again, serve_again
 from deployment.request import Deployment, answer, physical_id
 from refusals import MalformedEvent
 
@@ -32,6 +32,7 @@ def carry_out(event: Mapping[str, Any], client: Callable[[str], Any], patience: 
         case "Create" | "Update":
             deployment = Deployment.from_event(event)
             install(client("s3"), deployment)
+            publish_again(client("sqs"), deployment)
             serve_again(client("sqs"), deployment)
         case "Delete":
             remove(event, client, patience)

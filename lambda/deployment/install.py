@@ -1,6 +1,6 @@
 """What a deployment puts into the data bucket: the code archive, the definition and the marker for "no champion".
 
-And the message by which an endpoint comes to be what the deployment says.
+And the messages by which pipeline and endpoint come to be what the deployment says.
 """
 
 import json
@@ -27,6 +27,15 @@ def install(s3: S3Client, deployment: Deployment) -> None:
     for key, text in sorted(deployment.objects.items()):
         s3.put_object(Bucket=deployment.bucket, Key=key, Body=text.encode(), ContentType="text/plain; charset=utf-8")
         log.info("written", key=key)
+
+
+def publish_again(sqs: SqsClient, deployment: Deployment) -> None:
+    """Have the pipeline looked at: what the definition is bound to, and the parameters' defaults, may be others now.
+
+    It would be at the next upload in any case; but whoever starts the pipeline in Studio before would start the former.
+    """
+    if deployment.uploads_queue_url:
+        sqs.send_message(QueueUrl=deployment.uploads_queue_url, MessageBody=json.dumps({"headrace": "publish"}))
 
 
 def serve_again(sqs: SqsClient, deployment: Deployment) -> None:

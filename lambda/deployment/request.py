@@ -26,7 +26,7 @@ class Copy:
 class Deployment:
     """What the resource's properties say: what goes into the bucket, and what a destroyed stack leaves behind.
 
-    Pipeline and group are empty where the environment only serves another one's models: there are none to be deleted.
+    Pipeline, group and the uploads' queue are empty where the environment only serves another one's models.
 
     `copied` are those copies that the deployment before this has made. An asset's key is the hash of its content, so
     the same asset in another bucket is the same.
@@ -40,6 +40,7 @@ class Deployment:
     endpoint_name: str
     model_package_group: str
     decisions_queue_url: str
+    uploads_queue_url: str
     retain: bool
 
     @classmethod
@@ -60,6 +61,7 @@ class Deployment:
                 endpoint_name=properties["EndpointName"],
                 model_package_group=properties["ModelPackageGroupName"],
                 decisions_queue_url=properties["DecisionsQueueUrl"],
+                uploads_queue_url=properties.get("UploadsQueueUrl", ""),
                 # CloudFormation hands over every property as text. Anything but "false" keeps the data.
                 retain=properties["Retain"] != "false",
             )

@@ -1,9 +1,10 @@
-"""The queue's messages, typed: S3's notifications and the two that Headrace sends itself.
+"""The queue's messages, typed: S3's notifications and those that Headrace sends itself.
 
 {"Records": [...]}                                          S3: objects were created or removed
 {"Event": "s3:TestEvent", ...}                              S3: the notification was configured
 {"headrace": "check", "data_set": "birds", "sent": 1764}    a delayed look at a data set, sent by `quiet.arm`
 {"headrace": "run-again", "data_set": "birds"}              run it anew, whatever became of the last run
+{"headrace": "publish"}                                     look at definition and code: a deployment has ended
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class DataSetChanged:
 
 @dataclass(frozen=True, slots=True)
 class SourcePut:
-    """The definition was put, or the archive of the code put or removed."""
+    """The definition was put, the archive of the code put or removed, or what they are bound to deployed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def parse(body: str, *, message_id: str, bucket: str, definition_key: str) -> li
             return [Check(data_set)]
         case {"headrace": "run-again", "data_set": str(data_set)} if is_name(data_set):
             return [RunAgain(data_set, asked=str(content.get("asked", message_id)))]
+        case {"headrace": "publish"}:
+            return [SourcePut()]
         case {"Event": "s3:TestEvent"}:
             return [Ignored("S3's test event, sent when the bucket's notification was configured")]
         case {"Records": list(records)}:

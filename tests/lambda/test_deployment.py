@@ -243,6 +243,12 @@ def test_where_only_another_registry_is_served_no_pipeline_and_no_version_is_del
 
 
 @pytest.mark.parametrize("request_type", ["create", "update"])
+def test_every_deployment_has_the_pipeline_looked_at_where_there_is_one(stack: Stack, request_type: str) -> None:
+    stack.request(request_type, UploadsQueueUrl="uploads")
+    assert [json.loads(message.body)["headrace"] for message in stack.cloud.queue] == ["publish", "look-again"]
+
+
+@pytest.mark.parametrize("request_type", ["create", "update"])
 def test_every_deployment_has_the_endpoint_looked_at(stack: Stack, request_type: str) -> None:
     stack.request(request_type)
     assert [json.loads(message.body) for message in stack.cloud.queue] == [{"headrace": "look-again", "count": 0}]

@@ -69,6 +69,14 @@ def test_without_an_archive_the_code_that_was_deployed_is_in_force(world: Upload
     assert f"s3://{BUCKET}/{code_in_force(world)}" == BINDINGS["CodeUri"]
 
 
+def test_a_deployment_that_has_ended_has_the_pipeline_made_anew(world: UploadWorld) -> None:
+    """Without a change of definition or code: what they are bound to may have changed."""
+    world.send({"headrace": "publish"})
+    world.settle()
+    assert f"s3://{BUCKET}/{code_in_force(world)}" == BINDINGS["CodeUri"]
+    assert not world.executions()
+
+
 def test_other_code_makes_another_run_of_the_same_data(world: UploadWorld) -> None:
     world.upload("datasets/birds/a.jpg")
     world.settle()
