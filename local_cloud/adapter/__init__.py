@@ -9,10 +9,12 @@ from local_cloud.adapter import (
     alarms,
     authorization,
     buckets,
+    budgets,
     event_buses,
     foreign_buckets,
     functions,
     model_package_group,
+    network,
     queues,
     recording,
     requests,
@@ -36,6 +38,8 @@ def plug_in(service: SageMaker, state: Path) -> None:
     buckets.plug_in()
     foreign_buckets.plug_in()
     event_buses.plug_in()
+    budgets.plug_in()
+    network.plug_in()
     stacks.plug_in()
     model_package_group.plug_in(service)
     functions.plug_in(state / "sagemaker" / "images")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local_cloud.sagemaker import network
 from local_cloud.sagemaker.images import INFERENCE_SERVER, image
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
@@ -72,8 +73,8 @@ def _launch(
     if model is None:
         raise DeploymentError(f"The model {variant['ModelName']} does not exist.")
     container = served_container(service, scope, model)
-    root, role = directory / "ml", model["ExecutionRoleArn"]
-    source = f"arn:aws:sagemaker:{scope.region}:{scope.account}:*"  # what AWS gives for hosting, literally
+    root, role, source = directory / "ml", model["ExecutionRoleArn"], source_arn(scope)
+    network.attach(service, scope, f"endpoint/{endpoint}", model, role, source)
     _fetch_model(service.clients.get("s3", scope, role, source), container["ModelDataUrl"], directory, root / "model")
     port = _free_port()
     process = launcher.launch(
@@ -98,6 +99,11 @@ def _launch(
     )  # fmt: skip
     threading.Thread(target=_pump, args=(serving, stream), name=f"output of {endpoint}", daemon=True).start()
     return serving
+
+
+def source_arn(scope: Scope) -> str:
+    """What AWS gives for hosting, literally."""
+    return f"arn:aws:sagemaker:{scope.region}:{scope.account}:*"
 
 
 def served_container(service: "SageMaker", scope: Scope, model: Document) -> dict[str, Any]:

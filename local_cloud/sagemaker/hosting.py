@@ -8,9 +8,8 @@ its old configuration: the silent rollback that AWS has, too.
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, group_policy, tags
+from local_cloud.sagemaker import arns, endpoint_process, group_policy, network, tags
 from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.endpoint_process import served_container
 from local_cloud.sagemaker.endpoint_runner import Hosting, announce
 from local_cloud.sagemaker.errors import ValidationException
 from local_cloud.sagemaker.paging import page, summary
@@ -50,13 +49,15 @@ def _create_model(service: SageMaker, call: Call, request: dict[str, Any]) -> di
             )
     elif "Image" not in container:
         raise ValidationException("A container needs an Image or a ModelPackageName.")
-    if not {"Image", "ModelDataUrl"} <= served_container(service, call.scope, request).keys():
+    if not {"Image", "ModelDataUrl"} <= endpoint_process.served_container(service, call.scope, request).keys():
         raise ValidationException("The local cloud serves containers with an Image and a ModelDataUrl only.")
     if "ExecutionRoleArn" not in request:
         raise ValidationException("The local cloud serves models with an ExecutionRoleArn only.")
     call.authorize("iam:PassRole", request["ExecutionRoleArn"])
     name = request["ModelName"]
     arn = arns.arn(call.scope, "model", name)
+    role, source = request["ExecutionRoleArn"], endpoint_process.source_arn(call.scope)
+    network.require_network(service, call.scope, request, role, source)
     with service.store.transaction():
         if service.store.get(call.scope, "model", name) is not None:
             raise ValidationException(f'Cannot create already existing model "{arn}".')
@@ -172,6 +173,7 @@ def _describe_endpoint(service: SageMaker, call: Call, request: dict[str, Any]) 
 def _delete_endpoint(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     endpoint = _describe_endpoint(service, call, request)
     service.hosting.withdraw(call.scope, endpoint["EndpointName"])
+    network.detach(service, call.scope, f"endpoint/{endpoint['EndpointName']}")
     service.store.delete(call.scope, "endpoint", endpoint["EndpointName"])
     tags.forget(service, call, endpoint["EndpointArn"])
     announce(service, call.scope, endpoint | {"EndpointStatus": "Deleting"})

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from botocore.session import get_session
-from pipeline_runs import make_role
+from pipeline_runs import acting_as, outcome, policy
 
 from local_cloud.process import Running
 
@@ -21,18 +21,6 @@ def deploy(connect: Connect, name: str, resources: dict[str, Any]) -> None:
     cloudformation = connect("cloudformation")
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
     assert outcome(connect, name, "CREATE_IN_PROGRESS") == "CREATE_COMPLETE"
-
-
-def outcome(connect: Connect, name: str, while_it_is: str) -> str:
-    """The stack's status once it is another one; found by its ARN too when it is deleted."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        stacks = connect("cloudformation").list_stacks()["StackSummaries"]
-        status = next(stack["StackStatus"] for stack in stacks if stack["StackName"] == name)
-        if status != while_it_is:
-            return str(status)
-        time.sleep(0.1)
-    raise AssertionError(f"{name} is still {while_it_is}")
 
 
 def encrypted_bucket(connect: Connect, name: str) -> dict[str, Any]:
@@ -103,25 +91,6 @@ def test_a_message_in_a_queue_raises_that_queues_alarm_and_no_other(connect: Con
     assert states["empty-queue"] != "ALARM"
     (message,) = connect("sqs").receive_message(QueueUrl=inbox, WaitTimeSeconds=5)["Messages"]
     assert "full-queue" in message["Body"]
-
-
-def acting_as(connect: Connect, name: str, statements: list[dict[str, Any]], session: Any = boto3) -> Connect:
-    """Clients of a new role with these statements, which anyone of the account may assume."""
-    iam = connect("iam")
-    arn = make_role(iam, name, ["sts:GetCallerIdentity"], ["*"])
-    trust = {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
-    iam.update_assume_role_policy(RoleName=name, PolicyDocument=policy(trust))
-    iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=policy(*statements))
-    keys = connect("sts").assume_role(RoleArn=arn, RoleSessionName="anybody")["Credentials"]
-    return lambda service: session.client(
-        service, endpoint_url=iam.meta.endpoint_url, verify=iam._endpoint.http_session._verify,
-        region_name="us-east-1", aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
-    )  # fmt: skip
-
-
-def policy(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def test_principal_arn_is_the_roles_and_not_the_sessions(connect: Connect, bucket: str) -> None:

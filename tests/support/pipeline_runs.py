@@ -1,8 +1,9 @@
-"""Helpers for tests that run pipelines in a real local cloud: roles, definitions, and waiting for the end."""
+"""For tests that run pipelines in a real local cloud: roles and who acts as them, definitions, waiting for the end."""
 
 import json
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -120,3 +121,36 @@ def read(s3: Any, uri: str) -> bytes:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return content
+
+
+def outcome(connect: Callable[[str], Any], name: str, while_it_is: str) -> str:
+    """The stack's status once it is another one; found by its ARN too when it is deleted."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        stacks = connect("cloudformation").list_stacks()["StackSummaries"]
+        status = next(stack["StackStatus"] for stack in stacks if stack["StackName"] == name)
+        if status != while_it_is:
+            return str(status)
+        time.sleep(0.1)
+    raise AssertionError(f"{name} is still {while_it_is}")
+
+
+def acting_as(
+    connect: Callable[[str], Any], name: str, statements: list[dict[str, Any]], session: Any = boto3
+) -> Callable[[str], Any]:
+    """Clients of a new role with these statements, which anyone of the account may assume."""
+    iam = connect("iam")
+    arn = make_role(iam, name, ["sts:GetCallerIdentity"], ["*"])
+    trust = {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=policy(trust))
+    iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=policy(*statements))
+    keys = connect("sts").assume_role(RoleArn=arn, RoleSessionName="anybody")["Credentials"]
+    return lambda service: session.client(
+        service, endpoint_url=iam.meta.endpoint_url, verify=iam._endpoint.http_session._verify,
+        region_name="us-east-1", aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"],
+    )  # fmt: skip
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})

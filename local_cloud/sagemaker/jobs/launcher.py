@@ -32,6 +32,8 @@ class Container:
     image: Path
     """The local counterpart of the image: a virtual environment (see `local_cloud.sagemaker.images`)."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    isolated: bool = False
+    """Without a network but its own loopback; only where the kernel lets an ordinary user give a process its own."""
 
 
 class Process(Protocol):
@@ -78,7 +80,8 @@ class ProcessLauncher:
         }
         command = list(container.command)
         if has_private_mounts():
-            command = [sys.executable, "-I", "-S", str(_ENTER), str(container.root), *command]
+            isolation = ["--isolated"] if container.isolated and has_private_network() else []
+            command = [sys.executable, "-I", "-S", str(_ENTER), *isolation, str(container.root), *command]
         else:
             here = str(container.root)
             command = [word.replace("/opt/ml", here) for word in command]
@@ -118,13 +121,22 @@ class _RunningProcess:
             os.killpg(self.pid, signal.SIGKILL)
 
 
-@cache
 def has_private_mounts() -> bool:
     """Whether this kernel lets an ordinary user give a process a ``/opt/ml`` of its own."""
+    return _enters()
+
+
+def has_private_network() -> bool:
+    """Whether it lets him take the network away from it, too."""
+    return _enters("--isolated")
+
+
+@cache
+def _enters(*options: str) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory, "ml")
         root.mkdir()
-        command = [sys.executable, "-I", "-S", str(_ENTER), str(root), "true"]
+        command = [sys.executable, "-I", "-S", str(_ENTER), *options, str(root), "true"]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, events, tags
+from local_cloud.sagemaker import arns, events, network, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ServiceError, ValidationException
 from local_cloud.sagemaker.jobs import transfer
@@ -94,6 +94,7 @@ def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str
     call.authorize("iam:PassRole", request["RoleArn"])
     name, now = request["ProcessingJobName"], time.time()
     arn = arns.arn(call.scope, "processing-job", name)
+    network.require_network(service, call.scope, request, request["RoleArn"], arn)
     with service.store.transaction():
         if service.store.get(call.scope, Processing.document, name) is not None:
             raise ResourceInUse(f"Job name must be unique within an AWS account and region: {name} exists already.")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from local_cloud.errors import ImageError
-from local_cloud.sagemaker.errors import DiskFull
+from local_cloud.sagemaker import network
+from local_cloud.sagemaker.errors import AccessDenied, DiskFull
 from local_cloud.sagemaker.images import image
 from local_cloud.sagemaker.jobs.launcher import Container, Launcher
 from local_cloud.sagemaker.jobs.logs import LogStream
@@ -77,6 +78,16 @@ class Job:
     def update(self, **changes: Any) -> Document:
         return self.service.store.update(self.scope, self.kind.document, self.name, **changes)
 
+    @property
+    def owner(self) -> str:
+        """Of the network interface."""
+        return f"{self.kind.document}/{self.name}"
+
+    def attach(self) -> None:
+        """Gives the job its place in the VPC that it asks for. Raises AccessDenied."""
+        job = self.describe()
+        network.attach(self.service, self.scope, self.owner, job, job["RoleArn"], job[f"{self.kind.kind}JobArn"])
+
     def client(self, service: str) -> Any:
         """A boto3 client that acts as the job's role."""
         description = self.describe()
@@ -103,6 +114,7 @@ class Job:
             root=self.root,
             image=image(image_uri, self.service.directory / "images"),
             environment=self._environment() | environment,
+            isolated=network.is_isolated(self.describe()),
         )
         stream = LogStream(self.client("logs"), self.kind.log_group, f"{self.name}/algo-1-{int(time.time())}")
         process = self.launcher.launch(container)
@@ -160,19 +172,24 @@ class Job:
         return "timeout" if overdue else "exit"
 
     def _environment(self) -> dict[str, str]:
-        """Region and credentials of the job's role, as a container finds them, and its share of the machine."""
+        """Region and credentials of the job's role, as a container finds them, and its share of the machine.
+
+        An isolated one finds no credentials (SageMaker's guide), and no index of packages.
+        """
         description = self.describe()
+        region = {"AWS_REGION": self.scope.region, "AWS_DEFAULT_REGION": self.scope.region}
+        # Two lanes train side by side.
+        common = region | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 2))}
+        if network.is_isolated(description):
+            return common | {"PIP_NO_INDEX": "1"}
         credentials = self.service.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
         gateway = self.service.cloud.gateway
-        return {
-            "AWS_REGION": self.scope.region,
-            "AWS_DEFAULT_REGION": self.scope.region,
+        return common | {
             "AWS_ACCESS_KEY_ID": credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
             "AWS_SESSION_TOKEN": credentials.session_token,
             "AWS_ENDPOINT_URL": gateway.endpoint,
             "AWS_CA_BUNDLE": gateway.certificate,
-            "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 2)),  # two lanes train side by side
         }
 
 
@@ -227,10 +244,11 @@ class JobRunner:
     def _run(self, job: Job) -> None:
         try:
             shutil.rmtree(job.directory, ignore_errors=True)
+            job.attach()
             job.kind.run(job)
         except Abandoned:
             pass
-        except ImageError as error:
+        except (ImageError, AccessDenied) as error:
             self._fail(job, f"ClientError: {error}")
         except Exception as error:  # the boundary of the job: it must end in a true state
             if _says_disk_full(error):
@@ -241,6 +259,8 @@ class JobRunner:
                 self._fail(job, f"InternalServerError: {error}")
         finally:
             shutil.rmtree(job.directory, ignore_errors=True)
+            if not job.abandoned.is_set():  # the local cloud is ending: the next start takes it over
+                network.detach(self._service, job.scope, job.owner)
             with self._lock:
                 del self._jobs[job.kind.kind, job.scope, job.name]
             job.ended.set()

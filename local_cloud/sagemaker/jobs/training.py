@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, tags
+from local_cloud.sagemaker import arns, network, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.jobs.training_run import DOCUMENT, artifact_uri, publish
@@ -24,6 +24,7 @@ def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str
     call.authorize("iam:PassRole", request["RoleArn"])
     name, now = request["TrainingJobName"], time.time()
     arn = arns.arn(call.scope, "training-job", name)
+    network.require_network(service, call.scope, request, request["RoleArn"], arn)
     with service.store.transaction():
         if service.store.get(call.scope, DOCUMENT, name) is not None:
             raise ResourceInUse(f"Training job names must be unique within an AWS account and region: {name} exists.")

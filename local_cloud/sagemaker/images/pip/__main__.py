@@ -1,7 +1,8 @@
 """``python -m pip install``: links packages of the project's environment into ``PIP_TARGET``.
 
 Understands ``install [-r FILE]… [--find-links DIR] [SPEC]…``; wheels in a ``--find-links`` folder are unpacked.
-A requirement that neither has is an error, with the command that would put it right.
+A requirement that neither has is an error, with the command that would put it right. With ``--no-index`` there are the
+wheels only. PIP_NO_INDEX and PIP_FIND_LINKS mean the same, as for pip itself.
 """
 
 import argparse
@@ -19,7 +20,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="pip")
     parser.add_argument("command", choices=["install"])
     parser.add_argument("-r", "--requirement", action="append", default=[], type=Path)
-    parser.add_argument("--find-links", action="append", default=[], type=Path)
+    links = [Path(folder) for folder in os.environ.get("PIP_FIND_LINKS", "").split()]
+    parser.add_argument("--find-links", action="append", default=links, type=Path)
+    parser.add_argument("--no-index", action="store_true", default=bool(os.environ.get("PIP_NO_INDEX")))
     parser.add_argument("specifications", nargs="*")
     options, _ = parser.parse_known_args()
     lines = [line for file in options.requirement for line in file.read_text().splitlines()]
@@ -27,7 +30,12 @@ def main() -> int:
     for line in [*lines, *options.specifications]:
         text = line.split("#")[0].split(";")[0].strip()
         match = _REQUIREMENT.fullmatch(text)
-        if match is not None and not _install(match.group(1), match.group(2).strip(), options.find_links, target):
+        if match is None or _unpack(match.group(1), match.group(2).strip(), options.find_links, target):
+            continue
+        if options.no_index:
+            print(f"ERROR: Could not find a version that satisfies the requirement {text}", file=sys.stderr)
+            return 1
+        if not _take(match.group(1), match.group(2).strip(), target):
             print(
                 f"ERROR: {text} is not in the project's environment, so it cannot be installed on this machine.\n"
                 "hint: name it, with the same version, under [project.optional-dependencies] in pyproject.toml, "
@@ -38,17 +46,22 @@ def main() -> int:
     return 0
 
 
-def _install(name: str, version: str, folders: list[Path], target: Path) -> bool:
-    normal = _normal(name)
+def _unpack(name: str, version: str, folders: list[Path], target: Path) -> bool:
+    """A wheel of the folders."""
     for folder in folders:
         for wheel in sorted(folder.glob("*.whl")):
             parts = wheel.name.split("-")
-            if _normal(parts[0]) == normal and _admits(version, parts[1]):
+            if _normal(parts[0]) == _normal(name) and _admits(version, parts[1]):
                 zipfile.ZipFile(wheel).extractall(target)
                 return True
+    return False
+
+
+def _take(name: str, version: str, target: Path) -> bool:
+    """What the project's environment has."""
     host = Path(__file__).with_name("host.txt").read_text()
     for distribution in metadata.distributions(path=[host]):
-        if _normal(distribution.metadata["Name"]) == normal and _admits(version, distribution.version):
+        if _normal(distribution.metadata["Name"]) == _normal(name) and _admits(version, distribution.version):
             _link(distribution, target)
             return True
     return False
