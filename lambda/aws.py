@@ -11,7 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-# boto3 makes its S3 and SQS clients at run time and ships no types for them.
+# boto3 makes its clients at run time and ships no types for them.
+Ec2Client: TypeAlias = Any
 S3Client: TypeAlias = Any
 SqsClient: TypeAlias = Any
 
@@ -34,7 +35,7 @@ def session() -> Any:
 
 @cache
 def client(service: str) -> Any:
-    """The process's client of a service: "s3", "sqs", "sagemaker".
+    """The process's client of a service: "s3", "sqs", "sagemaker", "ec2".
 
     A call that hangs is given up after 20 s: boto3's own 60 s would leave no time for a second attempt.
     """

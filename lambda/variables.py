@@ -58,6 +58,31 @@ def named_texts(source: Mapping[str, str], name: str, *, default: str | None = N
     return parsed
 
 
+def lists_of_texts(source: Mapping[str, str], name: str) -> dict[str, list[str]]:
+    """A JSON object of lists of strings."""
+    parsed = _json(name, text(source, name))
+    if not isinstance(parsed, dict) or not all(map(_is_texts, parsed.values())):
+        raise SettingError(
+            f"the environment variable {name} holds {source[name]!r}", hint="give a JSON object of lists of strings"
+        )
+    return parsed
+
+
+def texts_and_lists(source: Mapping[str, str], name: str) -> dict[str, str | list[str]]:
+    """A JSON object of strings and lists of strings."""
+    parsed = _json(name, text(source, name))
+    if not isinstance(parsed, dict) or not all(isinstance(item, str) or _is_texts(item) for item in parsed.values()):
+        raise SettingError(
+            f"the environment variable {name} holds {source[name]!r}",
+            hint="give a JSON object of strings and lists of strings",
+        )
+    return parsed
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
 def _json(name: str, value: str) -> Any:
     try:
         return json.loads(value)

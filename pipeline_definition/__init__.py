@@ -5,7 +5,15 @@ environment or looks at a clock: the same settings give the same bytes on every 
 """
 
 from pipeline_definition.build import build_pipeline, render
-from pipeline_definition.references import BINDING_NAMES
+from pipeline_definition.references import BINDING_NAMES, LIST_BINDING_NAMES
 from pipeline_definition.settings import CAPACITIES, PipelineSettings, PipelineSettingsError
 
-__all__ = ["BINDING_NAMES", "CAPACITIES", "PipelineSettings", "PipelineSettingsError", "build_pipeline", "render"]
+__all__ = [
+    "BINDING_NAMES",
+    "CAPACITIES",
+    "LIST_BINDING_NAMES",
+    "PipelineSettings",
+    "PipelineSettingsError",
+    "build_pipeline",
+    "render",
+]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline_definition.decide import check_quality
 from pipeline_definition.evaluate import evaluate, find_champion
+from pipeline_definition.network import in_vpc as put_in_vpc
 from pipeline_definition.parameters import parameters
 from pipeline_definition.preprocess import preprocess
 from pipeline_definition.settings import PipelineSettings
@@ -14,23 +15,24 @@ from pipeline_definition.train import channels, hyperparameters, lanes, metric_d
 from pipeline_definition.tune import tune
 
 
-def build_pipeline(settings: PipelineSettings) -> dict[str, Any]:
+def build_pipeline(settings: PipelineSettings, *, in_vpc: bool = False) -> dict[str, Any]:
     """The portable definition: it names its environment as `${headrace:Name}` and is bound where it is deployed."""
     tuning = settings.tuning_jobs > 0
+    steps = [
+        preprocess(settings),
+        *([tune(settings, channels(settings), hyperparameters(settings), metric_definitions())] * tuning),
+        *(train(lane, settings) for lane in lanes(settings)),
+        find_champion(settings),
+        evaluate(settings),
+        check_quality(settings),
+    ]
     return {
         "Version": "2020-12-01",
         "Metadata": {},
         "Parameters": parameters(settings),
         # Null keeps SageMaker from making an experiment and a trial for every execution, and from needing the right to.
         "PipelineExperimentConfig": None,
-        "Steps": [
-            preprocess(settings),
-            *([tune(settings, channels(settings), hyperparameters(settings), metric_definitions())] * tuning),
-            *(train(lane, settings) for lane in lanes(settings)),
-            find_champion(settings),
-            evaluate(settings),
-            check_quality(settings),
-        ],
+        "Steps": [put_in_vpc(step) for step in steps] if in_vpc else steps,
     }
 
 

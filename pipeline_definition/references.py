@@ -31,11 +31,20 @@ BINDING_NAMES = frozenset(
 )
 """Every name that a definition may ask for; the environment's stack supplies exactly these."""
 
+LIST_BINDING_NAMES = frozenset({"SecurityGroupIds", "SubnetIds"})
+"""Names that stand for several values; supplied where jobs run in a VPC."""
+
 
 def binding(name: str) -> str:
     """A value that the environment supplies when the pipeline is created or updated."""
     assert name in BINDING_NAMES, f"no environment binds {name!r}"
     return "${headrace:" + name + "}"
+
+
+def binding_list(name: str) -> list[str]:
+    """Values that the environment supplies: they take the place of this list's one item."""
+    assert name in LIST_BINDING_NAMES, f"no environment binds {name!r} to several values"
+    return ["${headrace:" + name + "}"]
 
 
 def parameter(name: str) -> Any:

@@ -53,7 +53,8 @@ def tune(
                 "StaticHyperParameters": {
                     **fixed,
                     "sagemaker_program": "train.py",
-                    "sagemaker_submit_directory": binding("CodeUri"),
+                    # The channel's file: where the network is isolated the toolkit cannot fetch it from S3 itself.
+                    "sagemaker_submit_directory": "/opt/ml/input/data/code/source.tar.gz",
                 },
                 "AlgorithmSpecification": {
                     "TrainingImage": binding("TrainingImage"),

@@ -37,4 +37,6 @@ def write_model(folder: Path, model: nn.Module, config: ModelConfig, facts: dict
     for name in SERVED_FILES:
         shutil.copyfile(CODE / name, folder / "code" / name)
     requirements = (CODE / "requirements.txt").read_text("utf-8").splitlines()
+    if (CODE / "wheels").is_dir():  # for an endpoint that reaches no index of packages
+        shutil.copytree(CODE / "wheels", folder / "code" / "wheels")
     (folder / "code/requirements.txt").write_text("\n".join([*requirements, *needed_packages(config)]) + "\n", "utf-8")

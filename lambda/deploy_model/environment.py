@@ -24,6 +24,8 @@ class Environment:
     dead_letter_queue_url: str
     notices_queue_url: str
     tags: Mapping[str, str]
+    vpc_config: Mapping[str, list[str]] | None = None
+    """SecurityGroupIds and Subnets of the environment's network, if it has one."""
 
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
@@ -38,4 +40,5 @@ class Environment:
             dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
             notices_queue_url=variables.text(source, "NOTICES_QUEUE_URL"),
             tags=variables.named_texts(source, "TAGS", default="{}"),
+            vpc_config=variables.lists_of_texts(source, "VPC_CONFIG") if "VPC_CONFIG" in source else None,
         )

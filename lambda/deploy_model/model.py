@@ -6,7 +6,7 @@ tell: it may be another environment's, whose registry can be made anew and count
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def ensure_configuration(sagemaker: SageMakerClient, environment: Environment, champion: Champion) -> str:
     """The name of the champion's endpoint configuration; it and its model exist afterwards."""
     version_name = f"{environment.endpoint_name}-v{champion.version}"
-    model_name = f"{version_name}-{digest([champion.model_package_arn, champion.registered])[:8]}"
+    network = _network(environment)
+    model_name = f"{version_name}-{digest([champion.model_package_arn, champion.registered, network])[:8]}"
     variant: ProductionVariantTypeDef = {
         "VariantName": "AllTraffic",
         "ModelName": model_name,
@@ -39,6 +40,7 @@ def ensure_configuration(sagemaker: SageMakerClient, environment: Environment, c
             ExecutionRoleArn=environment.endpoint_role_arn,
             PrimaryContainer={"ModelPackageName": champion.model_package_arn},
             Tags=tags,
+            **network,
         )
     except ClientError as error:
         if not says(error, "already existing"):
@@ -49,6 +51,13 @@ def ensure_configuration(sagemaker: SageMakerClient, environment: Environment, c
         if not says(error, "already existing"):
             raise
     return configuration_name
+
+
+def _network(environment: Environment) -> dict[str, Any]:
+    """A model cannot be moved: one in another network is another model."""
+    if environment.vpc_config is None:
+        return {}
+    return {"VpcConfig": environment.vpc_config, "EnableNetworkIsolation": True}
 
 
 def tag_list(environment: Environment) -> list[TagTypeDef]:

@@ -16,33 +16,15 @@ from botocore.exceptions import ClientError
 import log
 from aws import NOT_FOUND, S3Client, error_code, says
 from canonical import digest
+from deployment.patience import Patience
 from deployment.request import Deployment
 from refusals import DestroyError
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-POLL_SECONDS = 5.0
-SPARE_SECONDS = 30.0  # of the function's time, kept for the answer to CloudFormation
 DELETE_BATCH = 1_000  # keys that DeleteObjects takes
 NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # DeleteObjects' request is XML 1.0
-
-
-class Patience:
-    """Waiting, as long as the function's time suffices."""
-
-    def __init__(self, seconds_left: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._seconds_left = seconds_left
-        self._sleep = sleep
-
-    def wait(self, reason: str) -> None:
-        if self._seconds_left() < SPARE_SECONDS + POLL_SECONDS:
-            raise DestroyError(f"the time is up and {reason}", hint="delete the stack again: it goes on from there")
-        self._sleep(POLL_SECONDS)
-
-    def check(self, reason: str) -> None:
-        if self._seconds_left() < SPARE_SECONDS:
-            raise DestroyError(f"the time is up and {reason}", hint="delete the stack again: it goes on from there")
 
 
 def destroy(

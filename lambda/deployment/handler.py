@@ -8,8 +8,10 @@ from typing import Any
 
 import aws
 import log
-from deployment.destroy import Patience, destroy
+from deployment.destroy import destroy
 from deployment.install import install, publish_again, serve_again
+from deployment.interfaces import await_interfaces
+from deployment.patience import Patience
 from deployment.request import Deployment, answer, physical_id
 from refusals import MalformedEvent
 
@@ -47,4 +49,7 @@ def remove(event: Mapping[str, Any], client: Callable[[str], Any], patience: Pat
         # A creation that never answered: CloudFormation made up an id. Nothing of that name is ours to delete.
         log.warning("nothing deleted: this is no resource that was created", id=event["PhysicalResourceId"])
         return
-    destroy(client("s3"), client("sagemaker"), Deployment.from_event(event), patience, request_id=event["RequestId"])
+    deployment = Deployment.from_event(event)
+    destroy(client("s3"), client("sagemaker"), deployment, patience, request_id=event["RequestId"])
+    if deployment.subnets:
+        await_interfaces(client("ec2"), deployment.subnets, patience)

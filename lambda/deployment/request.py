@@ -42,6 +42,7 @@ class Deployment:
     decisions_queue_url: str
     uploads_queue_url: str
     retain: bool
+    subnets: tuple[str, ...]  # of the environment's network, if it has one
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Deployment:
@@ -64,6 +65,7 @@ class Deployment:
                 uploads_queue_url=properties.get("UploadsQueueUrl", ""),
                 # CloudFormation hands over every property as text. Anything but "false" keeps the data.
                 retain=properties["Retain"] != "false",
+                subnets=tuple(properties.get("SubnetIds", ())),
             )
         except KeyError as missing:
             raise MalformedEvent(

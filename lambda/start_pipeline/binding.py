@@ -1,16 +1,17 @@
 """From the portable definition to this environment's: names bound, and nothing foreign in it.
 
 A definition names what it needs as `${headrace:DataBucket}`, `${headrace:JobRoleArn}`, …; any other `${…}` (shell
-text, say) stays as it is. Definitions are executable, so a bound one is also refused when it names a role, an image
-account or an output bucket that the environment does not name, or leaves one of them to be decided at run time; and
-when an ARN anywhere in it is of another account or region.
+text, say) stays as it is. A name of several values, `${headrace:SubnetIds}`, is an item of a list, and they take its
+place. Definitions are executable, so a bound one is also refused when it names a role, an image
+account, an output bucket, a subnet or a security group that the environment does not name, or leaves one of them to
+be decided at run time; and when an ARN anywhere in it is of another account or region.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,13 @@ ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:([a-z0-9-]*):([a-z0-9-]*):[^\s\"']+
 NUMBER = re.compile(r"\d+(\.\d+)?")
 IMAGE_KEYS = frozenset({"ImageUri", "TrainingImage", "Image"})
 OUTPUT_KEYS = frozenset({"S3OutputPath", "S3FailurePath", "DestinationS3Uri"})
+NETWORK_KEYS = {"Subnets": "SubnetIds", "SecurityGroupIds": "SecurityGroupIds"}  # of a VpcConfig, and their binding
 OUTPUT_PARENTS = frozenset({"S3Output", "CheckpointConfig"})  # whose S3Uri is written to
 BRANCHES = frozenset({"IfSteps", "ElseSteps"})
+
+
+Bindings = Mapping[str, str | Sequence[str]]
+"""What the environment's names stand for: one value, or several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Place:
 
 
 def bound_definition(
-    text: str | bytes, bindings: Mapping[str, str], defaults: Mapping[str, str] | None = None
+    text: str | bytes, bindings: Bindings, defaults: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The definition with every name bound, and with the environment's `defaults` of its parameters.
 
@@ -62,11 +68,10 @@ def bound_definition(
     return definition
 
 
-def bind(value: Any, bindings: Mapping[str, str]) -> Any:
+def bind(value: Any, bindings: Bindings) -> Any:
     """A copy of the value in which each `${headrace:Name}` of every string is replaced."""
 
-    def replacement(match: re.Match[str]) -> str:
-        name = match[1]
+    def bound(name: str) -> str | Sequence[str]:
         if name not in bindings:
             raise BindingError(
                 f"the definition asks for ${{headrace:{name}}}, which this environment does not have",
@@ -74,13 +79,28 @@ def bind(value: Any, bindings: Mapping[str, str]) -> Any:
             )
         return bindings[name]
 
+    def replacement(match: re.Match[str]) -> str:
+        found = bound(match[1])
+        if not isinstance(found, str):
+            raise BindingError(
+                f"${{headrace:{match[1]}}} stands for {len(found)} values, and stands where one has to be",
+                hint=f'make it an item of a list and nothing else: ["${{headrace:{match[1]}}}"]',
+            )
+        return found
+
+    def items(item: Any) -> Sequence[Any]:
+        whole = PLACEHOLDER.fullmatch(item) if isinstance(item, str) else None
+        if whole and not isinstance(several := bound(whole[1]), str):
+            return several
+        return [bind(item, bindings)]
+
     match value:
         case str():
             return PLACEHOLDER.sub(replacement, value)
         case dict():
             return {bind(key, bindings): bind(item, bindings) for key, item in value.items()}
         case list():
-            return [bind(item, bindings) for item in value]
+            return [found for item in value for found in items(item)]
     return value
 
 
@@ -108,7 +128,7 @@ def _typed(name: str, kind: str, value: str) -> str | int | float | bool:
     )
 
 
-def check(definition: Any, bindings: Mapping[str, str]) -> None:
+def check(definition: Any, bindings: Bindings) -> None:
     """Refuse what is no definition, and what reaches outside of the environment."""
     match definition:
         case {"Version": version, "Steps": list(steps)} if version == VERSION:
@@ -124,8 +144,9 @@ def check(definition: Any, bindings: Mapping[str, str]) -> None:
             f"the bound definition has {size:,} characters, and SageMaker takes {LONGEST_DEFINITION:,}",
             hint="move data out of the definition, into files of the data bucket",
         )
-    roles = {value for name, value in bindings.items() if name.endswith("RoleArn")}
-    images = {value for name, value in bindings.items() if name.endswith("Image")}
+    single = {name: value for name, value in bindings.items() if isinstance(value, str)}
+    roles = {value for name, value in single.items() if name.endswith("RoleArn")}
+    images = {value for name, value in single.items() if name.endswith("Image")}
     accounts = {match[1] for image in images if (match := ECR_IMAGE.match(image))}
     found = list(every_step(steps))
     for place, value in _values(found):
@@ -136,10 +157,13 @@ def check(definition: Any, bindings: Mapping[str, str]) -> None:
         elif place.key in IMAGE_KEYS:
             _check_image(place, value, images, accounts)
         elif place.key in OUTPUT_KEYS or (place.key == "S3Uri" and place.parent in OUTPUT_PARENTS):
-            _check_output(place, value, bindings["DataBucket"])
+            _check_output(place, value, single["DataBucket"])
+        elif place.parent == "VpcConfig" and place.key in NETWORK_KEYS:
+            name = NETWORK_KEYS[place.key]
+            _check_network(place, value, bindings.get(name, ()), name)
     for step in found:
-        _check_arns(step, Place(step["Name"]), bindings)
-    _check_arns(definition.get("Parameters"), Place("", "Parameters"), bindings)
+        _check_arns(step, Place(step["Name"]), single)
+    _check_arns(definition.get("Parameters"), Place("", "Parameters"), single)
 
 
 def _check_role(place: Place, value: Any, roles: set[str]) -> None:
@@ -165,6 +189,15 @@ def _check_output(place: Place, value: Any, bucket: str) -> None:
         raise DefinitionError(
             f"{place}: {_shown(value)} does not lie in the data bucket {bucket}",
             hint='begin it with "s3://${headrace:DataBucket}/", in a Std:Join as the first of its Values',
+        )
+
+
+def _check_network(place: Place, value: Any, known: str | Sequence[str], name: str) -> None:
+    foreign = [item for item in value if item not in known] if isinstance(value, list) else value
+    if foreign or not isinstance(value, list):
+        raise DefinitionError(
+            f"{place}: {_shown(foreign)} is not of this environment's network",
+            hint=f'write ["${{headrace:{name}}}"]' if known else "leave VpcConfig out: this environment has no network",
         )
 
 

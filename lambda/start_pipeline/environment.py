@@ -20,7 +20,7 @@ class Environment:
     dead_letter_queue_url: str
     notices_queue_url: str
     quiet_seconds: int
-    bindings: Mapping[str, str]
+    bindings: Mapping[str, str | list[str]]
     parameter_defaults: Mapping[str, str]
     pipeline_tags: Mapping[str, str]
     budget: Budget | None
@@ -35,7 +35,7 @@ class Environment:
             dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
             notices_queue_url=variables.text(source, "NOTICES_QUEUE_URL"),
             quiet_seconds=variables.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
-            bindings=variables.named_texts(source, "BINDINGS"),
+            bindings=variables.texts_and_lists(source, "BINDINGS"),
             parameter_defaults=variables.named_texts(source, "PARAMETER_DEFAULTS", default="{}"),
             pipeline_tags=variables.named_texts(source, "PIPELINE_TAGS", default="{}"),
             budget=Budget.from_variables(source),

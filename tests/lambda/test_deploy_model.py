@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,22 @@ def test_the_first_approved_version_gets_an_endpoint(registry: DeployWorld) -> N
     tags = [{"Key": "headrace:project", "Value": "headrace"}]
     for made in (registry.cloud.models, registry.cloud.configurations, registry.cloud.endpoints):
         assert [item["Tags"] for item in made.values()] == [tags]
+
+
+def test_in_a_network_the_model_is_isolated_and_another_than_outside_of_it(registry: DeployWorld) -> None:
+    """A model cannot be moved: an environment that gets a network gets its models anew."""
+    serving(registry)
+    vpc = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1", "subnet-2"]}
+    registry.environment = replace(registry.environment, vpc_config=vpc)
+    assert registry.deliver(LOOK_AGAIN) == []
+    registry.settle()
+    outside, inside = registry.cloud.models.values()
+    assert "VpcConfig" not in outside
+    assert (inside["VpcConfig"], inside["EnableNetworkIsolation"]) == (vpc, True)
+    (name,) = registry.cloud.models.keys() - {f"{NAME}-v1"}
+    assert re.fullmatch(rf"{NAME}-v1-[0-9a-f]{{8}}", name), "or it would survive the stack"
+    configuration = registry.cloud.configurations[registry.cloud.endpoints[NAME]["EndpointConfigName"]]
+    assert configuration["ProductionVariants"][0]["ModelName"] == name
 
 
 def test_a_newer_approved_version_replaces_the_older(registry: DeployWorld) -> None:

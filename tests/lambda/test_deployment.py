@@ -33,7 +33,7 @@ class Stack:
         self.url, self.answers = url, answers
         self.seconds_left = 900.0
 
-    def request(self, name: str, **properties: str) -> dict[str, Any]:
+    def request(self, name: str, **properties: object) -> dict[str, Any]:
         body = event(f"custom_resource_{name}") | {"ResponseURL": self.url}
         body["ResourceProperties"] |= properties
         return self.send(body)
@@ -221,6 +221,41 @@ def test_destroying_twice_is_fine(stack: Stack) -> None:
 
 def test_destroying_what_was_never_made_is_fine(stack: Stack) -> None:
     assert stack.request("delete")["Status"] == "SUCCESS"
+
+
+def test_a_destroyed_network_is_left_by_sagemakers_interfaces_first(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SageMaker takes some minutes, and does it under roles that CloudFormation deletes after this."""
+    stack.live()
+    stack.cloud.interfaces = {"eni-1": "subnet-2", "eni-of-others": "subnet-9"}
+    seconds_left = []
+
+    def leave(seconds: float) -> None:
+        stack.sleep(seconds)
+        seconds_left.append(stack.seconds_left)
+        if len(seconds_left) > 40:
+            stack.cloud.interfaces.pop("eni-1", None)
+
+    monkeypatch.setattr(handler.time, "sleep", leave)
+    assert stack.request("delete", SubnetIds=["subnet-1", "subnet-2"])["Status"] == "SUCCESS"
+    assert seconds_left[-1] < 900 - 40 * 5
+    assert stack.cloud.interfaces == {"eni-of-others": "subnet-9"}
+
+
+def test_without_a_network_nobody_asks_ec2(stack: Stack) -> None:
+    stack.live()
+    assert stack.request("delete", SubnetIds=[])["Status"] == "SUCCESS"
+    assert "DescribeNetworkInterfaces" not in [name for name, _ in stack.cloud.calls]
+
+
+def test_an_interface_that_stays_is_named(stack: Stack) -> None:
+    stack.live()
+    stack.cloud.interfaces = {"eni-1": "subnet-2"}
+    answer = stack.request("delete", SubnetIds=["subnet-2"])
+    assert answer["Status"] == "FAILED"
+    assert "eni-1" in answer["Reason"]
+    assert "delete the stack again" in answer["Reason"]
 
 
 def test_a_retained_deployment_keeps_data_and_registry_and_nothing_that_needs_its_roles(stack: Stack) -> None:

@@ -74,6 +74,61 @@ def test_an_unknown_placeholder_is_refused_with_the_known_names() -> None:
     assert "DataBucket, FindChampionFunctionArn" in refusal.value.hint
 
 
+NETWORK = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+SUBNETS = "${headrace:SubnetIds}"
+
+
+def test_a_name_of_several_values_gives_them_to_the_list_it_is_in() -> None:
+    bound = bind({"a": [SUBNETS], "b": ["first", SUBNETS, "last"], "c": [[SUBNETS]]}, NETWORK)
+    both = NETWORK["SubnetIds"]
+    assert bound == {"a": both, "b": ["first", *both, "last"], "c": [both]}
+
+
+@pytest.mark.parametrize("value", [SUBNETS, {"a": SUBNETS}, [f"{SUBNETS},x"], {SUBNETS: 1}])
+def test_a_name_of_several_values_anywhere_else_is_refused(value: object) -> None:
+    with pytest.raises(BindingError, match="stands for 2 values") as refusal:
+        bind({"Subnets": value}, NETWORK)
+    assert f'["{SUBNETS}"]' in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("vpc", "foreign"),
+    [
+        ({"Subnets": ["subnet-9"]}, "subnet-9"),
+        ({"Subnets": [SUBNETS, "subnet-9"]}, "subnet-9"),
+        ({"Subnets": [SUBNETS], "SecurityGroupIds": ["sg-9"]}, "sg-9"),
+        ({"Subnets": {"Get": "Parameters.Subnets"}}, "Parameters.Subnets"),
+        ({"Subnets": [{"Get": "Parameters.Subnet"}]}, "Parameters.Subnet"),
+    ],
+)
+def test_a_foreign_subnet_or_group_is_refused(vpc: object, foreign: str) -> None:
+    definition = json.loads(DEFINITION)
+    definition["Steps"][0]["Arguments"]["NetworkConfig"] = {"VpcConfig": vpc}
+    with pytest.raises(DefinitionError, match=foreign) as refusal:
+        bound_definition(json.dumps(definition), BINDINGS | NETWORK)
+    assert "step Preprocess, Arguments.NetworkConfig.VpcConfig." in refusal.value.what
+    assert "${headrace:" in refusal.value.hint
+
+
+def test_where_there_is_no_network_every_subnet_is_foreign() -> None:
+    definition = json.loads(DEFINITION)
+    definition["Steps"][0]["Arguments"]["NetworkConfig"] = {"VpcConfig": {"Subnets": ["subnet-1"]}}
+    with pytest.raises(DefinitionError, match="subnet-1") as refusal:
+        bound_definition(json.dumps(definition), BINDINGS)
+    assert "this environment has no network" in refusal.value.hint
+
+
+def test_the_subnets_and_groups_of_the_environment_are_taken() -> None:
+    definition = json.loads(DEFINITION)
+    vpc = {"Subnets": [SUBNETS], "SecurityGroupIds": ["${headrace:SecurityGroupIds}"]}
+    definition["Steps"][0]["Arguments"]["NetworkConfig"] = {"VpcConfig": vpc}
+    bound = bound_definition(json.dumps(definition), BINDINGS | NETWORK)
+    assert bound["Steps"][0]["Arguments"]["NetworkConfig"]["VpcConfig"] == {
+        "Subnets": ["subnet-1", "subnet-2"],
+        "SecurityGroupIds": ["sg-1"],
+    }
+
+
 @pytest.mark.parametrize(
     "text",
     [

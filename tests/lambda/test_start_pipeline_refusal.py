@@ -51,12 +51,12 @@ def test_an_arn_of_another_account_or_region_is_refused_wherever_it_is(arn: str)
     definition["Steps"][0]["Arguments"]["AppSpecification"]["ContainerArguments"] = ["--arn", arn]
     in_parameter = json.loads(DEFINITION) | {"Parameters": [{"Name": "P", "Type": "String", "DefaultValue": arn}]}
     in_branch = json.loads(DEFINITION)
-    in_branch["Steps"][2]["Arguments"]["IfSteps"][0]["Arguments"]["VpcConfig"] = {"Subnets": [arn]}
+    in_branch["Steps"][2]["Arguments"]["IfSteps"][0]["Arguments"]["Resources"] = {"Arns": [arn]}
     for number, (content, place) in enumerate(
         [
             (definition, "step Preprocess, Arguments."),
             (in_parameter, "Parameters[0].DefaultValue:"),
-            (in_branch, "step CreateModel, Arguments.VpcConfig.Subnets[0]:"),
+            (in_branch, "step CreateModel, Arguments.Resources.Arns[0]:"),
         ]
     ):
         with pytest.raises(DefinitionError) as refusal:

@@ -249,7 +249,7 @@ def test_a_tuning_gives_its_best_rate_to_the_training_and_to_its_checkpoint_addr
     assert "Tune" not in steps_by_name()
     steps = steps_by_name(tuning_jobs=4)
     fixed = steps["Tune"]["Arguments"]["TrainingJobDefinition"]["StaticHyperParameters"]
-    assert fixed["sagemaker_submit_directory"] == "${headrace:CodeUri}"
+    assert fixed["sagemaker_submit_directory"] == "/opt/ml/input/data/code/source.tar.gz"
     rate = {"Get": "Steps.Tune.BestTrainingJob.TunedHyperParameters['learning-rate']"}
     training = steps["TrainSpot"]["Arguments"]
     assert training["HyperParameters"]["learning-rate"] == rate

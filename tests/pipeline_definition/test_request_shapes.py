@@ -109,6 +109,38 @@ def test_the_optional_step_channel_and_settings_fit_the_requests() -> None:
         assert not list(problems(by_name[name]["Arguments"], shape, name))
 
 
+def test_in_a_vpc_every_job_is_there_and_isolated() -> None:
+    """And its requests still fit; the names of subnets are bound in the place of one item."""
+    in_network = 0
+    for step in steps(build_pipeline(EVERYTHING, in_vpc=True)):
+        if step["Type"] not in OPERATIONS:
+            continue
+        shape = SERVICE.operation_model(OPERATIONS[step["Type"]]).input_shape
+        assert shape is not None
+        assert [found for found in problems(step["Arguments"], shape, step["Name"]) if "headrace:" not in found] == []
+        if step["Type"] != "RegisterModel":
+            inner = {"Processing": "NetworkConfig", "Tuning": "TrainingJobDefinition"}.get(step["Type"])
+            job = step["Arguments"][inner] if inner else step["Arguments"]
+            assert job["EnableNetworkIsolation"] is True
+            assert job["EnableInterContainerTrafficEncryption"] is True
+            assert job["VpcConfig"] == {
+                "SecurityGroupIds": ["${headrace:SecurityGroupIds}"],
+                "Subnets": ["${headrace:SubnetIds}"],
+            }
+            in_network += 1
+    assert in_network == 5
+
+
+def test_in_a_vpc_aws_toolkits_install_from_the_wheels_that_came_along() -> None:
+    by_name = {step["Name"]: step for step in steps(build_pipeline(EVERYTHING, in_vpc=True))}
+    tuned = by_name["Tune"]["Arguments"]["TrainingJobDefinition"]["Environment"]
+    assert tuned == {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/opt/ml/code/wheels"}
+    (container,) = by_name["RegisterModel"]["Arguments"]["InferenceSpecification"]["Containers"]
+    served = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/opt/ml/model/code/wheels"}
+    assert container["Environment"].items() >= served.items()
+    assert container["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
+
+
 @pytest.mark.parametrize(
     ("value", "problem"),
     [

@@ -54,6 +54,7 @@ class Cloud(Buckets):
     configurations: dict[str, dict[str, Any]] = field(default_factory=dict)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
     tags: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    interfaces: dict[str, str] = field(default_factory=dict)  # network interfaces, by name, and their subnets
 
     def names(self) -> list[str]:
         return [name for name, _ in self.calls]
@@ -293,6 +294,11 @@ class Cloud(Buckets):
     def delete_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
         del self.configurations[EndpointConfigName]
         return {}
+
+    def describe_network_interfaces(self, Filters: list[dict[str, Any]]) -> dict[str, Any]:
+        (subnets,) = [asked["Values"] for asked in Filters if asked["Name"] == "subnet-id"]
+        found = [name for name, subnet in self.interfaces.items() if subnet in subnets]
+        return {"NetworkInterfaces": [{"NetworkInterfaceId": name} for name in found]}
 
     def delete_model(self, ModelName: str) -> dict[str, Any]:
         del self.models[ModelName]

@@ -27,7 +27,7 @@ class Clients:
         self._lock = threading.Lock()
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
         self._clients = {
-            name: self._connect(session.client(name)) for name in ("s3", "sqs", "sagemaker", "sns", "logs")
+            name: self._connect(session.client(name)) for name in ("s3", "sqs", "sagemaker", "sns", "logs", "ec2")
         }
 
     def __call__(self, service: str) -> Any:

@@ -17,6 +17,7 @@ import torch
 from image_samples import write_digits
 from PIL import Image
 
+import artifact
 from dataset import read_split
 from inference import Model, input_fn, model_fn, output_fn, predict, predict_fn
 
@@ -135,3 +136,16 @@ def test_a_folder_without_a_whole_model_is_refused(digits_model: Path, tmp_path:
     (model / "model.json").write_text((model / "model.json").read_text().replace("small-cnn", "huge-cnn"))
     with pytest.raises(ValueError, match="network 'huge-cnn'; known are small-cnn"):
         model_fn(str(model))
+
+
+def test_the_wheels_of_the_code_archive_go_with_the_model(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An endpoint that reaches no index of packages installs from them."""
+    code = tmp_path / "code"
+    shutil.copytree(artifact.CODE, code, ignore=shutil.ignore_patterns("__pycache__"))
+    (code / "wheels").mkdir()
+    (code / "wheels/pillow-1-py3-none-any.whl").write_bytes(b"wheel")
+    monkeypatch.setattr(artifact, "CODE", code)
+    artifact.write_model(tmp_path / "model", model.network, model.config, {})
+    assert [path.name for path in (tmp_path / "model/code/wheels").iterdir()] == ["pillow-1-py3-none-any.whl"]
