@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aws_cdk import Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -31,6 +32,8 @@ class DataBucket(PrivateBucket):
             description=f"{settings.name}: data",
             removal=RemovalPolicy.DESTROY if settings.destroys else RemovalPolicy.RETAIN,
             lifecycle_rules=_lifecycle(),
+            # One's own has a policy that lets the account's roles have what they are granted here.
+            key=kms.Key.from_key_arn(scope, f"{id}Key", settings.data_key) if settings.data_key else None,
         )
         self._notify(changes)
 

@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.data_bucket import DataBucket
 from infra.images import Images
 from infra.job_role import run_containers
+from infra.network import Network
 from infra.permission import sagemaker_principal
 from infra.source_environment import SourceEnvironment
 
@@ -16,7 +17,15 @@ from infra.source_environment import SourceEnvironment
 class EndpointRole(Construct):
     """It reads model artifacts and nothing else."""
 
-    def __init__(self, scope: Construct, id: str, *, data: DataBucket | SourceEnvironment, images: Images) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        data: DataBucket | SourceEnvironment,
+        images: Images,
+        network: Network | None = None,
+    ) -> None:
         super().__init__(scope, id)
         # Hosting wants the account-wide form: an ARN of an endpoint or model in it is refused (SageMaker's guide).
         source = Stack.of(self).format_arn(service="sagemaker", resource="*")
@@ -25,3 +34,5 @@ class EndpointRole(Construct):
         )
         data.grant_read_models(self.role)
         run_containers(self.role, images=[images.inference], log_groups=["/aws/sagemaker/Endpoints/*"])
+        if network:
+            network.grant_join(self.role, also=["ec2:DescribeVpcEndpoints"])

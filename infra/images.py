@@ -45,7 +45,7 @@ def _image(name: str, stack: Stack, settings: Settings) -> Image:
     if account == NOWHERE:
         raise SettingsError(
             f"AWS has no deep-learning images in region {settings.region!r}",
-            f"[{settings.environment}]",
+            settings.table,
             "check the region's spelling, or give whole image URIs of repositories of your own",
         )
     suffix = stack.regional_fact(FactName.DOMAIN_SUFFIX, "amazonaws.com")

@@ -10,6 +10,7 @@ from constructs import Construct
 from infra.arn import log_group_arn, sagemaker_arn
 from infra.data_bucket import DataBucket
 from infra.images import Image, Images
+from infra.network import Network
 from infra.permission import allow, sagemaker_principal
 from infra.settings import Settings
 
@@ -17,7 +18,16 @@ from infra.settings import Settings
 class JobRole(Construct):
     """Whatever code is in them reaches nothing but the data bucket."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings, data: DataBucket, images: Images) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        data: DataBucket,
+        images: Images,
+        network: Network | None,
+    ) -> None:
         super().__init__(scope, id)
         kinds = ["processing-job", "training-job"] + ["hyper-parameter-tuning-job"] * (
             settings.pipeline.tuning_jobs > 0
@@ -37,6 +47,8 @@ class JobRole(Construct):
             images=[images.processing, images.training],
             log_groups=["/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs"],
         )
+        if network:
+            network.grant_join(self.role)
 
 
 def run_containers(role: iam.Role, *, images: Sequence[Image], log_groups: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from constructs import Construct
 from infra.arn import sagemaker_arn
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
+from infra.network import Network
 from infra.notices import Notices
 from infra.permission import allow, allow_to_pass
 from infra.settings import Settings
@@ -37,6 +38,7 @@ class ModelDeployer(LambdaFunction):
         notices: Notices,
         registry: ModelRegistry | SourceEnvironment,
         endpoint_role: iam.IRole,
+        network: Network | None = None,
     ) -> None:
         super().__init__(
             scope,
@@ -58,6 +60,7 @@ class ModelDeployer(LambdaFunction):
                 "DEAD_LETTER_QUEUE_URL": decisions.dead_letters.queue_url,
                 "NOTICES_QUEUE_URL": notices.queue.queue.queue_url,
                 "TAGS": json.dumps(settings.all_tags, sort_keys=True),
+                **({"VPC_CONFIG": json.dumps(network.vpc_config)} if network else {}),
             },
         )
         events.Rule(
@@ -71,15 +74,16 @@ class ModelDeployer(LambdaFunction):
         notices.grant_send(self.role)
         registry.grant_serve(self.role)
         allow_to_pass(self.role, endpoint_role)
-        self._allow_to_deploy(settings.name)
+        self._allow_to_deploy(settings.name, network)
 
-    def _allow_to_deploy(self, name: str) -> None:
+    def _allow_to_deploy(self, name: str, network: Network | None) -> None:
         """One endpoint; models and configurations are made anew for each version and are named after it."""
         endpoint = sagemaker_arn(self, "endpoint", name)
         configs = sagemaker_arn(self, "endpoint-config", f"{name}-v*")
         models = sagemaker_arn(self, "model", f"{name}-v*")
         why = "Models and endpoint configurations are made for each version; these are all of this endpoint."
-        allow(self.role, ["sagemaker:CreateModel"], [models], because=why)
+        where = network.only_here(of_containers=False) if network else {}
+        allow(self.role, ["sagemaker:CreateModel"], [models], conditions=where, because=why)
         allow(self.role, ["sagemaker:CreateEndpointConfig"], [configs], because=why)
         changes = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
         allow(self.role, changes, [endpoint, configs], because=why)

@@ -24,6 +24,7 @@ from infra.watched_queue import WatchedQueue
 EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
 MODEL_PACKAGE_CHANGE = "SageMaker Model Package State Change"
 ENDPOINT_CHANGE = "SageMaker Endpoint State Change"
+ALARMS = "cloudwatch.amazonaws.com"
 TIMEOUT = Duration.seconds(60)
 
 
@@ -37,7 +38,9 @@ class Notices(Construct):
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
         super().__init__(scope, id)
         self._settings = settings
+        self._of_this_account = {"StringEquals": {"aws:SourceAccount": settings.account}}
         self.key = self._key()
+        self._allow_key(ALARMS, "AlarmsPublish")
         self.topic = self._topic("Topic")
         for email in settings.notice_emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
@@ -83,6 +86,11 @@ class Notices(Construct):
         allow(role, ["sns:Publish"], [self.topic.topic_arn])
         allow(role, ["kms:Decrypt", "kms:GenerateDataKey"], [self.key.key_arn])
 
+    def let_publish(self, service: str, sid: str) -> None:
+        """That service tells people in its own words."""
+        self._allow(service, self.topic)
+        self._allow_key(service, sid)
+
     def raise_alarm(self, alarm: cloudwatch.Alarm) -> None:
         """People are told of it, in our words."""
         alarm.add_alarm_action(actions.SnsAction(self.alarms))
@@ -90,35 +98,39 @@ class Notices(Construct):
     def _topic(self, id: str) -> sns.Topic:
         topic = sns.Topic(self, id, master_key=self.key, enforce_ssl=True)
         # A topic without a policy takes alarms of its account; with one, which enforce_ssl brings, it has to be said.
-        topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": self._settings.account}},
-            )
-        )
+        self._allow(ALARMS, topic)
         return topic
 
     def _key(self) -> kms.Key:
         """A key for these topics alone, because CloudWatch has to use it: AWS's own SNS key cannot be granted."""
-        key = kms.Key(
+        return kms.Key(
             self,
             "Key",
             description=f"{self._settings.name}: notices",
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        key.add_to_resource_policy(
+
+    def _allow(self, service: str, topic: sns.Topic) -> None:
+        topic.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="AlarmsPublish",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=["*"],  # in a key policy: this key
-                conditions={"StringEquals": {"aws:SourceAccount": self._settings.account}},
+                principals=[iam.ServicePrincipal(service)],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions=self._of_this_account,
             )
         )
-        return key
+
+    def _allow_key(self, service: str, sid: str) -> None:
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid=sid,
+                principals=[iam.ServicePrincipal(service)],
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=["*"],  # in a key policy: this key
+                conditions=self._of_this_account,
+            )
+        )
 
     def _add_rule(self, id: str, detail_type: str, detail: Mapping[str, Any]) -> None:
         events.Rule(

@@ -10,6 +10,7 @@ from infra.arn import sagemaker_arn
 from infra.data_bucket import DataBucket
 from infra.job_role import JobRole
 from infra.model_registry import ModelRegistry
+from infra.network import Network
 from infra.permission import allow, allow_to_pass, sagemaker_principal
 from infra.settings import Settings
 
@@ -27,6 +28,7 @@ class PipelineRole(Construct):
         jobs: JobRole,
         registry: ModelRegistry,
         champion: lambda_.IFunction,
+        network: Network | None,
     ) -> None:
         super().__init__(scope, id)
         # The pipeline and, as <name>/execution/<id>, all of its executions; SageMaker's guide rules out naming one.
@@ -34,6 +36,8 @@ class PipelineRole(Construct):
         self.role = iam.Role(
             self, "Role", assumed_by=sagemaker_principal(self, sources), description="Executions of the pipeline"
         )
+        # Whatever a definition says, no job is started outside of the network.
+        self._where = network.only_here() if network else {}
         self._start("processing-job", "ProcessingJob")
         self._start("training-job", "TrainingJob")
         if settings.pipeline.tuning_jobs:
@@ -44,9 +48,7 @@ class PipelineRole(Construct):
         data.grant_read(self.role, "runs/*")  # property files, and the artifact that is registered
 
     def _start(self, kind: str, name: str) -> None:
-        allow(
-            self.role,
-            [*(f"sagemaker:{verb}{name}" for verb in ("Create", "Describe", "Stop")), "sagemaker:AddTags"],
-            [sagemaker_arn(self, kind, "pipelines-*")],
-            because="SageMaker names a pipeline's jobs: pipelines-<execution>-<step>-<random>.",
-        )
+        jobs = [sagemaker_arn(self, kind, "pipelines-*")]
+        why = "SageMaker names a pipeline's jobs: pipelines-<execution>-<step>-<random>."
+        allow(self.role, [f"sagemaker:Create{name}"], jobs, conditions=self._where, because=why)
+        allow(self.role, [f"sagemaker:Describe{name}", f"sagemaker:Stop{name}", "sagemaker:AddTags"], jobs, because=why)

@@ -25,7 +25,7 @@ class PrivateBucket(Construct):
         description: str,
         removal: RemovalPolicy,
         lifecycle_rules: Sequence[s3.LifecycleRule],
-        key: kms.Key | None = None,
+        key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.key = key or kms.Key(

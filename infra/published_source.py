@@ -19,9 +19,11 @@ from infra.data_bucket import CODE, DataBucket
 from infra.endpoint_cleanup import allow_to_delete_endpoint
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
+from infra.network import Network
 from infra.permission import allow
 from infra.settings import Settings
-from pipeline_definition import build_pipeline, render
+from infra.wheels import require_wheels
+from pipeline_definition import PipelineSettings, build_pipeline, render
 
 NO_CHAMPION = "champions/none/NONE"
 
@@ -47,15 +49,18 @@ class PublishedSource(Construct):
         registry: ModelRegistry,
         decisions: sqs.IQueue,
         uploads: sqs.IQueue,
+        network: Network | None,
     ) -> None:
         super().__init__(scope, id)
+        if network:
+            require_wheels(settings, root / "training")
         archive = CodeArchive.of(root / "training")
         self.code_hash = archive.hash
         self.code_uri = f"s3://{data.bucket.bucket_name}/code/{archive.hash}/source.tar.gz"
         definition_key = f"pipelines/{settings.name}.json"
         code_asset = _asset(self, "Code", "source.tar.gz", archive.content)
         definitions = {
-            capacity: _asset(self, f"Definition-{capacity}", "definition.json", render(build_pipeline(pipeline)))
+            capacity: _asset(self, f"Definition-{capacity}", "definition.json", _definition(pipeline, network))
             for capacity, pipeline in settings.pipelines.items()
         }
         self.deployment = LambdaFunction(
@@ -72,6 +77,9 @@ class PublishedSource(Construct):
         data.grant_write(self.deployment.role, "code/*", definition_key, NO_CHAMPION)
         allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn, uploads.queue_arn])
         self._allow_to_clear_up(settings.name)
+        if network:
+            look = ["ec2:DescribeNetworkInterfaces"]
+            allow(self.deployment.role, look, ["*"], because="IAM has no resource type for this action.")
         if settings.destroys:
             data.grant_empty(self.deployment.role)
             registry.grant_delete_versions(self.deployment.role)
@@ -94,7 +102,9 @@ class PublishedSource(Construct):
                 "Objects": {NO_CHAMPION: "This prefix stands for: no model version is approved yet.\n"},
                 "PipelineName": settings.name,
                 "EndpointName": settings.name,
-                # Not read: that they change has the endpoint looked at.
+                # Empty where there is no VPC. That these change has the endpoint looked at, as do its instances, which
+                # are not read.
+                "SubnetIds": network.subnet_ids if network else [],
                 "EndpointInstances": f"{settings.endpoint_instance_count} x {settings.endpoint_instance_type}",
                 "ModelPackageGroupName": registry.group_name,
                 # Nor are these: that they change has the pipeline looked at.
@@ -121,6 +131,10 @@ def _chosen(scope: Construct, definitions: Mapping[str, assets.Asset], capacity:
     if capacity in keys:
         return keys[capacity]["Key"]
     return CfnMapping(scope, "DefinitionOf", mapping=keys).find_in_map(capacity, "Key")
+
+
+def _definition(pipeline: PipelineSettings, network: Network | None) -> bytes:
+    return render(build_pipeline(pipeline, in_vpc=network is not None))
 
 
 def _asset(scope: Construct, id: str, name: str, content: bytes) -> assets.Asset:

@@ -20,10 +20,14 @@ LOCAL = "local"
 PROJECTS = "projects"  # the table that is no environment: infra/project_settings.py
 LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
 LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
+FEWEST_ZONES, MOST_ZONES = 2, 16  # an endpoint's model takes subnets in two zones at least, VpcConfig 16 at most
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9]")
+_ZONE = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9][a-z]")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
 _IMAGE = re.compile(r"([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?[a-z0-9._/-]+:[A-Za-z0-9._-]+")
 
 _FOUND_OUT = {
@@ -46,6 +50,11 @@ class Settings:
 
     With `promotes_from` it trains nothing, and serves what the environment of that name, its `source`, approves. Those
     that so serve what this one approves are its `consumers`.
+
+    `monthly_budget` is in USD, too: people are told when a month's bill will be near it, or is above it.
+
+    With `network` vpc jobs and endpoint run in a network without a way out, in the first two zones of the region or in
+    `availability_zones`. `data_key` is the ARN of a KMS key of one's own for the data; without it the stack makes one.
     """
 
     environment: str
@@ -62,7 +71,11 @@ class Settings:
     training_image: str = "pytorch:2.13-cu133-amzn2023-sagemaker"
     processing_image: str = "pytorch:2.13-cpu-amzn2023-sagemaker"
     inference_image: str = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
+    network: Literal["public", "vpc"] = "public"
+    availability_zones: tuple[str, ...] = ()
+    data_key: str | None = None
     max_run_cost: float | None = None
+    monthly_budget: float | None = None
     prices: Mapping[str, float] = field(default_factory=dict)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     promotes_from: str | None = None
@@ -73,6 +86,11 @@ class Settings:
     def name(self) -> str:
         """What the environment's stack, pipeline, model package group and endpoint are called."""
         return f"{PROJECT}-{self.environment}"
+
+    @property
+    def table(self) -> str:
+        """Where they stand, for whoever has to mend them."""
+        return f"environments.toml [{self.environment}]"
 
     @property
     def label(self) -> str:
@@ -104,13 +122,17 @@ class Settings:
         return self.removal == "destroy"
 
     @property
+    def environment_tag(self) -> tuple[str, str]:
+        return f"{PROJECT}:environment", self.environment
+
+    @property
     def all_tags(self) -> dict[str, str]:
         """On every resource, those made by the stack and those made by its functions."""
-        return {f"{PROJECT}:project": PROJECT, f"{PROJECT}:environment": self.environment, **self.tags}
+        return {f"{PROJECT}:project": PROJECT, **dict([self.environment_tag]), **self.tags}
 
     def __post_init__(self) -> None:
         for what, hint in (*self._place_problems(), *self._problems()):
-            raise SettingsError(what, f"[{self.environment}]", hint)
+            raise SettingsError(what, self.table, hint)
 
     def _place_problems(self) -> Iterator[Problem]:
         if not _NAME.fullmatch(self.environment):
@@ -139,8 +161,8 @@ class Settings:
             days = ", ".join(map(str, LOG_RETENTION_DAYS))
             yield f"log_retention_days is {self.log_retention_days}", f"use one of {days}"
         for email in self.notice_emails:
-            if "@" not in email:
-                yield f"notice_emails holds {email!r}", "each entry is an e-mail address"
+            if not _EMAIL.fullmatch(email):
+                yield f"notice_emails holds {email!r}", "each entry is an e-mail address, say team@example.com"
         for key in self.tags:
             if key.startswith(("aws:", f"{PROJECT}:")):
                 yield f"tags holds {key!r}", f"tags that begin with aws: or {PROJECT}: are not yours to set"
@@ -154,6 +176,14 @@ class Settings:
             yield f"endpoint_instance_count is {self.endpoint_instance_count}", "use a whole number from 1 up"
         yield from self._cost_problems()
         yield from self._promotion_problems()
+        yield from self._network_problems()
+        named = _KEY.fullmatch(self.data_key or "")
+        if self.data_key is not None and (named is None or named["region"] != self.region):
+            yield (
+                f"data_key is {self.data_key!r}",
+                f"use the ARN of a KMS key in {self.region}, arn:aws:kms:{self.region}:<account>:key/<id>, or leave it "
+                "out: the stack then makes a key",
+            )
         for name in ("training_image", "processing_image", "inference_image"):
             if not _IMAGE.fullmatch(getattr(self, name)):
                 yield (
@@ -162,7 +192,25 @@ class Settings:
                     "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>",
                 )
 
+    def _network_problems(self) -> Iterator[Problem]:
+        zones = self.availability_zones
+        if zones and self.network == "public":
+            yield "availability_zones has no effect with network 'public'", 'set network = "vpc", or leave it out'
+        elif zones and not FEWEST_ZONES <= len(set(zones)) == len(zones) <= MOST_ZONES:
+            yield (
+                f"availability_zones is {list(zones)}",
+                f"name {FEWEST_ZONES} to {MOST_ZONES} different ones: an endpoint's subnets lie in two zones at least",
+            )
+        for zone in zones:
+            if not _ZONE.fullmatch(zone) or zone[:-1] != self.region:
+                yield (
+                    f"availability_zones holds {zone!r}, which is no zone of {self.region}",
+                    f"aws ec2 describe-availability-zones --region {self.region} lists them: {self.region}a, say",
+                )
+
     def _cost_problems(self) -> Iterator[Problem]:
+        if self.monthly_budget is not None and not 0 < self.monthly_budget < inf:
+            yield f"monthly_budget is {self.monthly_budget}", "use a number of USD above 0, say 200.0"
         if self.max_run_cost is None:
             return
         if not 0 < self.max_run_cost < inf:
@@ -176,8 +224,18 @@ class Settings:
                 )
 
     def _promotion_problems(self) -> Iterator[Problem]:
+        if self.consumers and self.data_key is not None:
+            yield (
+                "data_key is set, and another environment promotes from this one",
+                "leave data_key out: the stack then makes a key, and lets the other account's endpoint have it",
+            )
         if self.source is None:
             return
+        if self.network != "public":
+            yield (
+                f"network is {self.network!r}, with promotes_from",
+                "leave it out: an environment that only serves has no network of its own yet",
+            )
         source = self.source.environment
         if self.account == self.source.account:
             yield (
@@ -230,7 +288,7 @@ def settings_values(
     values = typed_values(table, kind, where, apart=apart | {"catalog", "delivery", "pipeline", *_FOUND_OUT})
     for key in sorted(apart):
         if key in table:
-            raise SettingsError(f"{key} is set", where, f"what the table is for says it: leave {key} out")
+            raise SettingsError(f"{key} is set", where, f"it is not for [{name}] to say: leave {key} out")
     for key, hint in _FOUND_OUT.items():
         if key in table:
             raise SettingsError(f"{key} is set", where, hint)

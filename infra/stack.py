@@ -21,6 +21,8 @@ from infra.lambda_function import lambda_code
 from infra.maintainer_role import MaintainerRole
 from infra.model_deployer import ModelDeployer
 from infra.model_registry import ModelRegistry
+from infra.monthly_budget import MonthlyBudget
+from infra.network import Network
 from infra.notices import Notices
 from infra.notifier import Notifier
 from infra.pipeline_role import PipelineRole
@@ -62,11 +64,14 @@ class HeadraceStack(EnvironmentStack):
             what_is_lost="Approved or rejected models were not taken up.",
             read_by="deploy_model",
         )
+        if settings.monthly_budget:
+            MonthlyBudget(self, "MonthlyBudget", settings=settings, usd=settings.monthly_budget, notices=notices)
         data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
+        network = Network(self, "Network", settings=settings, data=data) if settings.network == "vpc" else None
         registry = ModelRegistry(self, "Registry", settings=settings)
 
-        jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images)
-        endpoint = EndpointRole(self, "EndpointRole", data=data, images=images)
+        jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images, network=network)
+        endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, network=network)
         champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registry=registry)
         pipeline = PipelineRole(
             self,
@@ -76,6 +81,7 @@ class HeadraceStack(EnvironmentStack):
             jobs=jobs,
             registry=registry,
             champion=champion.function,
+            network=network,
         )
         maintainer = MaintainerRole(self, "Maintainer", data=data)
         source = PublishedSource(
@@ -88,6 +94,7 @@ class HeadraceStack(EnvironmentStack):
             registry=registry,
             decisions=decisions.queue,
             uploads=uploads.queue,
+            network=network,
         )
         trigger = UploadTrigger(
             self,
@@ -113,6 +120,7 @@ class HeadraceStack(EnvironmentStack):
                 "ProcessingImage": images.processing.uri,
                 "Region": settings.region,
                 "TrainingImage": images.training.uri,
+                **(network.bindings if network else {}),
             },
         )
         deployer = ModelDeployer(
@@ -124,6 +132,7 @@ class HeadraceStack(EnvironmentStack):
             notices=notices,
             registry=registry,
             endpoint_role=endpoint.role,
+            network=network,
         )
         notifier = Notifier(self, "Notify", settings=settings, code=code, notices=notices, told=data, registry=registry)
         notifier.allow_to_read_runs(data, settings.name)
@@ -160,6 +169,8 @@ class HeadraceStack(EnvironmentStack):
         source.resource.node.add_dependency(
             data, registry, pipeline, jobs, endpoint, trigger.function, deployer.function
         )
+        if network:  # the roles, by which SageMaker takes its interfaces out of it, and it are there till then, too
+            source.resource.node.add_dependency(network)
         data.reserve("code/*", "pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
 
         self.put_out(

@@ -42,7 +42,7 @@ class UploadTrigger(LambdaFunction):
         uploads: WatchedQueue,
         notices: Notices,
         pipeline_role: iam.IRole,
-        bindings: Mapping[str, str],
+        bindings: Mapping[str, str | list[str]],
     ) -> None:
         super().__init__(
             scope,

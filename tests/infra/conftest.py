@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -59,10 +60,13 @@ class Synthesized:
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
     @cache
-    def synthesize(environment: str, **pipeline: Any) -> Synthesized:
+    def synthesize(environment: str, network: str = "", data_key: str | None = None, **pipeline: Any) -> Synthesized:
         settings = load_settings(ROOT / "environments.toml", environment)
-        settings = replace(settings, pipeline=replace(settings.pipeline, **pipeline))
-        return _environment(settings, tmp_path_factory.mktemp(environment))
+        settings = replace(settings, data_key=data_key, pipeline=replace(settings.pipeline, **pipeline))
+        root = ROOT
+        if network:
+            settings, root = replace(settings, network=network), with_wheels(tmp_path_factory.mktemp("root"))
+        return _environment(settings, tmp_path_factory.mktemp(environment), root)
 
     return synthesize
 
@@ -124,17 +128,40 @@ def serving(promoting: Callable[[str], Synthesized]) -> Synthesized:
     return promoting("live")
 
 
-def _environment(settings: Settings, folder: Path) -> Synthesized:
+def _environment(settings: Settings, folder: Path, root: Path = ROOT) -> Synthesized:
     app = _app(folder)
     kind = HeadraceStack if settings.source is None else ServingStack
-    kind(app, settings.name, settings=settings, root=ROOT)
+    kind(app, settings.name, settings=settings, root=root)
     return _synthesized(app, folder, settings.name, settings)
+
+
+def with_wheels(root: Path) -> Path:
+    """The sources with wheels of what requirements.txt names, empty ones, in the place of a download's."""
+    (root / "lambda").symlink_to(ROOT / "lambda")
+    shutil.copytree(ROOT / "training", root / "training", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "training/wheels").mkdir()
+    for line in (root / "training/requirements.txt").read_text().splitlines():
+        name, version = line.split("==")
+        (root / f"training/wheels/{name}-{version}-cp312-cp312-manylinux_2_28_x86_64.whl").touch()
+    return root
 
 
 @pytest.fixture
 def local(synthesized: Callable[[str], Synthesized]) -> Synthesized:
     """An environment that is destroyed with its data."""
     return synthesized("local")
+
+
+@pytest.fixture
+def dev(synthesized: Callable[[str], Synthesized]) -> Synthesized:
+    """An environment without a monthly budget."""
+    return synthesized("dev")
+
+
+@pytest.fixture
+def isolated(synthesized: Callable[..., Synthesized]) -> Synthesized:
+    """An environment whose jobs and endpoint are in a VPC."""
+    return synthesized("prod", network="vpc", tuning_jobs=2)
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_every_table_of_the_projects_prices_says_of_when_and_whence_it_is() -> N
         assert load_prices(ROOT / "prices.toml", region) == table["usd_per_hour"] != {}
 
 
-@pytest.mark.parametrize("environment", ["local", "dev", "prod"])
+@pytest.mark.parametrize("environment", ["local", "dev", "staging", "prod"])
 def test_environments_of_the_project_are_right(environment: str) -> None:
     assert load_settings(ROOT / "environments.toml", environment).environment == environment
 
@@ -144,6 +144,13 @@ def test_name_that_cannot_be_part_of_resource_names_is_refused(tmp_path: Path) -
 def test_name_that_models_of_another_environment_could_be_taken_for_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="holds -v"):
         load(tmp_path, f"[dev-v2]\n{GOOD}", "dev-v2")
+
+
+def test_the_longest_name_leaves_room_for_what_is_named_after_it(tmp_path: Path) -> None:
+    """SageMaker takes 63 characters: of an endpoint, a model, a configuration, which name a version and a hash."""
+    longest = "a" * 20
+    name = load(tmp_path, f"[{longest}]\n{GOOD}", longest).name
+    assert len(f"{name}-v{10**9}-{'0' * 8}") <= 63
 
 
 def test_missing_file_is_said(tmp_path: Path) -> None:

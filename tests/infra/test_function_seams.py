@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from templates import KNOWN, resolved, variables
+
 from deploy_model.environment import Environment as DeployModelEnvironment
 from deployment.request import Deployment
 from notify.environment import Environment as NotifyEnvironment
@@ -12,36 +14,6 @@ from start_pipeline.binding import bound_definition
 from start_pipeline.budget import Budget
 from start_pipeline.environment import Environment as StartPipelineEnvironment
 from start_pipeline.trigger import LEAST_SECONDS
-
-KNOWN = {
-    "Data/Bucket": "data-bucket",
-    "JobRole/Role": "arn:aws:iam::222222222222:role/job",
-    "PipelineRole/Role": "arn:aws:iam::222222222222:role/pipeline",
-    "EndpointRole/Role": "arn:aws:iam::222222222222:role/endpoint",
-}
-
-
-def resolved(stack: Any, value: Any) -> Any:
-    """The value as CloudFormation would hand it over; resources are known by name or ARN."""
-    paths = {stack.logical_id(path): path for path in stack.resources}
-    match value:
-        case {"Fn::Join": [str(separator), list(parts)]}:
-            return separator.join(resolved(stack, part) for part in parts)
-        case {"Fn::GetAtt": [str(name), str()]} | {"Ref": str(name)}:
-            path = paths.get(name, name)
-            return KNOWN.get(path, path)
-        case {"Fn::Sub": str(text)}:
-            return text
-        case dict():
-            return {key: resolved(stack, item) for key, item in value.items()}
-        case list():
-            return [resolved(stack, item) for item in value]
-    return value
-
-
-def variables(stack: Any, function: str) -> dict[str, str]:
-    found: dict[str, str] = resolved(stack, stack.properties(f"{function}/Function")["Environment"]["Variables"])
-    return found
 
 
 def test_trigger_reads_its_variables(prod: Any) -> None:

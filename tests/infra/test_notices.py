@@ -74,26 +74,56 @@ def test_alarms_are_worded_by_the_function_too(prod: Any) -> None:
 
 
 @pytest.mark.parametrize("topic", ["Notices/Topic", "Notices/Alarms"])
-def test_topic_is_encrypted_with_a_key_that_alarms_may_use(prod: Any, topic: str) -> None:
+def test_topic_is_encrypted_with_a_key_that_alarms_may_use(dev: Any, topic: str) -> None:
     """AWS's own key for SNS cannot be granted to CloudWatch: its alarms would be lost without a trace."""
-    key = {"Fn::GetAtt": [prod.logical_id("Notices/Key"), "Arn"]}
-    assert prod.properties(topic)["KmsMasterKeyId"] == key
-    statements = prod.properties("Notices/Key")["KeyPolicy"]["Statement"]
-    assert {
-        "Sid": "AlarmsPublish",
-        "Effect": "Allow",
-        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-        "Resource": "*",
-        "Condition": {"StringEquals": {"aws:SourceAccount": prod.settings.account}},
-    } in statements
-    allowed = [
-        statement
-        for statement in prod.properties(f"{topic}/Policy")["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow"
+    assert_may_publish(dev, topic, [("AlarmsPublish", "cloudwatch.amazonaws.com")])
+
+
+def test_a_budget_tells_of_a_month_that_will_be_or_is_too_dear(prod: Any) -> None:
+    """Only of this environment's costs: two may share an account."""
+    properties = prod.properties("MonthlyBudget/Budget")
+    assert properties["Budget"] == {
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+        "BudgetLimit": {"Amount": 500, "Unit": "USD"},
+        "CostFilters": {"TagKeyValue": ["user:headrace:environment$prod"]},
+    }
+    people = {"SubscriptionType": "SNS", "Address": {"Ref": prod.logical_id("Notices/Topic")}}
+    told = [(item["Notification"], item["Subscribers"]) for item in properties["NotificationsWithSubscribers"]]
+    common = {"ComparisonOperator": "GREATER_THAN", "ThresholdType": "PERCENTAGE"}
+    assert told == [
+        ({"NotificationType": "FORECASTED", "Threshold": 80} | common, [people]),
+        ({"NotificationType": "ACTUAL", "Threshold": 100} | common, [people]),
     ]
-    assert [statement["Principal"] for statement in allowed] == [{"Service": "cloudwatch.amazonaws.com"}]
-    assert allowed[0]["Condition"] == {"StringEquals": {"aws:SourceAccount": "222222222222"}}
+    publishers = [("AlarmsPublish", "cloudwatch.amazonaws.com"), ("BudgetsPublish", "budgets.amazonaws.com")]
+    assert_may_publish(prod, "Notices/Topic", publishers)
+    assert_may_publish(prod, "Notices/Alarms", publishers[:1])
+
+
+def test_without_a_limit_there_is_no_budget(dev: Any) -> None:
+    dev.template.resource_count_is("AWS::Budgets::Budget", 0)
+
+
+def assert_may_publish(stack: Any, topic: str, publishers: list[tuple[str, str]]) -> None:
+    """These services and no others, on behalf of the stack's account, by the topic's policy and by its key's."""
+    key = {"Fn::GetAtt": [stack.logical_id("Notices/Key"), "Arn"]}
+    assert stack.properties(topic)["KmsMasterKeyId"] == key
+    ours = {"StringEquals": {"aws:SourceAccount": stack.settings.account}}
+    statements = stack.properties("Notices/Key")["KeyPolicy"]["Statement"]
+    for sid, service in publishers:
+        assert {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+            "Resource": "*",
+            "Condition": ours,
+        } in statements
+    statements = stack.properties(f"{topic}/Policy")["PolicyDocument"]["Statement"]
+    (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
+    services = allowed["Principal"]["Service"]
+    assert sorted(services if isinstance(services, list) else [services]) == sorted(s for _, s in publishers)
+    assert allowed["Condition"] == ours
 
 
 @pytest.mark.parametrize("function", ["StartPipeline", "DeployModel"])

@@ -1,10 +1,11 @@
 """Least privilege, role by role. What the local cloud does not enforce is asserted here."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from templates import actions, listed, on
 
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 CONSUME = {
@@ -148,23 +149,6 @@ WITHOUT_RESOURCE_TYPE = {
     "sagemaker:ListEndpointConfigs",
     "sagemaker:ListModels",
 }
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def actions(statements: list[dict[str, Any]]) -> set[str]:
-    return {action for statement in statements for action in listed(statement["Action"])}
-
-
-def on(statements: list[dict[str, Any]], action: str) -> Iterator[str]:
-    """The resources of an action, as text that ends as the ARN does."""
-    for statement in statements:
-        if action in listed(statement["Action"]):
-            for resource in listed(statement["Resource"]):
-                parts = resource["Fn::Join"][1] if isinstance(resource, dict) and "Fn::Join" in resource else [resource]
-                yield "".join(part if isinstance(part, str) else json.dumps(part) for part in parts)
 
 
 @pytest.mark.parametrize("role", ACTIONS)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,21 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
+from infra.settings import PROJECTS
+
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = ("local", "dev", "prod")
+ENVIRONMENTS = tuple(name for name in tomllib.loads((ROOT / "environments.toml").read_text()) if name != PROJECTS)
+STACKS = (*((name, "") for name in ENVIRONMENTS), ("staging", "vpc"), ("prod", "vpc"))
 
 
-@pytest.fixture(params=[*ENVIRONMENTS, "source", "serving"])
-def stack(synthesized: Callable[[str], Any], promoting: Callable[[str], Any], request: pytest.FixtureRequest) -> Any:
-    """Each environment, and the pair of which one promotes from the other."""
+@pytest.fixture(params=[*STACKS, "source", "serving"], ids=str)
+def stack(synthesized: Callable[..., Any], promoting: Callable[[str], Any], request: pytest.FixtureRequest) -> Any:
+    """Each environment, in its network and in a VPC, and the pair of which one promotes from the other."""
     pair = {"source": "dev", "serving": "live"}
-    return promoting(pair[request.param]) if request.param in pair else synthesized(request.param)
+    if request.param in pair:
+        return promoting(pair[request.param])
+    environment, network = request.param
+    return synthesized(environment, network=network)
 
 
 def test_cdk_nag_has_no_finding(stack: Any) -> None:
@@ -43,7 +50,7 @@ def test_template_fits_cloudformation(stack: Any) -> None:
             assert len(json.dumps(resource["Properties"]["PolicyDocument"], separators=(",", ":"))) < 10_240
 
 
-def synthesize(folder: Path, **environment: str) -> dict[str, bytes]:
+def synthesize(folder: Path, name: str, **environment: str) -> dict[str, bytes]:
     """`cdk synth` as the CDK command does it: the app as a process, with what it is told in its environment."""
     subprocess.run(
         [sys.executable, str(ROOT / "app.py")],
@@ -51,7 +58,7 @@ def synthesize(folder: Path, **environment: str) -> dict[str, bytes]:
             "PATH": os.environ["PATH"],
             "HOME": os.environ["HOME"],
             "CDK_OUTDIR": str(folder / "cdk.out"),
-            "CDK_CONTEXT_JSON": json.dumps(json.loads((ROOT / "cdk.json").read_text())["context"]),
+            "CDK_CONTEXT_JSON": json.dumps(json.loads((ROOT / "cdk.json").read_text())["context"] | {"env": name}),
             **environment,
         },
         cwd=ROOT,
@@ -61,29 +68,35 @@ def synthesize(folder: Path, **environment: str) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_same_source_gives_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_same_source_gives_same_bytes(tmp_path: Path, environment: str) -> None:
     """Templates, assets, manifest, tree: in another folder, another hash order, another time zone, with credentials."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    first = synthesize(tmp_path / "one", PYTHONHASHSEED="1", TZ="UTC")
+    first = synthesize(tmp_path / "one", environment, PYTHONHASHSEED="1", TZ="UTC")
     second = synthesize(
-        tmp_path / "two", PYTHONHASHSEED="2", TZ="Asia/Tokyo", AWS_ACCESS_KEY_ID="AKIA", AWS_REGION="ap-south-1"
+        tmp_path / "two",
+        environment,
+        PYTHONHASHSEED="2",
+        TZ="Asia/Tokyo",
+        AWS_ACCESS_KEY_ID="AKIA",
+        AWS_REGION="ap-south-1",
     )
     assert set(first) == set(second)
     assert [name for name in first if first[name] != second[name]] == []
-    assert str(ROOT).encode() not in first["cdk.out/headrace-local.template.json"]
+    assert str(ROOT).encode() not in first[f"cdk.out/headrace-{environment}.template.json"]
 
 
 def test_unknown_environment_is_one_clear_error(tmp_path: Path) -> None:
     answer = subprocess.run(
         [sys.executable, str(ROOT / "app.py")],
-        env={"PATH": os.environ["PATH"], "CDK_OUTDIR": str(tmp_path), "CDK_CONTEXT_JSON": '{"env": "staging"}'},
+        env={"PATH": os.environ["PATH"], "CDK_OUTDIR": str(tmp_path), "CDK_CONTEXT_JSON": '{"env": "nowhere"}'},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert answer.returncode == 1
-    assert answer.stderr.startswith("error: environments.toml: there is no environment 'staging'; there are local, dev")
+    assert answer.stderr.startswith("error: environments.toml: there is no environment 'nowhere'; there are local, dev")
     assert "\nhint: " in answer.stderr
     assert "Traceback" not in answer.stderr

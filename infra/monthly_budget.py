@@ -1,0 +1,50 @@
+"""What the environment may cost in a month, by AWS's own bill: people are told before it is more."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_budgets as budgets
+from constructs import Construct
+
+from infra.notices import Notices
+from infra.settings import Settings
+
+FORECAST_PERCENT, ACTUAL_PERCENT = 80, 100
+
+
+class MonthlyBudget(Construct):
+    """It tells and stops nothing; `max_run_cost` is what keeps a run from being started.
+
+    The bill is known hours later, up to a day, and by tag only after somebody has activated the tag
+    headrace:environment as a cost allocation tag, once for the organization: console, Billing and Cost Management, Cost
+    allocation tags; or aws ce update-cost-allocation-tags-status. Until then the budget counts 0 USD.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, usd: float, notices: Notices) -> None:
+        super().__init__(scope, id)
+        # Not grouped with the alarms, which the function words: this tells of no defect, and needs no function.
+        notices.let_publish("budgets.amazonaws.com", "BudgetsPublish")
+        key, value = settings.environment_tag
+        people = budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=notices.topic.topic_arn)
+        self.budget = budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=usd, unit="USD"),
+                cost_filters={"TagKeyValue": [f"user:{key}${value}"]},
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        notification_type=kind,
+                        comparison_operator="GREATER_THAN",
+                        threshold=percent,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[people],
+                )
+                for kind, percent in (("FORECASTED", FORECAST_PERCENT), ("ACTUAL", ACTUAL_PERCENT))
+            ],
+        )
+        self.budget.node.add_dependency(notices)  # it tests that it may publish when it is made
