@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_input_table import ROOT
 from image_samples import write_pictures
 from pipeline_runs import free_port
 
@@ -55,38 +49,6 @@ def test_an_unknown_environment(row: Row, headrace: Headrace, cloud: Running, na
 def test_a_local_command_for_aws(row: Row, headrace: Headrace, cloud: Running) -> None:
     said = headrace(cloud.state, "--env", "dev", "deploy", status=2)
     row("a command of the local cloud for another environment", f"{OUTPUT}`headrace --env dev deploy`", said)
-
-
-def test_synthesis_of_an_unknown_environment(row: Row, tmp_path: Path) -> None:
-    command = ["npx", "--no-install", "cdk", "synth", "-c", "env=nope", "--output", str(tmp_path / "cdk.out")]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path, "CI": "true"}, timeout=60
-    )
-    assert done.returncode != 0
-    said = done.stderr[done.stderr.index("error:") :]  # jsii may warn of the version of Node before
-    said = "\n".join(line for line in said.splitlines() if "Subprocess exited" not in line)
-    row("the same, of the CDK: `cdk synth -c env=nope`", f"{OUTPUT}`cdk`", said)
-
-
-@pytest.mark.parametrize(("name", "settings", "given"), [
-    ("Bad_Name", "", "a table in environments.toml whose name cannot be an environment's: `[Bad_Name]`"),
-    ("dear", 'max_run_cost = 10\n[dear.pipeline]\ntrain_instance_type = "ml.p5.48xlarge"\n',
-     "`max_run_cost` and an instance type that prices.toml does not have"),
-])  # fmt: skip
-def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings: str, given: str) -> None:
-    shutil.copy(ROOT / "app.py", tmp_path)
-    for entry in ("infra", "pipeline_definition", "prices.toml"):
-        (tmp_path / entry).symlink_to(ROOT / entry)
-    (tmp_path / "environments.toml").write_text(
-        f'[{name}]\naccount = "123456789012"\nregion = "eu-central-1"\n{settings}'
-    )
-    done = subprocess.run(
-        [sys.executable, "-B", "app.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-        env=os.environ | {"CDK_CONTEXT_JSON": json.dumps({"env": name})},
-    )  # fmt: skip
-    assert done.returncode == 1
-    row(given, f"{OUTPUT}`cdk`", done.stderr[done.stderr.index("error:") :])
 
 
 def test_an_upload_without_images(row: Row, headrace: Headrace, cloud: Running, tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""environments.toml with a mistake in it: said before anything is synthesized, by the CDK app itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bad_input_table import ROOT
+
+from infra.project_settings import load_project_settings
+from infra.settings import load_settings
+from infra.typed_table import SettingsError
+
+SECTION = "Configuration"
+SEEN = "command output of `cdk` (synth, deploy, …)"
+ACCOUNT, REGION = 'account = "123456789012"\n', 'region = "eu-central-1"\n'
+PLACE = ACCOUNT + REGION
+IN_VPC = 'network = "vpc"\n'
+
+Row = Callable[..., None]
+
+
+def pipeline(settings: str) -> str:
+    return f"{PLACE}[dev.pipeline]\n{settings}\n"
+
+
+# What was given, and the table [dev] without its head.
+MISTAKES = [
+    ("a key that there is not: `regoin`", f'{ACCOUNT}regoin = "eu-central-1"\n'),
+    ("a key of the pipeline that there is not: `epoch`", pipeline("epoch = 3")),
+    ("no region", ACCOUNT),
+    ("an account number without quotes", f"account = 123456789012\n{REGION}"),
+    ("an account number of 4 digits", f'account = "1234"\n{REGION}'),
+    ("a region that is no region's code", f'{ACCOUNT}region = "frankfurt"\n'),
+    ("`removal` with a word that it does not know", f'{PLACE}removal = "keep"\n'),
+    ("`quiet_seconds` longer than SQS delays a message", f"{PLACE}quiet_seconds = 901\n"),
+    ("`log_retention_days` that are not offered", f"{PLACE}log_retention_days = 8\n"),
+    ("an e-mail address that is none", f'{PLACE}notice_emails = ["nobody@home"]\n'),
+    ("a tag that is AWS's own", f'{PLACE}tags = {{ "aws:owner" = "me" }}\n'),
+    ("an image without a tag", f'{PLACE}training_image = "pytorch"\n'),
+    ("no instance for the endpoint", f"{PLACE}endpoint_instance_count = 0\n"),
+    ("an endpoint on a type for which no model is registered",
+     f'{PLACE}endpoint_instance_type = "ml.p3.2xlarge"\n'),
+    ("a monthly budget below 0", f"{PLACE}monthly_budget = -5\n"),
+    ("a network that there is not", f'{PLACE}network = "private"\n'),
+    ("a VPC in one zone", f'{PLACE}{IN_VPC}availability_zones = ["eu-central-1a"]\n'),
+    ("a VPC in the zones of another region",
+     f'{PLACE}{IN_VPC}availability_zones = ["eu-west-1a", "eu-west-1b"]\n'),
+    ("zones without a VPC", f'{PLACE}availability_zones = ["eu-central-1a", "eu-central-1b"]\n'),
+    ("a key of another region", f'{PLACE}data_key = "arn:aws:kms:us-east-1:123456789012:key/1"\n'),
+    ("an accuracy above 1", pipeline("accuracy_threshold = 1.5")),
+    ("no instance for the training", pipeline("train_instance_count = 0")),
+    ("spot capacity that may not be waited for", pipeline('capacity = "spot"\nspot_wait_seconds = 0')),
+    ("an input mode that training does not have", pipeline('input_mode = "Pipe"')),
+    ("a warm pool for longer than SageMaker keeps one", pipeline("keep_alive_seconds = 7200")),
+    ("a warm pool of spot capacity", pipeline('capacity = "spot"\nkeep_alive_seconds = 600')),
+    ("approval by a word that SageMaker does not know", pipeline('model_approval_status = "automatic"')),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "table"), MISTAKES, ids=[given for given, _ in MISTAKES])
+def test_a_mistake_in_a_table(row: Row, tmp_path: Path, given: str, table: str) -> None:
+    path = tmp_path / "environments.toml"
+    path.write_text(f"[dev]\n{table}")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path, "dev")
+    row(given, SEEN, f"error: {caught.value}")  # as app.py says it, of which the tests below are the proof
+
+
+def test_a_setting_that_a_project_cannot_have(row: Row, tmp_path: Path) -> None:
+    path = tmp_path / "environments.toml"
+    path.write_text(f"[projects]\n{IN_VPC}")
+    with pytest.raises(SettingsError) as caught:
+        load_project_settings(path)
+    row("a VPC for the projects that are started from the template", SEEN, f"error: {caught.value}")
+
+
+@pytest.mark.parametrize(("name", "settings", "given"), [
+    ("Bad_Name", "", "a table whose name cannot be an environment's: `[Bad_Name]`"),
+    ("machine-learning-team", "", "an environment's name that leaves no room in the names made of it"),
+    ("dear", 'max_run_cost = 10\n[dear.pipeline]\ntrain_instance_type = "ml.p5.48xlarge"\n',
+     "`max_run_cost` and an instance type that prices.toml does not have"),
+    ("far", 'region = "eu-nowhere-7"\n', "a region in which AWS has no deep-learning images"),
+    ("closed", IN_VPC, "a VPC without the wheels that its jobs need"),
+    ("torn", "removal =", "a file that is no TOML"),
+])  # fmt: skip
+def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings: str, given: str) -> None:
+    """By app.py, as the CDK starts it."""
+    shutil.copy(ROOT / "app.py", tmp_path)
+    for entry in ("infra", "pipeline_definition", "lambda", "training", "prices.toml"):
+        (tmp_path / entry).symlink_to(ROOT / entry)
+    place = ACCOUNT + ("" if "region" in settings else REGION)
+    (tmp_path / "environments.toml").write_text(f"[{name}]\n{place}{settings}")
+    done = subprocess.run(
+        [sys.executable, "-B", "app.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env=os.environ | {"CDK_CONTEXT_JSON": json.dumps({"env": name})},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    row(given, SEEN, done.stderr[done.stderr.index("error:") :])
+
+
+def test_synthesis_of_an_unknown_environment(row: Row, tmp_path: Path) -> None:
+    """By the CDK's own command."""
+    command = ["npx", "--no-install", "cdk", "synth", "-c", "env=nope", "--output", str(tmp_path / "cdk.out")]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path, "CI": "true"}, timeout=60
+    )
+    assert done.returncode != 0
+    said = done.stderr[done.stderr.index("error:") :]  # jsii may warn of the version of Node before
+    said = "\n".join(line for line in said.splitlines() if "Subprocess exited" not in line)
+    row("an environment that there is not: `cdk synth -c env=nope`", SEEN, said)
