@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from deployed_app import images
 
-__all__ = ["figure", "images"]
+__all__ = ["images"]  # a fixture of this folder, beside the one below
 
 FIGURES = pytest.StashKey[list[str]]()
 
