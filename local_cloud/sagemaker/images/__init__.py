@@ -9,11 +9,11 @@ version that is asked for, or fails and says what is missing. Nothing is downloa
 """
 
 import hashlib
-import os
 import re
 import shutil
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -79,8 +79,8 @@ def _closure(names: Iterable[str]) -> list[metadata.Distribution]:
 
 
 def _build(target: Path, distributions: Iterable[metadata.Distribution]) -> None:
-    draft = target.with_name(f"{target.name}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))  # jobs side by side may make it at once
     binaries = draft / "bin"
     packages = draft / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     binaries.mkdir(parents=True)
@@ -98,7 +98,7 @@ def _build(target: Path, distributions: Iterable[metadata.Distribution]) -> None
     (packages / "pip" / "host.txt").write_text(sysconfig.get_path("purelib"))
     try:
         draft.rename(target)
-    except OSError:  # another process was first, with the same content
+    except OSError:  # another job was first, with the same content
         shutil.rmtree(draft)
 
 
