@@ -125,7 +125,7 @@ def launch(command: list[str], training: bool) -> int:
     print(shlex.join(command), flush=True)
     # Each process would take all cores otherwise, or, as torchrun has it, one.
     threads = max(1, (os.cpu_count() or 1) // max(1, int(os.environ["SM_NUM_GPUS"])))
-    process = subprocess.Popen(command, env={"OMP_NUM_THREADS": str(threads), **os.environ})
+    process = subprocess.Popen(command, env={"OMP_NUM_THREADS": str(threads), **interfaces(), **os.environ})
     try:
         status = process.wait()
     except SystemExit:
@@ -135,6 +135,12 @@ def launch(command: list[str], training: bool) -> int:
     if status != 0 and not (ROOT / "output/failure").exists():
         write_reason(f"exit status {status} from: {shlex.join(command)}\nhint: the log says why", training)
     return status
+
+
+def interfaces() -> dict[str, str]:
+    """Over which network the hosts talk to each other: SageMaker names it, and NCCL and Gloo would have to guess."""
+    name = read_config("resourceconfig.json").get("network_interface_name")
+    return {"NCCL_SOCKET_IFNAME": name, "GLOO_SOCKET_IFNAME": name} if name else {}
 
 
 def read_config(name: str) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def test_a_batch_that_cannot_be_shared_equally_is_refused(digits: Path, tmp_path
     assert "33 images a step cannot be shared equally by 2 processes" in output
 
 
-def host(root: Path, name: str, hyperparameters: dict[str, str], channels: Path) -> Path:
+def host(root: Path, name: str, hyperparameters: dict[str, str], channels: Path, interface: str) -> Path:
     """The folder of one instance of a job; the instances are two names of this machine."""
     shutil.copytree(TRAINING, root / "code", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "fake/pip").mkdir(parents=True)  # all that is required is here
@@ -101,7 +101,11 @@ def host(root: Path, name: str, hyperparameters: dict[str, str], channels: Path)
     documents = {
         "hyperparameters": hyperparameters,
         "inputdataconfig": {"train": {}, "validation": {}},
-        "resourceconfig": {"current_host": name, "hosts": ["127.0.0.1", "localhost"]},
+        "resourceconfig": {
+            "current_host": name,
+            "hosts": ["127.0.0.1", "localhost"],
+            "network_interface_name": interface,
+        },
     }
     for document, content in documents.items():
         (root / f"input/config/{document}.json").write_text(json.dumps(content))
@@ -123,9 +127,9 @@ def run_hosts(roots: list[Path]) -> list[tuple[int, str]]:
     return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
 
 
-def two_hosts(tmp_path: Path, data: Path, **hyperparameters: str) -> list[Path]:
+def two_hosts(tmp_path: Path, data: Path, interface: str = "lo", **hyperparameters: str) -> list[Path]:
     names = ("127.0.0.1", "localhost")
-    return [host(tmp_path / f"ml-{n}", name, hyperparameters, data) for n, name in enumerate(names)]
+    return [host(tmp_path / f"ml-{n}", name, hyperparameters, data, interface) for n, name in enumerate(names)]
 
 
 def test_the_entry_point_joins_the_instances_of_a_job_and_the_first_writes_the_model(
@@ -138,6 +142,13 @@ def test_the_entry_point_joins_the_instances_of_a_job_and_the_first_writes_the_m
     assert "epoch=2 " not in echoed
     assert (roots[0] / "model/model.pt").exists()
     assert not (roots[1] / "model/model.pt").exists()
+
+
+def test_the_hosts_talk_over_the_network_that_sagemaker_names(digits: Path, tmp_path: Path) -> None:
+    roots = two_hosts(tmp_path, digits, interface="nowhere0")
+    for status, output in run_hosts(roots):
+        assert status != 0
+        assert "nowhere0" in output
 
 
 def test_the_reason_of_several_processes_is_that_of_the_one_that_failed(digits: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The files that a container finds under ``/opt/ml`` before it starts, and what it leaves there."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ def write_json(file: Path, content: Any) -> None:
     file.write_text(json.dumps(content))
 
 
-def resource_config(instance_type: str) -> dict[str, Any]:
-    """``resourceconfig.json`` of a job with one instance."""
+def resource_config(instance_type: str, current: str, names: Iterable[str]) -> dict[str, Any]:
+    """``resourceconfig.json`` as the host ``current`` of a job finds it; AWS sorts the names as text."""
+    hosts = sorted(names)
     return {
-        "current_host": "algo-1",
+        "current_host": current,
         "current_instance_type": instance_type,
         "current_group_name": "homogeneousCluster",
-        "hosts": ["algo-1"],
+        "hosts": hosts,
         "instance_groups": [
-            {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": ["algo-1"]}
+            {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": hosts}
         ],
         "network_interface_name": "lo",
     }

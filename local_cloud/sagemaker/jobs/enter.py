@@ -1,9 +1,10 @@
 """Starts a job's command with a private ``/opt/ml``: ``python enter.py [--isolated] ROOT COMMAND…``.
 
 Runs between the launcher and the job, with the standard library alone, and becomes the job (exec), so that a signal
-to this process reaches the job. The job gets a mount namespace of its own in which ROOT lies at ``/opt/ml`` and the
-rest of ``/opt`` is as before; nothing is created on the host. An isolated one has a network namespace of its own as
-well, in which there is nothing but a loopback. It dies with the process that started it.
+to this process reaches the job. The job gets a mount namespace of its own in which ROOT lies at ``/opt/ml``, the rest
+of ``/opt`` is as before, and the file ``hosts`` beside ROOT, if there is one, at ``/etc/hosts``; nothing is created on
+the host. An isolated one has a network namespace of its own as well, in which there is nothing but a loopback. It dies
+with the process that started it.
 Costs about 18 ms (median of 30 on a small machine), most of it the interpreter's start and ctypes.
 """
 
@@ -65,6 +66,9 @@ def _make_private(root: Path, *, isolated: bool) -> None:
     (stage / "ml").mkdir(exist_ok=True)
     _mount(str(root), str(stage / "ml"), _MS_BIND | _MS_REC)
     _mount(str(stage), "/opt", _MS_BIND | _MS_REC)
+    names = root.with_name("hosts")
+    if names.exists():
+        _mount(str(names), "/etc/hosts", _MS_BIND)
 
 
 def _mount(source: str | None, target: str, flags: int) -> None:

@@ -34,6 +34,8 @@ class Container:
     environment: Mapping[str, str] = field(default_factory=dict)
     isolated: bool = False
     """Without a network but its own loopback; only where the kernel lets an ordinary user give a process its own."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Addresses by name, which resolve inside beside the machine's own; only in a mount namespace."""
 
 
 class Process(Protocol):
@@ -80,6 +82,8 @@ class ProcessLauncher:
         }
         command = list(container.command)
         if has_private_mounts():
+            if container.names:
+                _write_names(container)
             isolation = ["--isolated"] if container.isolated and has_private_network() else []
             command = [sys.executable, "-I", "-S", str(_ENTER), *isolation, str(container.root), *command]
         else:
@@ -98,6 +102,11 @@ class ProcessLauncher:
             start_new_session=True,
         )
         return _RunningProcess(started.result())
+
+
+def _write_names(container: Container) -> None:
+    lines = [f"{address} {name}\n" for name, address in container.names.items()]
+    container.root.with_name("hosts").write_text(Path("/etc/hosts").read_text() + "\n" + "".join(lines))
 
 
 class _RunningProcess:

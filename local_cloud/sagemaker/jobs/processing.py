@@ -31,7 +31,8 @@ class Processing:
             self._prepare(job, description, s3)
             job.update(ProcessingStartTime=time.time())
             specification = description["AppSpecification"]
-            how, code = job.run_container(
+            ending = job.run_containers(
+                job.hosts(1),
                 image_uri=specification["ImageUri"],
                 command=(*specification["ContainerEntrypoint"], *specification.get("ContainerArguments", ())),
                 environment=dict(description.get("Environment", {}))
@@ -39,14 +40,14 @@ class Processing:
                 seconds=description.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DEFAULT_SECONDS),
             )
             exit_message = message(job.root / "output" / "message")
-            if how == "exit" and code != 0:
-                self.fail(job, algorithm_error(exit_message, code), exit_message)
-            elif how == "exit":
+            if ending.how == "exit" and ending.code != 0:
+                self.fail(job, algorithm_error(exit_message, ending.code), exit_message)
+            elif ending.how == "exit":
                 self._upload(job, description, s3)
                 self._end(job, "Completed", ExitMessage=exit_message or None)
             else:
                 overdue = "MaxRuntimeExceeded: the job ran longer than its MaxRuntimeInSeconds"
-                self._end(job, "Stopped", FailureReason=overdue if how == "timeout" else None)
+                self._end(job, "Stopped", FailureReason=overdue if ending.how == "timeout" else None)
         except (transfer.TransferError, ServiceError) as error:
             self.fail(job, str(error))
 
@@ -58,7 +59,7 @@ class Processing:
             name: value for name, value in description.items() if not name.endswith("Time")
         })  # fmt: skip
         instance = description["ProcessingResources"]["ClusterConfig"]["InstanceType"]
-        write_json(job.root / "config" / "resourceconfig.json", resource_config(instance))
+        write_json(job.root / "config" / "resourceconfig.json", resource_config(instance, "algo-1", ["algo-1"]))
         (job.root / "output").mkdir(parents=True)
         for source in description.get("ProcessingInputs", []):
             s3_input = source["S3Input"]

@@ -4,10 +4,9 @@ import errno
 import logging
 import os
 import shutil
-import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,8 @@ from local_cloud.errors import ImageError
 from local_cloud.sagemaker import network
 from local_cloud.sagemaker.errors import AccessDenied, DiskFull
 from local_cloud.sagemaker.images import image
-from local_cloud.sagemaker.jobs.launcher import Container, Launcher
+from local_cloud.sagemaker.jobs.hosts import Abandoned, Ending, Host, follow, make_hosts, meeting_port
+from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.jobs.logs import LogStream
 from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
     from local_cloud.sagemaker.service import SageMaker
 
 log = logging.getLogger("headrace.sagemaker")
-
-GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as on AWS
-_POLL_SECONDS = 0.1
-
-
-class Abandoned(Exception):
-    """The local cloud is ending: the job's record stays as it is, and the next start runs it again."""
 
 
 class JobKind(Protocol):
@@ -67,8 +60,11 @@ class Job:
 
     @property
     def root(self) -> Path:
-        """What the job sees as ``/opt/ml``."""
-        return self.directory / "ml"
+        """What the first host of the job, and the only one of most, sees as ``/opt/ml``."""
+        return self.hosts(1)[0].root
+
+    def hosts(self, count: int) -> tuple[Host, ...]:
+        return make_hosts(self.directory, count)
 
     def describe(self) -> Document:
         document = self.service.store.get(self.scope, self.kind.document, self.name)
@@ -94,8 +90,9 @@ class Job:
         source = description[f"{self.kind.kind}JobArn"]
         return self.service.clients.get(service, self.scope, description["RoleArn"], source)
 
-    def run_container(
+    def run_containers(
         self,
+        hosts: Sequence[Host],
         *,
         image_uri: str,
         command: tuple[str, ...],
@@ -103,61 +100,52 @@ class Job:
         seconds: float,
         on_line: Callable[[str], None] = lambda line: None,
         tick: Callable[[], None] = lambda: None,
-    ) -> tuple[str, int]:
-        """Runs the command; returns how it ended (exit, stopped, interrupted, killed, timeout) and its exit code.
+    ) -> Ending:
+        """Runs the command on every host; ``on_line`` is given what all of them print, each from a thread of its own.
 
-        ``tick`` is called about every second while it runs. Raises Abandoned when the local cloud is ending.
+        ``tick`` is called about every second while they run. Raises Abandoned when the local cloud is ending.
         """
-        container = Container(
-            name=self.name,
-            command=command,
-            root=self.root,
-            image=image(image_uri, self.service.directory / "images"),
-            environment=self._environment() | environment,
-            isolated=network.is_isolated(self.describe()),
-        )
-        stream = LogStream(self.client("logs"), self.kind.log_group, f"{self.name}/algo-1-{int(time.time())}")
-        process = self.launcher.launch(container)
+        started = int(time.time())
+        variables = self._environment(len(hosts)) | environment
+        processes: list[Process] = []
+        outputs: list[tuple[threading.Thread, LogStream]] = []
 
-        def pump() -> None:
-            for line in process.output:
-                stream.write(line)
-                on_line(line)
+        def every_second() -> None:
+            for _, stream in outputs:
+                stream.flush()
+            tick()
 
-        reader = threading.Thread(target=pump, name=f"output of {self.name}", daemon=True)
-        reader.start()
         try:
-            return self._follow(process, seconds, tick)
+            for host in hosts:
+                container = Container(
+                    name=self.name,
+                    command=command,
+                    root=host.root,
+                    image=image(image_uri, self.service.directory / "images"),
+                    environment=variables,
+                    names={host.name: host.address for host in hosts},
+                    # Several reach each other by the machine's loopback, and by no loopback of their own.
+                    isolated=len(hosts) == 1 and network.is_isolated(self.describe()),
+                )
+                stream = LogStream(self.client("logs"), self.kind.log_group, f"{self.name}/{host.name}-{started}")
+                processes.append(self.launcher.launch(container))
+                reader = threading.Thread(target=_pump, args=(processes[-1], stream, on_line), daemon=True)
+                reader.start()
+                outputs.append((reader, stream))
+            return follow(
+                processes,
+                reason_to_end=lambda running: self._reason_to_end(running > seconds),
+                is_abandoned=self.abandoned.is_set,
+                tick=every_second,
+            )
+        except BaseException:
+            for process in processes:
+                process.kill()
+            raise
         finally:
-            reader.join(timeout=10)
-            stream.flush()
-
-    def _follow(self, process: Any, seconds: float, tick: Callable[[], None]) -> tuple[str, int]:
-        begun = ticked = time.monotonic()
-        kill_at, why = float("inf"), "exit"
-        while True:
-            try:
-                code = process.wait(_POLL_SECONDS)
-                process.kill()  # whatever it left behind
-                return why, code
-            except subprocess.TimeoutExpired:
-                pass
-            now = time.monotonic()
-            if self.abandoned.is_set():
-                process.kill()
-                raise Abandoned
-            if why == "exit":
-                why = self._reason_to_end(now - begun > seconds)
-                if why == "killed":
-                    process.kill()
-                elif why != "exit":
-                    process.terminate()
-                    kill_at = now + GRACE_SECONDS
-            elif now > kill_at:
-                process.kill()
-            if now - ticked > 1.0:
-                ticked = now
-                tick()
+            for reader, stream in outputs:
+                reader.join(timeout=10)
+                stream.flush()
 
     def _reason_to_end(self, overdue: bool) -> str:
         if self.stop_requested.is_set():
@@ -171,15 +159,16 @@ class Job:
                 return why
         return "timeout" if overdue else "exit"
 
-    def _environment(self) -> dict[str, str]:
-        """Region and credentials of the job's role, as a container finds them, and its share of the machine.
+    def _environment(self, hosts: int) -> dict[str, str]:
+        """Region and credentials of the job's role, as a container finds them, and a host's share of the machine.
 
         An isolated one finds no credentials (SageMaker's guide), and no index of packages.
         """
         description = self.describe()
         region = {"AWS_REGION": self.scope.region, "AWS_DEFAULT_REGION": self.scope.region}
+        meeting = {"MASTER_PORT": str(meeting_port())} if hosts > 1 else {}
         # Two lanes train side by side.
-        common = region | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 2))}
+        common = region | meeting | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // (2 * hosts)))}
         if network.is_isolated(description):
             return common | {"PIP_NO_INDEX": "1"}
         credentials = self.service.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
@@ -191,6 +180,12 @@ class Job:
             "AWS_ENDPOINT_URL": gateway.endpoint,
             "AWS_CA_BUNDLE": gateway.certificate,
         }
+
+
+def _pump(process: Process, stream: LogStream, on_line: Callable[[str], None]) -> None:
+    for line in process.output:
+        stream.write(line)
+        on_line(line)
 
 
 class JobRunner:

@@ -6,6 +6,8 @@ from typing import Any
 from local_cloud.sagemaker import arns, network, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
+from local_cloud.sagemaker.jobs.hosts import MOST_HOSTS
+from local_cloud.sagemaker.jobs.launcher import has_private_mounts
 from local_cloud.sagemaker.jobs.training_run import DOCUMENT, artifact_uri, publish
 from local_cloud.sagemaker.paging import page, summary
 from local_cloud.sagemaker.service import Operation, SageMaker
@@ -52,8 +54,7 @@ def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
         raise ValidationException(
             "The local cloud runs training jobs with a TrainingImage and a ContainerEntrypoint only."
         )
-    if request.get("ResourceConfig", {}).get("InstanceCount", 1) != 1:
-        raise ValidationException("The local cloud runs training jobs on one instance only.")
+    _refuse_instances(request.get("ResourceConfig", {}))
     stopping = request.get("StoppingCondition", {})
     if request.get("EnableManagedSpotTraining"):
         longest, wait = stopping.get("MaxRuntimeInSeconds", 86400), stopping.get("MaxWaitTimeInSeconds")
@@ -71,6 +72,22 @@ def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
                 f"The channel {channel['ChannelName']}: the local cloud serves S3 data sources in the input modes "
                 "File and FastFile only."
             )
+
+
+def _refuse_instances(resources: dict[str, Any]) -> None:
+    if "InstanceGroups" in resources or "InstanceType" not in resources:
+        raise ValidationException("The local cloud runs training jobs on instances of one InstanceType only.")
+    count = resources.get("InstanceCount", 1)
+    if not 1 <= count <= MOST_HOSTS:
+        raise ValidationException(
+            f"InstanceCount is {count}: the local cloud runs training jobs on 1 to {MOST_HOSTS} instances, for they "
+            "share this machine."
+        )
+    if count > 1 and not has_private_mounts():
+        raise ValidationException(
+            "On this machine the local cloud runs training jobs on one instance only: it lets no process have an "
+            "/etc/hosts of its own (Linux mount namespaces), by which several would find each other."
+        )
 
 
 def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:

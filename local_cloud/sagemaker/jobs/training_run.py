@@ -5,6 +5,7 @@ Uploading, Completed. Running time is what the job holds an instance for; an int
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.checkpoints import Checkpoints
 from local_cloud.sagemaker.jobs.container_files import algorithm_error, message, resource_config, write_json
+from local_cloud.sagemaker.jobs.hosts import Ending, Host
 from local_cloud.sagemaker.jobs.logs import Metrics
 from local_cloud.sagemaker.jobs.runner import Job
 from local_cloud.sagemaker.store import Document, Scope
@@ -63,8 +65,10 @@ class _TrainingRun:
         self.description = job.describe()
         self.s3 = job.client("s3")
         self.metrics = Metrics(self.description["AlgorithmSpecification"].get("MetricDefinitions", []), job.name)
+        self.hosts = job.hosts(self.description["ResourceConfig"].get("InstanceCount", 1))
         config = self.description.get("CheckpointConfig")
-        self.checkpoints = Checkpoints(self.s3, config, job.root) if config else None
+        # One prefix for all hosts, as on AWS: what two of them write under the same name is theirs to sort out.
+        self.checkpoints = [Checkpoints(self.s3, config, host.root) for host in self.hosts] if config else []
         stopping = self.description.get("StoppingCondition", {})
         self.longest = float(stopping.get("MaxRuntimeInSeconds", _DEFAULT_SECONDS))
         self.longest_wait = float(stopping.get("MaxWaitTimeInSeconds", float("inf")))
@@ -75,25 +79,29 @@ class _TrainingRun:
             self.job.stop_requested.set()
         begun = time.monotonic()
         while True:
-            how, code = self._train_once()
-            if how not in ("interrupted", "killed") or code == 0:
+            ending = self._train_once()
+            if ending.how not in ("interrupted", "killed") or ending.code == 0:
                 break
             _move(self.job, "Interrupted")
             if time.monotonic() - begun > self.longest_wait:
-                how = "wait"
+                ending = replace(ending, how="wait")
                 break
             _move(self.job, "Starting")
-        self._end(how, code)
+        self._end(ending)
 
-    def _train_once(self) -> tuple[str, int]:
-        """One stretch on one instance; returns how it ended and the exit code."""
+    def _train_once(self) -> Ending:
+        """One stretch on the instances; spot capacity is taken away from all of them at once."""
         begun = time.monotonic()
         _move(self.job, "Downloading", TrainingStartTime=self.job.describe().get("TrainingStartTime", time.time()))
-        self._prepare()
+        for number, host in enumerate(self.hosts):
+            self._prepare(host, number)
+        for checkpoints in self.checkpoints:
+            checkpoints.restore()
         _move(self.job, "Training")
         algorithm = self.description["AlgorithmSpecification"]
         try:
-            return self.job.run_container(
+            return self.job.run_containers(
+                self.hosts,
                 image_uri=algorithm["TrainingImage"],
                 command=(*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", ())),
                 environment=dict(self.description.get("Environment", {}))
@@ -106,37 +114,42 @@ class _TrainingRun:
             self._save()
             self.used += time.monotonic() - begun
 
-    def _prepare(self) -> None:
-        root, description = self.job.root, self.description
+    def _prepare(self, host: Host, number: int) -> None:
+        root, description = host.root, self.description
         for folder in ("model", "output/data", "input/data"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         config = root / "input" / "config"
         channels = description.get("InputDataConfig", [])
         write_json(config / "hyperparameters.json", description.get("HyperParameters", {}))
         write_json(config / "inputdataconfig.json", {channel["ChannelName"]: _channel(channel) for channel in channels})
-        write_json(config / "resourceconfig.json", resource_config(description["ResourceConfig"]["InstanceType"]))
+        names = [host.name for host in self.hosts]
+        instance = description["ResourceConfig"]["InstanceType"]
+        write_json(config / "resourceconfig.json", resource_config(instance, host.name, names))
         for channel in channels:
             folder = root / "input" / "data" / channel["ChannelName"]
             if not folder.exists():  # a spot job's new instance downloads again; here the files are still there
-                transfer.download(self.s3, channel["DataSource"]["S3DataSource"], folder)
-        if self.checkpoints is not None:
-            self.checkpoints.restore()
+                source = channel["DataSource"]["S3DataSource"]
+                sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
+                share = slice(number, None, len(self.hosts)) if sharded else transfer.ALL
+                transfer.download(self.s3, source, folder, share)
 
     def _save(self) -> None:
         self.metrics.publish(self.job.client("cloudwatch"))
-        if self.checkpoints is not None:
-            self.checkpoints.save()
+        for checkpoints in self.checkpoints:
+            checkpoints.save()
 
-    def _end(self, how: str, code: int) -> None:
+    def _end(self, ending: Ending) -> None:
         job = self.job
-        if how == "exit" and code != 0:
-            reason = algorithm_error(message(job.root / "output" / "failure"), code)
+        if ending.how == "exit" and ending.code != 0:
+            files = [host.root / "output" / "failure" for host in self.hosts]
+            first = min(filter(Path.is_file, files), key=lambda file: file.stat().st_mtime_ns, default=files[0])
+            reason = algorithm_error(message(first), ending.code)  # a host fails in its turn when another is gone
             _conclude(job, "Failed", "Failed", FailureReason=reason, **self._times())
             return
         _move(job, "Uploading")
         self._upload()
         figures: dict[str, Any] = self._times() | {"FinalMetricDataList": self.metrics.final() or None}
-        match how:
+        match ending.how:
             case "timeout":
                 _conclude(job, "Stopped", "MaxRuntimeExceeded", **figures)
             case "wait":
@@ -147,14 +160,14 @@ class _TrainingRun:
                 _conclude(job, "Completed", "Completed", **figures)
 
     def _upload(self) -> None:
-        root: Path = self.job.root
-        archive = root.parent / "model.tar.gz"
-        transfer.pack(root / "model", archive)
+        archive = self.job.directory / "model.tar.gz"
+        transfer.pack([host.root / "model" for host in self.hosts], archive)
         uri = artifact_uri(self.description)
         transfer.upload_file(self.s3, archive, uri)
-        if any((root / "output" / "data").iterdir()):
-            archive = root.parent / "output.tar.gz"
-            transfer.pack(root / "output" / "data", archive)
+        outputs = [host.root / "output" / "data" for host in self.hosts]
+        if any(any(folder.iterdir()) for folder in outputs):
+            archive = self.job.directory / "output.tar.gz"
+            transfer.pack(outputs, archive)
             transfer.upload_file(self.s3, archive, uri.replace("model.tar.gz", "output.tar.gz"))
 
     def _times(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ lists suffixes below the prefix in its first element.
 """
 
 import json
+import logging
 import tarfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+log = logging.getLogger("headrace.sagemaker")
+
+ALL = slice(None)
 _AT_ONCE = 16
 
 
@@ -26,21 +30,26 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def download(s3: Any, source: dict[str, Any], destination: Path) -> int:
-    """Fetches an ``S3DataSource`` or ``S3Input``; returns the number of files. Raises TransferError."""
+def download(s3: Any, source: dict[str, Any], destination: Path, share: slice = ALL) -> None:
+    """Fetches an ``S3DataSource`` or ``S3Input``, or this share of its objects. Raises TransferError.
+
+    Of fewer objects than hosts, some hosts get none, as on AWS.
+    """
     destination.mkdir(parents=True, exist_ok=True)
+    uri = source["S3Uri"]
     if source.get("S3DataType", "S3Prefix") == "ManifestFile":
-        return _download_manifest(s3, source["S3Uri"], destination)
-    count = download_prefix(s3, source["S3Uri"], destination)
-    if count == 0:
-        uri = source["S3Uri"]
-        raise TransferError(f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}".')
-    return count
+        bucket, names = _read_manifest(s3, uri)
+    else:
+        bucket, prefix = split(uri)
+        names = [(key, _local_name(key, prefix)) for key in _keys(s3, bucket, prefix)]
+        if not names:
+            raise TransferError(f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}".')
+    _fetch(s3, bucket, sorted(names)[share], destination)
 
 
-def download_prefix(s3: Any, uri: str, destination: Path) -> int:
+def download_prefix(s3: Any, uri: str, destination: Path) -> None:
     bucket, prefix = split(uri)
-    return _fetch(s3, bucket, ((key, _local_name(key, prefix)) for key in _keys(s3, bucket, prefix)), destination)
+    _fetch(s3, bucket, ((key, _local_name(key, prefix)) for key in _keys(s3, bucket, prefix)), destination)
 
 
 def download_object(s3: Any, uri: str, destination: Path) -> None:
@@ -75,15 +84,24 @@ def delete_object(s3: Any, uri: str) -> None:
     s3.delete_object(Bucket=bucket, Key=key)
 
 
-def pack(folder: Path, archive: Path) -> None:
-    """``folder``'s content as a tar.gz, entries in order. Level 1: weights hardly shrink further."""
+def pack(folders: Iterable[Path], archive: Path) -> None:
+    """The folders' content as one tar.gz, entries in order. Level 1: weights hardly shrink further.
+
+    Of files of the same name, the first folder's; AWS asks the hosts of a job to write no such files.
+    """
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for file in folder.rglob("*"):
+            name = file.relative_to(folder).as_posix()
+            if file.is_file() and files.setdefault(name, file) is not file:
+                log.warning("%s: another host has written %s, too, and its is kept", file, name)
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                tar.add(file, file.relative_to(folder).as_posix())
+        for name in sorted(files):
+            tar.add(files[name], name)
 
 
-def _download_manifest(s3: Any, uri: str, destination: Path) -> int:
+def _read_manifest(s3: Any, uri: str) -> tuple[str, list[tuple[str, str]]]:
+    """Bucket, and of each object its key and its path in the channel."""
     bucket, key = split(uri)
     manifest = json.loads(_read(s3, bucket, key))
     try:
@@ -91,8 +109,7 @@ def _download_manifest(s3: Any, uri: str, destination: Path) -> int:
         suffixes = manifest[1:]
     except (LookupError, TypeError) as error:
         raise TransferError(f"ClientError: {uri} is no manifest: its first element must be a prefix.") from error
-    names = ((prefix + suffix, suffix) for suffix in suffixes)
-    return _fetch(s3, data_bucket, names, destination)
+    return data_bucket, [(prefix + suffix, suffix) for suffix in suffixes]
 
 
 def _keys(s3: Any, bucket: str, prefix: str) -> Iterable[str]:
@@ -111,7 +128,7 @@ def _local_name(key: str, prefix: str) -> str:
     return key[prefix.rfind("/") + 1 :]
 
 
-def _fetch(s3: Any, bucket: str, names: Iterable[tuple[str, str]], destination: Path) -> int:
+def _fetch(s3: Any, bucket: str, names: Iterable[tuple[str, str]], destination: Path) -> None:
     root = destination.resolve()
     items = []
     for key, name in names:
@@ -121,7 +138,6 @@ def _fetch(s3: Any, bucket: str, names: Iterable[tuple[str, str]], destination: 
         target.parent.mkdir(parents=True, exist_ok=True)
         items.append((key, target))
     _all(lambda item: _fetch_one(s3, bucket, *item), items)
-    return len(items)
 
 
 def _fetch_one(s3: Any, bucket: str, key: str, target: Path) -> None:
