@@ -28,6 +28,8 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
     add("--freeze", action="store_true", help="keep the pretrained weights and fit the last layer alone")
     add("--epochs", type=int, default=12, help="times to see every image (%(default)s)")
     add("--batch-size", type=int, default=64, help="images a step, of all processes together (%(default)s)")
+    add("--accumulate", type=int, default=1, help="parts that each process takes its share of a step in, when memory "
+        "does not hold it whole (%(default)s)")  # fmt: skip
     add("--learning-rate", type=float, default=0.003, help="highest learning rate, of AdamW (%(default)s)")
     add("--warmup-share", type=float, default=0.15, help="share of the steps until the highest rate (%(default)s)")
     add("--weight-decay", type=float, default=0.05, help="decay of weights, not of biases and norms (%(default)s)")
@@ -56,8 +58,8 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
     add("--_tuning_objective_metric", help=argparse.SUPPRESS)  # SageMaker's tuner gives it to every job
     arguments = parser.parse_args(argv)
     del arguments._tuning_objective_metric
-    if min(arguments.epochs, arguments.batch_size) < 1:
-        parser.error("--epochs and --batch-size must be 1 or more")
+    if min(arguments.epochs, arguments.batch_size, arguments.accumulate) < 1:
+        parser.error("--epochs, --batch-size and --accumulate must be 1 or more")
     if not is_known(arguments.network):
         parser.error(f"--network {arguments.network} is none of {', '.join(NETWORKS)} and no timm:NAME")
     if not all(0 < share <= 1 for share in (arguments.crop, arguments.zoom, arguments.smallest)):

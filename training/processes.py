@@ -22,6 +22,7 @@ class Processes:
     rank: int
     count: int
     device: torch.device
+    hosts: int = 1
 
     @property
     def first(self) -> bool:
@@ -73,4 +74,4 @@ def join_processes() -> Processes:
         torch.cuda.set_device(device)
     if count > 1:
         dist.init_process_group("nccl" if cuda else "gloo", device_id=device if cuda else None)
-    return Processes(rank, count, device)
+    return Processes(rank, count, device, int(os.environ.get("GROUP_WORLD_SIZE", "1")))

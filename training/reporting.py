@@ -23,6 +23,7 @@ class Report:
 
     tier: str
     device: str
+    instances: int
     train_images: int
     batch_size: int
     steps: int
@@ -38,6 +39,8 @@ class Report:
     ceiling_images_per_second: float | None = None  # the same steps on one batch that lies on the device
     share_of_ceiling: float | None = None
     peak_memory_bytes: int = 0
+    earlier_seconds: float = 0.0  # that the starts before this one ran, each up to its last checkpoint
+    began: float = field(default_factory=time.monotonic)
 
     def epoch_over(self, images: int, seconds: float, accuracy: float) -> None:
         self.images_per_second.append(images / seconds)
@@ -49,6 +52,15 @@ class Report:
     @property
     def seconds(self) -> float:
         return self.step_seconds + self.validation_seconds + self.checkpoint_seconds
+
+    @property
+    def billable_seconds(self) -> float:
+        """As far as a job can know them: the seconds that it has run, on every instance.
+
+        SageMaker adds the start of the container, the download and the upload, and lowers the sum by spot's discount:
+        BillableTimeInSeconds of DescribeTrainingJob, times InstanceCount, is what is paid.
+        """
+        return (self.earlier_seconds + time.monotonic() - self.began) * self.instances
 
     def speed(self) -> float:
         """Images a second, the median of the epochs; without the first, which warms up."""
@@ -66,7 +78,8 @@ class Report:
             f"report: {self.seconds:.1f} s ({self.step_seconds:.1f} s steps, {wait:.1%} of it waiting for data, "
             f"{self.validation_seconds:.1f} s validation, {self.checkpoint_seconds:.1f} s checkpoints), "
             f"{self.starts} starts, {self.speed():.0f} images/s, best accuracy {self.best_accuracy:.4f} "
-            f"after {self.seconds_to_best:.1f} s, peak memory {self.peak_memory_bytes / 1e6:.0f} MB"
+            f"after {self.seconds_to_best:.1f} s, peak memory {self.peak_memory_bytes / 1e6:.0f} MB, "
+            f"{self.billable_seconds:.0f} billable seconds ({self.instances} instances, as far as a job can know)"
         )
         if self.share_of_ceiling is not None:
             text += f", {self.share_of_ceiling:.1%} of the {self.ceiling_images_per_second:.0f} images/s without data"
@@ -74,11 +87,19 @@ class Report:
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        facts = {**asdict(self), "seconds": self.seconds, "median_images_per_second": self.speed()}
+        facts = {
+            **self.state(),
+            "seconds": self.seconds,
+            "billable_seconds": self.billable_seconds,
+            "median_images_per_second": self.speed(),
+        }
+        del facts["earlier_seconds"]
         (folder / "report.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
     def state(self) -> dict[str, Any]:
-        return asdict(self)
+        state = asdict(self) | {"earlier_seconds": self.billable_seconds / self.instances}
+        del state["began"]
+        return state
 
     def restore(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
@@ -86,18 +107,18 @@ class Report:
 
 
 def measure_ceiling(
-    model: nn.Module, images: Tensor, targets: Tensor, smoothing: float, bf16: bool, seconds: float
+    model: nn.Module, images: Tensor, targets: Tensor, smoothing: float, bf16: bool, parts: int, seconds: float
 ) -> float:
     """Images a second on one batch, over and over: what no data path can exceed. The model is spoiled by it."""
     model.train()
     optimizer = make_optimizer(model, rate=1e-6, decay=0.0)
     for _ in range(3):
-        take_step(model, optimizer, images, targets, smoothing, bf16)
+        take_step(model, optimizer, images, targets, smoothing, bf16, parts)
     wait_for(images.device)
     steps, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         for _ in range(5):
-            take_step(model, optimizer, images, targets, smoothing, bf16)
+            take_step(model, optimizer, images, targets, smoothing, bf16, parts)
         wait_for(images.device)
         steps += 5
     return steps * len(images) / (time.perf_counter() - started)

@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     # Resume
     configuration = describe(arguments, train, validation)
-    report = Report(train.images.tier, describe_device(processes), len(train), sampler.batch, steps)
+    report = Report(train.images.tier, describe_device(processes), processes.hosts, len(train), sampler.batch, steps)
     epoch, step, loss_sum = 0, 0, torch.zeros((), device=device)
     writer = None
     if arguments.checkpoint_dir and not arguments.synthetic:
@@ -143,6 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.compile == "on":
         model.compile()  # in place: the names of the weights stay
     compiling = arguments.compile == "auto" and device.type == "cuda"
+    how = (arguments.label_smoothing, bf16, arguments.accumulate)
     images: Tensor | None = None
     while epoch < arguments.epochs:
         began, waited, seen, stood = time.monotonic(), 0.0, 0, report.checkpoint_seconds
@@ -163,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 images = augment(batch.images, batch.places, batch.plan, sampler, size)
             waited += time.monotonic() - asked
             torch.manual_seed((arguments.seed * 1_000_003 + step) * processes.count + processes.rank)  # for dropout
-            loss = take_step(wrapped, optimizer, images, batch.targets, arguments.label_smoothing, bf16)
+            loss = take_step(wrapped, optimizer, images, batch.targets, *how)
             step += 1
             if averaged:
                 averaged.update(step)
@@ -202,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             writer.wait()
         seconds = ceiling_seconds(arguments, report, processes)
         if images is not None and seconds:
-            report.add_ceiling(measure_ceiling(model, images, batch.targets, arguments.label_smoothing, bf16, seconds))
+            report.add_ceiling(measure_ceiling(model, images, batch.targets, *how, seconds))
         say(report.line())
         if arguments.output_dir:
             report.write(arguments.output_dir)
@@ -212,10 +213,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_sampler(arguments: argparse.Namespace, train: Source, processes: Processes) -> Sampler:
     batch = min(arguments.batch_size, len(train))
-    if batch % processes.count:
+    shares = processes.count * arguments.accumulate
+    if batch % shares:
         raise TrainingError(
-            f"{batch} images a step cannot be shared equally by {processes.count} processes",
-            hint=f"choose a batch size that is a multiple of {processes.count}",
+            f"{batch} images a step cannot be shared equally by {processes.count} processes"
+            + f", each in {arguments.accumulate} parts" * (arguments.accumulate > 1),
+            hint=f"choose a batch size that is a multiple of {shares}",
         )
     return Sampler(
         images=len(train),

@@ -23,6 +23,7 @@ from errors import CheckpointError, DataSetError, DivergenceError
 from inference import model_fn, predict
 from optimizing import learning_rate
 from options import parse_arguments
+from reporting import Report
 from sampling import ROW, Sampler, augment, gather, resample
 
 # Slow enough to be killed where the test wants it.
@@ -230,3 +231,11 @@ def test_the_default_hyperparameters_learn_real_digits(digits: Path, digits_mode
     test = read_split(digits / "test")
     predicted = predict(test.images, model_fn(str(digits_model))).probabilities.argmax(1)
     assert (predicted == test.labels).mean() >= 0.98
+
+
+def test_the_seconds_of_earlier_starts_are_billable_too_on_every_instance() -> None:
+    first, second = (Report("resident", "2 processes", 2, 100, 10, 50) for _ in range(2))
+    first.began -= 100
+    second.restore(first.state())
+    assert 200 <= second.billable_seconds < 210
+    assert f"{second.billable_seconds:.0f} billable seconds (2 instances" in second.line()
