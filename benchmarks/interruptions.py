@@ -1,9 +1,12 @@
-"""python benchmarks/interruptions.py [--kills 20] [--epochs 10]
+"""python benchmarks/interruptions.py [--kills 20] [--epochs 10] [--pairs 3] [--long-epochs 120]
 
 Kills a training of the digits at random moments, by SIGTERM and by SIGKILL, starts it again each time, and compares the
-final weights by hash with those of a training that was left alone. Each kill's lost work is what the next start has to
-do again: after a SIGTERM nothing, after a SIGKILL at most the checkpoint interval. Then the same with three
-interruptions of a longer training: what they cost in all, beside the lost work.
+final weights by hash with those of a training that was left alone. What a kill loses are the steps that the next start
+takes again: none after a SIGTERM; after a SIGKILL at most the interval of the checkpoints. It is counted in steps, and
+a step at the median of all: so it holds on a machine that does other work too.
+
+Then what three interruptions cost a longer training, beside the lost work, in pairs of one that is left alone and one
+that is interrupted, by turns. Most of it is that Python and torch start: 2 to 3 s of processor time, for any training.
 
 One thread each, since threads that wait for each other suffer most from whatever else the machine does.
 
@@ -13,10 +16,12 @@ Wanted: equal hashes; lost work within the interval; at most 10 % more time, bes
 from __future__ import annotations
 
 import argparse
+import array
 import hashlib
 import os
 import random
 import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -31,86 +36,126 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
 from image_samples import prepare, write_digits
 
-ROOT = Path(__file__).resolve().parents[1]
-INTERVAL = 0.5  # seconds between checkpoints
+TRAINING = Path(__file__).resolve().parents[1] / "training"
+INTERVAL, LONG_INTERVAL = 0.5, 3.0  # seconds between checkpoints
+# train.py, which also writes how long each step took, as a double, at once: what a SIGKILL leaves is complete.
+COUNTED = """
+import os, struct, sys, time, train
+file, take_step = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), train.take_step
+def count(*words):
+    began = time.perf_counter()
+    loss = take_step(*words)
+    os.write(file, struct.pack("d", time.perf_counter() - began))
+    return loss
+train.take_step = count
+sys.exit(train.main(sys.argv[2:]))
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     digest: str
     seconds: float  # of all starts together
-    lost: tuple[float, ...]  # seconds of training that each kill cost
+    processor_seconds: float
+    step_seconds: float  # the median
+    lost: tuple[int, ...]  # steps that each kill cost
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--long-epochs", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        data = prepare(write_digits(scratch / "digits"), scratch / "prepared")
-        alone = run(data, scratch / "alone", arguments.epochs, [])
-        print(f"left alone: {alone.seconds:.1f} s, weights {alone.digest[:16]}")
+        (scratch / "counted.py").write_text(COUNTED)
+        prepare(write_digits(scratch / "digits"), scratch / "prepared")
+        alone = run(scratch, "alone", arguments.epochs, INTERVAL, [])
+        print(f"left alone: {alone.seconds:.1f} s, weights {alone.digest[:16]}", flush=True)
         # Counted from a start's first step; most of them together are shorter than the training.
         moments = [chance.uniform(0, 0.7 * alone.seconds / arguments.kills) for _ in range(arguments.kills)]
-        killed = run(data, scratch / "killed", arguments.epochs, moments)
-        print(f"killed {len(killed.lost)} times: weights {compared(killed, alone)}; lost work "
-              f"{statistics.mean(killed.lost):.2f} s on average, {max(killed.lost):.2f} s at most, with a checkpoint "
-              f"every {INTERVAL:g} s")  # fmt: skip
+        killed = run(scratch, "killed", arguments.epochs, INTERVAL, moments)
+        terms, kills = killed.lost[::2], killed.lost[1::2]
+        print(f"killed {len(killed.lost)} times: weights {compared(killed, alone)}; lost after SIGTERM {sum(terms)} "
+              f"steps; after SIGKILL {statistics.mean(kills):.1f} steps on average, {max(kills)} at most, "
+              f"{max(kills) * killed.step_seconds:.2f} s at {killed.step_seconds * 1e3:.1f} ms a step; a checkpoint "
+              f"every {INTERVAL:g} s", flush=True)  # fmt: skip
 
-        epochs = 5 * arguments.epochs
-        alone = run(data, scratch / "alone-longer", epochs, [])
-        killed = run(data, scratch / "killed-longer", epochs, [alone.seconds / 4] * 3)
-        more = killed.seconds - alone.seconds
-        print(f"three interruptions of {alone.seconds:.1f} s: {more:.1f} s more ({more / alone.seconds:.1%}), of which "
-              f"{sum(killed.lost):.1f} s were lost work; weights {compared(killed, alone)}")  # fmt: skip
+        by_wall, by_processor = [], []
+        for number in range(arguments.pairs):
+            alone = run(scratch, f"alone-{number}", arguments.long_epochs, LONG_INTERVAL, [])
+            quarter = arguments.long_epochs * (1259 // 64) * alone.step_seconds / 4
+            killed = run(scratch, f"killed-{number}", arguments.long_epochs, LONG_INTERVAL, [quarter] * 3)
+            lost = sum(killed.lost) * killed.step_seconds
+            by_wall.append((killed.seconds - lost - alone.seconds) / alone.seconds)
+            by_processor.append((killed.processor_seconds - lost - alone.processor_seconds) / alone.processor_seconds)
+            print(f"{len(killed.lost)} interruptions of {alone.seconds:.1f} s: {killed.seconds:.1f} s, of which "
+                  f"{lost:.1f} s are {sum(killed.lost)} lost steps; beside them {by_wall[-1]:.1%} more by wall time, "
+                  f"{by_processor[-1]:.1%} by processor time; weights {compared(killed, alone)}",
+                  flush=True)  # fmt: skip
+        if arguments.pairs:
+            print(f"median of {arguments.pairs} pairs: {statistics.median(by_wall):.1%} by wall time, "
+                  f"{statistics.median(by_processor):.1%} by processor time")  # fmt: skip
 
 
 def compared(run: Run, other: Run) -> str:
     return f"{run.digest[:16]}, {'equal' if run.digest == other.digest else 'DIFFERENT'}"
 
 
-def run(data: Path, out: Path, epochs: int, moments: list[float]) -> Run:
-    """Start it until it ends; the n-th start is killed so many seconds after its first step."""
+def run(scratch: Path, name: str, epochs: int, interval: float, moments: list[float]) -> Run:
+    """Start it until it ends; the n-th start is killed so many seconds after it says that it begins to train."""
+    out, data, steps_file = scratch / name, scratch / "prepared", scratch / "steps"
     folders = ["--train", data / "train", "--validation", data / "validation", "--model-dir", out / "model"]
-    checkpoints = ["--checkpoint-dir", out / "checkpoints", "--checkpoint-seconds", INTERVAL]
-    words = [ROOT / "training/train.py", "--epochs", epochs, *folders, *checkpoints]
+    checkpoints = ["--checkpoint-dir", out / "checkpoints", "--checkpoint-seconds", interval]
+    words = [scratch / "counted.py", steps_file, "--epochs", epochs, *folders, *checkpoints]
     command = [sys.executable, "-B", *map(str, words)]
-    began, lost = time.monotonic(), []
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TRAINING)}
+    began, processor, lost = time.monotonic(), processor_time(), []
+    durations: list[float] = []
+    taken, killed = 0, False  # steps up to the last kill
     for number, moment in enumerate([*moments, None]):
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
-        )
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert process.stdout is not None
-        while not (line := process.stdout.readline()).startswith("training ") or " weights on " not in line:
-            assert process.poll() is None, "it did not start"
-        if moment is None:
-            output, _ = process.communicate()
-            assert process.returncode == 0, output
-            break
-        time.sleep(moment)
-        if process.poll() is not None:  # it was faster
-            break
-        newest = max(
-            (path.stat().st_mtime for path in (out / "checkpoints").glob("*.pt")), default=time.time() - moment
-        )
-        by_term = number % 2 == 0
-        lost.append(0.0 if by_term else max(0.0, time.time() - newest))
-        process.send_signal(signal.SIGTERM if by_term else signal.SIGKILL)
+        resumed = 0
+        for line in process.stdout:
+            if found := re.match(r"resuming after (\d+) epochs and (\d+) steps", line):
+                resumed = int(found[1]) * (1259 // 64) + int(found[2])
+            if re.match(r"training [\d,]+ weights on", line):
+                break
+        assert process.poll() is None, "it did not start"
+        if killed:  # the step in hand counts as a whole one, except after a SIGTERM, which waits for it
+            lost.append(taken - resumed + (1 if number % 2 == 0 else 0))
+        killed = moment is not None
+        if moment is not None:
+            time.sleep(moment)
+            killed = process.poll() is None  # else it was faster
+            if killed:
+                process.send_signal(signal.SIGTERM if number % 2 == 0 else signal.SIGKILL)
         output, _ = process.communicate()
-        assert not by_term or re.search("interrupted after|report:", output), output
+        steps = array.array("d", steps_file.read_bytes())
+        durations += steps
+        taken = resumed + len(steps)
+        if "report:" in output:
+            break
+        assert killed, output
     weights = (out / "model/model.pt").read_bytes()
-    return Run(hashlib.sha256(weights).hexdigest(), time.monotonic() - began, tuple(lost))
+    return Run(
+        hashlib.sha256(weights).hexdigest(),
+        time.monotonic() - began,
+        processor_time() - processor,
+        statistics.median(durations),
+        tuple(lost),
+    )
 
 
-def newest_checkpoint(out: Path) -> str:
-    return max((path.name for path in (out / "checkpoints").glob("*.pt")), default="")
+def processor_time() -> float:
+    """Of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import zipfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,18 +25,28 @@ KEPT = 2
 
 
 class Writer:
-    """Writes checkpoints on a thread of its own: the training waits for a copy of its state in memory alone."""
+    """Writes checkpoints on a thread of its own: the training waits for a copy of its state in memory alone.
 
-    def __init__(self, folder: Path) -> None:
+    `ahead` is how many seconds before the end of the interval to begin, so that the checkpoint is on the disk by then,
+    and no more than an interval's work is ever lost: as long as the last one took, at most half the interval.
+    """
+
+    def __init__(self, folder: Path, interval: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        self.folder, self.interval = folder, interval
+        self.ahead = 0.0
         self.thread = ThreadPoolExecutor(1)
         self.writing: Future[None] | None = None
 
     def save(self, step: int, state: Mapping[str, Any]) -> None:
         """Begin to write; raises what went wrong with the checkpoint before, for which it waits."""
         self.wait()
-        self.writing = self.thread.submit(write, self.folder, step, on_host(state))
+        self.writing = self.thread.submit(self.write, step, on_host(state))
+
+    def write(self, step: int, state: Mapping[str, Any]) -> None:
+        began = time.monotonic()
+        write(self.folder, step, state)
+        self.ahead = min(time.monotonic() - began, self.interval / 2)
 
     def wait(self) -> None:
         writing, self.writing = self.writing, None

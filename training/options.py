@@ -50,7 +50,8 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
         "which grows to 1 at two thirds of the epochs (%(default)s)")  # fmt: skip
     add("--compile", choices=("auto", "on", "off"), default="auto", help="torch.compile; auto: on a GPU, once it is "
         "known that the steps to come repay it (%(default)s)")  # fmt: skip
-    add("--checkpoint-seconds", type=float, default=30.0, help="seconds between checkpoints (%(default)s)")
+    add("--checkpoint-seconds", type=float, default=30.0, help="seconds of work that are lost at most when it is "
+        "killed: how often a checkpoint is written (%(default)s)")  # fmt: skip
     add("--ceiling-seconds", type=float, default=None, help="how long to measure, after the training, what the device "
         "does without data (a hundredth of the training, if that is half a second)")  # fmt: skip
     add("--synthetic", action="store_true", help="train on one batch over and over and write no model: the ceiling")

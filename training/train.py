@@ -104,7 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     epoch, step, loss_sum = 0, 0, torch.zeros((), device=device)
     writer = None
     if arguments.checkpoint_dir and not arguments.synthetic:
-        writer = checkpoint.Writer(arguments.checkpoint_dir) if processes.first else None
+        if processes.first:
+            writer = checkpoint.Writer(arguments.checkpoint_dir, arguments.checkpoint_seconds)
         state = processes.from_first(checkpoint.load(arguments.checkpoint_dir, configuration) if writer else None)
         if state is not None:
             model.load_state_dict(state["model"])
@@ -170,7 +171,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 averaged.update(step)
             loss_sum += loss * len(images)
             seen += sampler.batch
-            if time.monotonic() - saved_at > arguments.checkpoint_seconds:
+            now = time.monotonic()
+            if writer is not None and now - saved_at + (now - asked) + writer.ahead > arguments.checkpoint_seconds:
                 save_checkpoint()
 
         loss_sum = processes.total(loss_sum)
