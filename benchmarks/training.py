@@ -69,7 +69,7 @@ def main() -> None:
             started = time.monotonic()
             data = prepare(images, scratch / "prepared-fashion", "--image-size", "28", "--validation-share", "0.05")
             print(f"fashion-mnist: prepared in {time.monotonic() - started:.0f} s", flush=True)
-            options = ["--epochs", "6", "--batch-size", "128", "--flip-probability", "0.5", "--shift", "0.04"]
+            options = ["--epochs", "12", "--batch-size", "128", "--flip-probability", "0.5", "--shift", "0.04"]
             print_result("fashion-mnist", *learn(data, scratch / "model", *options))
 
 

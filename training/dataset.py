@@ -26,7 +26,7 @@ from errors import DataSetError, DiskFullError, full_disk
 
 SHARD_BYTES = 150 * 10**6
 BUFFER_BYTES = 32 * 2**20
-PIECE_BYTES = 2**18  # Linux (ext4) writes new files in such pieces at 2.7 GB/s of processor time, in larger ones at 0.5
+PIECE_BYTES = 2**16  # Linux (ext4) writes new files in such pieces at 3.7 GB/s of processor time, in larger ones at 0.5
 DOCUMENT = "dataset.json"
 
 
