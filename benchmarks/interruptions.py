@@ -2,8 +2,8 @@
 
 Kills a training of the digits at random moments, by SIGTERM and by SIGKILL, starts it again each time, and compares the
 final weights by hash with those of a training that was left alone. What a kill loses are the steps that the next start
-takes again: none after a SIGTERM; after a SIGKILL at most the interval of the checkpoints. It is counted in steps, and
-a step at the median of all: so it holds on a machine that does other work too.
+takes again, and the one in hand: none after a SIGTERM; after a SIGKILL at most the interval of the checkpoints. It is
+counted in steps, and in the time that these had taken.
 
 Then what three interruptions cost a longer training, beside the lost work, in pairs of one that is left alone and one
 that is interrupted, by turns. Most of it is that Python and torch start: 2 to 3 s of processor time, for any training.
@@ -38,14 +38,14 @@ from image_samples import prepare, write_digits
 
 TRAINING = Path(__file__).resolve().parents[1] / "training"
 INTERVAL, LONG_INTERVAL = 0.5, 3.0  # seconds between checkpoints
-# train.py, which also writes how long each step took, as a double, at once: what a SIGKILL leaves is complete.
+# train.py, which also writes how long each step took, by wall and by processor time, at once: a SIGKILL loses none.
 COUNTED = """
 import os, struct, sys, time, train
 file, take_step = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), train.take_step
 def count(*words):
-    began = time.perf_counter()
+    wall, processor = time.perf_counter(), time.process_time()
     loss = take_step(*words)
-    os.write(file, struct.pack("d", time.perf_counter() - began))
+    os.write(file, struct.pack("dd", time.perf_counter() - wall, time.process_time() - processor))
     return loss
 train.take_step = count
 sys.exit(train.main(sys.argv[2:]))
@@ -53,12 +53,21 @@ sys.exit(train.main(sys.argv[2:]))
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Of some steps."""
+
+    steps: int
+    wall: float
+    processor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     digest: str
     seconds: float  # of all starts together
     processor_seconds: float
-    step_seconds: float  # the median
-    lost: tuple[int, ...]  # steps that each kill cost
+    step: Times  # the median
+    lost: tuple[Times, ...]  # by each kill
 
 
 def main() -> None:
@@ -80,23 +89,25 @@ def main() -> None:
         moments = [chance.uniform(0, 0.7 * alone.seconds / arguments.kills) for _ in range(arguments.kills)]
         killed = run(scratch, "killed", arguments.epochs, INTERVAL, moments)
         terms, kills = killed.lost[::2], killed.lost[1::2]
-        print(f"killed {len(killed.lost)} times: weights {compared(killed, alone)}; lost after SIGTERM {sum(terms)} "
-              f"steps; after SIGKILL {statistics.mean(kills):.1f} steps on average, {max(kills)} at most, "
-              f"{max(kills) * killed.step_seconds:.2f} s at {killed.step_seconds * 1e3:.1f} ms a step; a checkpoint "
-              f"every {INTERVAL:g} s", flush=True)  # fmt: skip
+        print(f"killed {len(killed.lost)} times: weights {compared(killed, alone)}; lost after SIGTERM "
+              f"{sum(lost.steps for lost in terms)} steps; after SIGKILL "
+              f"{statistics.mean(lost.steps for lost in kills):.1f} steps on average, "
+              f"{max(lost.steps for lost in kills)} at most, {max(lost.wall for lost in kills):.2f} s at most; a step "
+              f"takes {killed.step.wall * 1e3:.1f} ms; a checkpoint every {INTERVAL:g} s", flush=True)  # fmt: skip
 
         by_wall, by_processor = [], []
         for number in range(arguments.pairs):
             alone = run(scratch, f"alone-{number}", arguments.long_epochs, LONG_INTERVAL, [])
-            quarter = arguments.long_epochs * (1259 // 64) * alone.step_seconds / 4
+            quarter = arguments.long_epochs * (1259 // 64) * alone.step.wall / 4
             killed = run(scratch, f"killed-{number}", arguments.long_epochs, LONG_INTERVAL, [quarter] * 3)
-            lost = sum(killed.lost) * killed.step_seconds
-            by_wall.append((killed.seconds - lost - alone.seconds) / alone.seconds)
-            by_processor.append((killed.processor_seconds - lost - alone.processor_seconds) / alone.processor_seconds)
+            lost = sum(lost.wall for lost in killed.lost)
+            by_wall.append((killed.seconds - lost) / alone.seconds - 1)
+            used = killed.processor_seconds - sum(lost.processor for lost in killed.lost)
+            by_processor.append(used / alone.processor_seconds - 1)
             print(f"{len(killed.lost)} interruptions of {alone.seconds:.1f} s: {killed.seconds:.1f} s, of which "
-                  f"{lost:.1f} s are {sum(killed.lost)} lost steps; beside them {by_wall[-1]:.1%} more by wall time, "
-                  f"{by_processor[-1]:.1%} by processor time; weights {compared(killed, alone)}",
-                  flush=True)  # fmt: skip
+                  f"{lost:.1f} s are {sum(lost.steps for lost in killed.lost)} lost steps; beside them "
+                  f"{by_wall[-1]:.1%} more by wall time, {by_processor[-1]:.1%} by processor time; weights "
+                  f"{compared(killed, alone)}", flush=True)  # fmt: skip
         if arguments.pairs:
             print(f"median of {arguments.pairs} pairs: {statistics.median(by_wall):.1%} by wall time, "
                   f"{statistics.median(by_processor):.1%} by processor time")  # fmt: skip
@@ -114,8 +125,10 @@ def run(scratch: Path, name: str, epochs: int, interval: float, moments: list[fl
     words = [scratch / "counted.py", steps_file, "--epochs", epochs, *folders, *checkpoints]
     command = [sys.executable, "-B", *map(str, words)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TRAINING)}
-    began, processor, lost = time.monotonic(), processor_time(), []
-    durations: list[float] = []
+    began, processor = time.monotonic(), processor_time()
+    lost: list[Times] = []
+    walls: list[float] = []
+    processors: list[float] = []
     taken, killed = 0, False  # steps up to the last kill
     for number, moment in enumerate([*moments, None]):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -127,8 +140,14 @@ def run(scratch: Path, name: str, epochs: int, interval: float, moments: list[fl
             if re.match(r"training [\d,]+ weights on", line):
                 break
         assert process.poll() is None, "it did not start"
-        if killed:  # the step in hand counts as a whole one, except after a SIGTERM, which waits for it
-            lost.append(taken - resumed + (1 if number % 2 == 0 else 0))
+        if killed:
+            again = taken - resumed
+            in_hand = number % 2 == 0  # after a SIGTERM it is finished
+            lost.append(Times(
+                again + in_hand,
+                sum(walls[len(walls) - again :]) + in_hand * statistics.median(walls),
+                sum(processors[len(processors) - again :]) + in_hand * statistics.median(processors),
+            ))  # fmt: skip
         killed = moment is not None
         if moment is not None:
             time.sleep(moment)
@@ -137,8 +156,9 @@ def run(scratch: Path, name: str, epochs: int, interval: float, moments: list[fl
                 process.send_signal(signal.SIGTERM if number % 2 == 0 else signal.SIGKILL)
         output, _ = process.communicate()
         steps = array.array("d", steps_file.read_bytes())
-        durations += steps
-        taken = resumed + len(steps)
+        walls += steps[::2]
+        processors += steps[1::2]
+        taken = resumed + len(steps) // 2
         if "report:" in output:
             break
         assert killed, output
@@ -147,7 +167,7 @@ def run(scratch: Path, name: str, epochs: int, interval: float, moments: list[fl
         hashlib.sha256(weights).hexdigest(),
         time.monotonic() - began,
         processor_time() - processor,
-        statistics.median(durations),
+        Times(1, statistics.median(walls), statistics.median(processors)),
         tuple(lost),
     )
 
