@@ -231,11 +231,6 @@ class Settings:
             )
         if self.source is None:
             return
-        if self.network != "public":
-            yield (
-                f"network is {self.network!r}, with promotes_from",
-                "leave it out: an environment that only serves has no network of its own yet",
-            )
         source = self.source.environment
         if self.account == self.source.account:
             yield (

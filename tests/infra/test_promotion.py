@@ -262,6 +262,15 @@ def test_a_promotion_that_cannot_be_is_one_clear_error(tmp_path: Path, old: str,
     assert "\nhint: " in str(raised.value)
 
 
+def test_a_source_has_a_key_of_its_own_making(tmp_path: Path) -> None:
+    """The stack cannot write the policy of another's key, which the consumer's endpoint needs."""
+    file = promoting_project(tmp_path)
+    key = f"arn:aws:kms:{REGION}:{SOURCE}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    file.write_text(file.read_text().replace("[dev]\n", f'[dev]\ndata_key = "{key}"\n'))
+    with pytest.raises(SettingsError, match="data_key is set, and another environment promotes from this one"):
+        load_settings(file, "dev")
+
+
 def test_a_consumer_without_an_account_is_told_to_its_source(tmp_path: Path) -> None:
     """The source grants the account its models, so it has to know it."""
     file = promoting_project(tmp_path)

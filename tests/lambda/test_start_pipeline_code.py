@@ -105,10 +105,10 @@ def test_an_archive_is_read_once(world: UploadWorld) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "is no gzip-compressed tar archive"),
-        (b"not an archive", "is no gzip-compressed tar archive"),
-        (archive(entry="x" * 100)[:-30], "is no gzip-compressed tar archive"),
-        (archive(train="x"), "has no entry.py at its top level"),
+        pytest.param(b"", "is no gzip-compressed tar archive", id="empty"),
+        pytest.param(b"not an archive", "is no gzip-compressed tar archive", id="text"),
+        pytest.param(archive(entry="x" * 100)[:-30], "is no gzip-compressed tar archive", id="cut off"),
+        pytest.param(archive(train="x"), "has no entry.py at its top level", id="without entry.py"),
     ],
 )
 def test_a_bad_archive_leaves_the_pipeline_as_it_is_and_is_told(world: UploadWorld, content: bytes, what: str) -> None:
