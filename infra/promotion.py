@@ -21,6 +21,7 @@ SERVING_KEYS = frozenset(
         "delivery",
         "removal",
         "log_retention_days",
+        "monthly_budget",
         "notice_emails",
         "tags",
         "endpoint_instance_type",

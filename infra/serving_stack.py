@@ -17,6 +17,7 @@ from infra.health import Health
 from infra.images import Images
 from infra.lambda_function import lambda_code
 from infra.model_deployer import ModelDeployer
+from infra.monthly_budget import MonthlyBudget
 from infra.notices import Notices
 from infra.notifier import Notifier
 from infra.promotion import Consumer
@@ -43,6 +44,8 @@ class ServingStack(EnvironmentStack):
         code = lambda_code(root)
 
         notices = Notices(self, "Notices", settings=settings)
+        if settings.monthly_budget:
+            MonthlyBudget(self, "MonthlyBudget", settings=settings, usd=settings.monthly_budget, notices=notices)
         told = ToldNotices(self, "Told", key=notices.key)
         decisions = WatchedQueue(
             self,

@@ -73,6 +73,20 @@ def test_a_mistake_in_a_table(row: Row, tmp_path: Path, given: str, table: str) 
     row(given, SEEN, f"error: {caught.value}")  # as app.py says it, of which the tests below are the proof
 
 
+@pytest.mark.parametrize(("given", "name", "dev", "live"), [
+    ("a VPC for an environment that promotes", "live", "", IN_VPC),
+    ("a key of one's own where another environment promotes from", "dev",
+     'data_key = "arn:aws:kms:eu-central-1:123456789012:key/1"\n', ""),
+])  # fmt: skip
+def test_a_mistake_about_promotion(row: Row, tmp_path: Path, given: str, name: str, dev: str, live: str) -> None:
+    path = tmp_path / "environments.toml"
+    consumer = f'[live]\naccount = "210987654321"\n{REGION}promotes_from = "dev"\n{live}'
+    path.write_text(f"[dev]\n{PLACE}{dev}{consumer}")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path, name)
+    row(given, SEEN, f"error: {caught.value}")
+
+
 def test_a_setting_that_a_project_cannot_have(row: Row, tmp_path: Path) -> None:
     path = tmp_path / "environments.toml"
     path.write_text(f"[projects]\n{IN_VPC}")

@@ -24,7 +24,7 @@ from headrace.local import ProcessCloud
 pytestmark = pytest.mark.timeout(300)
 
 Run = Callable[..., str]
-ACCOUNT, REGION = "333333333333", "eu-central-1"
+ACCOUNT, REGION = "444444444444", "eu-central-1"
 SMALL = 'network = "vpc"\n\n[staging.pipeline]\nepochs = 4\nbatch_size = 32\nlearning_rate = 0.003\n'
 
 
