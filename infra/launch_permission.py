@@ -36,10 +36,12 @@ class LaunchPermission(Construct):
         stack, bucket = Stack.of(self), templates.bucket
         projects = stack.format_arn(service="sagemaker", resource="project", resource_name="*")
         stacks = stack.format_arn(service="cloudformation", resource="stack", resource_name="SP-*")
+        catalog = stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*")
         statements = [
             _allow([f"sagemaker:{name}" for name in (*PROJECTS, "AddTags", "ListTags")], projects),
             _allow(["sagemaker:ListProjects", "cloudformation:GetTemplateSummary"], "*"),
             _allow([f"cloudformation:{name}" for name in STACKS], stacks),
+            _allow(["cloudformation:DescribeStacks"], catalog),  # its outputs say what there is to start from
             _allow(["s3:GetObject", "s3:GetObjectTagging"], bucket.arn_for_objects(f"{TEMPLATES}*")),
             _allow(["s3:GetBucketCORS", "s3:ListBucket"], bucket.bucket_arn),
             iam.PolicyStatement(

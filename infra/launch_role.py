@@ -19,7 +19,7 @@ from infra.permission import allow
 from infra.project_boundary import ProjectBoundary
 from infra.template_bucket import TemplateBucket
 
-OWN = "sagemaker-p-*"  # how the template names things: infra/project_template.py
+OWN = "headrace-p-*"  # how the template names things: infra/project_template.py
 WHY = "The things of all projects, by the names that the template gives them; numbers of projects are not known before."
 LISTED = "IAM has no resource type for this action."
 
@@ -77,10 +77,13 @@ NEEDED: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "AWS::KMS::Key": {
         "new key": ["kms:CreateKey", "kms:TagResource"],  # a key is not tagged yet when it is given its tags
-        "key": [
+        "seen key": [
             *(f"kms:{verb}" for verb in ("DescribeKey", "EnableKeyRotation", "GetKeyPolicy", "GetKeyRotationStatus")),
-            *(f"kms:{verb}" for verb in ("ListResourceTags", "PutKeyPolicy", "ScheduleKeyDeletion", "TagResource")),
-            *(f"kms:{verb}" for verb in ("UntagResource", "UpdateKeyDescription")),
+            "kms:ListResourceTags",
+        ],
+        "key": [
+            *(f"kms:{verb}" for verb in ("PutKeyPolicy", "ScheduleKeyDeletion", "TagResource", "UntagResource")),
+            "kms:UpdateKeyDescription",
         ],
     },
     "AWS::Lambda::EventSourceMapping": {
@@ -120,7 +123,8 @@ NEEDED: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "AWS::S3::BucketPolicy": {"bucket": [f"s3:{verb}BucketPolicy" for verb in ("Delete", "Get", "Put")]},
     "AWS::SNS::Subscription": {
-        "topic": ["sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Subscribe", "sns:Unsubscribe"]
+        "any": ["sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Unsubscribe"],
+        "topic": ["sns:Subscribe"],
     },
     "AWS::SNS::Topic": {
         "topic": [
@@ -198,6 +202,8 @@ class LaunchRole(Construct):
             case "new key":
                 condition = {"StringLike": {f"aws:RequestTag/{tag}": "p-*"}}
                 return allow(self.role, actions, ["*"], conditions=condition, because="A new key has no name yet.")
+            case "seen key":  # at once after its creation, when its tags do not count everywhere yet
+                return allow(self.role, actions, [self._arn("kms", "key/*")], because="AWS numbers keys.")
             case "key":
                 condition = {"StringLike": {f"aws:ResourceTag/{tag}": "p-*"}}
                 return allow(self.role, actions, [self._arn("kms", "key/*")], conditions=condition, because=WHY)

@@ -1,4 +1,4 @@
-"""Who may change what is executed: the training code and the pipeline's definition."""
+"""Who may change what is executed, the training code and the pipeline's definition, and upload what it runs on."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class MaintainerRole(Construct):
             self,
             "Role",
             assumed_by=iam.AccountRootPrincipal(),
-            description="Writes pipelines/ and code/ of the data bucket",
+            description="Uploads data, and writes pipelines/ and code/ of the data bucket",
             max_session_duration=Duration.hours(1),
         )
         data.grant_list(self.role)
-        data.grant_read(self.role, "pipelines/*", "code/*")
-        data.grant_write(self.role, "pipelines/*", "code/*")
-        data.grant_delete(self.role, "pipelines/*", "code/*")
+        data.grant_read(self.role, "datasets/*", "pipelines/*", "code/*")
+        data.grant_write(self.role, "datasets/*", "pipelines/*", "code/*")
+        data.grant_delete(self.role, "datasets/*", "pipelines/*", "code/*")

@@ -10,7 +10,7 @@ from infra.permission import acknowledge_wildcards
 from infra.project_stack import BOUNDARY
 from infra.template_bucket import TemplateBucket
 
-OWN = "sagemaker-p-*"
+OWN = "headrace-p-*"
 LISTED = [
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
@@ -66,7 +66,8 @@ class ProjectBoundary(Construct):
             iam.PolicyStatement(
                 actions=KEYS,
                 resources=[self._arn("kms", "key/*")],
-                conditions={"StringLike": {"aws:ResourceTag/sagemaker:project-id": "p-*"}},
+                # Not by tag: KMS takes up to five minutes until the tags of a new key count.
+                conditions={"StringEquals": {"kms:ViaService": [self._service(name) for name in ("s3", "sns")]}},
             ),
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
@@ -85,6 +86,9 @@ class ProjectBoundary(Construct):
         for statement in statements:
             acknowledge_wildcards(self.policy, statement.resources, why)
         self.arn = self.policy.managed_policy_arn
+
+    def _service(self, name: str) -> str:
+        return f"{name}.{Stack.of(self).region}.amazonaws.com"
 
     @property
     def _partition(self) -> str:

@@ -140,6 +140,11 @@ class Settings:
                 f"{self.environment!r} is no name for an environment",
                 "use at most 20 small letters, digits and hyphens: it becomes part of resource names",
             )
+        if self.environment.startswith("p-"):
+            yield (
+                f"{self.environment!r} begins with p-",
+                f"choose another: the things of projects that were started from the template are called {PROJECT}-p-…",
+            )
         if "-v" in self.environment:
             yield (
                 f"{self.environment!r} holds -v",

@@ -241,7 +241,7 @@ def test_functions_are_called_by_lambda_only(prod: Any) -> None:
         ("StartPipeline/Role", "s3:DeleteObject", {"quiet/*", REFUSAL}),
         ("Notify/Role", "s3:GetObject", {"notices/*", "runs/*"}),
         ("Notify/Role", "s3:PutObject", {"notices/*"}),
-        ("Maintainer/Role", "s3:PutObject", {"pipelines/*", "code/*"}),
+        ("Maintainer/Role", "s3:PutObject", {"datasets/*", "pipelines/*", "code/*"}),
         ("Source/Deployment/Role", "s3:PutObject", {"code/*", "pipelines/headrace-prod.json", "champions/none/NONE"}),
     ],
 )

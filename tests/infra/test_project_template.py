@@ -59,10 +59,18 @@ def test_everything_that_can_have_a_name_has_its_projects(template: dict[str, An
     for logical_id, resource in template["Resources"].items():
         if resource["Type"] in NAMED:
             name = resource["Properties"][NAMED[resource["Type"]][0]]
-            assert name == {"Fn::Sub": f"sagemaker-${{SageMakerProjectId}}-{logical_id}"}
+            assert name == {"Fn::Sub": f"headrace-${{SageMakerProjectId}}-{logical_id}"}
     buckets = [item["Properties"] for item in template["Resources"].values() if item["Type"] == "AWS::S3::Bucket"]
-    expected = {"Fn::Sub": "sagemaker-${SageMakerProjectId}-${AWS::AccountId}-${AWS::Region}"}
+    expected = {"Fn::Sub": "headrace-${SageMakerProjectId}-${AWS::AccountId}-${AWS::Region}"}
     assert [bucket["BucketName"] for bucket in buckets] == [expected]
+
+
+def test_no_name_holds_what_studios_usual_policy_lets_everybody_have(template: dict[str, Any]) -> None:
+    """AmazonSageMakerFullAccess: invoke functions, delete objects, subscribe to topics with "sagemaker" in the name."""
+    for resource in template["Resources"].values():
+        for key in ("FunctionName", "BucketName", "TopicName", "RoleName"):
+            said = resource["Properties"].get(key, {}).get("Fn::Sub", "")
+            assert "sagemaker" not in said.replace("${SageMakerProjectId}", "").lower()
 
 
 def test_everything_that_can_be_tagged_is_tagged_with_its_project(template: dict[str, Any]) -> None:
