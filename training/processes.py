@@ -7,12 +7,14 @@ process alone writes: checkpoints, model, report, and the lines of the log.
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn.functional  # imported later, by DDP, its defaults would hold the group for ever
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -61,7 +63,13 @@ class Processes:
             print(text, flush=True)
 
     def end(self) -> None:
+        """Leave the others; called when nothing of the training is in use any more.
+
+        With the last reference to the group its threads end. One that is still busy with its last tensor when Python
+        itself ends would abort the process, and a training that is done would count as failed.
+        """
         if self.count > 1:
+            gc.collect()  # DDP's references to the group are in cycles
             dist.destroy_process_group()
 
 

@@ -59,11 +59,18 @@ COMPILE_SECONDS, COMPILE_SAVES = 60.0, 0.125
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    # Arguments
     arguments = parse_arguments(__doc__, argv)
     signals: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: signals.append(number))
     processes = join_processes()
+    if fit(arguments, processes, signals):
+        return INTERRUPTED
+    processes.end()
+    return 0
+
+
+def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int]) -> bool:
+    """Train, and write the model; whether a signal, which is found in `signals`, ended it before."""
     device, say = processes.device, processes.say
     torch.manual_seed(arguments.seed)
     reuse_freed_memory()
@@ -92,8 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         probe(model, train, validation, arguments.weight_decay, arguments.label_smoothing, bf16, processes)
         if processes.first:
             write_model(arguments.model_dir, model, config, facts)
-        processes.end()
-        return 0
+        return False
     optimizer = make_optimizer(model, arguments.learning_rate, arguments.weight_decay)
     averaged = Averaged(model, arguments.ema_decay) if arguments.ema_decay else None
     kept = averaged.model if averaged else model
@@ -156,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if writer is not None:
                     writer.wait()
                 say(f"interrupted after {epoch} epochs and {step - epoch * per_epoch} steps")
-                return INTERRUPTED
+                return True
             for group in optimizer.param_groups:
                 group["lr"] = arguments.learning_rate * learning_rate(step, steps, arguments.warmup_share)
             asked = time.monotonic()
@@ -209,8 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(report.line())
         if arguments.output_dir:
             report.write(arguments.output_dir)
-    processes.end()
-    return 0
+    return False
 
 
 def make_sampler(arguments: argparse.Namespace, train: Source, processes: Processes) -> Sampler:
