@@ -14,6 +14,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +34,9 @@ _CONTENTS = {
     "lambda-python": ("boto3",),
 }
 _REPOSITORY = re.compile(r"(?:.*/)?([A-Za-z0-9._-]+)(?::[^:/]+)?")
+# packaging reads requirements by way of `ast`, which Python 3.11 cannot do in two threads at once: now and then it is a
+# SystemError, "AST constructor recursion depth mismatch".
+_READING = threading.Lock()
 
 
 def image(uri: str, directory: Path) -> Path:
@@ -48,7 +52,8 @@ def image(uri: str, directory: Path) -> Path:
             f"hint: these have: {', '.join(sorted(_CONTENTS))}; give a script another image, or add a line to "
             "local_cloud/sagemaker/images/__init__.py"
         )
-    found = sorted(_closure(_CONTENTS[repository]), key=lambda item: item.name)
+    with _READING:
+        found = sorted(_closure(_CONTENTS[repository]), key=lambda item: item.name)
     identity = [sys.version, sys.prefix, *(f"{item.name}=={item.version}" for item in found)]
     digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:12]
     target = directory / f"{repository}-{digest}"
