@@ -11,13 +11,14 @@ from real_trigger import RealTrigger
 pytestmark = pytest.mark.timeout(300)
 
 RUN = {
-    "zwölf möwen 🐦": "日本/ü.jpg",
-    "a+b c%41": "1+1 %2F.jpg",
-    "it's \"<birds>&amp;": "&lt;/Key>.jpg",
-    "back\\slash": "$(reboot)*?#;=.jpg",
-    "${headrace:DataBucket}": "1.jpg",
+    "zwölf möwen": "日本/🐦 ü.jpg",
+    "a+b c@4=1:0_.": "1+1 %2F.jpg",
+    "marks": "it's \"<birds>&amp;/&lt;/Key>.jpg",
+    "shell": "back\\slash/$(reboot)*?#;=.jpg",
+    "placeholder": "${headrace:DataBucket}.jpg",
     "long": "long/" * 199 + "12345678901.jpg",
 }
+UNRECORDABLE = ("möwen 🐦", "a%41", "it's \"<birds>&amp;", "back\\slash", "${headrace:DataBucket}")
 REFUSED = {"slashes": "a//1.jpg", "dots": "../1.jpg", "control": "\x01.jpg", "line": "1\n.jpg"}
 IGNORED = ("datasets/archive.zip/1.jpg", "datasets/li\nne/1.jpg", "datasets/../1.jpg", "datasets/readme.txt")
 
@@ -29,7 +30,8 @@ def trigger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealTrigger]:
         trigger.define("Nothing")
         for data_set, key in (RUN | REFUSED).items():
             trigger.put(f"datasets/{data_set}/{key}")
-        for key in ("datasets/BIRDS.ZIP", *IGNORED):
+        names = (f"datasets/{data_set}/1.jpg" for data_set in UNRECORDABLE)
+        for key in ("datasets/BIRDS.ZIP", *names, *IGNORED):
             trigger.put(key)
         trigger.settle()
         yield trigger
@@ -47,12 +49,16 @@ def test_what_can_be_files_is_run_by_its_very_key(trigger: RealTrigger) -> None:
     assert len(trigger.runs()) == len(seen)
 
 
-def test_what_can_be_no_file_is_set_aside_with_its_reason(trigger: RealTrigger) -> None:
+def test_what_can_be_no_file_or_no_model_is_set_aside_with_its_reason(trigger: RealTrigger) -> None:
     answer = trigger.client("sqs").receive_message(
         QueueUrl=trigger.deployed.environment.stack.queues[0].dead_letters_url,
         MaxNumberOfMessages=10,
         MessageAttributeNames=["Reason"],
     )
-    reasons = sorted(message["MessageAttributes"]["Reason"]["StringValue"] for message in answer["Messages"])
-    keys = sorted(f"datasets/{data_set}/{key}" for data_set, key in REFUSED.items())
-    assert [reason.split(" can be no file")[0] for reason in reasons] == [f"DataSetError: {key!r}" for key in keys]
+    reasons = {message["MessageAttributes"]["Reason"]["StringValue"].split("\n")[0] for message in answer["Messages"]}
+    keys = [f"datasets/{data_set}/{key}" for data_set, key in REFUSED.items()]
+    assert {reason.partition(" can be no file")[0] for reason in reasons} >= {f"DataSetError: {key!r}" for key in keys}
+    assert {reason.partition(" cannot be the name")[0] for reason in reasons} >= {
+        f"DataSetError: {name!r}" for name in UNRECORDABLE
+    }
+    assert len(answer["Messages"]) == len(REFUSED) + len(UNRECORDABLE)

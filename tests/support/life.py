@@ -89,7 +89,7 @@ class Life:
         assert len(list(list_executions(self.environment))) == count
 
     def put_definitions(self) -> None:
-        """A maintainer puts a bad definition, sees why it is refused, and puts a good one."""
+        """A maintainer puts a bad definition, sees why it is refused, puts a good one, and drafts of all there is."""
         s3, stack = self._as_role("Maintainer", "s3"), self.environment.stack
         key, refusal = f"pipelines/{stack.pipeline}.json", f"pipelines/{stack.pipeline}.error.json"
         good = json.loads(s3.get_object(Bucket=stack.data_bucket, Key=key)["Body"].read())
@@ -99,11 +99,10 @@ class Life:
         good["Metadata"] = good.get("Metadata", {}) | {"changed": "by a maintainer"}
         s3.put_object(Bucket=stack.data_bucket, Key=key, Body=json.dumps(good).encode())
         eventually("the refusal is cleared", lambda: refusal not in self._keys(s3, "pipelines/"))
-        s3.put_object(Bucket=stack.data_bucket, Key="code/draft.tar.gz", Body=b"")
-        s3.get_object(Bucket=stack.data_bucket, Key="code/draft.tar.gz")
-        s3.delete_object(Bucket=stack.data_bucket, Key="code/draft.tar.gz")
-        s3.put_object(Bucket=stack.data_bucket, Key="pipelines/draft.json", Body=b"{}")
-        s3.delete_object(Bucket=stack.data_bucket, Key="pipelines/draft.json")
+        for draft in ("code/draft.tar.gz", "datasets/draft.txt", "pipelines/draft.json"):
+            s3.put_object(Bucket=stack.data_bucket, Key=draft, Body=b"{}")
+            s3.get_object(Bucket=stack.data_bucket, Key=draft)
+            s3.delete_object(Bucket=stack.data_bucket, Key=draft)
 
     def stop_runs(self) -> None:
         """One is stopped while it preprocesses, its successor while it trains; the third is left to end."""
