@@ -133,6 +133,7 @@ def _checkpoints(lane: Lane, settings: PipelineSettings) -> CheckpointConfigType
             join("epochs", parameter("Epochs"), on="-"),
             join("batch", parameter("BatchSize"), on="-"),
             join("rate", _learning_rate(settings), on="-"),
+            parameter("TrainInstanceType"),  # of another, the GPUs round otherwise, and are others in number
             join("hosts", parameter("TrainInstanceCount"), on="-"),
             f"{settings.network}-{settings.crop}-{settings.flip_probability}-{settings.ema_decay}".replace(":", "-"),
             *([f"from-{settings.pretrained}"] if settings.pretrained else []),

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
+from checkpoint import save_whole
 from errors import TrainingError
 from model import ModelConfig, needed_packages
 
@@ -32,11 +32,11 @@ def refuse_unwritable(folder: Path) -> None:
 
 def write_model(folder: Path, model: nn.Module, config: ModelConfig, facts: dict[str, Any]) -> None:
     (folder / "code").mkdir(parents=True, exist_ok=True)
-    torch.save({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / "model.pt")
+    save_whole({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / "model.pt")
     (folder / "model.json").write_text(config.to_json(**facts), "utf-8")
     for name in SERVED_FILES:
         shutil.copyfile(CODE / name, folder / "code" / name)
     requirements = (CODE / "requirements.txt").read_text("utf-8").splitlines()
     if (CODE / "wheels").is_dir():  # for an endpoint that reaches no index of packages
-        shutil.copytree(CODE / "wheels", folder / "code" / "wheels")
+        shutil.copytree(CODE / "wheels", folder / "code" / "wheels", dirs_exist_ok=True)
     (folder / "code/requirements.txt").write_text("\n".join([*requirements, *needed_packages(config)]) + "\n", "utf-8")

@@ -22,7 +22,7 @@ class TimmClassifier(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: str, classes: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, network: str, classes: int, side: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         try:
             timm = importlib.import_module("timm")
@@ -39,8 +39,11 @@ class TimmClassifier(nn.Module):
             raise ValueError(f"timm {timm.__version__} has no model {name}\nhint: its names: timm.list_models('*net*')")
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1) * 255, persistent=False)
-        self.body = timm.create_model(name, pretrained=False, num_classes=0)
-        self.classify = nn.Linear(self.body.num_features, classes)
+        known = timm.get_pretrained_cfg(name)
+        # Such a network, a ViT say, has positions for images of one size alone.
+        self.fixed_size = bool(known and known.fixed_input_size)
+        self.body = timm.create_model(name, num_classes=0, **({"img_size": side} if self.fixed_size else {}))
+        self.classify = nn.Linear(self.body.head_hidden_size, classes)
 
     def features(self, images: Tensor) -> Tensor:
         features: Tensor = self.body((images - self.mean).div_(self.std))

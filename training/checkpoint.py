@@ -7,6 +7,7 @@ runs and brings it back when a spot instance is replaced.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import time
@@ -21,6 +22,7 @@ import torch
 from errors import CheckpointError, DiskFullError, full_disk
 
 NAME = re.compile(r"checkpoint-(\d+)\.pt")
+UNFINISHED, DAMAGED = ".unfinished", ".damaged"
 KEPT = 2
 
 
@@ -33,6 +35,8 @@ class Writer:
 
     def __init__(self, folder: Path, interval: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.glob(f"*{UNFINISHED}"):
+            unfinished.unlink()
         self.folder, self.interval = folder, interval
         self.ahead = 0.0
         self.thread = ThreadPoolExecutor(1)
@@ -70,11 +74,17 @@ def write(folder: Path, step: int, state: Mapping[str, Any]) -> None:
 
     Raises DiskFullError, and leaves the checkpoints before it.
     """
-    path = folder / f"checkpoint-{step:08}.pt"
-    unfinished = path.with_suffix(".unfinished")
+    save_whole(state, folder / f"checkpoint-{step:08}.pt")
+    for old in newest_first(folder)[KEPT:]:
+        old.unlink()
+
+
+def save_whole(value: Mapping[str, Any], path: Path) -> None:
+    """torch.save, after which the file is whole and on the disk, or not there. Raises DiskFullError."""
+    unfinished = path.with_suffix(UNFINISHED)
     try:
         with unfinished.open("wb") as file:
-            torch.save(state, file)
+            torch.save(value, file)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
@@ -85,31 +95,28 @@ def write(folder: Path, step: int, state: Mapping[str, Any]) -> None:
             raise
         raise DiskFullError(refusal, path) from error
     # The rename itself is safe only once the folder is on disk.
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    for old in newest_first(folder)[KEPT:]:
-        old.unlink()
 
 
 def load(folder: Path, configuration: Mapping[str, str]) -> dict[str, Any] | None:
     """The newest whole checkpoint, on the CPU; None when there is none.
 
-    A damaged one is reported and passed over. Raises CheckpointError when the newest whole one was made under another
-    configuration: to go on with it would give a model that no configuration describes.
+    A damaged one is reported, renamed, and passed over. Raises CheckpointError when the newest whole one was made under
+    another configuration: to go on with it would give a model that no configuration describes.
     """
     for path in newest_first(folder):
+        content = path.read_bytes()
         try:
-            # torch does not look at the checksums of the zip file that it writes.
-            with zipfile.ZipFile(path) as file:
-                damaged = file.testzip()
-            if damaged is not None:
-                raise zipfile.BadZipFile(f"{damaged} has other bytes than were written")
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
-            print(f"passing over the damaged checkpoint {path}: {error}", flush=True)
+            state = parse(content)
+        except MemoryError:
+            raise
+        except Exception as error:  # damage has a dozen faces: zip, pickle and torch each have their own
+            print(f"passing over the damaged checkpoint {path}: {type(error).__name__}: {error}", flush=True)
+            path.replace(path.with_suffix(DAMAGED))  # under its name it would push out the good ones to come
             continue
         made_with: Mapping[str, str] = state["configuration"]
         different = sorted(
@@ -126,6 +133,17 @@ def load(folder: Path, configuration: Mapping[str, str]) -> dict[str, Any] | Non
             )
         return state
     return None
+
+
+def parse(content: bytes) -> dict[str, Any]:
+    """Raises anything when it is not, byte for byte, what was written."""
+    # torch does not look at the checksums of the zip file that it writes.
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        damaged = file.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"{damaged} has other bytes than were written")
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return state
 
 
 def newest_first(folder: Path) -> list[Path]:

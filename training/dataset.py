@@ -129,7 +129,8 @@ class ImageFile:
             for start in range(0, len(content), PIECE_BYTES):
                 piece = content[start : start + PIECE_BYTES]
                 self.digest.update(piece)
-                self.file.write(piece)
+                while len(piece):  # the last room of a full disk takes a part
+                    piece = piece[self.file.write(piece) :]
 
     def close(self) -> None:
         with deleting_on_full_disk(self.path, self.file):

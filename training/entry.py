@@ -21,6 +21,7 @@ import signal
 import site
 import subprocess
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -34,6 +35,8 @@ INTERRUPTED = 128 + signal.SIGTERM
 # SageMaker reads no more of a failure file than 1,024 characters, and of a processing job's exit message no more than
 # 1 KiB, which must be whole UTF-8.
 REASON_BYTES = 1024
+STOPPED = "HEADRACE_STOPPED"  # the variable that names the file by which a worker says that it was only interrupted
+GRACE_SECONDS = 110  # torchrun's for its workers after a SIGTERM: of SageMaker's 120, what lets the rest end as well
 MASTER_PORT = "7777"  # where the processes of several instances meet, unless the variable of this name says otherwise
 
 
@@ -49,6 +52,7 @@ def main(arguments: list[str]) -> int:
         if not script.is_file():
             raise TrainingError(f"there is no script {arguments[0]} in {CODE}", hint="name a file of the code archive")
         if not is_worker():
+            reason_path(training).unlink(missing_ok=True)  # of a start before this one
             install_requirements()
         flags = arguments[1:]
         if training:
@@ -61,7 +65,10 @@ def main(arguments: list[str]) -> int:
         sys.argv = [str(script), *flags]
         runpy.run_path(str(script), run_name="__main__")
     except SystemExit as stop:
-        return status_of(stop, training)
+        status = status_of(stop, training)
+        if status == INTERRUPTED and is_worker():
+            Path(os.environ[STOPPED]).touch()
+        return status
     except Exception as error:
         traceback.print_exc()
         write_reason(reason_of(error), training)
@@ -121,18 +128,26 @@ def torchrun(arguments: list[str]) -> list[str]:
 
 
 def launch(command: list[str], training: bool) -> int:
-    """Run torchrun, which passes a SIGTERM on to the processes; the status is then 143, as without it."""
+    """Run torchrun, which passes a SIGTERM on to the processes; the status is then 143, as without it.
+
+    It is so too where the SIGTERM is still to come: the processes of all hosts stop together.
+    """
     print(shlex.join(command), flush=True)
     # Each process would take all cores otherwise, or, as torchrun has it, one.
     threads = max(1, (os.cpu_count() or 1) // max(1, int(os.environ["SM_NUM_GPUS"])))
-    process = subprocess.Popen(command, env={"OMP_NUM_THREADS": str(threads), **interfaces(), **os.environ})
-    try:
-        status = process.wait()
-    except SystemExit:
-        process.terminate()
-        process.wait()
-        return INTERRUPTED
-    if status != 0 and not (ROOT / "output/failure").exists():
+    defaults = {"OMP_NUM_THREADS": str(threads), "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(GRACE_SECONDS), **interfaces()}
+    with tempfile.TemporaryDirectory() as folder:
+        stopped = Path(folder) / "stopped"
+        process = subprocess.Popen(command, env={**defaults, **os.environ, STOPPED: str(stopped)})
+        try:
+            status = process.wait()
+        except SystemExit:
+            process.terminate()
+            process.wait()
+            return INTERRUPTED
+        if stopped.exists():
+            return INTERRUPTED
+    if status != 0 and not reason_path(training).exists():
         write_reason(f"exit status {status} from: {shlex.join(command)}\nhint: the log says why", training)
     return status
 
@@ -204,9 +219,13 @@ def reason_of(error: Exception) -> str:
     return reason
 
 
+def reason_path(training: bool) -> Path:
+    """Where SageMaker looks."""
+    return ROOT / "output" / ("failure" if training else "message")
+
+
 def write_reason(reason: str, training: bool) -> None:
-    """Leave the reason where SageMaker looks: output/failure of a training job, output/message of a processing job."""
-    path = ROOT / "output" / ("failure" if training else "message")
+    path = reason_path(training)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if is_worker() and path.exists():  # of several processes, the first to fail knows why

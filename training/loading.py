@@ -9,6 +9,7 @@ Threads and no processes: the decoders and the copies let go of Python's lock, a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import queue
@@ -131,6 +132,12 @@ def open_source(folder: Path, device: torch.device, image_size: int) -> Source:
             images = Resident(torch.from_numpy(data.images).to(device))
         return Source(data, images, torch.from_numpy(data.labels).to(device))
     samples = find_samples(folder).samples
+    splits = sorted({sample.split for sample in samples if sample.split})
+    if splits:
+        raise DataSetError(
+            f"{folder} is a whole data set, with images for {' and '.join(splits)}",
+            hint="name the folder of one split; lists of splits, as those of CUB-200-2011, preprocess.py reads",
+        )
     classes = tuple(sorted({sample.label for sample in samples}))
     labels = np.array([classes.index(sample.label) for sample in samples], dtype=np.int64)
     data = DataSet(
@@ -170,7 +177,7 @@ def batches(source: Source, sampler: Sampler, steps: range, part: slice) -> Iter
             plan = on_device(plan)
             return Batch(images, on_device(places), plan, source.labels[plan[:, ROW]])
 
-    made = iter(map(make, steps)) if source.images.tier == "resident" else ahead(make, steps)
+    made = iter(map(make, steps)) if source.images.tier == "resident" else ahead(make, steps, device)
     for batch in made:
         if copies is not None:
             current = torch.cuda.current_stream(device)
@@ -180,24 +187,26 @@ def batches(source: Source, sampler: Sampler, steps: range, part: slice) -> Iter
         yield batch
 
 
-def ahead(make: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
+def ahead(make: Callable[[int], Batch], steps: range, device: torch.device) -> Iterator[Batch]:
     made: queue.Queue[Batch | BaseException] = queue.Queue(AHEAD - 1)
     over = threading.Event()
 
+    def put(item: Batch | BaseException) -> None:
+        while not over.is_set():
+            with contextlib.suppress(queue.Full):
+                made.put(item, timeout=0.1)
+                return
+
     def work() -> None:
         try:
+            if device.type == "cuda":
+                torch.cuda.set_device(device)  # a thread begins with the first GPU, whatever the process has
             for step in steps:
-                batch = make(step)
-                while not over.is_set():
-                    try:
-                        made.put(batch, timeout=0.1)
-                        break
-                    except queue.Full:
-                        continue
+                put(make(step))
                 if over.is_set():
                     return
         except BaseException as error:  # raised where the batch is wanted
-            made.put(error)
+            put(error)
 
     thread = threading.Thread(target=work, name="batches", daemon=True)
     thread.start()

@@ -116,7 +116,9 @@ def build(config: ModelConfig) -> nn.Module:
     Raises ValueError when it needs timm and that is not there.
     """
     if config.network.startswith(backbone.PREFIX):
-        model: nn.Module = backbone.TimmClassifier(config.network, len(config.classes), config.mean, config.std)
+        model: nn.Module = backbone.TimmClassifier(
+            config.network, len(config.classes), config.image_size, config.mean, config.std
+        )
     else:
         model = NETWORKS[config.network](config)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -14,6 +14,10 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
 
+    def add_switch(flag: str, text: str) -> None:
+        # A hyperparameter always has a value.
+        add(flag, type=truth, nargs="?", const=True, default=False, metavar="true|false", help=text)
+
     def add_folder(flag: str, variable: str, text: str, *, required: bool = True) -> None:
         default = os.environ.get(variable)
         add(flag, type=Path, default=default, required=required and not default, help=f"{text} (${variable})")
@@ -25,7 +29,7 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
     add_folder("--output-dir", "SM_OUTPUT_DATA_DIR", "folder to write report.json to", required=False)
     add_folder("--pretrained", "SM_CHANNEL_PRETRAINED", "folder with weights to start from", required=False)
     add("--network", default="small-cnn", help=f"{', '.join(NETWORKS)}, or timm:NAME (%(default)s)")
-    add("--freeze", action="store_true", help="keep the pretrained weights and fit the last layer alone")
+    add_switch("--freeze", "keep the pretrained weights and fit the last layer alone")
     add("--epochs", type=int, default=12, help="times to see every image (%(default)s)")
     add("--batch-size", type=int, default=64, help="images a step, of all processes together (%(default)s)")
     add("--accumulate", type=int, default=1, help="parts that each process takes its share of a step in, when memory "
@@ -54,7 +58,7 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
         "killed: how often a checkpoint is written (%(default)s)")  # fmt: skip
     add("--ceiling-seconds", type=float, default=None, help="how long to measure, after the training, what the device "
         "does without data (a hundredth of the training, if that is half a second)")  # fmt: skip
-    add("--synthetic", action="store_true", help="train on one batch over and over and write no model: the ceiling")
+    add_switch("--synthetic", "train on one batch over and over and write no model: the ceiling")
     add("--seed", type=int, default=0, help="of weights, order and augmentation (%(default)s)")
     add("--_tuning_objective_metric", help=argparse.SUPPRESS)  # SageMaker's tuner gives it to every job
     arguments = parser.parse_args(argv)
@@ -68,3 +72,9 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
     if arguments.freeze and not arguments.pretrained:
         parser.error("--freeze needs --pretrained: what is frozen must have been learned")
     return arguments
+
+
+def truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"

@@ -23,7 +23,8 @@ def load_pretrained(model: nn.Module, folder: Path) -> str:
     Names may lack the `body.` that a backbone's weights have here. Returns what was done, for the log. Raises
     PretrainedError when fewer than half of the model's tensors are there: to go on would train from scratch unseen.
     """
-    path, found = read_weights(folder)
+    path = find_weights(folder)
+    found = read_weights(path)
     named = {**{f"body.{name}": value for name, value in found.items()}, **found}
     wanted = model.state_dict()
     fitting = {
@@ -41,7 +42,8 @@ def load_pretrained(model: nn.Module, folder: Path) -> str:
     )
 
 
-def read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
+def find_weights(folder: Path) -> Path:
+    """The one file of weights in the channel. Raises PretrainedError when there is none, or another."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     weights = [path for path in files if path.name == ARTIFACT or path.suffix in (".safetensors", *PICKLED)]
     if len(weights) != 1:
@@ -49,15 +51,23 @@ def read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
             f"the pretrained channel holds {len(weights)} files of weights: {', '.join(path.name for path in weights)}",
             hint=f"put one file there: {ARTIFACT} of a training, or weights as .safetensors, {', '.join(PICKLED)}",
         )
-    (path,) = weights
+    return weights[0]
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.name == ARTIFACT:
             with tempfile.TemporaryDirectory() as unpacked:
                 unpack(path, Path(unpacked))
-                return path, torch.load(Path(unpacked) / "model.pt", map_location="cpu", weights_only=True)
+                weights: dict[str, Tensor] = torch.load(
+                    Path(unpacked) / "model.pt", map_location="cpu", weights_only=True
+                )
+                return weights
         if path.suffix == ".safetensors":
-            return path, importlib.import_module("safetensors.torch").load_file(path)
-        return path, torch.load(path, map_location="cpu", weights_only=True)
+            weights = importlib.import_module("safetensors.torch").load_file(path)
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+        return weights
     except Exception as error:  # each format has a dozen of its own
         raise PretrainedError(
             f"{path.name} cannot be read: {type(error).__name__}: {error}",

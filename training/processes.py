@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ import torch.distributed as dist
 import torch.distributed.nn.functional  # imported later, by DDP, its defaults would hold the group for ever
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from errors import DataSetError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,37 @@ class Processes:
             model, device_ids=devices, forward_sync_buffers=False, gradient_as_bucket_view=True
         )
 
+    def give_statistics(self, model: nn.Module) -> None:
+        """Those of norms, from the first process, whose model is kept, to all others."""
+        if self.count > 1:
+            for statistics in model.buffers():
+                dist.broadcast(statistics, src=0)
+
+    def refuse_different(self, configuration: dict[str, str]) -> None:
+        """Raises DataSetError when the processes were not given the same data, code or options."""
+        if self.count == 1:
+            return
+        theirs: list[Any] = [None] * self.count
+        dist.all_gather_object(theirs, configuration)
+        for rank, other in enumerate(theirs):
+            different = sorted(name for name, value in configuration.items() if other.get(name) != value)
+            if different:
+                raise DataSetError(
+                    f"processes {self.rank} and {rank} of one training differ in: {', '.join(different)}",
+                    hint="give every instance all of the data (FullyReplicated, not ShardedByS3Key) and the same code",
+                )
+
     def total(self, values: Tensor) -> Tensor:
         if self.count > 1:
             values = values.clone()
             dist.all_reduce(values)
         return values
+
+    def describe(self) -> str:
+        if self.device.type == "cuda":
+            return f"{self.count} x {torch.cuda.get_device_name(self.device)}"
+        threads = f"{torch.get_num_threads()} CPU threads"
+        return f"{threads} in each of {self.count} processes" if self.count > 1 else threads
 
     def from_first(self, value: Any) -> Any:
         """What the first process gives, in all of them."""
@@ -57,6 +86,11 @@ class Processes:
         box = [value]
         dist.broadcast_object_list(box, src=0, device=self.device)
         return box[0]
+
+    def wait(self) -> None:
+        """For all the others to come here too."""
+        if self.count > 1:
+            dist.barrier()
 
     def say(self, text: str) -> None:
         if self.first:
@@ -71,6 +105,31 @@ class Processes:
         if self.count > 1:
             gc.collect()  # DDP's references to the group are in cycles
             dist.destroy_process_group()
+
+
+class Interruption:
+    """Whether to stop, since a SIGTERM has come: to any of the processes, and for all of them at the same step.
+
+    About once a second the processes agree on it, which waits for their devices. `signals` are those of this one.
+    """
+
+    def __init__(self, processes: Processes, signals: list[int]) -> None:
+        self.processes, self.signals = processes, signals
+        self.steps, self.between, self.since = 0, 1, time.monotonic()
+
+    def has_come(self) -> bool:
+        """Called before each step."""
+        if self.processes.count == 1:
+            return bool(self.signals)
+        self.steps += 1
+        if self.steps < self.between:
+            return False
+        steps_a_second = self.steps / max(time.monotonic() - self.since, 1e-3)
+        said = [float(bool(self.signals)), steps_a_second if self.processes.first else 0.0]
+        stop, steps = self.processes.total(torch.tensor(said, device=self.processes.device)).tolist()
+        self.between = max(1, min(round(steps), 2 * self.between))
+        self.steps, self.since = 0, time.monotonic()
+        return bool(stop)
 
 
 def join_processes() -> Processes:

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optimizing import make_optimizer, take_step
+from optimizing import take_step
+
+OF_THIS_START = ("tier", "device", "instances")
 
 
 @dataclass(slots=True)
@@ -32,7 +34,8 @@ class Report:
     data_wait_seconds: float = 0.0
     validation_seconds: float = 0.0
     checkpoint_seconds: float = 0.0  # for which the training stood still
-    images_per_second: list[float] = field(default_factory=list)  # of each epoch's steps
+    images_per_second: list[float] = field(default_factory=list)  # of each epoch that had steps in this start
+    sides: list[int] = field(default_factory=list)  # pixels of a side, in each of those epochs
     accuracies: list[float] = field(default_factory=list)  # on the validation images, after each epoch
     best_accuracy: float = 0.0
     seconds_to_best: float = 0.0
@@ -42,8 +45,11 @@ class Report:
     earlier_seconds: float = 0.0  # that the starts before this one ran, each up to its last checkpoint
     began: float = field(default_factory=time.monotonic)
 
-    def epoch_over(self, images: int, seconds: float, accuracy: float) -> None:
-        self.images_per_second.append(images / seconds)
+    def epoch_over(self, images: int, seconds: float, side: int, accuracy: float) -> None:
+        """`images` is 0 when the epoch's last step was done before an interruption."""
+        if images:
+            self.images_per_second.append(images / seconds)
+            self.sides.append(side)
         self.accuracies.append(accuracy)
         if accuracy > self.best_accuracy:
             self.best_accuracy = accuracy
@@ -63,8 +69,10 @@ class Report:
         return (self.earlier_seconds + time.monotonic() - self.began) * self.instances
 
     def speed(self) -> float:
-        """Images a second, the median of the epochs; without the first, which warms up."""
-        rates = sorted(self.images_per_second[1:] or self.images_per_second or [0.0])
+        """Images a second at the largest size, the median of the epochs; without the first, which warms up."""
+        sides = list(zip(self.sides, self.images_per_second, strict=True))
+        largest = [rate for side, rate in sides if side == max(self.sides)]
+        rates = sorted(largest[1:] or largest or [0.0])
         return rates[len(rates) // 2]
 
     def add_ceiling(self, images_per_second: float) -> None:
@@ -72,7 +80,6 @@ class Report:
         self.share_of_ceiling = self.speed() / images_per_second
 
     def line(self) -> str:
-        self.peak_memory_bytes = peak_memory()
         wait = self.data_wait_seconds / max(self.step_seconds, 1e-9)
         text = (
             f"report: {self.seconds:.1f} s ({self.step_seconds:.1f} s steps, {wait:.1%} of it waiting for data, "
@@ -102,16 +109,16 @@ class Report:
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
+        for name in state.keys() - OF_THIS_START:
+            setattr(self, name, state[name])
 
 
 def measure_ceiling(
-    model: nn.Module, images: Tensor, targets: Tensor, smoothing: float, bf16: bool, parts: int, seconds: float
-) -> float:
-    """Images a second on one batch, over and over: what no data path can exceed. The model is spoiled by it."""
+    model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor, smoothing: float, bf16: bool,
+    parts: int, seconds: float,
+) -> float:  # fmt: skip
+    """Images a second on one batch, over and over: what no data path can exceed. Model and optimizer are spoiled."""
     model.train()
-    optimizer = make_optimizer(model, rate=1e-6, decay=0.0)
     for _ in range(3):
         take_step(model, optimizer, images, targets, smoothing, bf16, parts)
     wait_for(images.device)

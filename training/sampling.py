@@ -30,6 +30,7 @@ class Sampler:
     shift: float = 0.0  # how far the window may leave the image; there, the border repeats its last pixels
     flip_probability: float = 0.0
     zoom: float = 1.0  # the least share of the window that is enlarged to fill it
+    smallest: float = 1.0  # share of the window's side that the first epoch sees it in
 
     @property
     def steps_per_epoch(self) -> int:
@@ -38,6 +39,13 @@ class Sampler:
     @property
     def window(self) -> int:
         return round(self.image_size * self.crop)
+
+    def size(self, epoch: int, epochs: int) -> int:
+        """Pixels of a side that the window is brought to: multiples of 16 that grow in a line, whole from two thirds
+        of the epochs on."""
+        grown = min(1.0, 1.5 * epoch / epochs)
+        size = self.window * (self.smallest + (1 - self.smallest) * grown)
+        return min(self.window, max(16, round(size / 16) * 16)) if size < self.window else self.window
 
     def plan(self, step: int) -> Tensor:
         epoch, place = divmod(step, self.steps_per_epoch)

@@ -16,18 +16,19 @@ The code for GPUs has not run on one yet.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import math
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import checkpoint
-from artifact import CODE, refuse_unwritable, write_model
+from artifact import refuse_unwritable, write_model
+from configuration import describe
 from errors import DataSetError, DivergenceError, TrainingError
 from host_memory import reuse_freed_memory
 from loading import Source, batches, open_source
@@ -36,23 +37,12 @@ from optimizing import Averaged, learning_rate, make_optimizer, take_step
 from options import parse_arguments
 from pretrained import load_pretrained
 from probe import probe
-from processes import Processes, join_processes
-from reporting import Report, measure_ceiling
+from processes import Interruption, Processes, join_processes
+from reporting import Report, measure_ceiling, peak_memory
 from sampling import Sampler, augment
 from validating import validate
 
 INTERRUPTED = 128 + signal.SIGTERM
-# What the weights follow from, beside the options and the data.
-DECISIVE = (
-    "train.py",
-    "model.py",
-    "backbone.py",
-    "loading.py",
-    "optimizing.py",
-    "sampling.py",
-    "images.py",
-    "probe.py",
-)
 # torch.compile takes about a minute for a network of ResNet-50's size and saves about an eighth of a step: it is worth
 # while when that share of the steps to come exceeds the minute. The first epoch tells how long a step takes.
 COMPILE_SECONDS, COMPILE_SAVES = 60.0, 0.125
@@ -63,10 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     signals: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: signals.append(number))
     processes = join_processes()
-    if fit(arguments, processes, signals):
+    try:
+        interrupted = fit(arguments, processes, signals)
+    except Exception:
+        if processes.count == 1 or not signals:
+            raise
+        traceback.print_exc()  # the others were gone before all could agree to stop
         return INTERRUPTED
     processes.end()
-    return 0
+    return INTERRUPTED if interrupted else 0
 
 
 def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int]) -> bool:
@@ -84,6 +79,8 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
     train = open_source(arguments.train, device, arguments.image_size)
     validation = open_source(arguments.validation, device, arguments.image_size)
     refuse_unlike(train, validation)
+    configuration = describe(arguments, train, validation, processes.count)
+    processes.refuse_different(configuration)
     sampler = make_sampler(arguments, train, processes)
     per_epoch, steps = sampler.steps_per_epoch, sampler.steps_per_epoch * arguments.epochs
     say(f"training on {train.describe()}")
@@ -95,18 +92,21 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
     model = build(config).to(device)
     if arguments.pretrained:
         say(f"starting from {load_pretrained(model, arguments.pretrained)}")
+    refuse_other_sizes(model, sampler)
+    report = Report(train.images.tier, processes.describe(), processes.hosts, len(train), sampler.batch, steps)
     if arguments.freeze:
-        probe(model, train, validation, arguments.weight_decay, arguments.label_smoothing, bf16, processes)
+        report.starts, report.steps = 1, 1
+        how_to_fit = (arguments.weight_decay, arguments.label_smoothing, bf16)
+        probe(model, train, validation, *how_to_fit, processes, report)
         if processes.first:
             write_model(arguments.model_dir, model, config, facts)
+            conclude(report, arguments)
         return False
     optimizer = make_optimizer(model, arguments.learning_rate, arguments.weight_decay)
     averaged = Averaged(model, arguments.ema_decay) if arguments.ema_decay else None
     kept = averaged.model if averaged else model
 
     # Resume
-    configuration = describe(arguments, train, validation)
-    report = Report(train.images.tier, describe_device(processes), processes.hosts, len(train), sampler.batch, steps)
     epoch, step, loss_sum = 0, 0, torch.zeros((), device=device)
     writer = None
     if arguments.checkpoint_dir and not arguments.synthetic:
@@ -123,12 +123,16 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
     report.starts += 1
     saved_at = time.monotonic()
 
+    def is_due(coming: float) -> bool:
+        """Whether to write one now: after the `coming` seconds it would be too late."""
+        return writer is not None and time.monotonic() - saved_at + coming + writer.ahead > arguments.checkpoint_seconds
+
     def save_checkpoint() -> None:
         nonlocal saved_at
         if writer is None:
             return
+        refuse_divergence("loss", loss_sum.item(), epoch, arguments)  # reading it waits for the steps: their time
         started = time.monotonic()
-        refuse_divergence(loss_sum, epoch, arguments)
         state = {
             "configuration": configuration,
             "epoch": epoch,  # finished and validated
@@ -152,21 +156,23 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
     compiling = arguments.compile == "auto" and device.type == "cuda"
     how = (arguments.label_smoothing, bf16, arguments.accumulate)
     images: Tensor | None = None
+    interruption = Interruption(processes, signals)
     while epoch < arguments.epochs:
         began, waited, seen, stood = time.monotonic(), 0.0, 0, report.checkpoint_seconds
-        size = window_size(sampler, epoch, arguments)
+        size = sampler.size(epoch, arguments.epochs)
         model.train()
         while step < (epoch + 1) * per_epoch:
-            if signals and processes.first:  # the others go on until it is gone, for it needs their part of the step
+            if interruption.has_come():
                 save_checkpoint()
                 if writer is not None:
                     writer.wait()
                 say(f"interrupted after {epoch} epochs and {step - epoch * per_epoch} steps")
+                processes.wait()  # when one of them ends, torchrun ends the others
                 return True
             for group in optimizer.param_groups:
                 group["lr"] = arguments.learning_rate * learning_rate(step, steps, arguments.warmup_share)
             asked = time.monotonic()
-            if images is None or not arguments.synthetic:
+            if images is None or images.shape[1] != size or not arguments.synthetic:
                 batch = next(feed)
                 images = augment(batch.images, batch.places, batch.plan, sampler, size)
             waited += time.monotonic() - asked
@@ -175,28 +181,30 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
             step += 1
             if averaged:
                 averaged.update(step)
-            loss_sum += loss * len(images)
+            loss_sum += processes.total(loss * len(images))
             seen += sampler.batch
-            now = time.monotonic()
-            if writer is not None and now - saved_at + (now - asked) + writer.ahead > arguments.checkpoint_seconds:
+            if is_due(time.monotonic() - asked):
                 save_checkpoint()
 
-        loss_sum = processes.total(loss_sum)
-        refuse_divergence(loss_sum, epoch, arguments)  # reads it, and so waits for the device
+        refuse_divergence("loss", loss_sum.item(), epoch, arguments)
+        # The first validation takes no longer than its epoch, the others as long as those before.
+        if is_due(report.validation_seconds / epoch if epoch else time.monotonic() - began):
+            save_checkpoint()
         now = time.monotonic()
         seconds = now - began - (report.checkpoint_seconds - stood)
         report.step_seconds += seconds
         report.data_wait_seconds += waited
         validation_loss, accuracy = validate(kept, validation, processes)
+        refuse_divergence("validation loss", validation_loss, epoch, arguments)
         report.validation_seconds += time.monotonic() - now
-        report.epoch_over(seen, seconds, accuracy)
+        report.epoch_over(seen, seconds, size, accuracy)
         epoch += 1
         say(
             f"epoch={epoch} train:loss={loss_sum.item() / (per_epoch * sampler.batch):.4f} "
             f"validation:loss={validation_loss:.4f} validation:accuracy={accuracy:.4f} images/s={seen / seconds:.0f}"
         )
         loss_sum = torch.zeros_like(loss_sum)
-        if compiling:
+        if compiling and seen:
             compiling = False
             saved = COMPILE_SAVES * seconds / seen * sampler.batch * (steps - step)
             say(f"torch.compile may save {saved:.0f} s: {'compiling' if saved > COMPILE_SECONDS else 'not compiled'}")
@@ -209,12 +217,11 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
             write_model(arguments.model_dir, kept, config, facts)
         if writer is not None:
             writer.wait()
+        report.peak_memory_bytes = peak_memory()
         seconds = ceiling_seconds(arguments, report, processes)
         if images is not None and seconds:
-            report.add_ceiling(measure_ceiling(model, images, batch.targets, *how, seconds))
-        say(report.line())
-        if arguments.output_dir:
-            report.write(arguments.output_dir)
+            report.add_ceiling(measure_ceiling(model, optimizer, images, batch.targets, *how, seconds))
+        conclude(report, arguments)
     return False
 
 
@@ -236,14 +243,8 @@ def make_sampler(arguments: argparse.Namespace, train: Source, processes: Proces
         shift=arguments.shift if arguments.crop == 1 else 0.0,
         flip_probability=arguments.flip_probability,
         zoom=arguments.zoom,
+        smallest=arguments.smallest,
     )
-
-
-def window_size(sampler: Sampler, epoch: int, arguments: argparse.Namespace) -> int:
-    """Pixels of a side in this epoch: multiples of 16 that grow in a line, whole from two thirds of the epochs on."""
-    grown = min(1.0, 1.5 * epoch / arguments.epochs)
-    size = sampler.window * (arguments.smallest + (1 - arguments.smallest) * grown)
-    return sampler.window if size >= sampler.window else max(16, round(size / 16) * 16)
 
 
 def refuse_unlike(train: Source, validation: Source) -> None:
@@ -256,10 +257,18 @@ def refuse_unlike(train: Source, validation: Source) -> None:
         )
 
 
-def refuse_divergence(loss_sum: Tensor, epoch: int, arguments: argparse.Namespace) -> None:
-    if not math.isfinite(loss_sum.item()):
+def refuse_other_sizes(model: nn.Module, sampler: Sampler) -> None:
+    if getattr(model, "fixed_size", False) and (sampler.crop < 1 or sampler.smallest < 1):
+        raise TrainingError(
+            f"this network takes images of {sampler.image_size} pixels alone, and no windows of another size",
+            hint="leave --crop and --smallest at 1, or choose a network without positions, such as timm:resnet50",
+        )
+
+
+def refuse_divergence(what: str, loss: float, epoch: int, arguments: argparse.Namespace) -> None:
+    if not math.isfinite(loss):
         raise DivergenceError(
-            f"the loss became {loss_sum.item()} in epoch {epoch + 1}",
+            f"the {what} became {loss} in epoch {epoch + 1}",
             hint=f"lower --learning-rate (it is {arguments.learning_rate:g})",
         )
 
@@ -272,22 +281,10 @@ def ceiling_seconds(arguments: argparse.Namespace, report: Report, processes: Pr
     return min(5.0, report.seconds / 100) if report.seconds >= 50 else 0.0
 
 
-def describe(arguments: argparse.Namespace, train: Source, validation: Source) -> dict[str, str]:
-    """All that the weights depend on; a checkpoint is resumed under the very same only."""
-    elsewhere = {"train", "validation", "model_dir", "checkpoint_dir", "checkpoint_seconds", "output_dir",
-                 "ceiling_seconds", "compile"}  # fmt: skip
-    options = {name.replace("_", "-"): str(value) for name, value in vars(arguments).items() if name not in elsewhere}
-    code = hashlib.sha256(b"".join((CODE / name).read_bytes() for name in DECISIVE)).hexdigest()
-    digests = {"train": train.data.digest[:16], "validation": validation.data.digest[:16]}
-    return {**options, **digests, "code": code[:16]}
-
-
-def describe_device(processes: Processes) -> str:
-    if processes.device.type == "cpu":
-        return f"{torch.get_num_threads()} CPU threads" + f" in each of {processes.count} processes" * (
-            processes.count > 1
-        )
-    return f"{processes.count} x {torch.cuda.get_device_name(processes.device)}"
+def conclude(report: Report, arguments: argparse.Namespace) -> None:
+    print(report.line(), flush=True)
+    if arguments.output_dir:
+        report.write(arguments.output_dir)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ BYTES = 32 * 2**20  # of images at a time, where fewer than TOGETHER take that
 def validate(model: nn.Module, source: Source, processes: Processes) -> tuple[float, float]:
     """Mean cross-entropy and accuracy, in fp32 as when serving; each process takes its share of the batches."""
     model.eval()
+    processes.give_statistics(model)
     device, side = source.labels.device, source.data.image_size
     sums = torch.zeros(2, device=device)
     together = max(1, min(TOGETHER, BYTES // (side * side * 3)))

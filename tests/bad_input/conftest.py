@@ -52,6 +52,7 @@ def row(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
     def check(given: str, seen: str, message: str, **places: object) -> None:
         known = {str(place): f"<{name.replace('_', ' ')}>" for name, place in places.items()}
         message = normalised(message, known | {str(tmp_path): "<folder>", str(ROOT): "<project>"})
+        assert message, f"nothing was said of: {given}"
         found = Row(request.module.SECTION, given, seen, message)
         if writing:
             request.config.stash.setdefault(WRITTEN, []).append(found)

@@ -224,6 +224,16 @@ def test_a_full_disk_in_preprocessing(row: Row, tmp_path: Path) -> None:
         "FailureReason", said, disk=disk)  # fmt: skip
 
 
+def test_a_full_disk_at_the_model(row: Row, tmp_path: Path) -> None:
+    data = write_pictures(tmp_path / "data", {"red": 9, "blue": 9})
+    prepared, disk = prepare(data, tmp_path / "prepared", "--image-size", "16"), tmp_path / "ml"
+    script = f"""{JOB} mkdir -p input/config && "$3" code/entry.py train.py --train "$4/train" \\
+        --validation "$4/validation" --model-dir model --epochs 1 >/dev/null 2>&1; cat output/failure"""
+    said = run_on_small_disk(disk, "300k", script, disk, TRAINING, sys.executable, prepared, OMP_NUM_THREADS="1")
+    row("a full disk when the model is written: a tmpfs of 300 KiB", "output/failure, which becomes the FailureReason",
+        said, disk=disk)  # fmt: skip
+
+
 def test_a_full_disk_at_a_checkpoint(row: Row, tmp_path: Path) -> None:
     data = write_pictures(tmp_path / "data", {"red": 9, "blue": 9})
     prepared, disk = prepare(data, tmp_path / "prepared", "--image-size", "16"), tmp_path / "ml"

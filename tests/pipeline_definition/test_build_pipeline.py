@@ -98,7 +98,8 @@ def test_checkpoints_are_addressed_by_what_training_depends_on() -> None:
     prefix = steps_by_name()["TrainSpot"]["Arguments"]["CheckpointConfig"]["S3Uri"]
     text = json.dumps(prefix)
     assert "Execution" not in text
-    for name in ("DataSet", "Fingerprint", "ImageSize", "Epochs", "BatchSize", "LearningRate", "TrainInstanceCount"):
+    for name in ("DataSet", "Fingerprint", "ImageSize", "Epochs", "BatchSize", "LearningRate", "TrainInstanceType",
+                 "TrainInstanceCount"):  # fmt: skip
         assert f"Parameters.{name}" in text
     assert "${headrace:CodeHash}" in text
     assert "/checkpoints/spot" in text

@@ -20,6 +20,7 @@ from PIL import Image
 import artifact
 from dataset import read_split
 from inference import Model, input_fn, model_fn, output_fn, predict, predict_fn
+from model import ModelConfig, build
 
 # What a server does, in a process that sees the artifact alone.
 SERVER = """
@@ -149,3 +150,16 @@ def test_the_wheels_of_the_code_archive_go_with_the_model(
     monkeypatch.setattr(artifact, "CODE", code)
     artifact.write_model(tmp_path / "model", model.network, model.config, {})
     assert [path.name for path in (tmp_path / "model/code/wheels").iterdir()] == ["pillow-1-py3-none-any.whl"]
+
+
+def test_an_artifact_is_written_over_one_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its wheels; a training that was killed after it had written the first is started again."""
+    shutil.copytree(artifact.CODE, tmp_path / "training", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "training/wheels").mkdir()
+    (tmp_path / "training/wheels/some.whl").touch()
+    monkeypatch.setattr(artifact, "CODE", tmp_path / "training")
+    config = ModelConfig("small-cnn", ("a", "b"), 32, (0.5,) * 3, (0.5,) * 3)
+    for _ in range(2):
+        artifact.write_model(tmp_path / "model", build(config), config, {})
+    assert (tmp_path / "model/code/wheels/some.whl").exists()
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {"model.pt", "model.json", "code"}

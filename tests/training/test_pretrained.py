@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import re
 import shutil
+import sys
+import types
 from pathlib import Path
 
 import pytest
 import torch
 from image_samples import TRAINING, finish, pack, start, write_pictures
+from torch import Tensor, nn
 
 import train
 from backbone import TimmClassifier
-from errors import PretrainedError
+from errors import CheckpointError, PretrainedError, TrainingError
 from model import ModelConfig, build
+from options import parse_arguments
 from pretrained import load_pretrained
 
 
@@ -32,9 +37,14 @@ def test_a_frozen_network_with_a_fitted_last_layer_knows_the_digits_in_one_pass(
     digits: Path, digits_model: Path, tmp_path: Path
 ) -> None:
     artifact = pack(digits_model, tmp_path / "pretrained")
-    words = options(digits, tmp_path / "model", "--pretrained", str(artifact), "--freeze")
-    output = finish(start(TRAINING / "train.py", *words))
+    words = options(digits, tmp_path / "model", "--pretrained", str(artifact), "--output-dir", str(tmp_path))
+    output = finish(start(TRAINING / "train.py", *words, "--freeze", "true"))  # as hyperparameters come
     assert accuracies(output) == [pytest.approx(1, abs=0.03)]
+    said = dict(re.findall(r"(\w+:loss)=(\S+)", output))
+    assert float(said["train:loss"]) < 0.5 * math.log(10)  # the loss of the fit, and not of no weights at all
+    assert "report: " in output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["best_accuracy"] == pytest.approx(accuracies(output)[0], abs=1e-4)
     before, after = (torch.load(folder / "model.pt") for folder in (digits_model, tmp_path / "model"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"classify.weight", "classify.bias"}
@@ -79,7 +89,65 @@ def test_a_backbone_of_timm_says_what_it_needs_where_timm_is_not() -> None:
     with pytest.raises(
         ValueError, match=r"timm:resnet50 needs timm, which cannot be imported(.|\n)*hint: name timm and"
     ):
-        TimmClassifier("timm:resnet50", 3, (0.5,) * 3, (0.5,) * 3)
+        TimmClassifier("timm:resnet50", 3, 32, (0.5,) * 3, (0.5,) * 3)
+
+
+class Body(nn.Module):
+    """Of a network of timm: features before and after the layer that leads to the head."""
+
+    def __init__(self, side: int | None = None) -> None:
+        super().__init__()
+        self.num_features, self.head_hidden_size, self.side = 6, 8, side
+
+    def forward(self, images: Tensor) -> Tensor:
+        assert self.side in (None, images.shape[-1])
+        return images.mean((2, 3)).repeat(1, 3)[:, : self.head_hidden_size]
+
+
+@pytest.fixture
+def timm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What of timm is used: as in 1.0.31, where both models are networks of 65 that were tried."""
+    module = types.ModuleType("timm")
+    module.is_model = lambda name: True  # type: ignore[attr-defined]
+    module.get_pretrained_cfg = lambda name: types.SimpleNamespace(fixed_input_size=name == "vit")  # type: ignore[attr-defined]
+    module.create_model = lambda name, num_classes, img_size=None: Body(img_size)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "timm", module)
+
+
+@pytest.mark.usefixtures("timm")
+@pytest.mark.parametrize("network", ["mobilenetv3", "vit"])
+def test_a_backbone_is_made_for_the_size_of_the_images_and_of_its_features(network: str) -> None:
+    model = build(config(f"timm:{network}"))
+    assert model(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (2, 3)
+
+
+@pytest.mark.usefixtures("timm")
+def test_a_backbone_for_one_size_refuses_windows_of_another(digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"takes images of 32 pixels alone(.|\n)*hint: leave --crop"):
+        train.main(options(digits, tmp_path, "--network", "timm:vit", "--crop", "0.5"))
+
+
+def test_a_checkpoint_that_started_from_other_weights_is_refused(
+    digits: Path, digits_model: Path, tmp_path: Path
+) -> None:
+    channel = tmp_path / "pretrained"
+    channel.mkdir()
+    shutil.copy(digits_model / "model.pt", channel / "weights.pt")
+    words = options(digits, tmp_path / "model", "--epochs", "1", "--pretrained", str(channel))
+    words += ["--checkpoint-dir", str(tmp_path / "checkpoints"), "--checkpoint-seconds", "0"]
+    train.main(words)
+    weights = torch.load(channel / "weights.pt")
+    torch.save({name: value * 2 for name, value in weights.items()}, channel / "weights.pt")
+    with pytest.raises(CheckpointError, match=r"pretrained was \w{16} and is \w{16}"):
+        train.main(words)
+
+
+@pytest.mark.parametrize(("words", "switched"), [([], False), (["true"], True), (["False"], False)])
+def test_a_switch_takes_the_value_that_a_hyperparameter_always_has(
+    words: list[str], switched: bool, digits: Path, tmp_path: Path
+) -> None:
+    flags = ["--synthetic", *words] if words else []
+    assert parse_arguments("", options(digits, tmp_path, *flags)).synthetic is switched
 
 
 def test_original_images_are_trained_on_as_they_are(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ import pytest
 import torch
 from image_samples import TRAINING, finish, start
 
+from dataset import read_split
+from inference import model_fn, predict
+
 DOUBLE = """
 import sys, torch
 torch.set_default_dtype(torch.float64)
@@ -29,6 +32,11 @@ train.augment = lambda *arguments: (time.sleep(0.05), augment(*arguments))[1]
 sys.exit(train.main())
 """
 
+SHARED = """
+import sys, train, validating
+validating.TOGETHER = 32  # so that each process has its share of the few validation images
+sys.exit(train.main())
+"""
 THREADS = """
 import glob, train
 status = train.main()
@@ -103,7 +111,23 @@ def test_two_processes_go_on_after_a_sigterm(digits: Path, tmp_path: Path) -> No
     assert found, output
     resumed = finish(together(2, TRAINING / "train.py", *words))
     assert f"resuming {found[1]}" in resumed
-    assert "epoch=5 " in resumed
+    whole = finish(together(2, TRAINING / "train.py", *options(digits, tmp_path / "whole")))
+    assert losses(said + output) + losses(resumed) == losses(whole)
+    assert (tmp_path / "model/model.pt").read_bytes() == (tmp_path / "whole/model.pt").read_bytes()
+
+    alone = start(TRAINING / "train.py", *words)
+    refused, _ = alone.communicate(timeout=60)
+    assert "processes was 2 and is 1" in refused
+
+
+def test_what_is_validated_is_the_model_that_is_kept(digits: Path, tmp_path: Path) -> None:
+    """With the first process's statistics of BatchNorm in all of them: each has those of its own images."""
+    (tmp_path / "shared.py").write_text(SHARED)
+    output = finish(together(4, tmp_path / "shared.py", *options(digits, tmp_path, "small-cnn"), "--epochs", "1"))
+    (said,) = re.findall(r"validation:accuracy=(\S+)", output)
+    validation = read_split(digits / "validation")
+    predicted = predict(validation.images, model_fn(str(tmp_path))).probabilities.argmax(1)
+    assert f"{(predicted == validation.labels).mean():.4f}" == said
 
 
 def test_no_thread_of_the_group_is_left_to_abort_the_process_at_its_end(digits: Path, tmp_path: Path) -> None:
@@ -143,10 +167,10 @@ def host(root: Path, name: str, hyperparameters: dict[str, str], channels: Path,
     return root
 
 
-def run_hosts(roots: list[Path]) -> list[tuple[int, str]]:
+def start_hosts(roots: list[Path]) -> list[subprocess.Popen[str]]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SM_")}
     environment |= {"MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
-    processes = [
+    return [
         subprocess.Popen(
             [sys.executable, "-B", str(root / "code/entry.py"), "train.py"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -154,6 +178,13 @@ def run_hosts(roots: list[Path]) -> list[tuple[int, str]]:
         )
         for root in roots
     ]  # fmt: skip
+
+
+def run_hosts(roots: list[Path]) -> list[tuple[int, str]]:
+    return finish_hosts(start_hosts(roots))
+
+
+def finish_hosts(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
     try:
         outputs = [process.communicate(timeout=180)[0] for process in processes]
     finally:  # a host that hangs is no reason for the other to stay
@@ -194,3 +225,42 @@ def test_the_reason_of_several_processes_is_that_of_the_one_that_failed(digits: 
     assert all(status != 0 for status, _ in run_hosts(roots))
     for root in roots:
         assert (root / "output/failure").read_text().startswith("33 images a step cannot be shared equally by 2")
+
+
+def test_a_sigterm_to_one_instance_stops_all_at_the_same_step_and_none_has_failed(digits: Path, tmp_path: Path) -> None:
+    """The instances of a job are interrupted one after the other; what failed before is no reason any more."""
+    roots = two_hosts(tmp_path, digits, epochs="500", **{"batch-size": "100"})
+    for root in roots:
+        (root / "output").mkdir()
+        (root / "output/failure").write_text("of an earlier start")
+    processes = start_hosts(roots)
+    first, second = processes
+    assert first.stdout is not None
+    while "epoch=1 " not in (line := first.stdout.readline()):
+        assert line, finish_hosts(processes)
+    second.send_signal(signal.SIGTERM)
+    (status, said), (other, echoed) = finish_hosts(processes)
+    assert (status, other) == (143, 143), said + echoed
+    assert "interrupted after" in said
+    assert len(list((roots[0] / "checkpoints").iterdir())) >= 1
+    assert not any((root / "output/failure").exists() for root in roots)
+
+
+def test_instances_that_hold_different_data_are_refused(digits: Path, tmp_path: Path) -> None:
+    shutil.copytree(digits / "train", tmp_path / "train")
+    facts = json.loads((tmp_path / "train/dataset.json").read_text())
+    (tmp_path / "train/dataset.json").write_text(json.dumps(facts | {"digest": "f" * 64}))
+    roots = two_hosts(tmp_path, digits, **{"batch-size": "100"})
+    (roots[1] / "input/data/train").unlink()
+    (roots[1] / "input/data/train").symlink_to(tmp_path / "train")
+    assert all(status == 1 for status, _ in run_hosts(roots))
+    reason = (roots[0] / "output/failure").read_text()
+    assert reason.startswith("processes 0 and 1 of one training differ in: train\nhint: give every instance all")
+
+
+def test_the_processes_have_nearly_all_of_sagemakers_grace_to_save(digits: Path, tmp_path: Path) -> None:
+    roots = two_hosts(tmp_path, digits)
+    for root in roots:
+        script = "import os; print('grace', os.environ['TORCH_ELASTIC_SHUTDOWN_TIMEOUT'])"
+        (root / "code/train.py").write_text(script)
+    assert ["grace 110" in output for _, output in run_hosts(roots)] == [True, True]

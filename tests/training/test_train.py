@@ -17,13 +17,12 @@ import torch
 from image_samples import TRAINING, finish, start
 
 import checkpoint
+import configuration
 import train
 from dataset import read_split
 from errors import CheckpointError, DataSetError, DivergenceError
 from inference import model_fn, predict
 from optimizing import learning_rate
-from options import parse_arguments
-from reporting import Report
 from sampling import ROW, Sampler, augment, gather, resample
 
 # Slow enough to be killed where the test wants it.
@@ -47,6 +46,47 @@ def uninterrupted(colors: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     out = tmp_path_factory.mktemp("uninterrupted")
     finish(start(TRAINING / "train.py", *command(colors, out)))
     return out
+
+
+# Killed while it validates for the second time, when the last step of that epoch is on the disk.
+KILLED_IN_VALIDATION = """
+import os, signal, sys, time, train
+from pathlib import Path
+validate, newest = train.validate, Path(sys.argv[sys.argv.index("--checkpoint-dir") + 1], "checkpoint-00000010.pt")
+validated = []
+def killed(*arguments):
+    if validated:
+        while not newest.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+    validated.append(1)
+    return validate(*arguments)
+train.validate = killed
+sys.exit(train.main())
+"""
+
+
+def test_killed_between_an_epochs_last_step_and_its_validation_it_goes_on_with_the_validation(
+    colors: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    process = start("-c", KILLED_IN_VALIDATION, *command(colors, tmp_path))
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    resumed = finish(start(TRAINING / "train.py", *command(colors, tmp_path, "--output-dir", str(tmp_path))))
+    assert "resuming after 1 epochs and 5 steps" in resumed
+    assert (tmp_path / "model/model.pt").read_bytes() == (uninterrupted / "model/model.pt").read_bytes()
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert len(report["accuracies"]) == 4
+    assert len(report["images_per_second"]) == 3  # of the second epoch, the start that went on with it saw no step
+    assert min(report["images_per_second"]) > 0
+
+
+def test_work_is_saved_before_a_validation_that_outlasts_the_interval(colors: Path, tmp_path: Path) -> None:
+    slow = "import time, train\nvalidate = train.validate\n"
+    slow += "train.validate = lambda *arguments: (time.sleep(0.5), validate(*arguments))[1]\ntrain.main()"
+    process = start("-c", slow, *command(colors, tmp_path, "--epochs", "2", "--checkpoint-seconds", "0.4"))
+    finish(process)
+    assert "checkpoint-00000010.pt" in {path.name for path in (tmp_path / "checkpoints").iterdir()}
 
 
 def wait_for_step(process: subprocess.Popen[str], folder: Path, step: int) -> None:
@@ -127,9 +167,9 @@ def test_a_checkpoint_of_another_training_is_refused(colors: Path, uninterrupted
 def test_a_checkpoint_of_other_data_or_code_is_refused(
     colors: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in train.DECISIVE:
-        (tmp_path / name).write_bytes((train.CODE / name).read_bytes() + b"# changed\n")
-    monkeypatch.setattr(train, "CODE", tmp_path)
+    for name in configuration.FILES:
+        (tmp_path / name).write_bytes((TRAINING / name).read_bytes() + b"# changed\n")
+    monkeypatch.setattr(configuration, "CODE", tmp_path)
     with pytest.raises(CheckpointError, match="different training: code was "):
         train.main(command(colors, uninterrupted))
     monkeypatch.undo()
@@ -155,7 +195,7 @@ def test_each_epoch_prints_one_line_that_the_metric_definitions_match(
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_a_hint(colors: Path, tmp_path: Path) -> None:
-    with pytest.raises(DivergenceError, match=r"the loss became (nan|inf) in epoch 1\nhint: lower --learning-rate"):
+    with pytest.raises(DivergenceError, match=r"loss became (nan|inf) in epoch 1\nhint: lower --learning-rate"):
         train.main(command(colors, tmp_path, "--learning-rate", "1e30"))
     assert not list((tmp_path / "model").iterdir())
 
@@ -221,21 +261,18 @@ def test_every_image_is_seen_once_an_epoch_and_in_another_order_in_the_next() ->
     assert first != second
 
 
-def test_windows_grow_until_two_thirds_of_the_epochs(colors: Path, tmp_path: Path) -> None:
-    sampler = Sampler(10, 128, 5, seed=0)
-    options = parse_arguments("", [*command(colors, tmp_path), "--epochs", "6", "--smallest", "0.5"])
-    assert [train.window_size(sampler, epoch, options) for epoch in range(6)] == [64, 80, 96, 112, 128, 128]
+def test_windows_grow_until_two_thirds_of_the_epochs() -> None:
+    sampler = Sampler(10, 128, 5, seed=0, smallest=0.5)
+    assert [sampler.size(epoch, 6) for epoch in range(6)] == [64, 80, 96, 112, 128, 128]
+
+
+def test_windows_never_grow_beyond_their_own_size() -> None:
+    """Of 28 and of 8 pixels, which are no multiples of 16."""
+    assert max(Sampler(10, 32, 5, seed=0, crop=0.875, smallest=0.9).size(epoch, 6) for epoch in range(6)) == 28
+    assert [Sampler(10, 8, 5, seed=0, smallest=0.5).size(epoch, 6) for epoch in range(6)] == [8] * 6
 
 
 def test_the_default_hyperparameters_learn_real_digits(digits: Path, digits_model: Path) -> None:
     test = read_split(digits / "test")
     predicted = predict(test.images, model_fn(str(digits_model))).probabilities.argmax(1)
     assert (predicted == test.labels).mean() >= 0.98
-
-
-def test_the_seconds_of_earlier_starts_are_billable_too_on_every_instance() -> None:
-    first, second = (Report("resident", "2 processes", 2, 100, 10, 50) for _ in range(2))
-    first.began -= 100
-    second.restore(first.state())
-    assert 200 <= second.billable_seconds < 210
-    assert f"{second.billable_seconds:.0f} billable seconds (2 instances" in second.line()
