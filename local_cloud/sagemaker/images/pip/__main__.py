@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--find-links", action="append", default=links, type=Path)
     parser.add_argument("--no-index", action="store_true", default=bool(os.environ.get("PIP_NO_INDEX")))
     parser.add_argument("specifications", nargs="*")
-    options, _ = parser.parse_known_args()
+    options, _ = parser.parse_known_intermixed_args()
     lines = [line for file in options.requirement for line in file.read_text().splitlines()]
     target = Path(os.environ["PIP_TARGET"])
     for line in [*lines, *options.specifications]:
@@ -33,7 +33,8 @@ def main() -> int:
         if match is None or _unpack(match.group(1), match.group(2).strip(), options.find_links, target):
             continue
         if options.no_index:
-            print(f"ERROR: Could not find a version that satisfies the requirement {text}", file=sys.stderr)
+            this = f"Python {sys.version_info.major}.{sys.version_info.minor}, which jobs have on this machine"
+            print(f"ERROR: Could not find a version that satisfies the requirement {text} for {this}", file=sys.stderr)
             return 1
         if not _take(match.group(1), match.group(2).strip(), target):
             print(
@@ -51,9 +52,19 @@ def _unpack(name: str, version: str, folders: list[Path], target: Path) -> bool:
     for folder in folders:
         for wheel in sorted(folder.glob("*.whl")):
             parts = wheel.name.split("-")
-            if _normal(parts[0]) == _normal(name) and _admits(version, parts[1]):
+            if _normal(parts[0]) == _normal(name) and _admits(version, parts[1]) and _fits(*parts[-3:-1]):
                 zipfile.ZipFile(wheel).extractall(target)
                 return True
+    return False
+
+
+def _fits(pythons: str, abis: str) -> bool:
+    """Whether a wheel with these tags is for this Python; one for the stable ABI is for later ones too."""
+    this = sys.version_info.minor
+    for python in pythons.split("."):
+        minor = int(python[3:]) if re.fullmatch(r"cp3\d+", python) else None
+        if python in ("py3", f"cp3{this}") or (minor is not None and minor <= this and "abi3" in abis.split(".")):
+            return True
     return False
 
 
