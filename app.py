@@ -16,12 +16,11 @@ from infra.catalog_settings import load_catalog_settings
 from infra.catalog_stack import CatalogStack
 from infra.delivery_settings import load_delivery_settings
 from infra.delivery_stack import DeliveryStack
+from infra.kind import environment_stack
 from infra.project_settings import load_project_settings
 from infra.project_stack import ProjectStack
 from infra.project_template import write_project_template
-from infra.serving_stack import ServingStack
 from infra.settings import LOCAL, PROJECT, load_settings
-from infra.stack import HeadraceStack
 from infra.typed_table import SettingsError
 
 ROOT = Path(__file__).resolve().parent
@@ -54,8 +53,7 @@ def add_stack(app: App) -> None:
         case _:
             settings = load_settings(ENVIRONMENTS, app.node.try_get_context("env") or LOCAL)
             synthesizer = _synthesizer(app, settings.environment)
-            kind = HeadraceStack if settings.source is None else ServingStack
-            kind(app, settings.name, settings=settings, root=ROOT, synthesizer=synthesizer)
+            environment_stack(app, settings=settings, root=ROOT, synthesizer=synthesizer)
 
 
 def _synthesizer(app: App, environment: str) -> IStackSynthesizer | None:

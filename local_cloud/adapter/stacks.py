@@ -9,7 +9,7 @@ from typing import Any
 
 from ministack.core import responses
 from ministack.services import cloudformation, iam
-from ministack.services.cloudformation import handlers, provisioners, stacks
+from ministack.services.cloudformation import engine, handlers, helpers, provisioners, stacks
 
 from local_cloud.adapter.authorization import authorizer
 from local_cloud.adapter.cloud import assume, trusting_role
@@ -27,8 +27,12 @@ _CUT_OFF = {
     "DELETE_IN_PROGRESS": "DELETE_FAILED",
 }
 
+_WITHOUT_RESOURCES = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_COMPLETE")
+
 
 def plug_in() -> None:
+    for action in ("UpdateStack", "CreateChangeSet"):
+        handlers._ACTION_HANDLERS[action] = _keeping_types(handlers._ACTION_HANDLERS[action])
     for action in ("CreateStack", "UpdateStack"):
         handlers._ACTION_HANDLERS[action] = _with_role(handlers._ACTION_HANDLERS[action])
     stacks._provision_resource = _checked_creation(stacks._provision_resource)
@@ -63,6 +67,33 @@ def _with_role(original: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return handle
+
+
+def _keeping_types(original: Callable[..., Any]) -> Callable[..., Any]:
+    """ministack deletes a resource whose type changes and makes the other; CloudFormation refuses the template."""
+
+    def handle(params: dict[str, Any]) -> Any:
+        stack = handlers._resolve_stack(handlers._p(params, "StackName"))
+        body, _ = helpers._resolve_template(params)
+        if stack and body and stack["StackStatus"] not in _WITHOUT_RESOURCES:
+            try:
+                old, new = (_types(text) for text in (stack.get("_template_body") or "{}", body))
+            except ValueError:
+                return original(params)  # which says what is wrong with the template
+            if changed := sorted(name for name in old.keys() & new.keys() if old[name] != new[name]):
+                return handlers._error(
+                    "ValidationError",
+                    "Update of resource type is not permitted. The new template modifies resource type of the "
+                    f"following resources: [{', '.join(changed)}]",
+                )
+        return original(params)
+
+    return handle
+
+
+def _types(template: str) -> dict[str, Any]:
+    resources = engine._parse_template(template).get("Resources", {})
+    return {name: resource.get("Type") for name, resource in resources.items()}
 
 
 def _check(stack_name: str, operation: Operation, resource: Resource) -> None:

@@ -24,12 +24,11 @@ from infra.catalog_settings import CatalogSettings
 from infra.catalog_stack import CatalogStack
 from infra.delivery_settings import DeliverySettings
 from infra.delivery_stack import DeliveryStack
+from infra.kind import environment_stack
 from infra.project_settings import load_project_settings
 from infra.project_stack import ProjectStack
 from infra.project_template import write_project_template
-from infra.serving_stack import ServingStack
 from infra.settings import Settings, load_settings
-from infra.stack import HeadraceStack
 
 ROOT = Path(__file__).parents[2]
 
@@ -130,8 +129,7 @@ def serving(promoting: Callable[[str], Synthesized]) -> Synthesized:
 
 def _environment(settings: Settings, folder: Path, root: Path = ROOT) -> Synthesized:
     app = _app(folder)
-    kind = HeadraceStack if settings.source is None else ServingStack
-    kind(app, settings.name, settings=settings, root=root)
+    environment_stack(app, settings=settings, root=root)
     return _synthesized(app, folder, settings.name, settings)
 
 

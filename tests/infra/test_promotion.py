@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from promoting_project import promoting_project, with_example
 
+from infra.kind import REFUSAL
 from infra.promotion import announcement_rule
 from infra.settings import load_settings
 from infra.typed_table import SettingsError
@@ -39,6 +40,13 @@ def of_the_consumer(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def granted(stack: Any, role: str, action: str) -> list[dict[str, Any]]:
     return [statement for statement in stack.statements(role) if action in json.dumps(statement["Action"])]
+
+
+def test_neither_kind_of_stack_can_be_updated_into_the_other(source: Any, serving: Any) -> None:
+    """A resource that keeps its name and changes its type is refused: tests/local_cloud/test_stack_types.py."""
+    trains, serves = source.resources[REFUSAL], serving.resources[REFUSAL]
+    assert source.logical_id(REFUSAL) == serving.logical_id(REFUSAL) == REFUSAL
+    assert (trains["Type"], serves["Type"]) == ("AWS::CloudFormation::WaitConditionHandle", "AWS::SSM::Parameter")
 
 
 def test_group_is_read_by_the_account_and_served_by_its_deployer_alone(source: Any) -> None:
