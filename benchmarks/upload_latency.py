@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from headrace import cdk
-from headrace.environment import LOCAL, Environment, open_environment
+from headrace.environment import Environment, open_environment
 from headrace.local import ProcessCloud
 from headrace.output import Output
-from headrace.project import read_target
+from headrace.project import LOCAL, read_target
 
 CONDITION = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
 STEP = {"Type": "Condition", "Arguments": {"Conditions": [CONDITION], "IfSteps": [], "ElseSteps": []}}

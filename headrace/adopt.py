@@ -22,6 +22,7 @@ from headrace.errors import SetupError, is_missing
 from headrace.output import Output
 
 GROUP = "AWS::SageMaker::ModelPackageGroup"
+BUCKET = "AWS::S3::Bucket"
 _CHANGE_SET = "headrace-adopt"
 
 
@@ -42,6 +43,8 @@ def adopt(environment: Environment, output: Output) -> None:
             refuses.
     """
     name = environment.stack_name
+    with environment.doing(f"removing a stack {name} that could not be created"):
+        _remove_failed(environment, output)
     with environment.doing(f"looking for what {name} left behind"):
         kept = _kept(environment)
     for item in kept:
@@ -54,6 +57,24 @@ def adopt(environment: Environment, output: Output) -> None:
         output.json({"stack": name, "adopted": {item.logical_id: item.physical_id for item in kept}})
     output.note(f"the stack {name} holds them again, and nothing else yet")
     output.next(environment.deploy_command, "adds the rest; an approved model is served again")
+
+
+def _remove_failed(environment: Environment, output: Output) -> None:
+    """One that was deployed without adopting fails, since names are taken. It holds nothing, and is in the way."""
+    name, cloudformation = environment.stack_name, environment.client("cloudformation")
+    try:
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if is_missing(error):
+            return
+        raise
+    if stack["StackStatus"] != "ROLLBACK_COMPLETE":
+        return
+    output.note(f"removing the stack {name}, which could not be created …")
+    cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=False)
+    cloudformation.delete_stack(StackName=name)
+    waiting = {"Delay": 2, "MaxAttempts": 300}
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack["StackId"], WaiterConfig=waiting)
 
 
 def _kept(environment: Environment) -> list[Kept]:
@@ -80,11 +101,15 @@ def _kept(environment: Environment) -> list[Kept]:
             f"no stack {name} was destroyed in {environment.region} within 90 days", hint=environment.deploy_command
         )
     newest_first = sorted(deleted, key=lambda stack: stack["CreationTime"], reverse=True)
-    left = [kept for stack in newest_first if (kept := _left_by(cloudformation, stack["StackId"]))]
-    if not left:
-        raise SetupError(f"the destroyed stack {name} left nothing behind", hint=environment.deploy_command)
-    # A deployment that was tried without adopting fails, as the group's name is taken, and leaves an empty bucket.
-    return next((kept for kept in left if any(item.type == GROUP for item in kept)), left[0])
+    left = [_left_by(cloudformation, stack["StackId"]) for stack in newest_first]
+    # A deployment that was tried without adopting leaves an empty bucket or a key: the one with the registry is meant.
+    for kind in (GROUP, BUCKET):
+        for kept in left:
+            if any(item.type == kind for item in kept):
+                return kept
+    raise SetupError(
+        f"the destroyed stacks {name} left nothing behind: no bucket and no registry", hint=environment.deploy_command
+    )
 
 
 def _left_by(cloudformation: Any, stack_id: str) -> list[Kept]:
@@ -148,7 +173,7 @@ def _identifier(item: Kept, kept: list[Kept]) -> dict[str, str]:
     match item.type:
         case "AWS::KMS::Key":
             return {"KeyId": item.physical_id}
-        case "AWS::S3::Bucket":
+        case kind if kind == BUCKET:
             return {"BucketName": item.physical_id}
         case "AWS::S3::BucketPolicy":
             return {"Bucket": _bucket(kept)}
@@ -161,7 +186,7 @@ def _identifier(item: Kept, kept: list[Kept]) -> dict[str, str]:
 
 
 def _bucket(kept: list[Kept]) -> str:
-    return next(item.physical_id for item in kept if item.type == "AWS::S3::Bucket")
+    return next(item.physical_id for item in kept if item.type == BUCKET)
 
 
 def _import(environment: Environment, template: dict[str, Any], kept: list[Kept]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -12,14 +14,16 @@ from headrace.environment import Environment
 from headrace.errors import SetupError, is_missing
 from headrace.local import UNSET, exports
 from headrace.output import Output
-from headrace.project import find_root, state_folder
+from headrace.project import find_root, read_target, state_folder
 
 _BOOTSTRAP_STACK = "CDKToolkit"
 _TAIL = 25  # lines of the log that an error shows
+_OF_THE_APP = re.compile(r"^error: (.*?)\nhint: (.*?)$", re.MULTILINE | re.DOTALL)  # as app.py ends
 
 
 def deploy(environment: Environment, output: Output) -> None:
     """`cdk bootstrap` once, then `cdk deploy` of the real app. Raises SetupError with the end of the log."""
+    _refuse_other_kind(environment)
     output.note("cdk deploy …")
     _deploy(environment, "env")
     stack = environment.stack
@@ -31,6 +35,23 @@ def deploy(environment: Environment, output: Output) -> None:
     output.next(environment.command("upload FOLDER"), "class folders of images; a run starts by itself")
 
 
+def _refuse_other_kind(environment: Environment) -> None:
+    """infra/kind.py has CloudFormation refuse it as well, in its own words."""
+    stack = _described(environment, environment.stack_name) or {}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    if not outputs:
+        return
+    served, wanted = outputs.get("PromotesFrom"), read_target(environment.name).promotes_from
+    if bool(served) != bool(wanted):
+        is_now = f"serves what {served} approves" if served else "trains, and holds data and models"
+        becomes = f"only serve what {wanted} approves" if wanted else "train"
+        raise SetupError(
+            f"{environment.stack_name} {is_now}; as environments.toml has it now, it would {becomes}. That is another "
+            "stack: an update would delete what this one holds",
+            hint=f"{environment.command('destroy')} first, if that is meant; else put promotes_from back as it was",
+        )
+
+
 def deploy_catalog(environment: Environment, output: Output) -> None:
     """What the environment's account needs to offer the project template, as far as the local cloud has it."""
     output.note("cdk deploy of the catalog …")
@@ -39,7 +60,7 @@ def deploy_catalog(environment: Environment, output: Output) -> None:
 
 def _deploy(environment: Environment, what: str) -> None:
     assert environment.running is not None, f"AWS is deployed to with `cdk deploy -c {what}=NAME`"
-    if not _is_bootstrapped(environment):
+    if _described(environment, _BOOTSTRAP_STACK) is None:
         run(["bootstrap", f"aws://{environment.account}/{environment.region}"], environment)
     run(["deploy", "--all", "--require-approval", "never", *_chosen(environment, what)], environment)
 
@@ -48,6 +69,17 @@ def destroy(environment: Environment, output: Output) -> None:
     """`cdk destroy` of the app."""
     assert environment.running is not None
     output.note("cdk destroy …")
+    stack = _described(environment, environment.stack_name)
+    if stack is None:
+        output.note(f"there is no stack {environment.stack_name}")
+        return
+    if stack.get("EnableTerminationProtection"):
+        exports = f'eval "$({environment.command("env")})"'
+        raise SetupError(
+            f'the stack {environment.stack_name} is protected, as removal is not "destroy"',
+            hint=f"{exports}; aws cloudformation update-termination-protection --no-enable-termination-protection "
+            f"--stack-name {environment.stack_name}   # then again",
+        )
     run(["destroy", "--all", "--force", *_chosen(environment)], environment)
     output.note("the stack is gone")
 
@@ -79,13 +111,18 @@ def _run(arguments: list[str], environment: Environment, *, output: Path, log: P
     if root is None:
         raise SetupError("no cdk.json here or above", hint="cd into the project")
     command = ["npx", "--no-install", "cdk", *arguments, "--output", str(output)]
-    try:
-        with log.open("w") as file:
+    with log.open("w") as file:
+        try:
             done = subprocess.run(command, cwd=root, env=_variables(root, environment), stdout=file, stderr=file)
-    except FileNotFoundError as error:
-        raise SetupError("npx is not on PATH, so the CDK cannot run", hint="make install") from error
+        except FileNotFoundError as error:
+            raise SetupError("npx is not on PATH, so the CDK cannot run", hint="make install") from error
     if done.returncode != 0:
-        end = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL:])
+        said = log.read_text(errors="replace")
+        if of_the_app := _OF_THE_APP.search(said):
+            raise SetupError(of_the_app[1], hint=of_the_app[2])
+        if arguments[0] == "deploy" and "already exists" in said:
+            hint = f"{environment.command('adopt')}   # if that is what a destroyed stack left; {hint}"
+        end = "\n".join(said.splitlines()[-_TAIL:])
         raise SetupError(f"cdk {arguments[0]} failed:\n{end}", hint=hint)
 
 
@@ -98,12 +135,13 @@ def _variables(root: Path, environment: Environment) -> dict[str, str]:
     return variables | {"CI": "true"}  # no colours, no questions
 
 
-def _is_bootstrapped(environment: Environment) -> bool:
-    with environment.doing("looking for the CDK's bootstrap stack"):
+def _described(environment: Environment, stack: str) -> dict[str, Any] | None:
+    """The stack of that name, if there is one."""
+    with environment.doing(f"looking for the stack {stack}"):
         try:
-            environment.client("cloudformation").describe_stacks(StackName=_BOOTSTRAP_STACK)
+            found: dict[str, Any] = environment.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
         except ClientError as error:
             if is_missing(error):
-                return False
+                return None
             raise
-    return True
+    return found

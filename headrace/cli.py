@@ -22,11 +22,12 @@ from headrace import (
     upload,
     watch,
 )
-from headrace.environment import LOCAL, Environment, open_environment
+from headrace.environment import Environment, open_environment
 from headrace.errors import HeadraceError, Interrupted, UsageError
 from headrace.local import LocalCloud, ProcessCloud
 from headrace.output import Output
 from headrace.parser import build_parser
+from headrace.project import LOCAL
 
 LOCAL_ONLY = {"up", "down", "env", "deploy", "destroy", "interrupt"}
 OF_NO_PROJECT = LOCAL_ONLY | {"adopt", "publish", "projects"}

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from headrace import cdk, endpoint, registry, runs, upload, watch
 from headrace.digits import write_digits
-from headrace.environment import LOCAL, Environment, open_environment
+from headrace.environment import Environment, open_environment
 from headrace.errors import HeadraceError, Interrupted, RunFailed, UsageError
 from headrace.executions import list_executions, list_steps
 from headrace.local import LocalCloud, ProcessCloud
 from headrace.output import Output
-from headrace.project import state_folder
+from headrace.project import LOCAL, state_folder
 from headrace.wording import counted, money, share
 
 LEAST_ACCURACY = 0.95  # on digits; another data set is judged by the pipeline's own threshold alone

@@ -17,10 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from headrace.errors import SetupError, UsageError, from_aws, is_missing
 from headrace.local import LocalCloud, Running
 from headrace.prices import Prices, read_prices
-from headrace.project import PROJECT, read_target, state_folder
+from headrace.project import LOCAL, PROJECT, read_target, state_folder
 from headrace.session import isolated_config, isolated_session, users_config
 
-LOCAL = "local"
 QUEUES = ("Upload", "Decision", "Notice")  # as the stack's outputs name them
 SERVING_QUEUES = QUEUES[1:]
 

@@ -116,7 +116,8 @@ def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
     _command(
         commands, "env", "print the shell variables that send AWS tools to the local cloud",
         'Use it as eval "$(headrace env)": after that, aws, cdk and boto3 in this shell talk to the local cloud and to '
-        "nothing else.",
+        "nothing else. One exception: version 1 of the AWS CLI has addresses of its own for sqs, rds and emr, which "
+        "--endpoint-url $AWS_ENDPOINT_URL alone overrides.",
     )  # fmt: skip
     _command(
         commands, "status", "show the environment in a few lines",
@@ -196,7 +197,11 @@ def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:
             "approve a model version, which deploys it",
             "Shows its accuracy beside that of the version in use.",
         ),
-        ("reject", "reject a model version", "A version in use that is rejected gives way to the newest approved one."),
+        (
+            "reject",
+            "reject a model version",
+            "A version in use that is rejected gives way to the newest approved one; without any, it goes on.",
+        ),
     ):
         decision = _command(commands, name, short, more)
         decision.add_argument("version", metavar="VERSION", help="its number, or latest")

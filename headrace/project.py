@@ -12,7 +12,10 @@ from typing import Any
 from headrace.errors import SetupError
 
 PROJECT = "headrace"
+LOCAL = "local"
+PROJECTS = "projects"  # the table that is no environment
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")  # of an environment, as the CDK app takes it
+ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Target:
     profile: str | None = None
     quiet_seconds: float = 0.0  # how long the bucket must be quiet before an upload starts a run
     studio_domain: str | None = None  # of [<environment>.catalog]
+    promotes_from: str | None = None
 
 
 def find_root(start: Path | None = None) -> Path | None:
@@ -47,35 +51,53 @@ def state_folder() -> Path:
 
 
 def read_target(environment: str) -> Target:
-    """The environment's table in environments.toml; an empty Target where there is no such file.
+    """The environment's table in environments.toml; for `local`, an empty Target where there is no such file.
 
     Raises:
-        SetupError: the file cannot be read, or has no table of that name.
+        SetupError: the file is not there, cannot be read, or has no table of that name.
     """
     root = find_root()
     path = root / "environments.toml" if root else None
     if path is None or not path.is_file():
-        return Target()
+        if environment == LOCAL:
+            return Target()
+        raise SetupError(  # without it, nothing says which account is meant
+            f"environment {environment} is described in environments.toml, which no folder from {Path.cwd()} "
+            "upwards has beside cdk.json",
+            hint="cd into the project",
+        )
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SetupError(f"{path} is not valid TOML: {error}", hint=f"git diff {path} shows what changed") from error
-    if environment not in tables:
+    environments = [name for name in tables if name != PROJECTS]
+    if environment not in environments:
         add = f", or add a table [{environment}] with account and region" if NAME.fullmatch(environment) else ""
         raise SetupError(
-            f"there is no environment {environment!r} in {path}; there are {', '.join(tables) or 'none'}",
+            f"there is no environment {environment!r} in {path}; there are {', '.join(environments) or 'none'}",
             hint=f"--env with one of these{add}",
         )
     table = tables[environment]
     if not isinstance(table, dict):
         raise SetupError(f"{path}: {environment} is not a table", hint=f"write it as [{environment}]")
     return Target(
-        account=_text(table, "account", environment, path),
+        account=_account(table, environment, path),
         region=_text(table, "region", environment, path),
         profile=_text(table, "profile", environment, path),
         quiet_seconds=_seconds(table.get("quiet_seconds")),
         studio_domain=_text(table.get("catalog", {}), "domain", f"{environment}.catalog", path),
+        promotes_from=_text(table, "promotes_from", environment, path),
     )
+
+
+def _account(table: dict[str, Any], environment: str, path: Path) -> str | None:
+    account = _text(table, "account", environment, path)
+    if account is not None and not ACCOUNT.fullmatch(account):
+        raise SetupError(
+            f"{path}: account of [{environment}] is {account!r}",
+            hint='an AWS account number is 12 digits in quotes, say "123456789012"',
+        )
+    return account
 
 
 def _seconds(value: object) -> float:

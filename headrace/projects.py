@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from headrace.environment import Environment
-from headrace.errors import NotFound, ProjectFailed, SetupError, is_missing
+from headrace.errors import NotFound, ProjectFailed, SetupError, UsageError, is_missing
 from headrace.output import Output
 from headrace.project import PROJECT
 from headrace.publish import Catalog, read_catalog
@@ -95,6 +95,12 @@ def update(
     project = read_project(environment, name)
     if project.template_url is None:
         raise SetupError(f"the project {name} was made from Service Catalog", hint="update it there, or in Studio")
+    unknown = sorted(set(unset) - project.parameters.keys())
+    if unknown:
+        raise UsageError(
+            f"the project {name} has no {', '.join(unknown)} to unset",
+            hint=f"it has {', '.join(sorted(project.parameters)) or 'nothing but defaults'}",
+        )
     kept = {key: value for key, value in project.parameters.items() if key not in unset}
     provider = _provider(read_catalog(environment), kept | dict(settings))
     with environment.doing(f"updating the project {name}"):

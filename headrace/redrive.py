@@ -19,9 +19,7 @@ def redrive(environment: Environment, output: Output, *, list_only: bool) -> Non
 
     SQS's own StartMessageMoveTask would do for the move, but it tells nothing of what it moves and why.
     """
-    with environment.doing("reading the dead-letter queues"):
-        # All first: what is moved may fail again at once, and would be found here anew, for ever.
-        found = [(queue, message) for queue in environment.stack.queues for message in _messages(environment, queue)]
+    found = _read(environment)
     with environment.doing("putting the messages back" if list_only else "sending the messages again"):
         for queue, message in found:
             if list_only:
@@ -38,6 +36,32 @@ def redrive(environment: Environment, output: Output, *, list_only: bool) -> Non
     else:
         output.note(f"{len(rows)} sent again")
         output.next(environment.command("status"))
+
+
+def set_aside(environment: Environment) -> list[str]:
+    """Why each message of the dead-letter queues lies there; they are left as they are."""
+    found = _read(environment)
+    with environment.doing("putting the messages back"):
+        for queue, message in found:
+            _leave(environment, queue, message)
+    return [_reason(message) for _, message in found]
+
+
+def count_set_aside(environment: Environment) -> int:
+    """As many as SQS thinks; without receiving them."""
+    sqs = environment.client("sqs")
+    with environment.doing("counting the messages that were set aside"):
+        answers = [
+            sqs.get_queue_attributes(QueueUrl=queue.dead_letters_url, AttributeNames=["ApproximateNumberOfMessages"])
+            for queue in environment.stack.queues
+        ]
+    return sum(int(answer["Attributes"]["ApproximateNumberOfMessages"]) for answer in answers)
+
+
+def _read(environment: Environment) -> list[tuple[Queue, dict[str, Any]]]:
+    """All first: what is moved may fail again at once, and would be found here anew, for ever."""
+    with environment.doing("reading the dead-letter queues"):
+        return [(queue, message) for queue in environment.stack.queues for message in _messages(environment, queue)]
 
 
 def _messages(environment: Environment, queue: Queue) -> Iterator[dict[str, Any]]:

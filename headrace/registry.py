@@ -140,6 +140,8 @@ def decide(environment: Environment, output: Output, *, version: str, approval: 
         output.json(change)
     else:
         output.line(f"version {model.version}: {model.approval} -> {approval}")
+    if approval == REJECTED and champion is None and model.approval == APPROVED:
+        output.warn("no other version is approved: the endpoint goes on with this one until another is")
     if approval == APPROVED:
         output.next(environment.command("predict --wait 600 IMAGE"), "approval deploys it; this waits for the endpoint")
     else:

@@ -15,6 +15,7 @@ from headrace.local import LocalCloud, description
 from headrace.output import Output
 from headrace.project import state_folder
 from headrace.projects import choose_project
+from headrace.redrive import count_set_aside
 from headrace.registry import APPROVED, PENDING, list_packages
 from headrace.wording import ago, counted, iso
 
@@ -53,6 +54,10 @@ def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool, proj
         data["stack"]["data_bucket"] = stack.data_bucket
         lines["data bucket"] = f"s3://{stack.data_bucket}/datasets/"
         suggestion = environment.command(_describe(environment, lines, data))
+    data["set_aside"] = aside = count_set_aside(environment)
+    if aside:
+        lines["set aside"] = f"{counted(aside, 'message')} that could not be taken up"
+        suggestion = environment.command("redrive --list")
     output.facts(lines, data)
     output.next(suggestion)
 

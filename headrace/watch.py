@@ -24,6 +24,7 @@ from headrace.executions import (
 from headrace.logs import last_lines
 from headrace.output import Output, status_style
 from headrace.project import read_target
+from headrace.redrive import set_aside
 from headrace.runs import Run, read_run, warn_of_unpriced
 from headrace.wording import ago, clock, duration, money, share
 
@@ -112,6 +113,11 @@ def _pick(
 
     try:
         return wait_for_execution(environment, after=since, seconds=wait_for_start, interval=interval, waiting=waiting)
+    except NotFound as error:
+        if reasons := set_aside(environment):
+            hint = f"{environment.command('redrive --list')}   # shows it all; then redrive, after what failed is right"
+            raise NotFound(f"no run started; this was set aside: {reasons[-1]}", hint=hint) from error
+        raise
     except KeyboardInterrupt as error:
         raise Interrupted("no run had started yet", hint=environment.command("runs")) from error
 

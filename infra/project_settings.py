@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aws_cdk import Aws, Fn
 
-from infra.settings import PROJECT, PROJECTS, Problem, Settings, load_tables, settings_values
+from infra.settings import PROJECT, PROJECTS, Problem, Settings, load_tables, refuse_strays, settings_values
 from pipeline_definition import CAPACITIES, PipelineSettings, PipelineSettingsError
 
 PROJECT_NAME, PROJECT_ID = "SageMakerProjectName", "SageMakerProjectId"  # SageMaker gives these two
@@ -86,7 +86,9 @@ class ProjectSettings(Settings):
 
 def load_project_settings(path: Path) -> ProjectSettings:
     """Raises SettingsError for a file, a key or a value that is not as it should be."""
-    table = load_tables(path).get(PROJECTS, {})
+    tables = load_tables(path)
+    refuse_strays(tables, path)
+    table = tables.get(PROJECTS, {})
     apart = _NOT_OFFERED | {"environment", "account", "region"}
     values = settings_values(table, ProjectSettings, path, PROJECTS, apart=apart)
     return ProjectSettings(environment=PROJECTS, account=Aws.ACCOUNT_ID, region=Aws.REGION, **values)

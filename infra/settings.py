@@ -30,6 +30,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
 _IMAGE = re.compile(r"([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?[a-z0-9._/-]+:[A-Za-z0-9._-]+")
 
+_TABLES = frozenset({"catalog", "delivery", "pipeline"})  # of an environment
 _FOUND_OUT = {
     "prices": f"prices are those of {PRICES_FILE}: leave it out",
     "source": "it is known by promotes_from: leave it out",
@@ -220,6 +221,11 @@ class Settings:
             return
         if not 0 < self.max_run_cost < inf:
             yield f"max_run_cost is {self.max_run_cost}", "use a number of USD above 0, say 10.0"
+        if not self.prices:
+            yield (
+                f"max_run_cost is set, and {PRICES_FILE} has no prices for region {self.region!r}",
+                f"check the region's spelling; or add [{self.region}.usd_per_hour] there, or take max_run_cost out",
+            )
         for name in ("processing_instance_type", "train_instance_type"):
             kind = getattr(self.pipeline, name)
             if kind not in self.prices:
@@ -251,15 +257,15 @@ class Settings:
 
 def load_settings(path: Path, environment: str) -> Settings:
     """Raises SettingsError for a file, an environment, a key or a value that is not as it should be."""
-    tables = load_tables(path)
-    environments = {name: table for name, table in tables.items() if name != PROJECTS}
+    environments = {name: table for name, table in load_tables(path).items() if name != PROJECTS}
     if environment not in environments:
         raise SettingsError(
             f"there is no environment {environment!r}; there are {', '.join(environments) or 'none'}",
             path.name,
             f"use -c env=<one of these>, or add a table [{environment}] with account and region",
         )
-    values = settings_values(tables[environment], Settings, path, environment, apart=frozenset({"environment"}))
+    refuse_strays({name: table for name, table in environments.items() if name != environment}, path)
+    values = settings_values(environments[environment], Settings, path, environment, apart=frozenset({"environment"}))
     if "max_run_cost" in values:
         values["prices"] = load_prices(path.with_name(PRICES_FILE), values["region"])
     if source_name := source_of(environments, environment, path.name):
@@ -269,6 +275,19 @@ def load_settings(path: Path, environment: str) -> Settings:
     else:
         values["consumers"] = consumers_of(environments, environment, path.name, project=PROJECT)
     return Settings(environment=environment, **values)
+
+
+def refuse_strays(tables: Mapping[str, Any], path: Path) -> None:
+    """Raises SettingsError for a table that nothing would ever read: [project], say, or [Dev]."""
+    for name, table in tables.items():
+        if name == PROJECTS or (isinstance(table, dict) and "account" in table and _NAME.fullmatch(name)):
+            continue
+        raise SettingsError(
+            "it is no environment: that has a name of at most 20 small letters, digits and hyphens, an account and a "
+            "region",
+            f"{path.name} [{name}]",
+            f"complete it, or take it out; what projects from the template get is called [{PROJECTS}]",
+        )
 
 
 def load_tables(path: Path) -> dict[str, Any]:
@@ -285,7 +304,7 @@ def settings_values(
 ) -> dict[str, Any]:
     """The values of the table [name] and of [name.pipeline] in it; those `apart` are known elsewhere."""
     where, inner = f"{path.name} [{name}]", f"{path.name} [{name}.pipeline]"
-    values = typed_values(table, kind, where, apart=apart | {"catalog", "delivery", "pipeline", *_FOUND_OUT})
+    values = typed_values(table, kind, where, apart=apart | _FOUND_OUT.keys(), tables=_TABLES)
     for key in sorted(apart):
         if key in table:
             raise SettingsError(f"{key} is set", where, f"it is not for [{name}] to say: leave {key} out")

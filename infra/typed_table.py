@@ -15,18 +15,22 @@ class SettingsError(ValueError):
         super().__init__(f"{where}: {what}\nhint: {hint}")
 
 
-def typed_values(table: Any, kind: type, where: str, *, apart: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The values that the table gives for `kind`'s fields, but for those `apart`; TOML's lists become tuples.
+def typed_values(
+    table: Any, kind: type, where: str, *, apart: frozenset[str] = frozenset(), tables: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The values that the table gives for `kind`'s fields, but for those `apart` and the `tables` that it may hold.
+
+    TOML's lists become tuples.
 
     Raises SettingsError for an unknown key, a missing one that has no default, and a value of another type.
     """
     if not isinstance(table, dict):
         raise SettingsError(f"it is {table!r}, no table", where, "write it as a [table]")
     hints = get_type_hints(kind)
-    known = {item.name: item for item in fields(kind) if item.name not in apart}
+    known = {item.name: item for item in fields(kind) if item.name not in apart | tables}
     for key in table:
-        if key not in known and key not in apart:
-            raise SettingsError(f"unknown key {key!r}", where, f"known are {', '.join(sorted(known))}")
+        if key not in known.keys() | apart | tables:
+            raise SettingsError(f"unknown key {key!r}", where, f"known are {', '.join(sorted(known.keys() | tables))}")
     for name, item in known.items():
         if name not in table and item.default is MISSING and item.default_factory is MISSING:
             raise SettingsError(f"{name} is missing", where, f"add {name} = {_called(hints[name])}")

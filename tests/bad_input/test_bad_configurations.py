@@ -100,6 +100,8 @@ def test_a_setting_that_a_project_cannot_have(row: Row, tmp_path: Path) -> None:
     ("machine-learning-team", "", "an environment's name that leaves no room in the names made of it"),
     ("dear", 'max_run_cost = 10\n[dear.pipeline]\ntrain_instance_type = "ml.p5.48xlarge"\n',
      "`max_run_cost` and an instance type that prices.toml does not have"),
+    ("mistyped", 'region = "eu-centrl-1"\nmax_run_cost = 10\n', "`max_run_cost` and a region that is misspelt"),
+    ("fine", "[project]\nquiet_seconds = 9\n", "a table that nothing would read: `[project]` for `[projects]`"),
     ("far", 'region = "eu-nowhere-7"\n', "a region in which AWS has no deep-learning images"),
     ("closed", IN_VPC, "a VPC without the wheels that its jobs need"),
     ("torn", "removal =", "a file that is no TOML"),
@@ -109,7 +111,7 @@ def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings
     shutil.copy(ROOT / "app.py", tmp_path)
     for entry in ("infra", "pipeline_definition", "lambda", "training", "prices.toml"):
         (tmp_path / entry).symlink_to(ROOT / entry)
-    place = ACCOUNT + ("" if "region" in settings else REGION)
+    place = ACCOUNT + ("" if "region =" in settings else REGION)
     (tmp_path / "environments.toml").write_text(f"[{name}]\n{place}{settings}")
     done = subprocess.run(
         [sys.executable, "-B", "app.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60,

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from scripted_aws import ACCOUNT, REGION
 from scripted_cloud import FakeRunning
 
@@ -63,6 +63,29 @@ def test_a_stack_that_is_there_is_left_alone(environment: Environment) -> None:
     environment.client("cloudformation").create_stack(StackName=environment.stack_name, TemplateBody=template)
     with pytest.raises(SetupError, match="there is a stack"):
         adopt.adopt(environment, Output())
+
+
+def test_a_stack_that_could_not_be_created_is_removed_first(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it is after a deployment that was tried without adopting: protected, and in the way.
+
+    Unlike CloudFormation, ministack then forgets the stack of that name that was deleted before.
+    """
+    make_and_destroy(environment, {"Data": RETAINED})
+    kept = adopt._kept(environment)
+    monkeypatch.setattr(adopt, "_kept", lambda environment: kept)
+    cloudformation, name = environment.client("cloudformation"), environment.stack_name
+    failing = {"Resources": {"Bad": {"Type": "AWS::CloudFormation::WaitCondition", "Properties": {"Handle": "none"}}}}
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(failing), EnableTerminationProtection=True)
+    with pytest.raises(WaiterError):
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    assert cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "ROLLBACK_COMPLETE"
+    synthesize(monkeypatch, {"Data": RETAINED})
+    adopt.adopt(environment, Output(as_json=True))
+    said = capsys.readouterr()
+    assert list(json.loads(said.out)["adopted"]) == ["Data"]
+    assert "which could not be created" in said.err
 
 
 def test_without_a_destroyed_stack_there_is_nothing_to_adopt(environment: Environment) -> None:

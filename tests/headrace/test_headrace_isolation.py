@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import ssl
 from collections.abc import Callable
@@ -146,8 +147,10 @@ def test_credentials_of_another_account_are_refused(
     ],
 )
 def test_a_missing_configuration_is_an_error_with_a_command_to_try(
-    headrace: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
-) -> None:
+    headrace: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str],
+    expected: str,
+) -> None:  # fmt: skip
+    (tmp_path / "environments.toml").write_text("[prod]\n")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     result = headrace("--env", "prod", "runs")
@@ -156,6 +159,34 @@ def test_a_missing_configuration_is_an_error_with_a_command_to_try(
     assert expected in result.err
     assert "\n\nhint: " in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.usefixtures("users_own", "sagemaker")
+def test_where_nothing_says_which_account_is_meant_no_account_is_touched(
+    headrace: Callable[..., Result], aws: FakeAws
+) -> None:
+    result = headrace("--env", "prod", "projects", "list")
+    assert result.status == 1
+    assert "prod is described in environments.toml, which no folder from" in result.err
+    assert "hint: cd into the project" in result.err
+    assert aws.calls == []
+
+
+def test_an_account_number_of_other_than_12_digits_is_explained(
+    headrace: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "environments.toml").write_text('[prod]\naccount = "11111111111"\n')
+    result = headrace("--env", "prod", "runs")
+    assert result.status == 1
+    assert "account of [prod] is '11111111111'" in result.err
+    assert "12 digits" in result.err
+
+
+def test_projects_is_no_environment(headrace: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "environments.toml").write_text('[prod]\naccount = "222222222222"\n[projects]\n')
+    result = headrace("--env", "projects", "status")
+    assert result.status == 1
+    assert re.search(r"no environment 'projects' in .*; there are prod\n", result.err)
 
 
 def test_an_account_number_without_quotes_is_explained(headrace: Callable[..., Result], tmp_path: Path) -> None:

@@ -73,6 +73,14 @@ def test_rejecting_writes_the_note(headrace: Headrace, three_versions: FakeSageM
     assert three_versions.packages[0]["ModelApprovalStatus"] == "Rejected"
 
 
+def test_rejecting_the_only_approved_version_says_that_it_goes_on_being_served(
+    headrace: Headrace, three_versions: FakeSageMaker
+) -> None:
+    result = headrace("reject", "1")
+    assert "no other version is approved: the endpoint goes on with this one" in result.err
+    assert "goes on with" not in headrace("reject", "3").err  # which was never served
+
+
 def test_a_decision_already_taken_is_not_written_again(
     headrace: Headrace, three_versions: FakeSageMaker, aws: FakeAws
 ) -> None:

@@ -137,6 +137,10 @@ def test_an_update_keeps_what_is_not_named(here: Headrace) -> None:
         "UpdateCompleted", {"Seconds": "41", "Colour": "blue"},
     )  # fmt: skip
     assert here("projects", "update", "changes", "--unset", "Colour", "--json").data["parameters"] == {"Seconds": "41"}
+    unknown = here("projects", "update", "changes", "--unset", "Color")
+    assert unknown.status == 2
+    assert "the project changes has no Color to unset" in unknown.err
+    assert "hint: it has Seconds" in unknown.err
     failed = here("projects", "update", "changes", "--set", "Seconds=101")
     assert failed.status == 1
     assert "the project changes is UpdateFailed: " in failed.err

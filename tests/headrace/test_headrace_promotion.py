@@ -49,6 +49,24 @@ def test_models_are_those_of_the_source(headrace: Headrace, versions: FakeSageMa
     assert "next: headrace --local --env dev approve 2" in result.err
 
 
+@pytest.mark.parametrize("serves", [True, False])
+def test_a_stack_of_one_kind_is_not_deployed_over_one_of_the_other(
+    headrace: Headrace, aws: FakeAws, tmp_path: Path, serves: bool
+) -> None:
+    """It would delete what the one that is there holds; the CDK is not even asked."""
+    text = (tmp_path / "environments.toml").read_text()
+    if serves:
+        (tmp_path / "environments.toml").write_text(text.replace('promotes_from = "dev"', ""))
+    else:
+        aws.outputs = dict(OUTPUTS)
+    result = headrace(*SERVING, "deploy")
+    assert result.status == 1
+    said = "serves what dev approves" if serves else "trains, and holds data and models"
+    assert f"headrace-live {said}; as environments.toml has it now, it would" in result.err
+    assert "hint: headrace --local --env live destroy first" in result.err
+    assert {name for name, _ in aws.calls} == {"DescribeStacks"}
+
+
 def test_what_lies_in_the_source_s_account_is_not_asked_for(
     headrace: Headrace, sagemaker: FakeSageMaker, aws: FakeAws
 ) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from scripted_cloud import FakeCloud, Result
 
-from headrace import redrive
+from headrace import executions, redrive
 from headrace.environment import Environment, Queue
+from headrace.redrive import count_set_aside
 
 Headrace = Callable[..., Result]
 EVENT = json.dumps({"Records": [{"s3": {"object": {"key": "datasets/birds/1.jpg"}}}]})
@@ -55,6 +56,22 @@ def test_messages_go_back_to_the_queue_they_came_from(
     assert "2 sent again" in result.err
     assert (bodies(environment, uploads.url), bodies(environment, decisions.url)) == ([EVENT], ["{}"])
     assert "empty" in headrace("redrive", on=cloud).err
+
+
+def test_who_waits_for_a_run_is_told_what_was_set_aside(
+    headrace: Headrace, storage: tuple[FakeCloud, Environment], queues: tuple[Queue, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The true reason why none starts, and not that of another case."""
+    cloud, environment = storage
+    monkeypatch.setattr(executions, "list_executions", lambda environment: iter(()))
+    set_aside(environment, queues[0], EVENT, "OverBudgetError: a run may cost 14.38 USD")
+    for _ in range(2):  # the message is left where it is
+        result = headrace("watch", "--wait-for-start", "0", on=cloud)
+        assert result.status == 1
+        assert "no run started; this was set aside: OverBudgetError: a run may cost 14.38 USD" in result.err
+        assert "hint: headrace redrive --list" in result.err
+    assert count_set_aside(environment) == 1
 
 
 def test_more_messages_than_one_answer_holds_are_all_moved(

@@ -9,6 +9,7 @@ from aws_cdk import App, Environment, Stack
 
 from infra.images import Images
 from infra.prices import load_prices
+from infra.project_settings import load_project_settings
 from infra.settings import Settings, load_settings
 from infra.typed_table import SettingsError
 
@@ -64,7 +65,7 @@ def test_without_a_limit_no_price_is_needed(tmp_path: Path) -> None:
             "max_run_cost = 10",
             ["train_instance_type is 'ml.g4dn.xlarge'", "no price in eu-central-1", "[eu-central-1.usd_per_hour]"],
         ),
-        ("", "max_run_cost = 10", ["processing_instance_type is 'ml.m5.xlarge'", "no price in eu-central-1"]),
+        ("", "max_run_cost = 10", ["no prices for region 'eu-central-1'", "check the region's spelling"]),
         (PRICES.replace("0.276", "-1"), "max_run_cost = 10", ["ml.m5.xlarge is -1", "a number above 0"]),
         (PRICES.replace("0.276", '"0.276"'), "max_run_cost = 10", ["ml.m5.xlarge is '0.276'", "a number above 0"]),
         ("eu-central-1 = 3", "max_run_cost = 10", ["prices.toml [eu-central-1]", "usd_per_hour is None"]),
@@ -89,6 +90,17 @@ def test_every_table_of_the_projects_prices_says_of_when_and_whence_it_is() -> N
         assert date.fromisoformat(table["as_of"])
         assert table["source"]
         assert load_prices(ROOT / "prices.toml", region) == table["usd_per_hour"] != {}
+
+
+@pytest.mark.parametrize("name", ["project", "Dev"])
+def test_a_table_that_nothing_would_read_is_refused(tmp_path: Path, name: str) -> None:
+    """Whoever writes [project] for [projects] would publish a template of defaults."""
+    account = "" if name == "project" else GOOD
+    text = f"[dev]\n{GOOD}[{name}]\n{account}"
+    with pytest.raises(SettingsError, match=rf"environments.toml \[{name}\]: it is no environment(.|\n)*\[projects\]"):
+        load(tmp_path, text)
+    with pytest.raises(SettingsError, match=rf"environments.toml \[{name}\]: it is no environment"):
+        load_project_settings(tmp_path / "environments.toml")
 
 
 @pytest.mark.parametrize("environment", ["local", "dev", "staging", "prod"])

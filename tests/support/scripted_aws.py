@@ -46,13 +46,17 @@ class FakeAws:
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self.answers: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {  # nothing was set aside
+            "GetQueueAttributes": {"Attributes": {"ApproximateNumberOfMessages": "0"}},
+            "ReceiveMessage": {},
+        }
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.authorizations: list[str] = []
         self.objects: dict[str, bytes] = {}
         self.predict: Callable[[bytes, str], Any] = lambda body, kind: {}
         self.outputs: dict[str, str] | None = dict(OUTPUTS)
         self.stack_tags: dict[str, str] = {}
+        self.stack_is_protected = False
         self.account = ACCOUNT
         aws = self
 
@@ -145,6 +149,7 @@ class FakeAws:
             name = request.get("StackName", ["the-only-one"])[0]
             inner = (
                 f"<Stacks><member><StackName>{name}</StackName><CreationTime>2026-01-01T00:00:00Z</CreationTime>"
+                f"<EnableTerminationProtection>{str(self.stack_is_protected).lower()}</EnableTerminationProtection>"
                 f"<StackStatus>CREATE_COMPLETE</StackStatus><Outputs>{outputs}</Outputs><Tags>{tags}</Tags>"
                 "</member></Stacks>"
             )

@@ -1,0 +1,64 @@
+"""What `deploy` and `destroy` say of a CDK that fails, by the end of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scripted_aws import FakeAws
+from scripted_cloud import Result
+
+Headrace = Callable[..., Result]
+APP = """(node:1) Warning: something of npm's
+error: environments.toml [dev]: region is 'frankfurt'
+hint: use a region's code, say "eu-central-1"
+python app.py: Subprocess exited with error 1
+"""
+TAKEN = "headrace-local | CREATE_FAILED | Model Package Group already exists: arn:aws:sagemaker:…/headrace-local\n"
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> Callable[[str], None]:
+    """A CDK that writes this and fails."""
+    (tmp_path / ".headrace").mkdir()
+    npx = tmp_path / ".venv/bin/npx"
+    npx.parent.mkdir(parents=True)
+
+    def fail_with(text: str) -> None:
+        (tmp_path / "said").write_text(text)
+        npx.write_text(f"#!/bin/sh\ncat {tmp_path / 'said'}\nexit 1\n")
+        npx.chmod(0o755)
+
+    return fail_with
+
+
+def test_what_the_app_says_of_its_settings_is_the_error(headrace: Headrace, failing: Callable[[str], None]) -> None:
+    failing(APP)
+    assert headrace("deploy").err.endswith(
+        "error: environments.toml [dev]: region is 'frankfurt'\n\nhint: use a region's code, say \"eu-central-1\"\n"
+    )
+
+
+def test_a_name_that_is_taken_may_be_what_a_destroyed_stack_left(
+    headrace: Headrace, failing: Callable[[str], None]
+) -> None:
+    failing(TAKEN)
+    result = headrace("deploy")
+    assert "Model Package Group already exists" in result.err
+    assert "hint: headrace adopt   # if that is what a destroyed stack left; " in result.err
+
+
+def test_destroying_what_is_not_there_says_so_and_asks_no_cdk(headrace: Headrace, aws: FakeAws) -> None:
+    aws.outputs = None
+    result = headrace("destroy")
+    assert result.status == 0
+    assert "there is no stack headrace-local" in result.err
+
+
+def test_a_protected_stack_is_destroyed_in_two_steps(headrace: Headrace, aws: FakeAws) -> None:
+    aws.stack_is_protected = True
+    result = headrace("destroy")
+    assert result.status == 1
+    assert "the stack headrace-local is protected" in result.err
+    assert "update-termination-protection --no-enable-termination-protection --stack-name headrace-local" in result.err
