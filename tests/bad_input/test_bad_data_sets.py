@@ -50,8 +50,9 @@ def source(*others: tuple[str, str]) -> bytes:
 
 @pytest.fixture(scope="session")
 def code(connect: Connect, bucket: str) -> str:
-    connect("s3").put_object(Bucket=bucket, Key="code/source.tar.gz", Body=source())
-    return "code/source.tar.gz"
+    key = "jobs/source.tar.gz"  # at code/, the functions of other modules would find it too
+    connect("s3").put_object(Bucket=bucket, Key=key, Body=source())
+    return key
 
 
 @pytest.fixture

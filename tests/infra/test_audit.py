@@ -83,7 +83,7 @@ def policies(stack: Any) -> dict[str, dict[str, Any]]:
     found = {}
     for path, resource in stack.resources.items():
         for name, kind in DOCUMENTS.items():
-            if name in resource["Properties"]:
+            if name in resource.get("Properties", {}):
                 document = resolved(stack, resource["Properties"][name])
                 if kind == "trust":  # it says nothing of a resource, and means its role
                     for statement in document["Statement"]:

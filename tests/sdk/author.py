@@ -333,6 +333,7 @@ class Author:
                 Join(on="-", values=["epochs", self.epochs]),
                 Join(on="-", values=["batch", self.batch_size]),
                 Join(on="-", values=["rate", self.learning_rate.to_string()]),
+                self.train_type,
                 Join(on="-", values=["hosts", self.train_count]),
                 "-".join(str(self.settings[name]) for name in ("network", "crop", "flip_probability", "ema_decay")),
             ],
