@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import WaiterError
 
 from headrace import cdk
 from headrace.environment import Environment
-from headrace.errors import SetupError, is_missing
+from headrace.errors import SetupError
 from headrace.output import Output
 
 GROUP = "AWS::SageMaker::ModelPackageGroup"
@@ -62,13 +62,8 @@ def adopt(environment: Environment, output: Output) -> None:
 def _remove_failed(environment: Environment, output: Output) -> None:
     """One that was deployed without adopting fails, since names are taken. It holds nothing, and is in the way."""
     name, cloudformation = environment.stack_name, environment.client("cloudformation")
-    try:
-        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if is_missing(error):
-            return
-        raise
-    if stack["StackStatus"] != "ROLLBACK_COMPLETE":
+    stack = environment.find_stack(name)
+    if stack is None or stack["StackStatus"] != "ROLLBACK_COMPLETE":
         return
     output.note(f"removing the stack {name}, which could not be created …")
     cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=False)
@@ -80,16 +75,12 @@ def _remove_failed(environment: Environment, output: Output) -> None:
 def _kept(environment: Environment) -> list[Kept]:
     """From the events of the deleted stacks of that name, which CloudFormation keeps for 90 days."""
     name, cloudformation = environment.stack_name, environment.client("cloudformation")
-    try:
-        status = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-    else:
-        if status != "REVIEW_IN_PROGRESS":  # that is what an import that was refused leaves
-            raise SetupError(
-                f"there is a stack {name} ({status}): nothing is to be adopted", hint=environment.command("status")
-            )
+    stack = environment.find_stack(name)
+    if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS":  # that is what an import that was refused leaves
+        raise SetupError(
+            f"there is a stack {name} ({stack['StackStatus']}): nothing is to be adopted",
+            hint=environment.command("status"),
+        )
     deleted = [
         stack
         for page in cloudformation.get_paginator("list_stacks").paginate(StackStatusFilter=["DELETE_COMPLETE"])

@@ -6,12 +6,9 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
-
-from botocore.exceptions import ClientError
 
 from headrace.environment import Environment
-from headrace.errors import SetupError, is_missing
+from headrace.errors import SetupError
 from headrace.local import UNSET, exports
 from headrace.output import Output
 from headrace.project import find_root, read_target, state_folder
@@ -37,7 +34,7 @@ def deploy(environment: Environment, output: Output) -> None:
 
 def _refuse_other_kind(environment: Environment) -> None:
     """infra/kind.py has CloudFormation refuse it as well, in its own words."""
-    stack = _described(environment, environment.stack_name) or {}
+    stack = environment.find_stack(environment.stack_name) or {}
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     if not outputs:
         return
@@ -60,7 +57,7 @@ def deploy_catalog(environment: Environment, output: Output) -> None:
 
 def _deploy(environment: Environment, what: str) -> None:
     assert environment.running is not None, f"AWS is deployed to with `cdk deploy -c {what}=NAME`"
-    if _described(environment, _BOOTSTRAP_STACK) is None:
+    if environment.find_stack(_BOOTSTRAP_STACK) is None:
         run(["bootstrap", f"aws://{environment.account}/{environment.region}"], environment)
     run(["deploy", "--all", "--require-approval", "never", *_chosen(environment, what)], environment)
 
@@ -68,18 +65,18 @@ def _deploy(environment: Environment, what: str) -> None:
 def destroy(environment: Environment, output: Output) -> None:
     """`cdk destroy` of the app."""
     assert environment.running is not None
-    output.note("cdk destroy …")
-    stack = _described(environment, environment.stack_name)
+    stack = environment.find_stack(environment.stack_name)
     if stack is None:
         output.note(f"there is no stack {environment.stack_name}")
         return
     if stack.get("EnableTerminationProtection"):
-        exports = f'eval "$({environment.command("env")})"'
         raise SetupError(
             f'the stack {environment.stack_name} is protected, as removal is not "destroy"',
-            hint=f"{exports}; aws cloudformation update-termination-protection --no-enable-termination-protection "
+            hint=f'eval "$({environment.command("env")})"; '
+            "aws cloudformation update-termination-protection --no-enable-termination-protection "
             f"--stack-name {environment.stack_name}   # then again",
         )
+    output.note("cdk destroy …")
     run(["destroy", "--all", "--force", *_chosen(environment)], environment)
     output.note("the stack is gone")
 
@@ -133,15 +130,3 @@ def _variables(root: Path, environment: Environment) -> dict[str, str]:
         kept = {key: value for key, value in variables.items() if not key.startswith("AWS_") and key not in UNSET}
         variables = kept | exports(environment.running, account=str(environment.account), region=environment.region)
     return variables | {"CI": "true"}  # no colours, no questions
-
-
-def _described(environment: Environment, stack: str) -> dict[str, Any] | None:
-    """The stack of that name, if there is one."""
-    with environment.doing(f"looking for the stack {stack}"):
-        try:
-            found: dict[str, Any] = environment.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-        except ClientError as error:
-            if is_missing(error):
-                return None
-            raise
-    return found

@@ -181,19 +181,25 @@ class Environment:
             self._stack = self._read_stack()
         return self._stack
 
+    def find_stack(self, name: str) -> dict[str, Any] | None:
+        """As it is now, in whatever state; None if there is none of that name."""
+        with self.doing(f"reading the stack {name}"):
+            try:
+                found: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+            except ClientError as error:
+                if is_missing(error):
+                    return None
+                raise
+        return found
+
     def _read_stack(self) -> Stack:
         deploy = self.deploy_command
-        with self.doing(f"reading the stack {self.stack_name}"):
-            try:
-                answer = self.client("cloudformation").describe_stacks(StackName=self.stack_name)
-            except ClientError as error:
-                if not is_missing(error):
-                    raise
-                raise SetupError(
-                    f"environment {self.name} is not deployed: there is no stack {self.stack_name} in {self.region}",
-                    hint=deploy,
-                ) from error
-        found = answer["Stacks"][0]
+        found = self.find_stack(self.stack_name)
+        if found is None:
+            raise SetupError(
+                f"environment {self.name} is not deployed: there is no stack {self.stack_name} in {self.region}",
+                hint=deploy,
+            )
         outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
         def value(key: str) -> str:

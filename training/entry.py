@@ -35,7 +35,7 @@ INTERRUPTED = 128 + signal.SIGTERM
 # SageMaker reads no more of a failure file than 1,024 characters, and of a processing job's exit message no more than
 # 1 KiB, which must be whole UTF-8.
 REASON_BYTES = 1024
-STOPPED = "HEADRACE_STOPPED"  # the variable that names the file by which a worker says that it was only interrupted
+STOPPED = "HEADRACE_STOPPED"  # the variable that names the folder in which workers note that they were interrupted
 GRACE_SECONDS = 110  # torchrun's for its workers after a SIGTERM: of SageMaker's 120, what lets the rest end as well
 MASTER_PORT = "7777"  # where the processes of several instances meet, unless the variable of this name says otherwise
 
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
     except SystemExit as stop:
         status = status_of(stop, training)
         if status == INTERRUPTED and is_worker():
-            Path(os.environ[STOPPED]).touch()
+            Path(os.environ[STOPPED], os.environ["LOCAL_RANK"]).touch()
         return status
     except Exception as error:
         traceback.print_exc()
@@ -130,22 +130,23 @@ def torchrun(arguments: list[str]) -> list[str]:
 def launch(command: list[str], training: bool) -> int:
     """Run torchrun, which passes a SIGTERM on to the processes; the status is then 143, as without it.
 
-    It is so too where the SIGTERM is still to come: the processes of all hosts stop together.
+    It is so too where the SIGTERM is still to come: the processes of all hosts stop together. Where one fails, torchrun
+    interrupts the others, and the job has failed.
     """
     print(shlex.join(command), flush=True)
     # Each process would take all cores otherwise, or, as torchrun has it, one.
-    threads = max(1, (os.cpu_count() or 1) // max(1, int(os.environ["SM_NUM_GPUS"])))
+    workers = max(1, int(os.environ["SM_NUM_GPUS"]))
+    threads = max(1, (os.cpu_count() or 1) // workers)
     defaults = {"OMP_NUM_THREADS": str(threads), "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(GRACE_SECONDS), **interfaces()}
     with tempfile.TemporaryDirectory() as folder:
-        stopped = Path(folder) / "stopped"
-        process = subprocess.Popen(command, env={**defaults, **os.environ, STOPPED: str(stopped)})
+        process = subprocess.Popen(command, env={**defaults, **os.environ, STOPPED: folder})
         try:
             status = process.wait()
         except SystemExit:
             process.terminate()
             process.wait()
             return INTERRUPTED
-        if stopped.exists():
+        if len(os.listdir(folder)) == workers:
             return INTERRUPTED
     if status != 0 and not reason_path(training).exists():
         write_reason(f"exit status {status} from: {shlex.join(command)}\nhint: the log says why", training)

@@ -20,7 +20,6 @@ import math
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 
 import torch
@@ -53,13 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signals: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: signals.append(number))
     processes = join_processes()
-    try:
-        interrupted = fit(arguments, processes, signals)
-    except Exception:
-        if processes.count == 1 or not signals:
-            raise
-        traceback.print_exc()  # the others were gone before all could agree to stop
-        return INTERRUPTED
+    interrupted = fit(arguments, processes, signals)
     processes.end()
     return INTERRUPTED if interrupted else 0
 

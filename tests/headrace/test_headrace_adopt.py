@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import WaiterError
 from scripted_aws import ACCOUNT, REGION
 from scripted_cloud import FakeRunning
 
@@ -138,14 +138,13 @@ def test_what_a_failed_deployment_left_is_not_taken_for_the_data(monkeypatch: py
     }
 
     class CloudFormation:
-        def describe_stacks(self, StackName: str) -> None:
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": "it does not exist"}}, "DescribeStacks")
-
         def get_paginator(self, name: str) -> Any:
             return SimpleNamespace(paginate=lambda **_: [{"StackSummaries": stacks}])
 
     monkeypatch.setattr(adopt, "_left_by", lambda cloudformation, stack_id: left[stack_id])
-    environment = SimpleNamespace(stack_name="headrace-prod", region=REGION, client=lambda service: CloudFormation())
+    environment = SimpleNamespace(
+        stack_name="headrace-prod", region=REGION, client=lambda service: CloudFormation(), find_stack=lambda name: None
+    )
     assert adopt._kept(environment) == left["a"]  # type: ignore[arg-type]
 
 

@@ -167,14 +167,14 @@ def host(root: Path, name: str, hyperparameters: dict[str, str], channels: Path,
     return root
 
 
-def start_hosts(roots: list[Path]) -> list[subprocess.Popen[str]]:
+def start_hosts(roots: list[Path], **variables: str) -> list[subprocess.Popen[str]]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SM_")}
     environment |= {"MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
     return [
         subprocess.Popen(
             [sys.executable, "-B", str(root / "code/entry.py"), "train.py"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**environment, "PYTHONPATH": str(root / "fake")},
+            env={**environment, "PYTHONPATH": str(root / "fake"), **variables},
         )
         for root in roots
     ]  # fmt: skip
@@ -264,3 +264,15 @@ def test_the_processes_have_nearly_all_of_sagemakers_grace_to_save(digits: Path,
         script = "import os; print('grace', os.environ['TORCH_ELASTIC_SHUTDOWN_TIMEOUT'])"
         (root / "code/train.py").write_text(script)
     assert ["grace 110" in output for _, output in run_hosts(roots)] == [True, True]
+
+
+def test_a_process_that_is_killed_is_a_failure_though_the_others_are_interrupted(digits: Path, tmp_path: Path) -> None:
+    """As when memory runs out: torchrun then sends the others a SIGTERM."""
+    root = host(tmp_path / "ml", "algo-1", {}, digits, "lo")
+    (root / "input/config/resourceconfig.json").write_text('{"current_host": "localhost", "hosts": ["localhost"]}')
+    kill = "import os, time; os.kill(os.getpid(), 9) if os.environ['RANK'] == '0' else time.sleep(60)"
+    (root / "code/train.py").write_text(kill)
+    (process,) = start_hosts([root], SM_NUM_GPUS="2")
+    ((status, output),) = finish_hosts([process])
+    assert status == 1, output
+    assert (root / "output/failure").read_text().startswith("exit status 1 from: ")
