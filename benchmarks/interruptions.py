@@ -31,6 +31,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
@@ -124,7 +125,8 @@ def run(scratch: Path, name: str, epochs: int, interval: float, moments: list[fl
     checkpoints = ["--checkpoint-dir", out / "checkpoints", "--checkpoint-seconds", interval]
     words = [scratch / "counted.py", steps_file, "--epochs", epochs, *folders, *checkpoints]
     command = [sys.executable, "-B", *map(str, words)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TRAINING)}
+    paths = os.pathsep.join(map(str, (TRAINING, TRAINING.parent)))
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     began, processor = time.monotonic(), processor_time()
     lost: list[Times] = []
     walls: list[float] = []

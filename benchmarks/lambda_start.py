@@ -29,7 +29,7 @@ EVENT = {"Records": [{"messageId": "m", "receiptHandle": "r", "body": json.dumps
 CLIENT = 'import boto3; boto3.client("s3")'
 HANDLER = f"""
 import json, sys
-sys.path[:0] = [{str(ROOT / "lambda")!r}]
+sys.path[:0] = [{str(ROOT / "lambda")!r}, {str(ROOT)!r}]
 from start_pipeline.handler import handle
 
 class Context:

@@ -20,6 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
@@ -75,7 +76,8 @@ def losses(scratch: Path, data: Path, processes: int, options: list[str]) -> lis
         command += ["--nproc-per-node", str(processes)]
     command += [str(scratch / "recorded.py"), str(scratch / "losses-"), *map(str, folders), *options]
     training = str(Path(__file__).resolve().parents[1] / "training")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": training}
+    paths = os.pathsep.join((training, str(Path(training).parent)))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     parts = [json.loads((scratch / f"losses-{rank}").read_text()) for rank in range(processes)]

@@ -30,6 +30,7 @@ from typing import Any
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # threads that wait by spinning would be counted as work
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 

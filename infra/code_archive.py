@@ -1,4 +1,4 @@
-"""The training code as an archive that is the same, byte for byte, wherever and whenever it is made.
+"""The training code, with the reader of data sets, as an archive of the same bytes wherever and whenever it is made.
 
 Its hash is its address in the data bucket and part of what training's results depend on. So nothing may be in it but
 the files' names, contents and executable bits: no times, owners or order of a file system. The tar is stored in the
@@ -29,12 +29,18 @@ class CodeArchive:
         return hashlib.sha256(self.content).hexdigest()
 
     @classmethod
-    def of(cls, folder: Path) -> CodeArchive:
-        """All files of the folder, at the archive's top level; hidden files, tests and compiled Python stay out."""
+    def of(cls, folder: Path, *packages: Path) -> CodeArchive:
+        """All files of `folder` at the archive's top level, and each of the `packages` as a folder beside them.
+
+        Hidden files, tests and compiled Python are left out.
+        """
+        found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+        for package in packages:
+            found |= {path.relative_to(package.parent).as_posix(): path for path in _files(package)}
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for path in _files(folder):
-                archive.addfile(_entry(path, folder), io.BytesIO(path.read_bytes()))
+            for name, path in sorted(found.items()):
+                archive.addfile(_entry(path, name), io.BytesIO(path.read_bytes()))
         return cls(_gzip(buffer.getvalue()))
 
 
@@ -43,11 +49,11 @@ def _files(folder: Path) -> Iterator[Path]:
         names = path.relative_to(folder).parts
         return path.is_file() and path.suffix != ".pyc" and not any(n in LEFT_OUT or n.startswith(".") for n in names)
 
-    return iter(sorted((path for path in folder.rglob("*") if wanted(path)), key=lambda path: path.as_posix()))
+    return (path for path in folder.rglob("*") if wanted(path))
 
 
-def _entry(path: Path, folder: Path) -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
+def _entry(path: Path, name: str) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
     entry.size = path.stat().st_size
     entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
     return entry

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import mkdtemp
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -24,9 +27,13 @@ RETENTION = {
 
 
 def lambda_code(root: Path) -> lambda_.Code:
-    """The whole `lambda/` folder: each function is a package in it and shares the modules beside them."""
+    """The whole `lambda/` folder, and `data_sets/` in it: each function is a package and shares what lies beside it."""
     left_out = ["__pycache__", "*.pyc", ".*", "tests"]
-    return lambda_.Code.from_asset(str(root / "lambda"), exclude=left_out, ignore_mode=IgnoreMode.GIT)
+    folder = mkdtemp()
+    atexit.register(shutil.rmtree, folder)  # CDK copies the files when the first function is made
+    shutil.copytree(root / "lambda", folder, dirs_exist_ok=True)
+    shutil.copytree(root / "data_sets", Path(folder, "data_sets"))
+    return lambda_.Code.from_asset(folder, exclude=left_out, ignore_mode=IgnoreMode.GIT)
 
 
 class LambdaFunction(Construct):

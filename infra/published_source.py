@@ -54,7 +54,7 @@ class PublishedSource(Construct):
         super().__init__(scope, id)
         if network:
             require_wheels(settings, root / "training")
-        archive = CodeArchive.of(root / "training")
+        archive = CodeArchive.of(root / "training", root / "data_sets")
         self.code_hash = archive.hash
         self.code_uri = f"s3://{data.bucket.bucket_name}/code/{archive.hash}/source.tar.gz"
         definition_key = f"pipelines/{settings.name}.json"

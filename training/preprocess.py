@@ -5,6 +5,9 @@ Turn the objects of a data set into arrays: verify, unpack, split, then decode, 
 The same objects, options and seed give the same bytes. An image's place in the split follows from its own bytes and
 the seed, so that adding images to a data set moves few of those that were there: a champion was then not trained on
 what it is tested on. Threads decode, because the decoders let go of Python's lock; memory holds two files' images.
+
+The reader of data sets, `data_sets`, lies in the code archive beside this file. From a checkout, run it with the
+project's Python, which has it installed: .venv/bin/python training/preprocess.py …
 """
 
 from __future__ import annotations

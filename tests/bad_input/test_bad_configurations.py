@@ -109,7 +109,7 @@ def test_a_setting_that_a_project_cannot_have(row: Row, tmp_path: Path) -> None:
 def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings: str, given: str) -> None:
     """By app.py, as the CDK starts it."""
     shutil.copy(ROOT / "app.py", tmp_path)
-    for entry in ("infra", "pipeline_definition", "lambda", "training", "prices.toml"):
+    for entry in ("infra", "pipeline_definition", "data_sets", "lambda", "training", "prices.toml"):
         (tmp_path / entry).symlink_to(ROOT / entry)
     place = ACCOUNT + ("" if "region =" in settings else REGION)
     (tmp_path / "environments.toml").write_text(f"[{name}]\n{place}{settings}")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from bad_input_disk import run_on_small_disk
-from image_samples import TRAINING, prepare, write_contents, write_pictures
+from image_samples import ROOT, TRAINING, prepare, write_contents, write_pictures
 from pipeline_runs import BUCKET, definition, processing_step, run
 
 from local_cloud.process import Running
@@ -36,11 +36,13 @@ Row = Callable[..., None]
 
 
 def source(*others: tuple[str, str]) -> bytes:
-    """The code archive: training/, with other files beside it."""
+    """The code archive: training/ and data_sets/, with other files beside them."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as file:
         for path in sorted([*TRAINING.glob("*.py"), TRAINING / "requirements.txt"]):
             file.add(path, arcname=path.name)
+        for path in sorted((ROOT / "data_sets").glob("*.py")):
+            file.add(path, arcname=f"data_sets/{path.name}")
         for name, text in others:
             info = tarfile.TarInfo(name)
             info.size = len(text.encode())
@@ -211,7 +213,7 @@ def test_a_requirement_that_is_not_there(row: Row, connect: Connect, job: Callab
     row("requirements.txt names what the local cloud cannot install", REASON, step["FailureReason"])
 
 
-JOB = 'mkdir "$1/code" && cp "$2"/*.py "$1/code" && cd "$1" && '
+JOB = 'mkdir "$1/code" && cp -r "$2"/*.py "$2/../data_sets" "$1/code" && cd "$1" && '
 
 
 def test_a_full_disk_in_preprocessing(row: Row, tmp_path: Path) -> None:

@@ -135,7 +135,8 @@ def _environment(settings: Settings, folder: Path, root: Path = ROOT) -> Synthes
 
 def with_wheels(root: Path) -> Path:
     """The sources with wheels of what requirements.txt names, empty ones, in the place of a download's."""
-    (root / "lambda").symlink_to(ROOT / "lambda")
+    for name in ("lambda", "data_sets"):
+        (root / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "training", root / "training", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "training/wheels").mkdir()
     for line in (root / "training/requirements.txt").read_text().splitlines():

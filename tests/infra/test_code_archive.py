@@ -44,6 +44,18 @@ def test_a_changed_byte_name_or_executable_bit_is_another_archive(tmp_path: Path
     assert len(hashes) == 4
 
 
+def test_a_package_lies_in_a_folder_of_its_name_and_is_part_of_the_hash(tmp_path: Path) -> None:
+    folder = write(tmp_path / "training", list(FILES))
+    package = write(tmp_path / "elsewhere/data_sets", ["__init__.py", "__pycache__/x.pyc", "deep/names.py"])
+    content = gzip.decompress(CodeArchive.of(folder, package).content)
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        names = archive.getnames()
+    assert names == sorted([*FILES, "data_sets/__init__.py", "data_sets/deep/names.py"])
+    before = CodeArchive.of(folder, package).hash
+    (package / "__init__.py").write_bytes(b"changed")
+    assert CodeArchive.of(folder, package).hash != before
+
+
 def test_compiled_hidden_and_test_files_stay_out(tmp_path: Path) -> None:
     plain = CodeArchive.of(write(tmp_path / "plain", list(FILES)))
     names = ["__pycache__/entry.pyc", "old.pyc", "package/.DS_Store", ".venv/x.py", "tests/test_it.py"]

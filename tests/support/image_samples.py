@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,6 +22,7 @@ from sklearn.datasets import load_digits
 import preprocess
 
 TRAINING = Path(preprocess.__file__).parent
+ROOT = TRAINING.parent
 
 
 def picture(color: str, seed: int, size: tuple[int, int] = (20, 16)) -> Image.Image:
@@ -77,14 +79,22 @@ def facts(folder: Path) -> dict[str, object]:
     return document
 
 
+def copy_code(target: Path) -> None:
+    """What a job unpacks from its code archive: training/, with data_sets/ in it."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(TRAINING, target, ignore=ignore)
+    shutil.copytree(ROOT / "data_sets", target / "data_sets", ignore=ignore)
+
+
 def start(*words: object) -> subprocess.Popen[str]:
     """Python as a process of its own, on one thread, with training/ to import from."""
+    paths = os.pathsep.join(map(str, (TRAINING, ROOT)))
     return subprocess.Popen(
         [sys.executable, "-B", *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(TRAINING)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "PYTHONPATH": paths},
     )
 
 

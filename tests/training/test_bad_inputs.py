@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_samples import TRAINING, facts, picture, prepare, write_contents, write_pictures
+from image_samples import copy_code, facts, picture, prepare, write_contents, write_pictures
 from PIL import Image
 
 
@@ -75,7 +74,7 @@ def test_images_that_cannot_be_used_are_counted_out_with_the_reason_and_the_othe
 
 def reason_of(root: Path, *words: object, training: bool = False) -> str:
     """The failure reason of the job."""
-    shutil.copytree(TRAINING, root / "code", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_code(root / "code")
     (root / "fake/pip").mkdir(parents=True)  # all that is required is here
     (root / "fake/pip/__main__.py").touch()
     if training:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from image_samples import TRAINING, finish, start
+from image_samples import TRAINING, copy_code, finish, start
 
 from dataset import read_split
 from inference import model_fn, predict
@@ -146,7 +146,7 @@ def test_a_batch_that_cannot_be_shared_equally_is_refused(digits: Path, tmp_path
 
 def host(root: Path, name: str, hyperparameters: dict[str, str], channels: Path, interface: str) -> Path:
     """The folder of one instance of a job; the instances are two names of this machine."""
-    shutil.copytree(TRAINING, root / "code", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_code(root / "code")
     (root / "fake/pip").mkdir(parents=True)  # all that is required is here
     (root / "fake/pip/__main__.py").touch()
     (root / "input/config").mkdir(parents=True)
