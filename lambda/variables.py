@@ -79,6 +79,23 @@ def texts_and_lists(source: Mapping[str, str], name: str) -> dict[str, str | lis
     return parsed
 
 
+def json_object(source: Mapping[str, str], name: str) -> dict[str, Any]:
+    parsed = _json(name, text(source, name))
+    if not isinstance(parsed, dict):
+        raise SettingError(f"the environment variable {name} holds {source[name]!r}", hint="give a JSON object")
+    return parsed
+
+
+def texts(source: Mapping[str, str], name: str) -> list[str]:
+    """A JSON list of strings."""
+    parsed = _json(name, text(source, name))
+    if not _is_texts(parsed):
+        raise SettingError(
+            f"the environment variable {name} holds {source[name]!r}", hint="give a JSON list of strings"
+        )
+    return list(parsed)
+
+
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 

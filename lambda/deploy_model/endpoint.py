@@ -97,7 +97,7 @@ def _look(hint: ModelDecided | LookAgain, champion: Champion) -> LookAgain:
     if isinstance(hint, LookAgain):
         return hint
     wished = hint.approval_status == "Approved" and hint.model_package_arn == champion.model_package_arn
-    return LookAgain(again=wished, execution=hint.execution)
+    return LookAgain(again=wished, execution=hint.execution, line=hint.line)
 
 
 def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, look: LookAgain) -> None:
@@ -110,7 +110,9 @@ def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
             raise
         _look_again(sqs, environment, look, "another worker has created it")
     else:
-        _look_again(sqs, environment, LookAgain(asked=wanted, execution=look.execution), "it is being created")
+        _look_again(
+            sqs, environment, LookAgain(asked=wanted, execution=look.execution, line=look.line), "it is being created"
+        )
 
 
 def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, look: LookAgain) -> None:
@@ -121,7 +123,9 @@ def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
             raise
         _look_again(sqs, environment, look, "another worker has begun to update it")
     else:
-        _look_again(sqs, environment, LookAgain(asked=wanted, execution=look.execution), "it is being updated")
+        _look_again(
+            sqs, environment, LookAgain(asked=wanted, execution=look.execution, line=look.line), "it is being updated"
+        )
 
 
 def _describe(sagemaker: SageMakerClient, name: str) -> DescribeEndpointOutputTypeDef | None:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import variables
+from lines import DEFAULT, resource_name
+from refusals import SettingError
 
 MOST_INSTANCES = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Instances:
+    """What an endpoint runs on."""
+
+    type: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
-    """`model_package_group` is its name, or its ARN too where it is another account's; `…_arn` says whose it is."""
+    """As one model line sees it, at first the default line; `line` names it, and `lines` are the declared ones.
+
+    `model_package_group` is its name, or its ARN too where it is another account's; `…_arn` says whose it is.
+    """
 
     endpoint_name: str
     endpoint_role_arn: str
@@ -26,6 +39,8 @@ class Environment:
     tags: Mapping[str, str]
     vpc_config: Mapping[str, list[str]] | None = None
     """SecurityGroupIds and Subnets of the environment's network, if it has one."""
+    lines: Mapping[str, Instances] = field(default_factory=dict)
+    line: str = DEFAULT
 
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
@@ -41,4 +56,39 @@ class Environment:
             notices_queue_url=variables.text(source, "NOTICES_QUEUE_URL"),
             tags=variables.named_texts(source, "TAGS", default="{}"),
             vpc_config=variables.lists_of_texts(source, "VPC_CONFIG") if "VPC_CONFIG" in source else None,
+            lines=_lines(source) if "LINES" in source else {},
         )
+
+    def of_line(self, line: str) -> Environment:
+        """The same environment for another of its lines. Call it on the default line's."""
+        if not line:
+            return self
+        return replace(
+            self,
+            line=line,
+            endpoint_name=resource_name(self.endpoint_name, line),
+            model_package_group=resource_name(self.model_package_group, line),
+            model_package_group_arn=resource_name(self.model_package_group_arn, line),
+            instance_type=self.lines[line].type,
+            instance_count=self.lines[line].count,
+        )
+
+    @property
+    def of_every_line(self) -> list[Environment]:
+        """The default line's first."""
+        return [self.of_line(line) for line in (DEFAULT, *sorted(self.lines))]
+
+
+def _lines(source: Mapping[str, str]) -> dict[str, Instances]:
+    """{"pets": {"type": "ml.m5.large", "count": 1}}"""
+    found = {}
+    for line, instances in variables.json_object(source, "LINES").items():
+        match instances:
+            case {"type": str(kind), "count": int(count)} if 1 <= count <= MOST_INSTANCES:
+                found[line] = Instances(kind, count)
+            case _:
+                raise SettingError(
+                    f"the environment variable LINES holds {instances!r} for the line {line}",
+                    hint='give each line {"type": "ml.m5.large", "count": 1}',
+                )
+    return found

@@ -22,15 +22,17 @@ def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchR
 def handle_batch(
     event: Mapping[str, Any], environment: Environment, client: Callable[[str], Any]
 ) -> batch.BatchResponse:
+    group_arns = {line.line: line.model_package_group_arn for line in environment.of_every_line}
+
     def work(message_id: str, body: str) -> None:
-        message = parse(body, group_arn=environment.model_package_group_arn)
+        message = parse(body, group_arns=group_arns)
         if isinstance(message, Ignored):
             log.info("ignored", reason=message.reason)
             return
-        log.bind(execution=message.execution)
+        log.bind(execution=message.execution, **({"line": message.line} if message.line else {}))
         if isinstance(message, ModelDecided):
             log.info("model decided", model_package=message.model_package_arn, status=message.approval_status)
-        serve_champion(client("sagemaker"), client("sqs"), environment, message)
+        serve_champion(client("sagemaker"), client("sqs"), environment.of_line(message.line), message)
 
     queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
     return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

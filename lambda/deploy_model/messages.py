@@ -3,16 +3,19 @@
 {"detail-type": "SageMaker Model Package State Change", "detail": {"ModelPackageGroupName": ..., ...}}
 {"headrace": "look-again", "count": 3, "asked": "headrace-prod-v2-0123abcd", "again": false}
     look at the endpoint for the third time: was it asked to serve this configuration, and does it? What follows the
-    count may be left out; `again` is whether a configuration that was rolled back may be tried once more, and
-    `execution`, which made the model, is for the log
+    count may be left out; `again` is whether a configuration that was rolled back may be tried once more,
+    `execution`, which made the model, is for the log, and `line` is the model line whose endpoint is meant, the
+    default line's if left out
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
+from lines import DEFAULT
 from refusals import MalformedEvent
 
 DETAIL_TYPE = "SageMaker Model Package State Change"
@@ -27,6 +30,7 @@ class ModelDecided:
     version: int
     approval_status: str
     execution: str | None = None
+    line: str = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class LookAgain:
     asked: str | None = None
     again: bool = False
     execution: str | None = None
+    line: str = DEFAULT
 
     def body(self) -> str:
         more = {name: value for name, value in asdict(self).items() if name != "count" and value}
@@ -49,16 +54,18 @@ class Ignored:
 Message: TypeAlias = ModelDecided | LookAgain | Ignored
 
 
-def parse(body: str, *, group_arn: str) -> Message:
-    """Of all versions those of one group in one account are meant. SageMaker has ARNs in small letters at times."""
-    versions = group_arn.replace(":model-package-group/", ":model-package/", 1) + "/"
+def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
+    """Only versions of the lines' groups count; `group_arns` maps a line to its group's ARN."""
     try:
         content = json.loads(body)
     except ValueError as error:
         raise _malformed(f"is no JSON: {error}") from error
     match content:
         case {"headrace": "look-again", "count": int(count)}:
-            return LookAgain(count, content.get("asked"), content.get("again") is True, content.get("execution"))
+            line = content.get("line", DEFAULT)
+            if line not in group_arns:
+                return Ignored(f"a look at the endpoint of the line {line!r}, which is not declared (any more)")
+            return LookAgain(count, content.get("asked"), content.get("again") is True, content.get("execution"), line)
         case {"detail-type": str(kind)} if kind != DETAIL_TYPE:
             return Ignored(f"an event of the kind {kind!r}, not {DETAIL_TYPE!r}")
         case {"detail-type": _, "detail": {"ModelPackageArn": str(arn)} as detail} if (
@@ -74,13 +81,17 @@ def parse(body: str, *, group_arn: str) -> Message:
                 "ModelApprovalStatus": str(status),
             } as detail,
         }:
-            if group != group_arn.rpartition("/")[2]:
-                return Ignored(f"{arn} is of the group {group}, not of {group_arn}")
-            if arn.lower() != f"{versions}{version}".lower():
+            named = {group_arn.rpartition("/")[2]: line for line, group_arn in group_arns.items()}
+            if group not in named:
+                return Ignored(f"{arn} is of the group {group}, not of {' or '.join(group_arns.values())}")
+            group_arn = group_arns[named[group]]
+            versions = group_arn.replace(":model-package-group/", ":model-package/", 1)
+            if arn.lower() != f"{versions}/{version}".lower():  # SageMaker writes ARNs in lower case at times
                 return Ignored(f"{arn} is no version {version} of {group_arn}")
             if status not in DECISIONS:
                 return Ignored(f"{arn} is {status}: nothing is decided")
-            return ModelDecided(arn, version, status, detail.get("MetadataProperties", {}).get("GeneratedBy"))
+            execution = detail.get("MetadataProperties", {}).get("GeneratedBy")
+            return ModelDecided(arn, version, status, execution, named[group])
     raise _malformed(f"is no {DETAIL_TYPE!r} event with the group, ARN, version and approval status")
 
 

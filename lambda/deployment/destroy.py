@@ -35,6 +35,8 @@ def destroy(
     What is missing already is fine. Pipeline, endpoint and models go in any case: their roles go with the stack. The
     bucket comes last: jobs write to it until they stop. The pipeline goes twice: a call of start_pipeline that began
     before may make it anew and run it.
+
+    Of a declared model line the data stays: it is the environment's. Its definition goes.
     """
     if deployment.pipeline_name:
         delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} first")
@@ -42,12 +44,15 @@ def destroy(
     if deployment.pipeline_name:
         delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} again")
     delete_models(sagemaker, deployment.endpoint_name)
+    if deployment.line:
+        s3.delete_object(Bucket=deployment.bucket, Key=f"pipelines/{deployment.pipeline_name}.json")
     if deployment.retain:
         log.info("retained", bucket=deployment.bucket, group=deployment.model_package_group)
         return
     if deployment.model_package_group:
         delete_model_packages(sagemaker, deployment.model_package_group)
-    empty_bucket(s3, deployment.bucket, patience)
+    if not deployment.line:
+        empty_bucket(s3, deployment.bucket, patience)
 
 
 def stop_executions(sagemaker: SageMakerClient, pipeline: str, patience: Patience, *, token: str) -> None:

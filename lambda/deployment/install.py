@@ -44,5 +44,6 @@ def serve_again(sqs: SqsClient, deployment: Deployment) -> None:
     No event tells of either: SageMaker's come when a version is approved, and a registry that was kept holds versions
     approved long ago.
     """
-    body = json.dumps({"headrace": "look-again", "count": 0})
+    line = {"line": deployment.line} if deployment.line else {}
+    body = json.dumps({"headrace": "look-again", "count": 0, **line})
     sqs.send_message(QueueUrl=deployment.decisions_queue_url, MessageBody=body)

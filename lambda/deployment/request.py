@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.request import Request, urlopen
 
+from lines import DEFAULT
 from refusals import MalformedEvent
 
 ANSWER_ATTEMPTS = 4
@@ -26,7 +27,8 @@ class Copy:
 class Deployment:
     """What the resource's properties say: what goes into the bucket, and what a destroyed stack leaves behind.
 
-    Pipeline, group and the uploads' queue are empty where the environment only serves another one's models.
+    Pipeline, group and the uploads' queue are empty where the environment only serves another one's models. A model
+    line that the environment declares has a resource of its own, which names the `line`.
 
     `copied` are those copies that the deployment before this has made. An asset's key is the hash of its content, so
     the same asset in another bucket is the same.
@@ -43,6 +45,7 @@ class Deployment:
     uploads_queue_url: str
     retain: bool
     subnets: tuple[str, ...]  # of the environment's network, if it has one
+    line: str
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Deployment:
@@ -66,6 +69,7 @@ class Deployment:
                 # CloudFormation hands over every property as text. Anything but "false" keeps the data.
                 retain=properties["Retain"] != "false",
                 subnets=tuple(properties.get("SubnetIds", ())),
+                line=properties.get("Line", DEFAULT),
             )
         except KeyError as missing:
             raise MalformedEvent(

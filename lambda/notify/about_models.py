@@ -59,7 +59,7 @@ def deployed(environment: Environment, told: Deployed, version: Version | None) 
         f"version {told.version} of {environment.model_package_group} is served by the endpoint {told.endpoint}",
         facts,
         [
-            environment.command("predict IMAGE") + "   # ask it",
+            environment.line_command("predict IMAGE") + "   # ask it",
             environment.decision(f"reject {told.version}") + "   # has the version before served again",
         ],
         {

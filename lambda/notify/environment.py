@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import variables
+from lines import DEFAULT, resource_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,8 @@ class Environment:
     """`name` is what people call it; `headrace` is how that command is told of it, say `headrace --env prod`.
 
     `registry_headrace` is the same of the environment in which its models are approved, which may be another one.
+
+    As one model line sees it, at first the default line; `line` names it, and `lines` are the declared ones.
     """
 
     name: str
@@ -25,6 +28,8 @@ class Environment:
     endpoint: str
     headrace: str
     registry_headrace: str
+    lines: tuple[str, ...] = ()
+    line: str = DEFAULT
 
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
@@ -39,12 +44,43 @@ class Environment:
             endpoint=variables.text(source, "ENDPOINT_NAME"),
             headrace=variables.text(source, "COMMAND"),
             registry_headrace=variables.text(source, "REGISTRY_COMMAND"),
+            lines=tuple(variables.texts(source, "LINES")) if "LINES" in source else (),
         )
+
+    def of_line(self, line: str) -> Environment:
+        """The same environment for another of its lines. Call it on the default line's."""
+        if not line:
+            return self
+        return replace(
+            self,
+            line=line,
+            pipeline=resource_name(self.pipeline, line),
+            model_package_group=resource_name(self.model_package_group, line),
+            endpoint=resource_name(self.endpoint, line),
+        )
+
+    @property
+    def of_every_line(self) -> list[Environment]:
+        """The default line's first."""
+        return [self.of_line(line) for line in (DEFAULT, *self.lines)]
+
+    @property
+    def label(self) -> str:
+        """For the subject of a notice."""
+        return f"{self.name}, line {self.line}" if self.line else self.name
 
     def command(self, words: str) -> str:
         """A headrace command for this environment, to be typed."""
         return f"{self.headrace} {words}"
 
+    def line_command(self, words: str) -> str:
+        """A headrace command that concerns the line."""
+        return self.command(f"{self._line_option}{words}")
+
     def decision(self, words: str) -> str:
         """A headrace command to approve or reject a version, to be typed."""
-        return f"{self.registry_headrace} {words}"
+        return f"{self.registry_headrace} {self._line_option}{words}"
+
+    @property
+    def _line_option(self) -> str:
+        return f"--line {self.line} " if self.line else ""

@@ -25,9 +25,9 @@ def handle_batch(
     def work(message_id: str, body: str) -> None:
         message = parse(
             body,
-            pipeline=environment.pipeline,
-            model_package_group=environment.model_package_group,
-            endpoint=environment.endpoint,
+            pipelines=[line.pipeline for line in environment.of_every_line],
+            model_package_groups=[line.model_package_group for line in environment.of_every_line],
+            endpoints=[line.endpoint for line in environment.of_every_line],
         )
         if isinstance(message, Ignored):
             log.info("ignored", reason=message.reason)

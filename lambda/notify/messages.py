@@ -10,7 +10,7 @@ Each has a `state`: what is told once. SageMaker's events come several times for
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeAlias
 
@@ -178,7 +178,9 @@ OWN = {known.kind: known for known in (EndpointFailed, Deployed, RolledBack, Def
 TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "list[str]": list}
 
 
-def parse(body: str, *, pipeline: str, model_package_group: str, endpoint: str) -> Tellable | Ignored:
+def parse(
+    body: str, *, pipelines: Sequence[str], model_package_groups: Sequence[str], endpoints: Sequence[str]
+) -> Tellable | Ignored:
     """What a message tells. Ignored for what is not of this environment or nothing to tell people."""
     try:
         content = json.loads(body)
@@ -190,11 +192,11 @@ def parse(body: str, *, pipeline: str, model_package_group: str, endpoint: str) 
         case {"AlarmName": str(name), "NewStateValue": str(state)}:
             return _alarm(name, state, content)
         case {"detail-type": str(kind), "detail": dict(detail)} if kind == EXECUTION_CHANGE:
-            return _execution(detail, pipeline)
+            return _execution(detail, pipelines)
         case {"detail-type": str(kind), "detail": dict(detail)} if kind == MODEL_PACKAGE_CHANGE:
-            return _model(detail, model_package_group)
+            return _model(detail, model_package_groups)
         case {"detail-type": str(kind), "detail": dict(detail)} if kind == ENDPOINT_CHANGE:
-            return _endpoint(detail, endpoint)
+            return _endpoint(detail, endpoints)
         case {"detail-type": str(kind)}:
             return Ignored(f"an event of the kind {kind!r}, which nobody is told of")
     raise _malformed("is neither an event nor an alarm nor a notice of Headrace")
@@ -220,21 +222,21 @@ def _alarm(name: str, state: str, content: Mapping[str, Any]) -> Tellable | Igno
     raise _malformed(f"is the alarm {name} without StateChangeTime or NewStateReason")
 
 
-def _execution(detail: Mapping[str, Any], pipeline: str) -> Tellable | Ignored:
+def _execution(detail: Mapping[str, Any], pipelines: Sequence[str]) -> Tellable | Ignored:
     match detail:
         case {"pipelineArn": str(of), "pipelineExecutionArn": str(arn), "currentPipelineExecutionStatus": str(status)}:
-            if of.rpartition("/")[2] != pipeline:
-                return Ignored(f"{arn} is of another pipeline than {pipeline}")
+            if of.rpartition("/")[2] not in pipelines:
+                return Ignored(f"{arn} is of another pipeline than {' and '.join(pipelines)}")
             if status not in ENDED_BADLY:
                 return Ignored(f"{arn} is {status}")
             return ExecutionEnded(arn, status)
     raise _malformed("is an execution's event without its ARN, its pipeline's or its status")
 
 
-def _model(detail: Mapping[str, Any], group: str) -> Tellable | Ignored:
+def _model(detail: Mapping[str, Any], groups: Sequence[str]) -> Tellable | Ignored:
     match detail:
-        case {"ModelPackageArn": str(arn)} if detail.get("ModelPackageGroupName") != group:
-            return Ignored(f"{arn} is of no group or another than {group}")
+        case {"ModelPackageArn": str(arn)} if detail.get("ModelPackageGroupName") not in groups:
+            return Ignored(f"{arn} is of no group or another than {' and '.join(groups)}")
         case {"ModelPackageArn": str(arn), "ModelPackageVersion": int(version), "ModelApprovalStatus": str(status)}:
             if status != "PendingManualApproval":
                 return Ignored(f"{arn} is {status}: it does not wait")
@@ -242,11 +244,11 @@ def _model(detail: Mapping[str, Any], group: str) -> Tellable | Ignored:
     raise _malformed("is a model package's event without its ARN, version or approval status")
 
 
-def _endpoint(detail: Mapping[str, Any], endpoint: str) -> Tellable | Ignored:
+def _endpoint(detail: Mapping[str, Any], endpoints: Sequence[str]) -> Tellable | Ignored:
     match detail:
         case {"EndpointName": str(name), "EndpointStatus": str(status), "LastModifiedTime": int(changed)}:
-            if name != endpoint:
-                return Ignored(f"the endpoint {name} is not {endpoint}")
+            if name not in endpoints:
+                return Ignored(f"the endpoint {name} is not {' or '.join(endpoints)}")
             if status not in OUT_OF_ORDER:
                 return Ignored(f"the endpoint {name} is {status}; deploy_model tells of deployments")
             configuration, reason = detail.get("EndpointConfigName", ""), detail.get("FailureReason", "")

@@ -35,16 +35,17 @@ class Notice:
         return "\n".join([self.headline, "", facts, "", "what to do:", *(f"  {line}" for line in self.to_do)])
 
     def subject(self, environment: str) -> str:
-        """[headrace prod] and the headline, as SNS takes it: one line of ASCII."""
+        """[headrace prod], or [headrace prod, line pets], and the headline, as SNS takes it: one line of ASCII."""
         line = " ".join(f"[headrace {environment}] {self.headline}".split())
         return line.encode("ascii", "replace").decode()[:LONGEST_SUBJECT]
 
-    def message(self, environment: str) -> str:
+    def message(self, environment: str, *, line: str = "") -> str:
         """What SNS is given with MessageStructure "json": the readable form is for e-mail and all else."""
         text = self.text()
         data = {
             "kind": self.kind,
             "environment": environment,
+            **({"line": line} if line else {}),
             "headline": self.headline,
             **self.data,
             "what_to_do": list(self.to_do),

@@ -44,12 +44,13 @@ def is_told(s3: S3Client, environment: Environment, key: str) -> bool:
 
 
 def publish(sns: SnsClient, s3: S3Client, environment: Environment, notice: Notice, key: str) -> None:
-    """Subscribers can filter by the attributes `kind` and `environment`."""
-    attributes = {"kind": notice.kind, "environment": environment.name}
+    """Subscribers can filter by the attributes `kind`, `environment` and, for declared model lines, `line`."""
+    line = {"line": environment.line} if environment.line else {}
+    attributes = {"kind": notice.kind, "environment": environment.name, **line}
     answer = sns.publish(
         TopicArn=environment.topic_arn,
-        Subject=notice.subject(environment.name),
-        Message=notice.message(environment.name),
+        Subject=notice.subject(environment.label),
+        Message=notice.message(environment.name, line=environment.line),
         MessageStructure="json",
         MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
     )

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 import log
 from champion import find_champion
+from lines import DEFAULT, resource_name
 from notify import about_models, about_operation, about_runs
 from notify.environment import Environment
 from notify.evidence import Run, read_run, read_version
@@ -28,7 +29,8 @@ from notify.publish import is_told, marker_key, publish
 
 def tell(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> None:
     """Tell it, unless it has been told. Raises what AWS raises: the queue then brings the message again."""
-    log.bind(**about(message))
+    environment = environment.of_line(line_of(message, environment))
+    log.bind(**about(message), **({"line": environment.line} if environment.line else {}))
     key = marker_key(type(message).__name__, message.state)
     if is_told(client("s3"), environment, key):
         log.info("told already", of=type(message).__name__, state=message.state)
@@ -47,6 +49,22 @@ def about(message: Tellable) -> dict[str, str]:
         case OverBudget(data_set=data_set):
             return {"data_set": data_set}
     return {}
+
+
+def line_of(message: Tellable, environment: Environment) -> str:
+    """The model line that it concerns, by the name of the resource; what concerns none is the default line's."""
+    match message:
+        case ExecutionEnded(arn, _):
+            name = arn.split("/")[-3]  # …:pipeline/<name>/execution/<id>
+        case ModelWaits(arn, _) | Deployed(model_package_arn=arn) | RolledBack(model_package_arn=arn):
+            name = arn.split("/")[-2]  # …:model-package/<group>/<version>
+        case EndpointFailed(endpoint=name):
+            pass
+        case DefinitionRefused(definition=key):
+            name = key.rpartition("/")[2].removesuffix(".json")
+        case _:
+            return DEFAULT
+    return {resource_name(environment.endpoint, line): line for line in environment.lines}.get(name, DEFAULT)
 
 
 def compose(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> Notice | None:

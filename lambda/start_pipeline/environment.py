@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import variables
+from lines import DEFAULT, line_of_data_set, resource_name
 from start_pipeline.budget import Budget
 
 LONGEST_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
@@ -13,6 +14,11 @@ LONGEST_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
 
 @dataclass(frozen=True, slots=True)
 class Environment:
+    """As one model line sees it, at first the default line; `line` names it, and `lines` are the declared ones.
+
+    `lines` maps the name of each declared line to the patterns of its data sets' names.
+    """
+
     data_bucket: str
     pipeline_name: str
     pipeline_role_arn: str
@@ -24,6 +30,8 @@ class Environment:
     parameter_defaults: Mapping[str, str]
     pipeline_tags: Mapping[str, str]
     budget: Budget | None
+    lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    line: str = DEFAULT
 
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
@@ -39,7 +47,29 @@ class Environment:
             parameter_defaults=variables.named_texts(source, "PARAMETER_DEFAULTS", default="{}"),
             pipeline_tags=variables.named_texts(source, "PIPELINE_TAGS", default="{}"),
             budget=Budget.from_variables(source),
+            lines=variables.lists_of_texts(source, "LINES") if "LINES" in source else {},
         )
+
+    def of_line(self, line: str) -> Environment:
+        """The same environment for another of its lines. Call it on the default line's."""
+        if not line:
+            return self
+        name = resource_name(self.pipeline_name, line)
+        own = {"PipelineName": name, "ModelPackageGroupName": name}
+        return replace(self, line=line, pipeline_name=name, bindings={**self.bindings, **own})
+
+    def of_data_set(self, data_set: str) -> Environment:
+        """For the line that the data set belongs to. Raises LineError if it belongs to several."""
+        return self.of_line(line_of_data_set(data_set, self.lines))
+
+    @property
+    def of_every_line(self) -> list[Environment]:
+        """The default line's first."""
+        return [self.of_line(line) for line in (DEFAULT, *sorted(self.lines))]
+
+    @property
+    def definition_keys(self) -> list[str]:
+        return [environment.definition_key for environment in self.of_every_line]
 
     @property
     def definition_key(self) -> str:

@@ -33,8 +33,8 @@ def handle_batch(
     seconds_left: Callable[[], float],
 ) -> batch.BatchResponse:
     def work(message_id: str, body: str) -> None:
-        bucket, definition_key = environment.data_bucket, environment.definition_key
-        for message in parse(body, message_id=message_id, bucket=bucket, definition_key=definition_key):
+        bucket, keys = environment.data_bucket, environment.definition_keys
+        for message in parse(body, message_id=message_id, bucket=bucket, definition_keys=keys):
             act(message, message_id, environment, client, now=clock(), seconds_left=seconds_left)
 
     queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)

@@ -72,7 +72,8 @@ def start_once(
     """
     bucket = environment.data_bucket
     parameters = {"DataSet": snapshot.data_set, "Fingerprint": snapshot.fingerprint}
-    run_key = digest([definition, parameters, snapshot.fingerprint])
+    line = [environment.line] if environment.line else []  # the same content is run once in each line it comes to
+    run_key = digest([definition, parameters, snapshot.fingerprint, *line])
     key = f"ledger/{run_key}.json"
     uploaded = snapshot.newest_upload.isoformat()
     stored = documents.read(s3, bucket, key)

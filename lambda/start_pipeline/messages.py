@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
@@ -31,7 +32,7 @@ class SourcePut:
 
 @dataclass(frozen=True, slots=True)
 class StrayDefinition:
-    """A definition under another name than the pipeline's was put, or removed again."""
+    """A definition under a name that no line's pipeline has was put, or removed again."""
 
     key: str
     removed: bool
@@ -58,7 +59,7 @@ class Ignored:
 Message: TypeAlias = DataSetChanged | SourcePut | StrayDefinition | Check | RunAgain | Ignored
 
 
-def parse(body: str, *, message_id: str, bucket: str, definition_key: str) -> list[Message]:
+def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[str]) -> list[Message]:
     """What a message asks for, each thing once, in the message's order."""
     try:
         content = json.loads(body)
@@ -76,7 +77,7 @@ def parse(body: str, *, message_id: str, bucket: str, definition_key: str) -> li
         case {"Event": "s3:TestEvent"}:
             return [Ignored("S3's test event, sent when the bucket's notification was configured")]
         case {"Records": list(records)}:
-            asked = dict.fromkeys(_from_record(record, bucket, definition_key) for record in records)
+            asked = dict.fromkeys(_from_record(record, bucket, definition_keys) for record in records)
             return list(asked) or [Ignored("a notification without records")]
     raise _malformed("is neither a notification of S3 nor a message of Headrace")
 
@@ -85,7 +86,7 @@ def _is_definition(key: str) -> bool:
     return key.startswith("pipelines/") and key.endswith(".json") and not key.endswith(".error.json")
 
 
-def _from_record(record: Any, bucket: str, definition_key: str) -> Message:
+def _from_record(record: Any, bucket: str, definition_keys: Sequence[str]) -> Message:
     match record:
         case {"eventName": str(name), "s3": {"bucket": {"name": str(source)}, "object": {"key": str(encoded)}}}:
             key = unquote_plus(encoded)  # S3 form-encodes keys in its notifications: a space is "+", a plus "%2B"
@@ -94,15 +95,15 @@ def _from_record(record: Any, bucket: str, definition_key: str) -> Message:
     created = name.startswith("ObjectCreated:")
     if source != bucket or not (created or name.startswith("ObjectRemoved:")):
         return Ignored(f"{name} of {key!r} in {source}: only objects created in or removed from {bucket} matter")
-    if (created and key == definition_key) or key == code.KEY:
+    if (created and key in definition_keys) or key == code.KEY:
         return SourcePut()
-    if _is_definition(key) and key != definition_key:
+    if _is_definition(key) and key not in definition_keys:
         return StrayDefinition(key, removed=not created)
     data_set = data_set_of(key)
     if data_set is not None:
         return DataSetChanged(data_set)
     return Ignored(
-        f"{name} of {key!r}: neither {definition_key} nor part of a data set, which is datasets/<name>/… "
+        f"{name} of {key!r}: neither {' or '.join(definition_keys)} nor part of a data set, which is datasets/<name>/… "
         f"or datasets/<name> with one of {', '.join(ARCHIVES)}; a name has at most {LONGEST_NAME} bytes, all printable"
     )
 

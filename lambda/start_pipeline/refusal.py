@@ -48,7 +48,13 @@ def mind_stray(s3: S3Client, sqs: SqsClient, environment: Environment, key: str,
         log.info("ignored", reason="an old event: there is such a definition again", key=key)
         return
     problem = DefinitionError(
-        f"{key} is no definition of this environment, whose one pipeline is {environment.pipeline_name}",
-        hint=f"put it as {environment.definition_key}, and delete {key}; another pipeline needs another environment",
+        f"{key} is not a definition of this environment, whose {_pipelines(environment)}",
+        hint=f"put it as {' or '.join(environment.definition_keys)}, and delete {key}; another pipeline needs another "
+        "model line, [<environment>.lines.<name>] in environments.toml, or another environment",
     )
     write(s3, sqs, environment, key, etag, problem)
+
+
+def _pipelines(environment: Environment) -> str:
+    names = [line.pipeline_name for line in environment.of_every_line]
+    return f"one pipeline is {names[0]}" if len(names) == 1 else f"pipelines are {', '.join(names)}"

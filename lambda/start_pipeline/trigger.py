@@ -40,7 +40,8 @@ def act(
             quiet.arm(client("s3"), client("sqs"), environment, data_set, now=now, message_id=message_id)
             log.measured("upload", {"Uploads": 1})
         case SourcePut():
-            publish(client("s3"), client("sqs"), client("sagemaker"), environment)
+            for line in environment.of_every_line:
+                publish(client("s3"), client("sqs"), client("sagemaker"), line)
         case StrayDefinition(key, removed):
             mind_stray(client("s3"), client("sqs"), environment, key, removed=removed)
         case Check(data_set):
@@ -80,7 +81,8 @@ def run_if_quiet(
 
     Waiting is never done by failing the message: that would use up its receives and dead-letter a good upload.
     """
-    log.bind(data_set=data_set)
+    environment = environment.of_data_set(data_set)
+    log.bind(data_set=data_set, **({"line": environment.line} if environment.line else {}))
     if seconds_left() < LEAST_SECONDS:  # the batch's other messages have taken the rest
         log.info("to be continued", progress="not begun")
         return again(0.0)

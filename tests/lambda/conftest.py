@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from custom_resource import cloudformation, stack
 from worlds import DeployWorld, UploadWorld
+
+__all__ = ["cloudformation", "stack"]  # fixtures of this folder, beside those below
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
