@@ -25,7 +25,7 @@ _NOT_OFFERED = frozenset({"catalog", "delivery", "max_run_cost", "profile", "pro
     "availability_zones",
     "data_key",
     "monthly_budget",
-    "network",
+    "network_access",
 }
 
 

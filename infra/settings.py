@@ -32,6 +32,8 @@ _IMAGE = re.compile(r"([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?
 
 _TABLES = frozenset({"catalog", "delivery", "pipeline"})  # of an environment
 _FOUND_OUT = {
+    "network": 'write network_access = "public" or "vpc"; the network that is trained is set as network in the '
+    "table .pipeline below it",
     "prices": f"prices are those of {PRICES_FILE}: leave it out",
     "source": "it is known by promotes_from: leave it out",
     "consumers": "they are known by their promotes_from: leave it out",
@@ -54,8 +56,9 @@ class Settings:
 
     `monthly_budget` is in USD, too: people are told when a month's bill will be near it, or is above it.
 
-    With `network` vpc jobs and endpoint run in a network without a way out, in the first two zones of the region or in
-    `availability_zones`. `data_key` is the ARN of a KMS key of one's own for the data; without it the stack makes one.
+    With `network_access` vpc, jobs and endpoint run in a VPC without a way out, in the first two zones of the region
+    or in `availability_zones`. `data_key` is the ARN of a KMS key of one's own for the data; without it the stack
+    makes one.
     """
 
     environment: str
@@ -72,7 +75,7 @@ class Settings:
     training_image: str = "pytorch:2.13-cu133-amzn2023-sagemaker"
     processing_image: str = "pytorch:2.13-cpu-amzn2023-sagemaker"
     inference_image: str = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
-    network: Literal["public", "vpc"] = "public"
+    network_access: Literal["public", "vpc"] = "public"
     availability_zones: tuple[str, ...] = ()
     data_key: str | None = None
     max_run_cost: float | None = None
@@ -200,8 +203,11 @@ class Settings:
 
     def _network_problems(self) -> Iterator[Problem]:
         zones = self.availability_zones
-        if zones and self.network == "public":
-            yield "availability_zones has no effect with network 'public'", 'set network = "vpc", or leave it out'
+        if zones and self.network_access == "public":
+            yield (
+                "availability_zones has no effect with network_access 'public'",
+                'set network_access = "vpc", or leave it out',
+            )
         elif zones and not FEWEST_ZONES <= len(set(zones)) == len(zones) <= MOST_ZONES:
             yield (
                 f"availability_zones is {list(zones)}",

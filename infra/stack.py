@@ -67,7 +67,7 @@ class HeadraceStack(EnvironmentStack):
         if settings.monthly_budget:
             MonthlyBudget(self, "MonthlyBudget", settings=settings, usd=settings.monthly_budget, notices=notices)
         data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
-        network = Network(self, "Network", settings=settings, data=data) if settings.network == "vpc" else None
+        network = Network(self, "Network", settings=settings, data=data) if settings.network_access == "vpc" else None
         registry = ModelRegistry(self, "Registry", settings=settings)
 
         jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images, network=network)

@@ -26,7 +26,8 @@ def require_wheels(settings: Settings, training: Path) -> None:
     ]
     if missing:
         raise SettingsError(
-            f"network is 'vpc', where jobs reach no package index, and training/wheels/ lacks {', '.join(missing)}",
+            "network_access is 'vpc', where jobs reach no package index, and training/wheels/ lacks "
+            f"{', '.join(missing)}",
             settings.table,
             "python -m pip download --dest training/wheels -r training/requirements.txt --only-binary :all: "
             "--platform manylinux_2_28_x86_64 --python-version <the image's>, for each of the images' versions, and "

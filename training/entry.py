@@ -25,9 +25,10 @@ import tempfile
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from errors import DiskFullError, RequirementsError, TrainingError, full_disk
+import toolkit
+from errors import DiskFullError, MissingModelError, RequirementsError, TrainingError, full_disk
 
 CODE = Path(__file__).resolve().parent
 ROOT = CODE.parent
@@ -56,24 +57,47 @@ def main(arguments: list[str]) -> int:
             install_requirements()
         flags = arguments[1:]
         if training:
-            hyperparameters = read_config("hyperparameters.json")
-            os.environ.update({**training_environment(hyperparameters), **os.environ})
+            os.environ.update({**toolkit.variables(ROOT, arguments[0], os.environ), **os.environ})
             command = torchrun(arguments)
             if command and not is_worker():
-                return launch(command, training)
-            flags = [*flags_of(hyperparameters), *flags]
+                return judge(launch(command, training), training)
+            hyperparameters, _ = toolkit.split(toolkit.decode(toolkit.read_config(ROOT, "hyperparameters.json")))
+            flags = [*toolkit.flags_of(hyperparameters), *flags]
         sys.argv = [str(script), *flags]
         runpy.run_path(str(script), run_name="__main__")
     except SystemExit as stop:
         status = status_of(stop, training)
         if status == INTERRUPTED and is_worker():
             Path(os.environ[STOPPED], os.environ["LOCAL_RANK"]).touch()
-        return status
+        return judge(status, training)
     except Exception as error:
         traceback.print_exc()
         write_reason(reason_of(error), training)
         return 1
-    return 0
+    return judge(0, training)
+
+
+def judge(status: int, training: bool) -> int:
+    """The status of the job whose script, or torchrun, has ended with `status`.
+
+    SageMaker completes a training job that left /opt/ml/model empty, and whatever needs the model fails afterwards. Of
+    several hosts the first is asked: torchrun's rank 0 is there, which writes the model.
+    """
+    if status != 0 or not training or is_worker():
+        return status
+    if os.environ["SM_CURRENT_HOST"] != json.loads(os.environ["SM_HOSTS"])[0]:
+        return status
+    folder = ROOT / "model"  # SageMaker uploads this one, whatever SM_MODEL_DIR says
+    if any(path.is_file() for path in folder.rglob("*")):
+        return status
+    missing = MissingModelError(
+        f"the script ended without an error and wrote no model to {folder}",
+        hint="write the model's files to the folder that SM_MODEL_DIR names before the script ends; of several "
+        "processes, the one with RANK 0 does",
+    )
+    print(f"error: {missing}", file=sys.stderr)
+    write_reason(str(missing), training)
+    return 1
 
 
 def exit_interrupted(number: int, frame: FrameType | None) -> NoReturn:
@@ -155,44 +179,8 @@ def launch(command: list[str], training: bool) -> int:
 
 def interfaces() -> dict[str, str]:
     """Over which network the hosts talk to each other: SageMaker names it, and NCCL and Gloo would have to guess."""
-    name = read_config("resourceconfig.json").get("network_interface_name")
+    name = toolkit.read_config(ROOT, "resourceconfig.json").get("network_interface_name")
     return {"NCCL_SOCKET_IFNAME": name, "GLOO_SOCKET_IFNAME": name} if name else {}
-
-
-def read_config(name: str) -> dict[str, Any]:
-    path = ROOT / "input/config" / name
-    config: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return config
-
-
-def flags_of(hyperparameters: dict[str, str]) -> list[str]:
-    """`{"epochs": "5"}` as `--epochs 5`, without the names that belong to SageMaker's toolkit and tuner."""
-    own = {key: value for key, value in hyperparameters.items() if not key.startswith(("sagemaker_", "_"))}
-    return [word for key, value in sorted(own.items()) for word in (f"--{key}", str(value))]
-
-
-def training_environment(hyperparameters: dict[str, str]) -> dict[str, str]:
-    """The variables that the SageMaker training toolkit sets, plus SM_CHECKPOINT_DIR."""
-    resources = read_config("resourceconfig.json")
-    channels = sorted(read_config("inputdataconfig.json"))
-    host = resources.get("current_host", "algo-1")
-    environment = {
-        "SM_MODEL_DIR": ROOT / "model",
-        "SM_CHECKPOINT_DIR": ROOT / "checkpoints",
-        "SM_OUTPUT_DIR": ROOT / "output",
-        "SM_OUTPUT_DATA_DIR": ROOT / "output/data",
-        "SM_INPUT_DIR": ROOT / "input",
-        "SM_INPUT_CONFIG_DIR": ROOT / "input/config",
-        "SM_HOSTS": json.dumps(resources.get("hosts", [host])),
-        "SM_CURRENT_HOST": host,
-        "SM_NETWORK_INTERFACE_NAME": resources.get("network_interface_name", "eth0"),
-        "SM_NUM_CPUS": os.cpu_count(),
-        "SM_NUM_GPUS": len(list(Path("/dev").glob("nvidia[0-9]*"))),
-        "SM_HPS": json.dumps(hyperparameters),
-        "SM_CHANNELS": json.dumps(channels),
-        **{f"SM_CHANNEL_{channel.upper()}": ROOT / "input/data" / channel for channel in channels},
-    }
-    return {name: str(value) for name, value in environment.items()}
 
 
 def status_of(stop: SystemExit, training: bool) -> int:

@@ -9,6 +9,7 @@
     ├── PretrainedError     the pretrained weights are not those of the network
     ├── DiskFullError       the job's volume has no room left
     ├── DivergenceError     the loss is no longer a finite number
+    ├── MissingModelError   the training script wrote no model
     └── ComparisonError     a model cannot be judged on this test set
 
 `str(error)` is what a user reads in the job's failure reason: the message, then a line that starts with `hint:`.
@@ -65,6 +66,10 @@ class DiskFullError(TrainingError):
 
 class DivergenceError(TrainingError):
     """The loss is no longer a finite number."""
+
+
+class MissingModelError(TrainingError):
+    """The training script wrote no model."""
 
 
 class ComparisonError(TrainingError):

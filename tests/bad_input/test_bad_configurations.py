@@ -21,7 +21,7 @@ SECTION = "Configuration"
 SEEN = "command output of `cdk` (synth, deploy, …)"
 ACCOUNT, REGION = 'account = "123456789012"\n', 'region = "eu-central-1"\n'
 PLACE = ACCOUNT + REGION
-IN_VPC = 'network = "vpc"\n'
+IN_VPC = 'network_access = "vpc"\n'
 
 Row = Callable[..., None]
 
@@ -48,7 +48,8 @@ MISTAKES = [
     ("an endpoint on a type for which no model is registered",
      f'{PLACE}endpoint_instance_type = "ml.p3.2xlarge"\n'),
     ("a monthly budget below 0", f"{PLACE}monthly_budget = -5\n"),
-    ("a network that there is not", f'{PLACE}network = "private"\n'),
+    ("a network access that there is not", f'{PLACE}network_access = "private"\n'),
+    ("the former name of `network_access`", f'{PLACE}network = "vpc"\n'),
     ("a VPC in one zone", f'{PLACE}{IN_VPC}availability_zones = ["eu-central-1a"]\n'),
     ("a VPC in the zones of another region",
      f'{PLACE}{IN_VPC}availability_zones = ["eu-west-1a", "eu-west-1b"]\n'),

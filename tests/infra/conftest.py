@@ -64,7 +64,7 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Syn
         settings = replace(settings, data_key=data_key, pipeline=replace(settings.pipeline, **pipeline))
         root = ROOT
         if network:
-            settings, root = replace(settings, network=network), with_wheels(tmp_path_factory.mktemp("root"))
+            settings, root = replace(settings, network_access=network), with_wheels(tmp_path_factory.mktemp("root"))
         return _environment(settings, tmp_path_factory.mktemp(environment), root)
 
     return synthesize

@@ -1,4 +1,4 @@
-"""network = "vpc": jobs and endpoint have a network that leads to the data bucket alone, and may be in no other."""
+"""network_access = "vpc": jobs and the endpoint run in a network that reaches only the data bucket, and in no other."""
 
 import json
 from collections.abc import Callable
@@ -186,7 +186,7 @@ def test_the_network_is_deleted_after_its_interfaces_were_waited_for(isolated: A
 def test_zones_are_those_that_the_environment_names(tmp_path: Path) -> None:
     path = tmp_path / "environments.toml"
     path.write_text(
-        '[dev]\naccount = "123456789012"\nregion = "eu-central-1"\nnetwork = "vpc"\n'
+        '[dev]\naccount = "123456789012"\nregion = "eu-central-1"\nnetwork_access = "vpc"\n'
         'availability_zones = ["eu-central-1b", "eu-central-1c", "eu-central-1a"]\n'
     )
     assert load_settings(path, "dev").availability_zones == ("eu-central-1b", "eu-central-1c", "eu-central-1a")

@@ -47,6 +47,23 @@ def test_a_failing_script_fails_the_execution_with_its_message(connect: Connect,
     assert steps["Bad"]["FailureReason"] == "AlgorithmError: no images found, exit code: 3"
 
 
+def test_a_killed_process_has_the_exit_code_and_the_words_of_sagemaker(connect: Connect, role: str) -> None:
+    """For a training and a processing job; a script's own last words come before the guess."""
+    words = "echo 'no more memory' > /opt/ml/output/message; kill -9 $$"
+    text = definition(
+        processing_step("Killed", role, "kill -9 $$"),
+        processing_step("Spoke", role, words),
+        training_step(role, "kill -9 $$") | {"Name": "Train"},
+    )
+    _, steps = run(connect("sagemaker"), "killed", text, role)
+    for name in ("Killed", "Train"):
+        reason = steps[name]["FailureReason"]
+        assert reason.startswith("ClientError: Please use an instance type with more memory, or reduce the size of job")
+        assert "most likely for lack of memory\nhint: " in reason
+        assert reason.endswith(", exit code: 137")
+    assert steps["Spoke"]["FailureReason"] == "AlgorithmError: no more memory, exit code: 137"
+
+
 def test_a_lane_that_failed_does_not_sink_the_other(connect: Connect, role: str) -> None:
     """Both lanes are waited for whatever their end; what needs a model waits for the step that looks which there is."""
     lanes = [

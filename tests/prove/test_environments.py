@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(300)
 
 Run = Callable[..., str]
 ACCOUNT, REGION = "444444444444", "eu-central-1"
-SMALL = 'network = "vpc"\n\n[staging.pipeline]\nepochs = 4\nbatch_size = 32\nlearning_rate = 0.003\n'
+SMALL = 'network_access = "vpc"\n\n[staging.pipeline]\nepochs = 4\nbatch_size = 32\nlearning_rate = 0.003\n'
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ class Job:
         (root / "fake/pip").mkdir(parents=True)
         (root / "fake/pip/__init__.py").touch()
         (root / "fake/pip/__main__.py").write_text(FAKE_PIP)
-        for name in ("entry.py", "errors.py"):
+        for name in ("entry.py", "errors.py", "toolkit.py"):
             shutil.copy(TRAINING / name, root / "code")
 
     def configure(self, **documents: object) -> None:
@@ -71,9 +71,10 @@ def job(tmp_path: Path) -> Job:
 
 
 def test_hyperparameters_become_flags_before_the_arguments(job: Job) -> None:
-    job.configure(hyperparameters={"epochs": "5", "learning-rate": "1e-3", "sagemaker_program": "x", "_tuning": "y"})
+    own = {"sagemaker_program": "x", "_tuning_objective_metric": "y"}
+    job.configure(hyperparameters={"epochs": "5", "learning-rate": "1e-3", **own})
     shown = json.loads(job.run(PRINT_ALL, "--seed", "1").stdout)
-    assert shown["arguments"] == ["--epochs", "5", "--learning-rate", "1e-3", "--seed", "1"]
+    assert shown["arguments"] == ["--epochs", "5", "--learning-rate", "0.001", "--seed", "1"]
 
 
 def test_the_variables_of_the_training_toolkit_are_set_below_the_jobs_own_root(job: Job) -> None:
@@ -89,10 +90,10 @@ def test_the_variables_of_the_training_toolkit_are_set_below_the_jobs_own_root(j
         "SM_MODEL_DIR": f"{job.root}/model",
         "SM_CHECKPOINT_DIR": f"{job.root}/checkpoints",
         "SM_OUTPUT_DATA_DIR": "/elsewhere",
-        "SM_CHANNELS": '["train", "validation"]',
+        "SM_CHANNELS": '["train","validation"]',
         "SM_CHANNEL_TRAIN": f"{job.root}/input/data/train",
         "SM_CHANNEL_VALIDATION": f"{job.root}/input/data/validation",
-        "SM_HOSTS": '["algo-1", "algo-2"]',
+        "SM_HOSTS": '["algo-1","algo-2"]',
         "SM_CURRENT_HOST": "algo-2",
     }
     assert {name: environment[name] for name in expected} == expected
@@ -208,3 +209,44 @@ def test_a_script_that_is_not_there_is_an_error(job: Job) -> None:
     command = [sys.executable, "-B", str(job.root / "code/entry.py"), "script.py"]
     assert subprocess.run(command, capture_output=True).returncode == 1
     assert "there is no script script.py" in (job.reason() or "")
+
+
+WRITE_MODEL = "import os, pathlib; pathlib.Path(os.environ['SM_MODEL_DIR'], 'model.pt').write_bytes(b'weights')"
+
+
+def test_a_training_that_wrote_no_model_fails_with_the_reason(job: Job) -> None:
+    """SageMaker itself completes such a job, with an empty model.tar.gz."""
+    job.configure()
+    (job.root / "model/code").mkdir(parents=True)  # a folder alone is no model
+    result = job.run("print('done')")
+    assert result.returncode == 1
+    reason = job.reason() or ""
+    assert reason.startswith(f"the script ended without an error and wrote no model to {job.root}/model\nhint: ")
+    assert reason in result.stderr
+
+
+@pytest.mark.parametrize("end", ["", "; raise SystemExit(0)"])
+def test_a_training_that_wrote_its_model_succeeds(job: Job, end: str) -> None:
+    job.configure()
+    (job.root / "model").mkdir()
+    assert job.run(WRITE_MODEL + end).returncode == 0
+    assert job.reason() is None
+
+
+def test_an_interrupted_training_and_a_processing_job_need_no_model(job: Job) -> None:
+    assert job.run("print('done')").returncode == 0
+    job.configure()
+    assert job.run("raise SystemExit(143)").returncode == 143
+    assert job.reason() is None
+
+
+def test_of_several_hosts_the_first_one_has_the_model(job: Job) -> None:
+    for host, status in (("algo-1", 1), ("algo-2", 0)):
+        shutil.rmtree(job.root / "input", ignore_errors=True)
+        job.configure(resourceconfig={"current_host": host, "hosts": ["algo-1", "algo-2"]})
+        # torchrun without its processes: the entry point asks the fake for the status.
+        fake = job.root / "fake/torch/distributed"
+        fake.mkdir(parents=True, exist_ok=True)
+        for name in ("torch/__init__.py", "torch/distributed/__init__.py", "torch/distributed/run.py"):
+            (job.root / "fake" / name).touch()
+        assert job.run("").returncode == status

@@ -1,11 +1,20 @@
 """The files that a container finds under ``/opt/ml`` before it starts, and what it leaves there."""
 
 import json
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 _REASON_LIMIT = 1024
+_KILLED = 128 + signal.SIGKILL
+# SageMaker's own words for a container that the kernel killed for memory, as its users quote them; the rest is ours.
+_OUT_OF_MEMORY = (
+    "ClientError: Please use an instance type with more memory, or reduce the size of job data processed on an "
+    "instance. The process was killed (SIGKILL), most likely for lack of memory"
+    "\nhint: choose a larger instance type, or lower batch_size or image_size under [<environment>.pipeline]; in the "
+    "local cloud, free memory of this machine"
+)
 
 
 def write_json(file: Path, content: Any) -> None:
@@ -39,6 +48,8 @@ def algorithm_error(text: str, exit_code: int) -> str:
     """The FailureReason of a container that ended with an error."""
     tail = f", exit code: {exit_code}"
     head = f"AlgorithmError: {text or 'See job logs for more information'}"
+    if exit_code == _KILLED and not text:
+        head = _OUT_OF_MEMORY
     return head[: _REASON_LIMIT - len(tail)] + tail
 
 

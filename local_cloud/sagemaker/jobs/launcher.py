@@ -48,7 +48,7 @@ class Process(Protocol):
         """Standard output and error, mixed, line by line."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code; raises subprocess.TimeoutExpired."""
+        """The exit code, 128 + N after signal N as a container has it; raises subprocess.TimeoutExpired."""
 
     def terminate(self) -> None:
         """SIGTERM to the main process, as ``docker stop`` does first."""
@@ -120,7 +120,8 @@ class _RunningProcess:
         return self._popen.stdout
 
     def wait(self, timeout: float | None = None) -> int:
-        return self._popen.wait(timeout)
+        status = self._popen.wait(timeout)
+        return status if status >= 0 else 128 - status
 
     def terminate(self) -> None:
         self._popen.terminate()
