@@ -114,6 +114,7 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
                 after=options.after,
                 wait_for_start=options.wait_for_start,
                 interval=options.interval,
+                data_set=options.data_set,
             )
         case "runs":
             runs.show_runs(environment, output, limit=options.limit)
@@ -122,7 +123,14 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         case "redrive":
             redrive.redrive(environment, output, list_only=options.list)
         case "logs":
-            logs.show_logs(environment, output, name=options.execution, step_name=options.step, tail=options.tail)
+            logs.show_logs(
+                environment,
+                output,
+                name=options.execution,
+                step_name=options.step,
+                tail=options.tail,
+                follow=options.follow,
+            )
         case "models":
             registry.show_models(environment, output)
         case "approve":

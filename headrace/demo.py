@@ -160,7 +160,7 @@ def _registered(environment: Environment, run: runs.Run) -> registry.Model:
     for model in registry.list_models(environment):
         if model.run == run.execution.id:
             return model
-    raise RunFailed(f"the run {run.execution.id} registered no model", hint=environment.command("models"))
+    raise RunFailed(f"the run {run.execution.name} registered no model", hint=environment.command("models"))
 
 
 def _show_evaluation(output: Output, run: runs.Run, *, least: float) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -25,6 +26,12 @@ class Execution:
     started: datetime
     description: str  # the cost guard's words, "costs at most 8.84 USD"
     reason: str | None  # generic on AWS ("one or multiple steps failed"): a step's reason says more
+    newest_of_name: bool = True  # whether `find_execution` finds it by its display name
+
+    @property
+    def name(self) -> str:
+        """What commands show and take: the display name (birds-0123abcd), or the id where a newer run has that name."""
+        return self.display_name if self.display_name and self.newest_of_name else self.id
 
     @property
     def id(self) -> str:
@@ -77,15 +84,18 @@ def list_executions(environment: Environment) -> Iterator[Execution]:
                     PaginationConfig={"PageSize": 100},
                 )
             )
+            names: set[str] = set()
             for page in pages:
-                yield from map(_execution, page["PipelineExecutionSummaries"])
+                for execution in map(_execution, page["PipelineExecutionSummaries"]):
+                    yield replace(execution, newest_of_name=execution.display_name not in names)
+                    names.add(execution.display_name)
         except ClientError as error:
             if not is_missing(error):  # the first upload creates the pipeline
                 raise
 
 
 def find_execution(environment: Environment, name: str | None) -> Execution:
-    """The execution of that id, ARN or display name; the newest without a name.
+    """The execution of that display name (the newest of several), id or ARN; the newest of all without a name.
 
     Raises:
         NotFound: there is none.
@@ -99,7 +109,7 @@ def find_execution(environment: Environment, name: str | None) -> Execution:
     found = next((execution for execution in executions if execution.answers_to(name)), None)
     if found is None:
         raise NotFound(
-            f"no run of {environment.stack.pipeline} has the id, ARN or name {name!r}", hint=environment.command("runs")
+            f"no run of {environment.stack.pipeline} has the name, id or ARN {name!r}", hint=environment.command("runs")
         )
     return found
 
@@ -117,9 +127,19 @@ def read_execution(environment: Environment, arn: str) -> Execution:
     )
 
 
+def refresh(environment: Environment, execution: Execution) -> Execution:
+    """The same execution as it is now."""
+    return replace(read_execution(environment, execution.arn), newest_of_name=execution.newest_of_name)
+
+
+def name_of(environment: Environment, execution_id: str) -> str:
+    """What to call an execution that another one refers to: its name, or its id where it was deleted."""
+    return next((known.name for known in list_executions(environment) if known.id == execution_id), execution_id)
+
+
 def list_steps(environment: Environment, execution: Execution) -> list[Step]:
     """The steps that have been scheduled, in the order in which they started."""
-    with environment.doing(f"listing the steps of {execution.id}"):
+    with environment.doing(f"listing the steps of {execution.name}"):
         pages = (
             environment.client("sagemaker")
             .get_paginator("list_pipeline_execution_steps")
@@ -144,10 +164,11 @@ def wait_for_execution(
     *,
     after: datetime,
     seconds: float,
+    data_set: str | None = None,
     interval: float = 2.0,
     waiting: Callable[[Execution | None], None] = lambda newest: None,
 ) -> Execution:
-    """The newest execution, once it is going on or was started at or after `after`.
+    """The newest execution, of that data set if one is named, once it is going on or was started at or after `after`.
 
     `waiting` is told once, before the first wait, which execution is the newest (none: there are no runs).
 
@@ -156,18 +177,34 @@ def wait_for_execution(
     """
     deadline = time.monotonic() + seconds
     for attempt in itertools.count():
-        newest = next(list_executions(environment), None)
+        newest = _newest(environment, data_set, after)
         if newest and (newest.going_on or newest.started >= after):
             return newest
         if time.monotonic() + interval > deadline:
             raise NotFound(
                 f"no run started within {seconds:.0f} s; an upload starts none when its content has been run before",
-                hint=environment.command("run --again") + "   # starts one on the same data",
+                hint=environment.command("run --again" + (f" {quote(data_set)}" if data_set else ""))
+                + "   # starts one on the same data",
             )
         if attempt == 0:
             waiting(newest)
         time.sleep(interval)
     raise AssertionError("unreachable")
+
+
+def _newest(environment: Environment, data_set: str | None, after: datetime) -> Execution | None:
+    """The newest of all, or of one data set; of older ones that have ended none is asked which data set it had."""
+    executions = list_executions(environment)
+    if data_set is None:
+        return next(executions, None)
+    for execution in executions:
+        if (execution.going_on or execution.started >= after) and (
+            read_parameters(environment, execution.arn).get("DataSet") == data_set
+        ):
+            return execution
+        if not execution.going_on and execution.started < after:
+            return None
+    return None
 
 
 def _execution(item: dict[str, Any]) -> Execution:

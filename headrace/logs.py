@@ -1,40 +1,37 @@
-"""What the jobs of a run wrote: `headrace logs`."""
+"""What the jobs and functions of a run wrote: `headrace logs`, `headrace logs --follow`."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import json
+import time
+from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from headrace.environment import Environment
-from headrace.errors import NotFound, is_missing
-from headrace.executions import Execution, Step, find_execution, list_steps
+from headrace.errors import Interrupted, NotFound
+from headrace.executions import Execution, Step, find_execution, list_steps, name_of, refresh
+from headrace.log_events import Line, read_lines
 from headrace.output import Output
 from headrace.wording import iso
 
-GROUPS = {
-    "TrainingJob": "/aws/sagemaker/TrainingJobs",
-    "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
-    "TransformJob": "/aws/sagemaker/TransformJobs",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    moment: datetime
-    stream: str
-    text: str
+INTERVAL = 2.0  # seconds between two looks at what is new
+OVERLAP = timedelta(seconds=60)  # events can arrive out of order; each is printed once
 
 
 def show_logs(
-    environment: Environment, output: Output, *, name: str | None, step_name: str | None, tail: int | None
+    environment: Environment,
+    output: Output,
+    *,
+    name: str | None,
+    step_name: str | None,
+    tail: int | None,
+    follow: bool = False,
 ) -> None:
-    """The command: one step's log, or those of all steps that ran a job."""
+    """The command: one step's log, or those of all steps that ran a job; live with `follow`."""
     execution, step_name = _find(environment, name, step_name)
+    if follow:
+        _follow(environment, output, execution, step_name, tail=tail)
+        return
     steps = list_steps(environment, execution)
     if step_name is not None:
         chosen = [_step_named(environment, execution, steps, step_name)]
@@ -42,12 +39,13 @@ def show_logs(
         chosen = [step for step in steps if step.job and not step.cached_from]
     if not chosen:
         raise NotFound(
-            f"no step of run {execution.id} has run a job of its own", hint=environment.command(f"watch {execution.id}")
+            f"no step of run {execution.name} has run a job of its own",
+            hint=environment.command(f"watch {execution.name}"),
         )
     data: list[dict[str, Any]] = []
     for step in chosen:
         try:
-            lines = list(read_lines(environment, step, tail))
+            lines = _last(read_lines(environment, execution, step), tail)
         except NotFound as missing:
             if step_name is not None:
                 raise
@@ -56,10 +54,7 @@ def show_logs(
         if len(chosen) > 1:
             output.note(f"== {step.name} ({step.status}), {step.job}")
         if output.as_json:
-            data.extend(
-                {"step": step.name, "stream": line.stream, "time": iso(line.moment), "message": line.text}
-                for line in lines
-            )
+            data.extend(_data(step, line) for line in lines)
             continue
         several = len({line.stream for line in lines}) > 1
         for line in lines:
@@ -68,47 +63,94 @@ def show_logs(
         output.json(data)
 
 
-def last_lines(environment: Environment, step: Step, count: int) -> list[str]:
+def last_lines(environment: Environment, execution: Execution, step: Step, count: int) -> list[str]:
     """The last `count` lines of a step's job.
 
     Raises:
         NotFound: there is no log; the message says why.
     """
-    return [line.text for line in read_lines(environment, step, count)]
+    return [line.text for line in _last(read_lines(environment, execution, step), count)]
 
 
-def read_lines(environment: Environment, step: Step, tail: int | None = None) -> Iterator[Line]:
-    """The lines of a step's job or function, oldest first; only the last `tail` of them if given.
+class NewLines:
+    """The lines of a step since the last look; `tail` limits the first look."""
 
-    Raises:
-        NotFound: the step ran no job, or its job has written nothing; the message says which.
-    """
-    if step.job is None or step.job_kind is None:
-        raise NotFound(f"step {step.name} runs no job, so it has no log", hint=environment.command("logs"))
-    if step.job_kind == "Lambda":
-        # A function's log is shared by all its calls: take the time in which the step ran.
-        group = f"/aws/lambda/{step.job}"
-        narrowed: dict[str, Any] = _time_of(step)
-    else:
-        group, narrowed = GROUPS[step.job_kind], {"logStreamNamePrefix": step.job}
-    with environment.doing(f"reading the log {group} of {step.job}"):
+    def __init__(self, tail: int | None = None) -> None:
+        self._tail = tail
+        self._seen: set[str] = set()
+        self._latest: datetime | None = None
+
+    def read(self, environment: Environment, execution: Execution, step: Step) -> list[Line]:
+        since = None if self._latest is None else self._latest - OVERLAP
         try:
-            pages = (
-                environment.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group, **narrowed)
-            )
-            events = deque((event for page in pages for event in page["events"]), maxlen=tail)
-        except ClientError as error:
-            if not is_missing(error):
-                raise
-            events = deque()
-    if not events:
-        waiting = (
-            "has not written yet" if step.ended is None else "ended without writing a line, or its log has expired"
-        )
-        raise NotFound(f"no log: {step.job} {waiting} (log group {group})", hint=environment.command("runs"))
-    for event in events:
-        moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-        yield Line(moment, event["logStreamName"], event["message"].rstrip("\n"))
+            lines = read_lines(environment, execution, step, since=since)
+        except NotFound:
+            return []
+        new = [line for line in lines if line.id not in self._seen]
+        self._seen = {line.id for line in lines}
+        self._latest = max(line.moment for line in lines)
+        new, self._tail = _last(new, self._tail), None
+        return new
+
+
+def _follow(
+    environment: Environment,
+    output: Output,
+    execution: Execution,
+    step_name: str | None,
+    *,
+    tail: int | None,
+) -> None:
+    """Prints what is new, until the run (or the one step) has ended.
+
+    Each line begins with its step's name, unless one step was asked for; with --json each is an object on its own line.
+    """
+    output.note(f"following the run {execution.name}, {execution.status}; it ends with the run")
+    sources: dict[str, NewLines] = {}
+    try:
+        while True:
+            execution = refresh(environment, execution)
+            steps = list_steps(environment, execution)
+            if step_name is not None:
+                steps = _named_or_none(environment, execution, steps, step_name)
+            for step in steps:
+                if step.job and not step.cached_from:
+                    source = sources.setdefault(step.name, NewLines(tail))
+                    for line in source.read(environment, execution, step):
+                        output.line(_followed(step, line, output, alone=step_name is not None))
+            if not execution.going_on or (step_name is not None and steps and steps[0].ended):
+                break
+            time.sleep(INTERVAL)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            f"stopped following; the run {execution.name} goes on",
+            hint=environment.command(f"logs {execution.name} --follow"),
+        ) from error
+    output.note(f"the run {execution.name} is {execution.status}")
+    if step_name is None and not sources:
+        output.note("no step of it has run a job of its own")
+    output.next(environment.command(f"watch {execution.name}"))
+
+
+def _named_or_none(environment: Environment, execution: Execution, steps: list[Step], name: str) -> list[Step]:
+    """The step of that name; none while it may still start."""
+    if execution.going_on and all(step.name != name for step in steps):
+        return []
+    return [_step_named(environment, execution, steps, name)]
+
+
+def _followed(step: Step, line: Line, output: Output, *, alone: bool) -> str:
+    if output.as_json:
+        return json.dumps(_data(step, line), ensure_ascii=False)
+    return line.text if alone else f"{step.name}: {line.text}"
+
+
+def _data(step: Step, line: Line) -> dict[str, Any]:
+    return {"step": step.name, "stream": line.stream, "time": iso(line.moment), "message": line.text}
+
+
+def _last(lines: list[Line], count: int | None) -> list[Line]:
+    return lines if count is None else lines[max(0, len(lines) - count) :]
 
 
 def _find(environment: Environment, name: str | None, step: str | None) -> tuple[Execution, str | None]:
@@ -129,18 +171,13 @@ def _step_named(environment: Environment, execution: Execution, steps: list[Step
     if found is None:
         known = ", ".join(step.name for step in steps) or "none has started"
         raise NotFound(
-            f"run {execution.id} has no step {name!r} (its steps so far: {known})",
-            hint=environment.command(f"logs {execution.id}"),
+            f"run {execution.name} has no step {name!r} (its steps so far: {known})",
+            hint=environment.command(f"logs {execution.name}"),
         )
     if found.cached_from:
+        source = name_of(environment, found.cached_from)
         raise NotFound(
-            f"step {name} of run {execution.id} was cached: it took the result of run {found.cached_from}",
-            hint=environment.command(f"logs {found.cached_from} {name}"),
+            f"step {name} of run {execution.name} was cached: it took the result of run {source}",
+            hint=environment.command(f"logs {source} {name}"),
         )
     return found
-
-
-def _time_of(step: Step) -> dict[str, int]:
-    start = step.started or datetime.now(UTC)
-    end = (step.ended or datetime.now(UTC)) + timedelta(seconds=5)  # the last lines arrive after the answer
-    return {"startTime": int(start.timestamp() * 1000), "endTime": int(end.timestamp() * 1000)}

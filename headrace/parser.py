@@ -140,17 +140,19 @@ def _add_data_and_runs(commands: Commands[argparse.ArgumentParser]) -> None:
 
     watch = _command(
         commands, "watch", "follow a run until it ends",
-        "Shows each step with its duration, cache hits, what spot capacity saved and the reason of a failure. Ends "
+        "Shows each step with its duration, cache hits and what spot capacity saved, and of a training step the epoch, "
+        "the metric and the time left. Ends "
         "with status 0 if the run succeeded, else 1 with the failed step's reason and the last lines of its log.",
     )  # fmt: skip
     watch.add_argument("execution", nargs="?", metavar="RUN",
-                       help="its id, ARN or name (default: the one going on, else the next to start)")  # fmt: skip
+                       help="its name, id or ARN (default: the one going on, else the next to start)")  # fmt: skip
     watch.add_argument("--wait-for-start", type=_seconds, metavar="SECONDS",
                        help="how long to wait for a run to start (default: 120, or the environment's quiet_seconds and "
                        "a minute, if that is more)")  # fmt: skip
     watch.add_argument("--after", type=_moment, metavar="TIME",
                        help="also take a run that started at this time or later and has ended, like "
                        "2026-01-31T12:00:00Z (default: now)")  # fmt: skip
+    watch.add_argument("--data-set", metavar="NAME", help="wait for a run on this data set, whatever else starts")
     watch.add_argument("--interval", type=_interval, default=2.0, metavar="SECONDS",
                        help="how often to ask (default: 2)")  # fmt: skip
 
@@ -181,9 +183,10 @@ def _add_data_and_runs(commands: Commands[argparse.ArgumentParser]) -> None:
         commands, "logs", "print what a run's jobs wrote",
         "Of one step, or of every step that ran a job. `headrace logs STEP` is that step of the newest run.",
     )  # fmt: skip
-    logs.add_argument("execution", nargs="?", metavar="RUN", help="its id, ARN or name (default: the newest)")
+    logs.add_argument("execution", nargs="?", metavar="RUN", help="its name, id or ARN (default: the newest)")
     logs.add_argument("step", nargs="?", metavar="STEP", help="the step's name, e.g. Preprocess (default: all)")
     logs.add_argument("--tail", type=_count, metavar="N", help="only the last N lines of each step")
+    logs.add_argument("--follow", "-f", action="store_true", help="print new lines as they come, until the run ends")
 
 
 def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote_plus
 
 from headrace.environment import Environment, Queue
 from headrace.output import Output
@@ -38,13 +41,24 @@ def redrive(environment: Environment, output: Output, *, list_only: bool) -> Non
         output.next(environment.command("status"))
 
 
-def set_aside(environment: Environment) -> list[str]:
-    """Why each message of the dead-letter queues lies there; they are left as they are."""
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message of a dead-letter queue: why it lies there, which data sets it concerns, and when it was sent there."""
+
+    reason: str
+    data_sets: frozenset[str]
+    sent: datetime
+
+
+def find_dead_letters(environment: Environment, *, since: datetime, data_set: str | None) -> list[DeadLetter]:
+    """Those that came since a moment and concern one data set, or any; the oldest first. They are left as they are."""
     found = _read(environment)
     with environment.doing("putting the messages back"):
         for queue, message in found:
             _leave(environment, queue, message)
-    return [_reason(message) for _, message in found]
+    letters = [DeadLetter(_reason(message), _data_sets(message["Body"]), _sent(message)) for _, message in found]
+    wanted = [item for item in letters if item.sent >= since and (data_set is None or data_set in item.data_sets)]
+    return sorted(wanted, key=lambda item: item.sent)
 
 
 def count_set_aside(environment: Environment) -> int:
@@ -72,6 +86,7 @@ def _messages(environment: Environment, queue: Queue) -> Iterator[dict[str, Any]
             QueueUrl=queue.dead_letters_url,
             MaxNumberOfMessages=10,
             MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["SentTimestamp"],
             VisibilityTimeout=HIDDEN_SECONDS,
             WaitTimeSeconds=1,  # without it SQS asks only some of its servers
         )
@@ -99,6 +114,22 @@ def _reason(message: dict[str, Any]) -> str:
     """What the function said; none where the queue's own limit of receives was reached."""
     said = message.get("MessageAttributes", {}).get("Reason", {}).get("StringValue")
     return " ".join(said.split()) if said else "failed too often; see the function's log"
+
+
+def _sent(message: dict[str, Any]) -> datetime:
+    return datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+
+
+def _data_sets(body: str) -> frozenset[str]:
+    """The data sets that a message names itself, or by the keys of a notification of S3."""
+    try:
+        content = json.loads(body)
+        if isinstance(content.get("data_set"), str):
+            return frozenset({content["data_set"]})
+        keys = [unquote_plus(record["s3"]["object"]["key"]) for record in content.get("Records", [])]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return frozenset()
+    return frozenset(key.split("/")[1] for key in keys if key.startswith("datasets/"))
 
 
 def _shown(body: str) -> str:

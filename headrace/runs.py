@@ -8,6 +8,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -18,10 +19,11 @@ from headrace.errors import NotFound, UsageError, is_missing
 from headrace.executions import Execution, Step, list_executions, list_steps, read_parameters
 from headrace.output import Output
 from headrace.prices import PRICES_FILE
+from headrace.reasons import read_reason
 from headrace.results import Evaluation, evaluation_of
 from headrace.wording import duration, iso, money, share, when
 
-COLUMNS = ("id", "started", "duration", "status", "data set", "accuracy", "spot saves", "cost", "at most", "reason")
+COLUMNS = ("run", "started", "duration", "status", "data set", "accuracy", "spot saves", "cost", "at most", "reason")
 AT_MOST = re.compile(r"costs at most ([0-9.]+) USD")  # the cost guard's words, in start_pipeline/ledger.py
 
 
@@ -41,7 +43,7 @@ class Run:
     def reason(self) -> str | None:
         step = self.failed_step
         if step:
-            return f"{step.name}: {step.reason or 'no reason given'}"
+            return f"{step.name}: {read_reason(step.reason).line()}"
         return None if self.execution.status == "Succeeded" else self.execution.reason
 
     @property
@@ -149,7 +151,7 @@ def show_runs(environment: Environment, output: Output, *, limit: int) -> None:
     if runs and runs[0].execution.going_on:
         output.next(environment.command("watch"))
     elif runs and runs[0].execution.status == "Failed":
-        output.next(environment.command(f"logs {runs[0].execution.id}"))
+        output.next(environment.command(f"logs {runs[0].execution.name}"))
     elif runs:
         output.next(environment.command("models"))
 
@@ -184,7 +186,7 @@ def run_again(environment: Environment, output: Output, *, data_set: str | None,
     output.note(f"asked for a new run on {data_set}")
     if output.as_json:
         output.json({"data_set": data_set, "asked": iso(began)})
-    output.next(environment.command(f"watch --after {iso(began)}"))
+    output.next(environment.command(f"watch --after {iso(began)} --data-set {quote(data_set)}"))
 
 
 def _check_data_set(environment: Environment, data_set: str) -> None:
@@ -218,7 +220,7 @@ def _is_object(client: Any, bucket: str, key: str) -> bool:
 
 def _row(run: Run, now: datetime) -> list[str]:
     return [
-        run.execution.id,
+        run.execution.name,
         when(run.execution.started, now),
         duration(run.seconds(now)),
         run.execution.status,

@@ -80,8 +80,8 @@ def _describe(environment: Environment, lines: dict[str, str], data: dict[str, A
     """Adds runs, registry and endpoint; gives the command that fits what was found."""
     now = datetime.now(UTC)
     runs = list(itertools.islice(list_executions(environment), LAST_RUNS))
-    data["runs"] = [{"id": run.id, "status": run.status, "started": iso(run.started)} for run in runs]
-    lines["last runs"] = "; ".join(f"{run.id} {run.status} ({ago(run.started, now)})" for run in runs) or "none yet"
+    data["runs"] = [{"id": run.id, "name": run.name, "status": run.status, "started": iso(run.started)} for run in runs]
+    lines["last runs"] = "; ".join(f"{run.name} {run.status} ({ago(run.started, now)})" for run in runs) or "none yet"
 
     approvals = _add_registry(environment, lines, data)
     _add_endpoint(environment, lines, data)
@@ -91,7 +91,7 @@ def _describe(environment: Environment, lines: dict[str, str], data: dict[str, A
     if not runs:
         return "upload FOLDER"
     if runs[0].status == "Failed":
-        return f"logs {runs[0].id}"
+        return f"logs {runs[0].name}"
     if approvals[PENDING]:
         return "models"
     return "predict IMAGE" if approvals[APPROVED] else "runs"

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from boto3.s3.transfer import TransferConfig
@@ -81,7 +82,8 @@ def upload(environment: Environment, output: Output, *, path: Path, name: str | 
     else:
         output.line(summary.uri)
     if summary.sent or summary.deleted:
-        output.next(environment.command(f"watch --after {iso(began)}"), "the run that this upload starts")
+        watch = f"watch --after {iso(began)} --data-set {quote(data_set.name)}"
+        output.next(environment.command(watch), "the run that this upload starts")
     else:
         output.next(environment.command(f"run --again {data_set.name}"), "nothing changed, so no run starts by itself")
     return summary

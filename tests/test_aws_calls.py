@@ -17,7 +17,7 @@ from botocore.model import ListShape, OperationModel, Shape, StructureShape
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("lambda", "headrace") for path in (ROOT / folder).rglob("*.py"))
-SERVICES = ("cloudformation", "ec2", "logs", "s3", "sagemaker", "sagemaker-runtime", "sns", "sqs", "sts")
+SERVICES = ("cloudformation", "ec2", "lambda", "logs", "s3", "sagemaker", "sagemaker-runtime", "sns", "sqs", "sts")
 ANNOTATIONS = {
     "Ec2Client": "ec2",
     "LogsClient": "logs",

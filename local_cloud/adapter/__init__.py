@@ -13,6 +13,7 @@ from local_cloud.adapter import (
     event_buses,
     foreign_buckets,
     functions,
+    logs,
     model_package_group,
     network,
     queues,
@@ -43,6 +44,7 @@ def plug_in(service: SageMaker, state: Path) -> None:
     stacks.plug_in()
     model_package_group.plug_in(service)
     functions.plug_in(state / "sagemaker" / "images")
+    logs.plug_in()
     recording.plug_in(state)
     queues.plug_in()
     alarms.plug_in()

@@ -126,7 +126,7 @@ def test_status_tells_everything_in_a_few_lines(headrace: Headrace, sagemaker: F
     assert result.status == 0, result.err
     lines = dict(re.split(r"  +", line, maxsplit=1) for line in result.out.splitlines())
     assert list(lines) == ["local cloud", "stack", "data bucket", "last runs", "registry", "endpoint"]
-    assert lines["last runs"] == "run1 Succeeded (3 min ago)"
+    assert lines["last runs"] == "display-run1 Succeeded (3 min ago)"
     assert lines["registry"] == "2 versions: 1 Approved, 1 PendingManualApproval"
     assert lines["endpoint"] == "headrace-local InService, serves version 1"
     assert "next: headrace models" in result.err

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -69,9 +71,32 @@ def test_who_waits_for_a_run_is_told_what_was_set_aside(
     for _ in range(2):  # the message is left where it is
         result = headrace("watch", "--wait-for-start", "0", on=cloud)
         assert result.status == 1
-        assert "no run started; this was set aside: OverBudgetError: a run may cost 14.38 USD" in result.err
+        assert "no run started; a message of birds was set aside (" in result.err
+        assert "OverBudgetError: a run may cost 14.38 USD" in result.err
         assert "hint: headrace redrive --list" in result.err
     assert count_set_aside(environment) == 1
+
+
+def test_no_foreign_and_no_old_reason_is_told(
+    headrace: Headrace, storage: tuple[FakeCloud, Environment], queues: tuple[Queue, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Another data set's message of 11 minutes before was given as the reason."""
+    cloud, environment = storage
+    monkeypatch.setattr(executions, "list_executions", lambda environment: iter(()))
+    set_aside(environment, queues[0], EVENT, "DataSetError: rawpets/cat/0.jpg has no checksum")
+    time.sleep(0.01)
+    now = datetime.now(UTC).isoformat()
+    later = headrace("watch", "--after", now, "--wait-for-start", "0", on=cloud)
+    foreign = headrace("watch", "--data-set", "pets", "--wait-for-start", "0", on=cloud)
+    for result in (later, foreign):
+        assert result.status == 1
+        assert "no run started within 0 s" in result.err
+        assert "checksum" not in result.err
+    assert "hint: headrace run --again pets" in foreign.err
+    own = headrace("watch", "--data-set", "birds", "--wait-for-start", "0", on=cloud)
+    assert "a message of birds was set aside (" in own.err
+    assert "DataSetError: rawpets/cat/0.jpg has no checksum" in own.err
 
 
 def test_more_messages_than_one_answer_holds_are_all_moved(

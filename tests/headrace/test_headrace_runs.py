@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from scripted_aws import FakeAws, Refusal
@@ -79,11 +80,11 @@ def test_runs_are_listed_newest_first_with_what_people_ask_of_them(
     result = headrace("runs")
     assert result.status == 0, result.err
     header, newest, oldest = result.out.splitlines()
-    assert header.split("  ")[0] == "id"
-    assert re.match(r"bad1 +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(4 min ago\)  .*Failed +birds", newest)
-    assert newest.endswith("TrainSpot: AlgorithmError: loss is not finite, exit code: 1")
-    assert re.search(r"good1 .* 4 min 00 s +Succeeded +birds +0\.9875 +67%", oldest)
-    assert "next: headrace logs bad1" in result.err
+    assert header.split("  ")[0] == "run"
+    assert re.match(r"display-bad1 +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(4 min ago\)  .*Failed +birds", newest)
+    assert newest.endswith("TrainSpot: loss is not finite")
+    assert re.search(r"display-good1 .* 4 min 00 s +Succeeded +birds +0\.9875 +67%", oldest)
+    assert "next: headrace logs display-bad1" in result.err
 
 
 def test_runs_as_json_hold_the_saving_of_each_training_job(
@@ -107,7 +108,7 @@ def test_runs_are_not_capped(headrace: Headrace, sagemaker: FakeSageMaker) -> No
         sagemaker.add_run(f"run{number}", "Succeeded", minutes_ago=number)
     assert len(headrace("runs", "--limit", "0", "--json").data) == 57
     few = headrace("runs", "--limit", "3")
-    assert [line.split()[0] for line in few.out.splitlines()] == ["id", "run0", "run1", "run2"]
+    assert [line.split()[0] for line in few.out.splitlines()] == ["run", "display-run0", "display-run1", "display-run2"]
     assert "headrace runs --limit 0" in few.err
 
 
@@ -139,7 +140,7 @@ def test_a_run_is_found_by_id_arn_and_name(
     result = headrace("watch", name)
     assert result.status == 0, result.err
     assert result.out == (
-        "good1 Succeeded after 4 min 00 s, accuracy 0.9875 (spot won), spot saved 67% of its training time, "
+        "display-good1 Succeeded after 4 min 00 s, accuracy 0.9875 (spot won), spot saved 67% of its training time, "
         "on AWS it would have cost $0.0168\n"
     )
     assert "Preprocess  Succeeded  1 s  cached: the result of run before" in result.err
@@ -170,9 +171,9 @@ def test_watch_follows_a_run_that_starts_and_ends_meanwhile(
     result = headrace("watch", "--interval", "0.05", "--wait-for-start", "20")
     player.join()
     assert result.status == 0, result.err
-    assert "waiting up to 20 s for a run to start (the newest, old1, started 1 h ago: Succeeded)" in result.err
+    assert "waiting up to 20 s for a run to start (the newest, display-old1, started 1 h ago: Succeeded)" in result.err
     assert re.search(r"Preprocess  Executing\n.*Preprocess  Succeeded  7 s\n", result.err)
-    assert result.out.startswith("new1 Succeeded")
+    assert result.out.startswith("display-new1 Succeeded")
 
 
 def test_watch_takes_a_run_that_ended_before_it_was_called(
@@ -191,13 +192,150 @@ def test_a_failed_run_ends_with_its_reason_and_last_log_lines(headrace: Headrace
     result = headrace("watch", "bad1")
     assert result.status == 1
     said = result.err[result.err.index("error: ") :]
-    assert said.startswith(
-        "error: step TrainSpot of run bad1 failed: AlgorithmError: loss is not finite, exit code: 1\n"
-    )
+    assert said.startswith("error: step TrainSpot of run display-bad1 failed: loss is not finite\n")
     assert "epoch=25" not in said
     assert "  epoch=26\n" in said
-    assert "  loss is not finite\n" in said
-    assert said.endswith("\n\nhint: headrace logs bad1 TrainSpot   # the whole log\n")
+    assert result.err.count("loss is not finite") == 1  # neither when the step ends nor in the log once more
+    assert "exit code" not in said  # 1 says nothing
+    assert said.endswith("\n\nhint: headrace logs display-bad1 TrainSpot   # the whole log\n")
+
+
+def test_a_reasons_own_hint_and_exit_code_stand_apart(headrace: Headrace, sagemaker: FakeSageMaker) -> None:
+    arn = sagemaker.add_run("bad2", "Failed")
+    reason = "AlgorithmError: the data set has one class only: pets\nhint: a classifier needs two, exit code: 3"
+    job = {"ProcessingJob": {"Arn": f"{ARN}:processing-job/pipelines-bad2-Preprocess"}}
+    sagemaker.add_step(arn, "Preprocess", "Failed", FailureReason=reason, Metadata=job)
+    sagemaker.log["pipelines-bad2-Preprocess/algo-1-1"] = ["looking", "the data set has one class only: pets"]
+    said = headrace("watch", "bad2").err
+    assert (
+        "error: step Preprocess of run display-bad2 failed: the data set has one class only: pets\nexit code: 3\n"
+        "its own hint: a classifier needs two\n"
+    ) in said
+    assert said.count("one class only") == 1
+
+
+def test_a_process_that_was_killed_is_said_to_have_lacked_memory(headrace: Headrace, sagemaker: FakeSageMaker) -> None:
+    arn = sagemaker.add_run("killed", "Failed")
+    sagemaker.add_step(arn, "Train", "Failed", FailureReason="AlgorithmError: , exit code: 137")
+    said = headrace("watch", "killed").err
+    assert "was killed (SIGKILL), which is what happens when an instance runs out of memory\nexit code: 137" in said
+    assert "its own hint: take an instance type with more memory" in said
+
+
+@pytest.mark.parametrize(
+    ("job", "words", "hint"),
+    [
+        (
+            {"SecondaryStatus": "MaxRuntimeExceeded", "TrainingTimeInSeconds": 61,
+             "StoppingCondition": {"MaxRuntimeInSeconds": 60}},
+            "the job was stopped after 1 min 01 s: max_run_seconds under [local.pipeline] is 60 s (1 min 00 s) "
+            "(MaxRuntimeExceeded)",
+            "raise max_run_seconds under [local.pipeline] in environments.toml",
+        ),
+        (
+            {"SecondaryStatus": "MaxWaitTimeExceeded", "TrainingTimeInSeconds": 10,
+             "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120}},
+            "max_run_seconds + spot_wait_seconds under [local.pipeline] is 120 s (2 min 00 s), the time for waiting "
+            "included (MaxWaitTimeExceeded)",
+            "raise max_run_seconds + spot_wait_seconds under [local.pipeline]",
+        ),
+    ],
+)  # fmt: skip
+def test_a_time_limit_is_named_as_the_user_has_set_it(
+    headrace: Headrace, sagemaker: FakeSageMaker, job: dict[str, Any], words: str, hint: str
+) -> None:
+    arn = sagemaker.add_run("slow", "Failed")
+    name = "pipelines-slow-Train"
+    sagemaker.jobs[name] = job | {"TrainingJobStatus": "Stopped"}
+    metadata = {"TrainingJob": {"Arn": f"{ARN}:training-job/{name}"}}
+    sagemaker.add_step(arn, "Train", "Failed", FailureReason="Training job ended as Stopped.", Metadata=metadata)
+    said = headrace("watch", "slow").err
+    assert words in said
+    assert hint in said
+
+
+def test_watch_shows_epochs_metric_and_time_left(headrace: Headrace, sagemaker: FakeSageMaker, aws: FakeAws) -> None:
+    arn = sagemaker.add_run("new", "Executing", minutes_ago=1)
+    job = "pipelines-new-Train"
+    sagemaker.jobs[job] = {
+        "HyperParameters": {"epochs": "10"},
+        "AlgorithmSpecification": {
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [
+                {"Name": name, "Regex": f"{name}=([0-9.]+)"} for name in ("validation:loss", "validation:accuracy")
+            ],
+        },
+    }
+    metadata = {"TrainingJob": {"Arn": f"{ARN}:training-job/{job}"}}
+    sagemaker.add_step(arn, "Train", "Executing", started=60, Metadata=metadata)
+    line = "epoch=%d train:loss=0.5 validation:loss=0.25 validation:accuracy=0.9%d"
+    sagemaker.log[f"{job}/algo-1-1"] = [line % (epoch, epoch) for epoch in (1, 2, 3)]
+    sagemaker.seconds_between_lines = 20.0
+
+    def end() -> None:
+        while len(aws.requests("ListPipelineExecutionSteps")) < 3:
+            time.sleep(0.01)
+        sagemaker.steps[arn][0] |= {"StepStatus": "Succeeded", "EndTime": sagemaker.now}
+        sagemaker.executions[-1]["PipelineExecutionStatus"] = "Succeeded"
+
+    player = threading.Thread(target=end)
+    player.start()
+    result = headrace("watch", "--interval", "0.05")
+    player.join()
+    assert re.search(
+        r"Train  Executing  epoch 3 of 10, validation:accuracy 0\.93, about (2 min [12]\d s) left", result.err
+    )
+
+
+def test_logs_are_followed_until_the_run_ends_and_each_line_is_shown_once(
+    headrace: Headrace, sagemaker: FakeSageMaker, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.logs.INTERVAL", 0.05)
+    arn = sagemaker.add_run("new", "Executing", minutes_ago=1)
+    first, second = (f"pipelines-new-{name}" for name in ("Preprocess", "Train"))
+    job = {"ProcessingJob": {"Arn": f"{ARN}:processing-job/{first}"}}
+    sagemaker.add_step(arn, "Preprocess", "Executing", started=60, Metadata=job)
+    sagemaker.log[f"{first}/algo-1-1"] = ["one", "two", "three"]
+
+    def play() -> None:
+        def looked(times: int) -> None:
+            while len(aws.requests("FilterLogEvents")) < times:
+                time.sleep(0.01)
+
+        looked(2)
+        sagemaker.log[f"{first}/algo-1-1"].append("four")
+        looked(4)
+        sagemaker.steps[arn][0] |= {"StepStatus": "Succeeded", "EndTime": sagemaker.now}
+        training = {"TrainingJob": {"Arn": f"{ARN}:training-job/{second}"}}
+        sagemaker.add_step(arn, "Train", "Executing", started=1, Metadata=training)
+        sagemaker.log[f"{second}/algo-1-1"] = ["epoch=1"]
+        looked(8)
+        sagemaker.log[f"{second}/algo-1-1"].append("last words")
+        sagemaker.steps[arn][1] |= {"StepStatus": "Failed", "EndTime": sagemaker.now}
+        sagemaker.executions[-1]["PipelineExecutionStatus"] = "Failed"
+
+    player = threading.Thread(target=play)
+    player.start()
+    result = headrace("logs", "--follow", "--tail", "2")
+    player.join()
+    assert result.status == 0, result.err
+    shown = ["Preprocess: two", "Preprocess: three", "Preprocess: four", "Train: epoch=1", "Train: last words"]
+    assert result.out.splitlines() == shown
+    assert "the run display-new is Failed" in result.err
+    one = headrace("logs", "--follow", "display-new", "Train")
+    assert one.out.splitlines() == ["epoch=1", "last words"]
+    assert [json.loads(line)["message"] for line in headrace("logs", "-f", "--json", "new").out.splitlines()][-1:] == [
+        "last words"
+    ]
+
+
+def test_a_run_whose_name_a_newer_one_has_is_shown_by_its_id(headrace: Headrace, sagemaker: FakeSageMaker) -> None:
+    for name, minutes in (("older", 9), ("newer", 3)):
+        sagemaker.add_run(name, "Succeeded", minutes_ago=minutes)
+        sagemaker.executions[-1]["PipelineExecutionDisplayName"] = "birds-0123abcd"
+    assert [line.split()[0] for line in headrace("runs").out.splitlines()] == ["run", "birds-0123abcd", "older"]
+    assert "birds-0123abcd Succeeded" in headrace("watch", "birds-0123abcd").out
+    assert headrace("watch", "older").out.startswith("older Succeeded")
 
 
 def test_a_refused_model_ends_the_watch_with_the_fail_steps_message(
@@ -209,14 +347,14 @@ def test_a_refused_model_ends_the_watch_with_the_fail_steps_message(
     result = headrace("watch", "poor1")
     assert result.status == 1
     assert "the condition is False" in result.err
-    assert "error: step RefuseModel of run poor1 failed: accuracy 0.4, where 0.8 is asked for" in result.err
+    assert "error: step RefuseModel of run display-poor1 failed: accuracy 0.4, where 0.8 is asked for" in result.err
 
 
 def test_a_missing_log_does_not_hide_the_reason(headrace: Headrace, sagemaker: FakeSageMaker) -> None:
     failed(sagemaker)
     sagemaker.log.clear()
     result = headrace("watch", "bad1")
-    assert "loss is not finite, exit code: 1" in result.err
+    assert "display-bad1 failed: loss is not finite" in result.err
     assert "ended without writing a line" in result.err
 
 
@@ -255,12 +393,21 @@ def test_a_log_that_is_not_there_says_why(headrace: Headrace, sagemaker: FakeSag
     assert "pipelines-good1-Evaluate ended without writing a line" in silent.err
 
 
-def test_a_functions_log_is_that_of_the_steps_time(headrace: Headrace, sagemaker: FakeSageMaker, aws: FakeAws) -> None:
+def test_a_functions_log_group_is_looked_up(headrace: Headrace, sagemaker: FakeSageMaker, aws: FakeAws) -> None:
     arn = sagemaker.add_run("good1", "Succeeded")
     function = {"Lambda": {"Arn": "arn:aws:lambda:us-east-1:000000000000:function:finder"}}
     sagemaker.add_step(arn, "FindChampion", "Succeeded", started=100, took=2, Metadata=function)
     sagemaker.log["2026/11/21/[$LATEST]abc"] = ["no champion"]
+    configuration = {"FunctionName": "finder", "LoggingConfig": {"LogGroup": "/aws/cloudformation/stack/Finder"}}
+    aws.objects["2015-03-31/functions/finder/configuration"] = json.dumps(configuration).encode()
     assert headrace("logs", "good1", "FindChampion").out == "no champion\n"
     (request,) = aws.requests("FilterLogEvents")
-    assert request["logGroupName"] == "/aws/lambda/finder"
-    assert request["endTime"] - request["startTime"] == 7000
+    assert request["logGroupName"] == "/aws/cloudformation/stack/Finder"
+    assert request["endTime"] - request["startTime"] == 9000
+
+
+def test_a_function_that_is_gone_has_no_log(headrace: Headrace, sagemaker: FakeSageMaker) -> None:
+    arn = sagemaker.add_run("good1", "Succeeded")
+    function = {"Lambda": {"Arn": "arn:aws:lambda:us-east-1:000000000000:function:finder"}}
+    sagemaker.add_step(arn, "FindChampion", "Succeeded", started=100, took=2, Metadata=function)
+    assert "the function finder of step FindChampion is gone" in headrace("logs", "good1", "FindChampion").err

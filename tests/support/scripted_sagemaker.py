@@ -27,6 +27,7 @@ class FakeSageMaker:
     packages: list[dict[str, Any]] = field(default_factory=list)
     endpoint: dict[str, Any] | None = None
     log: dict[str, list[str]] = field(default_factory=dict)
+    seconds_between_lines: float = 0.001  # of one stream; the last line was written just now
 
     def add_run(
         self, name: str, status: str, *, minutes_ago: float = 5, reason: str | None = None, at_most: str = ""
@@ -171,10 +172,16 @@ class FakeSageMaker:
         if not self.log:
             raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
         prefix = request.get("logStreamNamePrefix", "")
+        now, gap = int(self.now.timestamp() * 1000), int(self.seconds_between_lines * 1000)
         events = [
-            {"logStreamName": stream, "timestamp": 1_760_000_000_000 + number, "message": line, "eventId": str(number)}
+            {
+                "logStreamName": stream,
+                "timestamp": now - (len(lines) - 1 - number) * gap,
+                "message": line,
+                "eventId": f"{stream}:{number}",
+            }
             for stream, lines in self.log.items()
             for number, line in enumerate(lines)
             if stream.startswith(prefix)
         ]
-        return {"events": events}
+        return {"events": [event for event in events if event["timestamp"] >= request.get("startTime", 0)]}
