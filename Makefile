@@ -3,11 +3,12 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 ENV ?= local
-AWSCLI := 1.46.2
+# Every environment is installed from a lock file (locks/): fixed versions, wheels alone, each with its hash.
+LOCKED := --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo test prove sdk audit lint synth up down clean
+.PHONY: help install demo test prove sdk audit lint lock synth up down clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -15,12 +16,15 @@ help: ## list the targets
 
 install: .venv/installed node_modules/installed ## make .venv and node_modules (done by the others when needed)
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml locks/pip.lock locks/project.lock locks/cuda.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'error: $(PYTHON) is older than 3.11' >&2; echo >&2; echo 'hint: make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@echo "installing into .venv (once; about a minute)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install $(LOCKED) -r locks/pip.lock
+	@$(BIN)/python -m pip install $(LOCKED) -r locks/project.lock -c locks/cuda.lock
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation --editable .
 	@touch $@
 
 node_modules/installed: .venv/installed package-lock.json
@@ -28,21 +32,21 @@ node_modules/installed: .venv/installed package-lock.json
 	@touch $@
 
 # The AWS CLI pins a botocore of its own, so it lives in an environment of its own. The tests use it as a client.
-.venv/awscli/installed: .venv/installed
+.venv/awscli/installed: .venv/installed locks/awscli.lock
 	@$(BIN)/python -m venv .venv/awscli
-	@.venv/awscli/bin/python -m pip install --quiet --disable-pip-version-check awscli==$(AWSCLI)
+	@$(BIN)/python -m pip --python .venv/awscli install $(LOCKED) -r locks/awscli.lock
 	@touch $@
 
 # AWS's SDK for pipelines has dependencies of its own as well; without torch and mlflow, which these do not import.
-.venv/sagemaker/installed: .venv/installed tests/sdk/requirements.txt
+.venv/sagemaker/installed: .venv/installed locks/sdk.lock
 	@$(BIN)/python -m venv .venv/sagemaker
-	@.venv/sagemaker/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/sdk/requirements.txt
+	@$(BIN)/python -m pip --python .venv/sagemaker install $(LOCKED) --no-deps -r locks/sdk.lock
 	@touch $@
 
 # And so have the judges of the templates.
-.venv/audit/installed: .venv/installed tests/infra/audit/requirements.txt
+.venv/audit/installed: .venv/installed locks/audit.lock
 	@$(BIN)/python -m venv .venv/audit
-	@.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/infra/audit/requirements.txt
+	@$(BIN)/python -m pip --python .venv/audit install $(LOCKED) --no-deps -r locks/audit.lock
 	@touch $@
 
 demo: install ## digits (or DATA=<folder or archive>) from upload to a served model, here
@@ -65,6 +69,9 @@ lint: install ## style, types, import rules, CloudFormation
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+lock: ## write the lock files again after a change of versions (uv has to be on PATH)
+	@$(PYTHON) locks/compile.py
 
 synth: install ## the CloudFormation template of ENV (local by default) into cdk.out
 	@npx --no-install cdk synth --quiet -c env=$(ENV) && echo cdk.out

@@ -1,4 +1,4 @@
-"""Who deploys an environment from a repository: the table [<environment>.delivery]."""
+"""The table [<environment>.delivery]: which GitHub repository deploys the environment."""
 
 from __future__ import annotations
 
@@ -6,25 +6,38 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from infra.settings import PROJECT, Problem, Settings, load_settings, load_tables
 from infra.typed_table import SettingsError, typed_values
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}")
+FIND_IDS = "gh api repos/OWNER/NAME --jq '.owner.id, .id'"
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+
+
+SubjectFormat = Literal["immutable", "name"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySettings:
-    """`repository` is GitHub's owner/name. Workflows of its `branch` deploy; where somebody has to `approve`, it is
+    """Deployment of one environment by GitHub Actions.
 
-    those that GitHub has let into its environment of the same name instead, which is where reviewers and branches are
-    set. An account has one `oidc_provider` for GitHub: "new" makes it, "existing" uses the one there is.
+    `repository` is `owner/name`; `owner_id` and `repository_id` are GitHub's numbers of both. Numbers are never given
+    twice; a name can be given up and taken by another owner. Without `approve`, workflows of `branch` deploy; with
+    it, only jobs in the GitHub environment of the same name, where reviewers and branches are configured.
+
+    `subject_format` is how the repository's tokens name it in `sub`: "immutable" (owner@id/name@id) for repositories
+    that were created or renamed since 15 July 2026, or have opted in; "name" (owner/name) for all others.
+
+    An account has one `oidc_provider` for GitHub: "new" makes it, "existing" uses the one that is there.
     """
 
     environment: Settings
     repository: str
+    owner_id: int
+    repository_id: int
+    subject_format: SubjectFormat = "immutable"
     branch: str = "main"
     approve: bool = True
     oidc_provider: Literal["new", "existing"] = "new"
@@ -35,16 +48,37 @@ class DeliverySettings:
 
     def _problems(self) -> Iterator[Problem]:
         if not _REPOSITORY.fullmatch(self.repository):
-            yield f"repository is {self.repository!r}", 'use GitHub\'s owner/name, say "team/headrace"'
+            yield f"repository is {self.repository!r}", 'use GitHub\'s owner/name, for example "team/headrace"'
+        for name in ("owner_id", "repository_id"):
+            if getattr(self, name) < 1:
+                yield f"{name} is {getattr(self, name)}", f"use the number that this prints: {FIND_IDS}"
+        if self.subject_format not in get_args(SubjectFormat):
+            yield f"subject_format is {self.subject_format!r}", f"use one of {', '.join(get_args(SubjectFormat))}"
         if not _BRANCH.fullmatch(self.branch):
-            yield f"branch is {self.branch!r}", "name one branch, without wildcards: whoever may push to it deploys"
+            yield (
+                f"branch is {self.branch!r}",
+                "name one branch, without wildcards: everybody who may push to it deploys",
+            )
+
+    @property
+    def subject(self) -> str:
+        """The repository's part of the token's `sub`."""
+        if self.subject_format == "name":
+            return f"repo:{self.repository}"
+        owner, _, name = self.repository.partition("/")
+        return f"repo:{owner}@{self.owner_id}/{name}@{self.repository_id}"
+
+    @property
+    def deploy_workflow(self) -> str:
+        """The token's `job_workflow_ref` in a job of deploy.yml that a run on `branch` has called."""
+        return f"{self.repository}/.github/workflows/deploy.yml@refs/heads/{self.branch}"
 
     @property
     def stack_name(self) -> str:
         return f"{PROJECT}-delivery-{self.environment.environment}"
 
     def role_name(self, what: str) -> str:
-        """Known to the workflow: .github/target.py says it, too."""
+        """The workflow derives the same name in .github/target.py."""
         return f"{self.stack_name}-{what}"
 
 
@@ -55,9 +89,9 @@ def load_delivery_settings(path: Path, environment: str) -> DeliverySettings:
     where = f"{path.name} [{environment}.delivery]"
     if table is None:
         raise SettingsError(
-            f"{environment} is deployed by no repository",
+            f"no repository deploys {environment}",
             where,
-            f"add a table [{environment}.delivery] with repository",
+            f"add a table [{environment}.delivery] with repository, owner_id and repository_id",
         )
     values = typed_values(table, DeliverySettings, where, apart=frozenset({"environment"}))
     if "environment" in table:

@@ -1,7 +1,12 @@
-"""What lets a repository's workflows deploy an environment: two roles without keys, for as long as a workflow runs.
+"""Two roles that a repository's workflows assume without keys, for as long as a workflow runs.
 
-Neither has a right of its own but to take on the CDK's bootstrap roles, which deploy. Once per environment, by hand:
-cdk deploy -c delivery=NAME. https://docs.github.com/en/actions/security-for-github-actions/
+Each may only assume roles of the CDK's bootstrap stack, which deploy. Once per environment, by hand:
+cdk deploy -c delivery=NAME.
+
+The trust policies compare the token's claims: `sub` in either format of GitHub's
+(https://docs.github.com/en/actions/reference/security/oidc#immutable-subject-claims), the repository's number, and, for
+the role that deploys, the workflow file. STS has condition keys for the last two since January 2026
+(https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/).
 """
 
 from __future__ import annotations
@@ -33,9 +38,14 @@ class DeliveryStack(Stack):
         self._provider = self._oidc_provider()
         name = environment.environment
         branch, approved = f"ref:refs/heads/{settings.branch}", f"environment:{name}"
-        deploy = self._role("Deploy", approved if settings.approve else branch, "Deploys the environment")
+        deploy = self._role(
+            "Deploy",
+            "Deploys the environment",
+            approved if settings.approve else branch,
+            {"job_workflow_ref": settings.deploy_workflow},
+        )
         self._allow_to_take_on(deploy, "deploy-role", "file-publishing-role", "lookup-role")
-        diff = self._role("Diff", "pull_request", "Compares the environment with what a pull request would deploy")
+        diff = self._role("Diff", "Compares the environment with what a pull request would deploy", "pull_request", {})
         self._allow_to_take_on(diff, "lookup-role")
         CfnOutput(self, "DeployRoleArn", value=deploy.role_arn)
         CfnOutput(self, "DiffRoleArn", value=diff.role_arn)
@@ -46,14 +56,20 @@ class DeliveryStack(Stack):
             return provider.attr_arn
         return self.format_arn(service="iam", region="", resource="oidc-provider", resource_name=ISSUER)
 
-    def _role(self, id: str, subject: str, description: str) -> iam.Role:
-        """For workflows of one repository, and of it for one branch, one approved environment or pull requests."""
-        claims = {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": f"repo:{self._settings.repository}:{subject}"}
+    def _role(self, id: str, description: str, subject: str, claims: dict[str, str]) -> iam.Role:
+        """A role for one repository's workflows, and of these for one branch, one environment or pull requests."""
+        required = {
+            "aud": AUDIENCE,
+            "sub": f"{self._settings.subject}:{subject}",
+            "repository_id": str(self._settings.repository_id),
+            **claims,
+        }
+        conditions = {f"{ISSUER}:{name}": value for name, value in required.items()}
         return iam.Role(
             self,
             id,
             role_name=self._settings.role_name(id.lower()),
-            assumed_by=iam.WebIdentityPrincipal(self._provider, {"StringEquals": claims}),
+            assumed_by=iam.WebIdentityPrincipal(self._provider, {"StringEquals": conditions}),
             description=description,
         )
 

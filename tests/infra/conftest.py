@@ -175,7 +175,8 @@ def delivery(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Synthesi
     def synthesize(**choices: Any) -> Synthesized:
         folder = tmp_path_factory.mktemp("delivery")
         app, dev = _app(folder), Settings(environment="dev", account="123456789012", region="eu-central-1")
-        settings = DeliverySettings(environment=dev, repository="team/headrace", **choices)
+        ids = {"owner_id": 123456, "repository_id": 456789}
+        settings = DeliverySettings(environment=dev, repository="team/headrace", **ids, **choices)
         DeliveryStack(app, settings.stack_name, settings=settings)
         return _synthesized(app, folder, settings.stack_name, dev)
 

@@ -1,4 +1,4 @@
-"""Checkov, an IAM linter and a search for secrets have nothing new to say: `make audit`.
+"""Checkov, an IAM linter, a search for secrets and two linters of workflows find nothing new: `make audit`.
 
 They run on one's own machine and ask nobody. What stays is in audit/accepted.toml, with its reason.
 """
@@ -194,6 +194,46 @@ def test_search_for_secrets_itself_finds_one(judge: Judge, tmp_path: Path) -> No
     leak = tmp_path / "settings.py"
     leak.write_text(f'AWS_SECRET_ACCESS_KEY = "{"wJalrXUtnFEMI" + "K7MDENGbPxRfiCY" + "zT4q8LmNoPqR"}"\n')
     assert [Path(check["file_abs_path"]) for check in checkov(judge, "secrets", [leak])] == [leak]
+
+
+def workflow_findings(folder: Path) -> set[Finding]:
+    """By zizmor (security, offline) and actionlint (syntax, expressions): the check, with the file or file:line."""
+    tools = INSTALLED.parent / "bin"
+    files = [str(path) for path in sorted(folder.glob("*.yml"))]
+    asked = subprocess.run(
+        [tools / "zizmor", "--offline", "--no-progress", "--format", "json", *files],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = {
+        (finding["ident"], Path(place["symbolic"]["key"]["Local"]["verbatim_path"]).name)
+        for finding in json.loads(asked.stdout)
+        for place in finding["locations"]
+        if not finding["ignored"]
+    }
+    asked = subprocess.run(
+        [tools / "actionlint", "-format", "{{json .}}", "-shellcheck", "", "-pyflakes", "", *files],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return found | {(it["kind"], f"{Path(it['filepath']).name}:{it['line']}") for it in json.loads(asked.stdout)}
+
+
+def test_linters_of_workflows_find_nothing_new() -> None:
+    if not INSTALLED.exists():
+        pytest.skip("the judges are not installed: `make audit` installs them into .venv/audit and runs this")
+    assert_all_accepted("workflows", workflow_findings(ROOT / ".github" / "workflows"))
+
+
+def test_linters_of_workflows_themselves_find_what_is_wrong(tmp_path: Path) -> None:
+    if not INSTALLED.exists():
+        pytest.skip("the judges are not installed: `make audit` installs them into .venv/audit and runs this")
+    (tmp_path / "bad.yml").write_text(
+        "on: pull_request\njobs:\n  it:\n    runs-on: ubuntu-24.04\n    needs: nobody\n    steps:\n"
+        "      - uses: actions/checkout@v4\n      - run: echo ${{ github.event.pull_request.title }}\n"
+    )
+    found = {check for check, _ in workflow_findings(tmp_path)}
+    assert {"unpinned-uses", "template-injection", "job-needs"} <= found
 
 
 def test_a_new_and_a_stale_finding_fail() -> None:

@@ -21,6 +21,7 @@ from infra.typed_table import SettingsError
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ISSUER = "token.actions.githubusercontent.com"
+REPOSITORY = 'repository = "team/headrace"\nowner_id = 123456\nrepository_id = 456789\n'
 GOOD = '[dev]\naccount = "123456789012"\nregion = "eu-central-1"\n'
 
 
@@ -36,20 +37,75 @@ def test_cdk_nag_and_cfn_lint_have_no_finding(delivery: Callable[..., Any], appr
     assert not lint(json.dumps(stack.content), config=ManualArgs(regions=["eu-central-1"]))
 
 
-@pytest.mark.parametrize(
-    ("role", "approve", "subject"),
-    [
-        ("Deploy", True, "repo:team/headrace:environment:dev"),
-        ("Deploy", False, "repo:team/headrace:ref:refs/heads/main"),
-        ("Diff", True, "repo:team/headrace:pull_request"),
-    ],
-)
-def test_role_trusts_one_repository_and_what_was_let_in(
-    delivery: Callable[..., Any], role: str, approve: bool, subject: str
-) -> None:
-    (statement,) = delivery(approve=approve).properties(role)["AssumeRolePolicyDocument"]["Statement"]
+IMMUTABLE, NAME = "repo:team@123456/headrace@456789", "repo:team/headrace"
+DEPLOY_WORKFLOW = "team/headrace/.github/workflows/deploy.yml@refs/heads/main"
+
+
+def token(subject: str, **claims: str) -> dict[str, str]:
+    """The claims that decide, as GitHub documents them for a job of deploy.yml on main."""
+    known = {"aud": "sts.amazonaws.com", "repository_id": "456789", "job_workflow_ref": DEPLOY_WORKFLOW}
+    return {**known, "sub": subject, **claims}
+
+
+def accepts(stack: Any, role: str, claims: dict[str, str]) -> bool:
+    """Evaluate the trust policy as STS does: StringEquals compares whole values, and an absent claim equals none."""
+    (statement,) = stack.properties(role)["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
-    assert statement["Condition"] == {"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": subject}}
+    assert statement["Condition"].keys() == {"StringEquals"}
+    return all(
+        claims.get(key.removeprefix(f"{ISSUER}:")) == value
+        for key, value in statement["Condition"]["StringEquals"].items()
+    )
+
+
+@pytest.mark.parametrize(("subject_format", "prefix"), [("immutable", IMMUTABLE), ("name", NAME)])
+@pytest.mark.parametrize(
+    ("role", "approve", "suffix"),
+    [("Deploy", True, "environment:dev"), ("Deploy", False, "ref:refs/heads/main"), ("Diff", True, "pull_request")],
+)
+def test_role_trusts_the_token_of_its_jobs(
+    delivery: Callable[..., Any], role: str, approve: bool, suffix: str, subject_format: str, prefix: str
+) -> None:
+    stack = delivery(approve=approve, subject_format=subject_format)
+    assert accepts(stack, role, token(f"{prefix}:{suffix}"))
+
+
+NEAR_MISSES = {
+    "another branch": token(f"{IMMUTABLE}:ref:refs/heads/main2"),
+    "a tag of the branch's name": token(f"{IMMUTABLE}:ref:refs/tags/main"),
+    "a pull request": token(f"{IMMUTABLE}:pull_request"),
+    "another environment": token(f"{IMMUTABLE}:environment:development"),
+    "an environment's name in capitals": token(f"{IMMUTABLE}:environment:Dev"),
+    "the name without numbers": token(f"{NAME}:environment:dev"),
+    "a recreated repository": token("repo:team@123456/headrace@999999:environment:dev", repository_id="999999"),
+    "a recreated owner": token("repo:team@999999/headrace@456789:environment:dev"),
+    "another repository's number": token(f"{IMMUTABLE}:environment:dev", repository_id="4567890"),
+    "numbers joined by a hyphen": token("repo:team-123456/headrace-456789:environment:dev"),
+    "a repository whose name begins alike": token("repo:team@123456/headrace-fork@456789:environment:dev"),
+    "another audience": token(f"{IMMUTABLE}:environment:dev", aud="https://github.com/team"),
+    "another workflow": token(f"{IMMUTABLE}:environment:dev", job_workflow_ref=DEPLOY_WORKFLOW.replace("deploy", "x")),
+    "the workflow on another branch": token(f"{IMMUTABLE}:environment:dev", job_workflow_ref=DEPLOY_WORKFLOW + "2"),
+    "no workflow": {k: v for k, v in token(f"{IMMUTABLE}:environment:dev").items() if k != "job_workflow_ref"},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("claims", NEAR_MISSES.values(), ids=NEAR_MISSES)
+def test_role_that_deploys_refuses_every_near_miss(delivery: Callable[..., Any], claims: dict[str, str]) -> None:
+    stack = delivery(approve=True)
+    assert accepts(stack, "Deploy", token(f"{IMMUTABLE}:environment:dev")), "the control"
+    assert not accepts(stack, "Deploy", claims)
+
+
+def test_role_of_pull_requests_refuses_a_branch(delivery: Callable[..., Any]) -> None:
+    assert not accepts(delivery(approve=True), "Diff", token(f"{IMMUTABLE}:ref:refs/heads/main"))
+
+
+def test_tokens_by_name_are_refused_for_another_repository_of_that_name(delivery: Callable[..., Any]) -> None:
+    """GitHub lets a new owner take a name that was given up: the number tells them apart."""
+    stack = delivery(approve=True, subject_format="name")
+    assert accepts(stack, "Deploy", token(f"{NAME}:environment:dev"))
+    assert not accepts(stack, "Deploy", token(f"{NAME}:environment:dev", repository_id="999999"))
 
 
 def test_roles_take_on_the_cdks_roles_and_have_no_other_right(delivery: Callable[..., Any]) -> None:
@@ -90,6 +146,36 @@ def test_no_workflow_puts_what_others_wrote_into_a_shell(workflow: Path) -> None
             raise AssertionError(f"{workflow.name}: {found}")
 
 
+INSTALLS_OR_SYNTHESIZES = re.compile(
+    r"\b(make|pip|npm|npx (?!--no-install cdk (deploy|diff) --app cdk\.out)|cdk synth)\b"
+)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_nothing_is_installed_or_synthesized_where_aws_credentials_are(workflow: Path) -> None:
+    """A package that is installed beside credentials can use them: the CDK deploys what is already written."""
+    for name, job in yaml.safe_load(workflow.read_text())["jobs"].items():
+        before, found = [], False
+        for step in job.get("steps", []):
+            found = found or "configure-aws-credentials" in step.get("uses", "")
+            if found and "run" in step:
+                assert not INSTALLS_OR_SYNTHESIZES.search(step["run"]), f"{name}: {step['run']}"
+            elif "run" in step:
+                before.append(step["run"])
+        if job.get("permissions", {}).get("id-token") == "write" and "steps" in job:
+            assert found
+            assert not any("make" in command or "pip install" in command for command in before), (
+                f"{name} may ask for a token, and its job installs Python packages: {before}"
+            )
+            assert all("--ignore-scripts" in command for command in before if "npm ci" in command)
+
+
+def test_pull_request_is_compared_by_the_base_branchs_command_line() -> None:
+    """The pull request's own package-lock.json would choose the program that gets the credentials."""
+    diff = yaml.safe_load((ROOT / ".github" / "workflows" / "delivery.yml").read_text())["jobs"]["diff"]
+    assert diff["steps"][0]["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+
+
 def test_main_reaches_dev_then_staging_then_prod_and_pull_requests_reach_none() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "delivery.yml").read_text())["jobs"]
     assert [jobs[name]["needs"] for name in ("dev", "staging", "prod")] == ["check", "dev", "staging"]
@@ -105,7 +191,7 @@ def test_main_reaches_dev_then_staging_then_prod_and_pull_requests_reach_none() 
 def test_workflow_takes_on_the_role_that_the_stack_makes(
     delivery: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
-    (tmp_path / "environments.toml").write_text(GOOD + '[dev.delivery]\nrepository = "team/headrace"\n')
+    (tmp_path / "environments.toml").write_text(GOOD + "[dev.delivery]\n" + REPOSITORY)
     said = target(tmp_path, "dev", what, *(["true"] if what == "deploy" else []))
     name = delivery(approve=True).properties(what.capitalize())["RoleName"]
     assert said == ["configured=true", "region=eu-central-1", f"role=arn:aws:iam::123456789012:role/{name}"]
@@ -118,7 +204,7 @@ def test_environment_that_no_repository_deploys_is_left_alone(tmp_path: Path) ->
 
 def test_job_that_does_not_wait_for_the_reviewer_whom_the_role_asks_for_is_told(tmp_path: Path) -> None:
     """AWS would only say that it may not take on the role."""
-    (tmp_path / "environments.toml").write_text(GOOD + '[dev.delivery]\nrepository = "team/headrace"\n')
+    (tmp_path / "environments.toml").write_text(GOOD + "[dev.delivery]\n" + REPOSITORY)
     with pytest.raises(subprocess.CalledProcessError) as caught:
         target(tmp_path, "dev", "deploy", "false")
     assert "approve = true, this job runs as false\nhint: " in caught.value.stderr
@@ -136,10 +222,16 @@ def target(folder: Path, *arguments: str) -> list[str]:
     ("text", "what"),
     [
         ("", "repository is missing"),
-        ('repository = "headrace"\n', "repository is 'headrace'"),
-        ('repository = "team/headrace"\nbranch = "*"\n', r"branch is '\*'"),
-        ('repository = "team/headrace"\noidc_provider = "none"\n', "oidc_provider is 'none'"),
-        ('repository = "team/headrace"\napprove = "yes"\n', "approve is 'yes'"),
+        ('repository = "team/headrace"\n', "owner_id is missing"),
+        ('repository = "team/headrace"\nowner_id = 1\n', "repository_id is missing"),
+        (REPOSITORY.replace("456789", "0"), "repository_id is 0"),
+        (REPOSITORY.replace("456789", '"456789"'), "repository_id is '456789'"),
+        (REPOSITORY.replace("team/", ""), "repository is 'headrace'"),
+        (REPOSITORY.replace("team/", "team@123456/"), "repository is 'team@123456/headrace'"),
+        (REPOSITORY + 'branch = "*"\n', r"branch is '\*'"),
+        (REPOSITORY + 'oidc_provider = "none"\n', "oidc_provider is 'none'"),
+        (REPOSITORY + 'subject_format = "id"\n', "subject_format is 'id'"),
+        (REPOSITORY + 'approve = "yes"\n', "approve is 'yes'"),
     ],
 )
 def test_what_is_wrong_in_a_table_of_delivery_is_said(tmp_path: Path, text: str, what: str) -> None:
@@ -153,5 +245,5 @@ def test_what_is_wrong_in_a_table_of_delivery_is_said(tmp_path: Path, text: str,
 def test_environment_without_the_table_is_said(tmp_path: Path) -> None:
     path = tmp_path / "environments.toml"
     path.write_text(GOOD)
-    with pytest.raises(SettingsError, match="dev is deployed by no repository"):
+    with pytest.raises(SettingsError, match="no repository deploys dev"):
         load_delivery_settings(path, "dev")

@@ -1,0 +1,112 @@
+"""Write the lock files beside this script: `make lock` (uv has to be on PATH).
+
+A lock file names every package of one environment with its version and the SHA-256 of each wheel. pip installs from it
+with --require-hashes and --only-binary, so an installation runs no foreign build script and gets no other bytes.
+
+    pip.lock       pip itself, which installs the others
+    project.lock   the project with its development tools, and setuptools, which builds it
+    cuda.lock      what torch's CUDA build needs besides: constraints, so the CPU build installs none of it
+    awscli.lock    the AWS CLI, a client in the tests
+    sdk.lock       the SageMaker SDK, a client in the tests
+    audit.lock     the audit's tools
+    workflows.lock what .github/workflows/audit.yml runs
+
+With `--check` nothing is written; the exit status is 1 if a lock file does not hold what its source names.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+LOCKS = Path(__file__).resolve().parent
+ROOT = LOCKS.parent
+PIP = "pip==26.3"
+AWSCLI = "awscli==1.46.2"
+WORKFLOW_TOOLS = ("pip-audit==2.10.1", "cyclonedx-bom==7.5.0")
+PYTHON = "3.11"  # the oldest that the project supports; the locks hold for newer ones, too
+
+# PyTorch publishes CPU builds on an index of its own. Of these wheels the hashes are known; elsewhere pip takes PyPI's.
+CPU_BUILDS = {"torch==2.13.0": ["6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"]}
+
+Entry = tuple[str, str]
+"""A package's name, and its lines of the lock file."""
+
+
+def main(check: bool) -> int:
+    project, cuda = split_cuda(entries(compiled(project_requirements(), "--universal")))
+    locks = {
+        "pip.lock": entries(compiled(f"{PIP}\n")),
+        "project.lock": with_cpu_builds(project),
+        "cuda.lock": cuda,
+        "awscli.lock": entries(compiled(f"{AWSCLI}\n", "--universal")),
+        "sdk.lock": entries(compiled((ROOT / "tests/sdk/requirements.txt").read_text("utf-8"), "--no-deps")),
+        "audit.lock": entries(compiled((ROOT / "tests/infra/audit/requirements.txt").read_text("utf-8"), "--no-deps")),
+        "workflows.lock": entries(compiled("\n".join(WORKFLOW_TOOLS), "--universal")),
+    }
+    stale = []
+    for name, found in locks.items():
+        text = "# Written by locks/compile.py: change the source, then `make lock`.\n" + "".join(
+            lines for _, lines in found
+        )
+        path = LOCKS / name
+        if check and (not path.is_file() or path.read_text("utf-8") != text):
+            stale.append(name)
+        elif not check:
+            path.write_text(text, "utf-8")
+    if stale:
+        print(f"error: {', '.join(stale)} differ from what their sources give\n\nhint: make lock", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def project_requirements() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    named = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["dev"]]
+    return "\n".join([*named, *project["build-system"]["requires"]]) + "\n"
+
+
+def compiled(requirements: str, *options: str) -> str:
+    """Resolve for every platform; keep the versions that the lock files have where they still fit."""
+    command = ["uv", "pip", "compile", "-", "--generate-hashes", "--python-version", PYTHON, "--no-build", "--quiet"]
+    command += ["--no-header", "--no-emit-index-url", "--no-config"]
+    done = subprocess.run([*command, *options], input=requirements, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"error: uv found no solution: {done.stderr}\nhint: check the versions that you changed")
+    return done.stdout
+
+
+def entries(lock: str) -> list[Entry]:
+    """One entry a package: its requirement, its hashes, and the comment that says what asks for it."""
+    found: list[Entry] = []
+    for line in lock.splitlines(keepends=True):
+        if re.match(r"[A-Za-z0-9]", line):
+            found.append((re.split(r"[=\[ ]", line)[0], line))
+        elif found:
+            name, lines = found[-1]
+            found[-1] = name, lines + line
+    return found
+
+
+def split_cuda(found: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Apart: what only torch asks for and only on Linux, directly or by another package of that kind."""
+    asked_by = {name: set(re.findall(r"^    # (?:via |  )([\w.-]+)$", lines, re.MULTILINE)) for name, lines in found}
+    cuda = {name for name, lines in found if "sys_platform == 'linux'" in lines.splitlines()[0]}
+    while wanted_elsewhere := {name for name in cuda if not asked_by[name] <= {"torch"} | cuda}:
+        cuda -= wanted_elsewhere
+    return [entry for entry in found if entry[0] not in cuda], [entry for entry in found if entry[0] in cuda]
+
+
+def with_cpu_builds(found: list[Entry]) -> list[Entry]:
+    extended = []
+    for name, lines in found:
+        first, rest = lines.split("\n", 1)
+        hashes = CPU_BUILDS.get(first.removesuffix(" \\"), [])
+        extended.append((name, first + "\n" + "".join(f"    --hash=sha256:{value} \\\n" for value in hashes) + rest))
+    return extended
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""Every environment is installed from a lock file: fixed versions, wheels alone, a hash for each."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+LOCKS = sorted((ROOT / "locks").glob("*.lock"))
+ENTRY = re.compile(r"^(?P<requirement>[A-Za-z0-9].*?) \\\n(    --hash=sha256:.*\n)+", re.MULTILINE)
+
+
+def locked(*names: str) -> dict[str, str]:
+    """Package to version, of what the lock files of these names install for this Python."""
+    text = "".join((ROOT / "locks" / f"{name}.lock").read_text() for name in names)
+    requirements = [Requirement(entry["requirement"]) for entry in ENTRY.finditer(text)]
+    return {
+        normal(it.name): str(it.specifier).removeprefix("==")
+        for it in requirements
+        if it.marker is None or it.marker.evaluate()
+    }
+
+
+def normal(name: str) -> str:
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def named(requirement: str) -> tuple[str, str]:
+    name, _, version = requirement.partition("==")
+    return normal(name.split("[")[0].strip()), version.split(";")[0].strip()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_each_package_of_a_lock_file_has_one_version_and_hashes(lock: Path) -> None:
+    packages = [line for line in lock.read_text().splitlines() if re.match(r"[A-Za-z0-9]", line)]
+    assert packages
+    assert len(packages) == len(ENTRY.findall(lock.read_text())), "a package without a version or without a hash"
+
+
+def test_project_is_locked_at_the_versions_that_pyproject_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    dependencies = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["dev"]]
+    lock = locked("project")
+    wrong = {name: lock.get(name) for name, version in map(named, dependencies) if lock.get(name) != version}
+    assert not wrong, "`make lock` was not run after a change of pyproject.toml"
+
+
+@pytest.mark.parametrize(
+    ("lock", "source"),
+    [("sdk", "tests/sdk/requirements.txt"), ("audit", "tests/infra/audit/requirements.txt")],
+)
+def test_environment_of_a_tool_is_locked_at_the_versions_of_its_source(lock: str, source: str) -> None:
+    lines = [line.split("#")[0].strip() for line in (ROOT / source).read_text().splitlines()]
+    assert dict(named(line) for line in lines if line) == locked(lock)
+
+
+def test_what_is_installed_is_what_the_lock_files_name() -> None:
+    """Both ways: nothing is installed that no lock file names, and every version is the locked one."""
+    lock = locked("pip", "project", "cuda")
+    installed = {normal(it.metadata["Name"]): it.version.partition("+")[0] for it in distributions()}
+    installed.pop("headrace", None)
+    assert {name: version for name, version in installed.items() if lock.get(name) != version} == {}
+
+
+def test_makefile_installs_from_lock_files_alone() -> None:
+    """The one exception is the project itself, which is built here and brings no dependency."""
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    commands = re.findall(r"pip [^\n]*install [^\n]*", makefile)
+    assert commands
+    for command in commands:
+        assert "$(LOCKED)" in command or ("--no-deps" in command and "--editable ." in command), command
