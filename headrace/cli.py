@@ -10,15 +10,23 @@ from collections.abc import Sequence
 from headrace import (
     adopt,
     cdk,
+    compare,
+    completion,
+    decision,
     endpoint,
     local,
     logs,
+    notices,
     projects,
     publish,
     redrive,
     registry,
+    repair,
+    rollback,
     runs,
+    show_evaluation,
     status,
+    stop,
     upload,
     watch,
 )
@@ -40,6 +48,10 @@ TRAINING = {
     "logs": "logs",
     "approve": "approve VERSION",
     "reject": "reject VERSION",
+    "rollback": "rollback",
+    "stop": "stop",
+    "evaluation": "evaluation",
+    "compare": "compare RUN_OR_VERSION RUN_OR_VERSION",
 }
 
 
@@ -81,6 +93,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             return local.down(cloud, output)
         case "status":
             return status.status(name, cloud, output, is_local=is_local, project=options.project)
+        case "completion":
+            return completion.show_completion(build_parser(), output, shell=options.shell)
         case "interrupt":
             return local.interrupt(cloud, output, job=options.job)
     environment = open_environment(name, cloud, rehearsed=options.local)
@@ -134,9 +148,23 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         case "models":
             registry.show_models(environment, output)
         case "approve":
-            registry.decide(environment, output, version=options.version, approval=registry.APPROVED, note=options.note)
+            decision.decide(environment, output, version=options.version, approval=registry.APPROVED, note=options.note)
         case "reject":
-            registry.decide(environment, output, version=options.version, approval=registry.REJECTED, note=options.note)
+            decision.decide(environment, output, version=options.version, approval=registry.REJECTED, note=options.note)
+        case "rollback":
+            rollback.rollback(environment, output, version=options.version, note=options.note, dry_run=options.dry_run)
+        case "repair":
+            repair.repair(environment, output, wait=options.wait, interval=options.interval)
+        case "stop":
+            stop.stop(environment, output, name=options.execution, wait=options.wait, interval=options.interval)
+        case "notices":
+            notices.show_notices(environment, output, limit=options.limit)
+        case "evaluation":
+            show_evaluation.show_evaluation(
+                environment, output, name=options.name, every=options.all, csv_file=options.csv
+            )
+        case "compare":
+            compare.show_comparison(environment, output, names=options.names, every=options.all)
         case "predict":
             endpoint.predict(environment, output, files=options.files, wait=options.wait, interval=options.interval)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from headrace import cdk, endpoint, registry, runs, upload, watch
+from headrace import cdk, decision, endpoint, registry, runs, upload, watch
 from headrace.digits import write_digits
 from headrace.environment import Environment, open_environment
 from headrace.errors import HeadraceError, Interrupted, RunFailed, UsageError
@@ -110,7 +110,7 @@ def demo(output: Output, cloud: LocalCloud, source: Path | None, scratch: Path) 
     with phases.phase("approval"):
         model = _registered(environment, run)
         _show_evaluation(output, run, least=LEAST_ACCURACY if source is None else 0.0)
-        registry.decide(environment, output, version=str(model.version), approval=registry.APPROVED, note="make demo")
+        decision.decide(environment, output, version=str(model.version), approval=registry.APPROVED, note="make demo")
     with phases.phase("endpoint"):
         served = endpoint.wait_for_endpoint(environment, seconds=120, interval=_INTERVAL)
         output.note(f"{served.name} is {served.status} and serves version {served.version}")

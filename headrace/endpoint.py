@@ -29,6 +29,7 @@ class Endpoint:
     status: str
     reason: str | None
     version: int | None  # of the model package that it serves; None if that cannot be told
+    configuration: str | None = None  # the name of its endpoint configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,9 @@ def read_endpoint(environment: Environment) -> Endpoint | None:
             if is_missing(error):
                 return None
             raise
-        version = _served_version(environment, found.get("EndpointConfigName"))
-    return Endpoint(name, found["EndpointStatus"], found.get("FailureReason"), version)
+        configuration = found.get("EndpointConfigName")
+        version = _served_version(environment, configuration)
+    return Endpoint(name, found["EndpointStatus"], found.get("FailureReason"), version, configuration)
 
 
 def wait_for_endpoint(
@@ -87,7 +89,7 @@ def wait_for_endpoint(
         if endpoint and endpoint.status == IN_SERVICE and (seconds <= 0 or serves in (None, wanted) or wanted is None):
             return endpoint
         if time.monotonic() + interval > deadline or (endpoint and endpoint.status == "Failed"):
-            raise _not_ready(environment, endpoint, wanted)
+            raise _not_ready(environment, endpoint, wanted, waited=seconds > 0)
         if not told:
             told = True
             waiting(endpoint)
@@ -199,9 +201,10 @@ def _served_version(environment: Environment, config_name: str | None) -> int | 
             return None
         raise
     containers = [model.get("PrimaryContainer", {}), *model.get("Containers", [])]
-    arn = next((container["ModelPackageName"] for container in containers if "ModelPackageName" in container), "")
-    number = arn.rsplit("/", 1)[-1]
-    return int(number) if number.isdigit() else None
+    arns = [str(container["ModelPackageName"]) for container in containers if "ModelPackageName" in container]
+    group, _, number = arns[0].rpartition("/") if arns else ("", "", "")
+    own = environment.stack.model_package_group.rpartition("/")[2]  # of a name, or of another account's ARN
+    return int(number) if number.isdigit() and group.rpartition("/")[2].lower() == own.lower() else None
 
 
 def _newest_approved(environment: Environment) -> int | None:
@@ -209,18 +212,23 @@ def _newest_approved(environment: Environment) -> int | None:
     return next((int(item["ModelPackageVersion"]) for item in approved), None)
 
 
-def _not_ready(environment: Environment, endpoint: Endpoint | None, wanted: int | None) -> HeadraceError:
+def _not_ready(
+    environment: Environment, endpoint: Endpoint | None, wanted: int | None, *, waited: bool
+) -> HeadraceError:
     name = environment.stack.endpoint
     again = environment.command("predict --wait 600 IMAGE")
+    repair = f"{environment.command('repair')}   # deploys version {wanted}"
     if endpoint is None and wanted is None:
         pending = any(item.get("ModelApprovalStatus") == PENDING for item in list_packages(environment))
         hint = environment.registry_command("approve latest" if pending else "upload FOLDER")
         return NotFound(f"there is no endpoint {name} yet: approving a model version makes it", hint=hint)
     if endpoint is None:
-        return NotFound(f"there is no endpoint {name} yet, though version {wanted} is approved", hint=again)
+        return NotFound(f"there is no endpoint {name}, though version {wanted} is approved", hint=repair)
     reason = f": {endpoint.reason}" if endpoint.reason else ""
+    if endpoint.status == "Failed" and wanted is not None:
+        return SetupError(f"the endpoint {name} is Failed{reason}", hint=repair)
     if endpoint.status != IN_SERVICE:
-        hint = environment.command("status") if endpoint.status == "Failed" else again
+        hint = f"{environment.command('status')}   # says what mends it" if waited else again
         return SetupError(f"the endpoint {name} is {endpoint.status}, not {IN_SERVICE}{reason}", hint=hint)
     return SetupError(
         f"the endpoint {name} serves version {endpoint.version}, not version {wanted}, the newest approved one{reason}",

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-from datetime import UTC, datetime
 from pathlib import Path
+
+from headrace.argument_types import assignment as _assignment
+from headrace.argument_types import count as _count
+from headrace.argument_types import interval as _interval
+from headrace.argument_types import moment as _moment
+from headrace.argument_types import port as _port
+from headrace.argument_types import project_name as _project_name
+from headrace.argument_types import seconds as _seconds
+from headrace.steering_parser import add_registry_steering, add_run_steering, add_shell, version
 
 DESCRIPTION = """\
 Upload data at one end; a tested, approved, served model comes out at the other.
@@ -51,11 +58,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--project", metavar="NAME", help="work on the SageMaker project of that name instead of the environment's own"
     )
     parser.add_argument("--json", action="store_true", help="print data as JSON")
+    parser.add_argument("--version", action="version", version=version(), help="print the version of this command line")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     _add_local_cloud(commands)
     _add_data_and_runs(commands)
     _add_models(commands)
+    add_run_steering(commands)
+    add_registry_steering(commands)
     actions = _add_projects(commands)
+    add_shell(commands)
     for command in [*commands.choices.values(), *actions.choices.values()]:
         # Also after the command, where people type it; SUPPRESS keeps the value given before it.
         command.add_argument("--env", metavar="NAME", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -268,52 +279,3 @@ def _add_projects(commands: Commands[argparse.ArgumentParser]) -> Commands[argpa
         )
         action.add_argument("--interval", type=_interval, default=2.0, help=argparse.SUPPRESS)
     return actions
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"{text} is not KEY=VALUE")
-    return key, value
-
-
-def _project_name(text: str) -> str:
-    if not re.fullmatch("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}", text) or len(text) > 32:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 to 32 letters, digits and inner hyphens")
-    return text
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 7 * 86400:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 seconds and 7 days")
-    return value
-
-
-def _interval(text: str) -> float:
-    value = float(text)
-    if not 0.01 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.01 and 3600 seconds")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return value
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 1024 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1024 and 65535")
-    return value
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no time like 2026-01-31T12:00:00Z") from None
-    return moment if moment.tzinfo else moment.astimezone().astimezone(UTC)

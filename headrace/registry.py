@@ -1,4 +1,4 @@
-"""The versions in the model registry and the decision about them: `headrace models`, `approve`, `reject`."""
+"""The versions in the model registry: `headrace models`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from headrace.environment import Environment
-from headrace.errors import DENIED, HeadraceError, NotFound, SetupError, UsageError, error_code, is_missing
+from headrace.errors import DENIED, HeadraceError, NotFound, SetupError, error_code, is_missing
 from headrace.executions import read_parameters
 from headrace.output import Output
 from headrace.results import read_evaluation
@@ -33,6 +33,9 @@ class Model:
     accuracy: float | None
     data_set: str | None
     run: str | None  # the id of the execution that registered it
+    report_uri: str | None = None  # of its evaluation.json
+    code: str | None = None  # the hash of the code that trained it
+    fingerprint: str | None = None  # of its data set
 
     def as_data(self) -> dict[str, Any]:
         return {
@@ -99,6 +102,9 @@ def read_model(environment: Environment, arn: str) -> Model:
         accuracy=_accuracy(environment, package),
         data_set=_data_set(environment, package, source if run else None),
         run=run,
+        report_uri=package.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics", {}).get("S3Uri"),
+        code=package.get("CustomerMetadataProperties", {}).get("CodeHash"),
+        fingerprint=package.get("CustomerMetadataProperties", {}).get("Fingerprint"),
     )
 
 
@@ -116,37 +122,6 @@ def show_models(environment: Environment, output: Output) -> None:
         output.next(environment.registry_command(f"approve {waiting.version}"), "or reject it; approval deploys it")
     elif any(model.approval == APPROVED for model in models):
         output.next(environment.command("predict IMAGE"))
-
-
-def decide(environment: Environment, output: Output, *, version: str, approval: str, note: str | None) -> Model:
-    """The commands `approve` and `reject`: shows the version beside the one in use, then writes the decision."""
-    model = find_model(environment, version)
-    champion = _champion(environment, other_than=model)
-    beside = f"; in use: version {champion.version}, accuracy {share(champion.accuracy)}" if champion else ""
-    output.note(f"version {model.version} of {environment.stack.model_package_group}")
-    output.note(f"  accuracy {share(model.accuracy)}, data set {model.data_set or '-'}, run {model.run or '-'}{beside}")
-    if note is not None and len(note) > 1024:
-        raise UsageError(f"the note has {len(note)} characters, SageMaker takes 1024", hint="shorten --note")
-    if model.approval == approval and note is None:
-        output.note(f"it is {approval} already; nothing was changed")
-    else:
-        request = {"ModelPackageArn": model.arn, "ModelApprovalStatus": approval}
-        if note is not None:
-            request["ApprovalDescription"] = note
-        with environment.doing(f"writing the decision on version {model.version}"):
-            environment.client("sagemaker").update_model_package(**request)
-    change = {"version": model.version, "from": model.approval, "to": approval, "note": note}
-    if output.as_json:
-        output.json(change)
-    else:
-        output.line(f"version {model.version}: {model.approval} -> {approval}")
-    if approval == REJECTED and champion is None and model.approval == APPROVED:
-        output.warn("no other version is approved: the endpoint goes on with this one until another is")
-    if approval == APPROVED:
-        output.next(environment.command("predict --wait 600 IMAGE"), "approval deploys it; this waits for the endpoint")
-    else:
-        output.next(environment.command("models"))
-    return model
 
 
 def find_model(environment: Environment, version: str) -> Model:
@@ -167,13 +142,6 @@ def find_model(environment: Environment, version: str) -> Model:
             hint=environment.command("models"),
         )
     return read_model(environment, arn)
-
-
-def _champion(environment: Environment, *, other_than: Model) -> Model | None:
-    """The newest approved version besides the one in question: what the endpoint serves until the decision."""
-    arns = [item["ModelPackageArn"] for item in list_packages(environment) if is_servable(item)]
-    arn = next((arn for arn in arns if arn != other_than.arn), None)
-    return read_model(environment, arn) if arn else None
 
 
 def _accuracy(environment: Environment, package: dict[str, Any]) -> float | None:

@@ -24,7 +24,13 @@ class Evaluation:
 
 
 def evaluation_of(environment: Environment, steps: list[Step]) -> Evaluation | None:
-    """The evaluation of a run: evaluation.json from the output of that name of the newest succeeded step with one."""
+    """The evaluation of a run; None if it has none."""
+    uri = report_uri(environment, steps)
+    return read_evaluation(environment, uri) if uri else None
+
+
+def report_uri(environment: Environment, steps: list[Step]) -> str | None:
+    """evaluation.json in the output of that name of the newest succeeded step that has one."""
     for step in reversed(steps):
         if step.job_kind != "ProcessingJob" or step.job is None or step.status != "Succeeded":
             continue
@@ -32,12 +38,26 @@ def evaluation_of(environment: Environment, steps: list[Step]) -> Evaluation | N
             job = environment.client("sagemaker").describe_processing_job(ProcessingJobName=step.job)
         for output in job.get("ProcessingOutputConfig", {}).get("Outputs", []):
             if output["OutputName"] == EVALUATION_OUTPUT:
-                return read_evaluation(environment, output["S3Output"]["S3Uri"].rstrip("/") + "/evaluation.json")
+                return str(output["S3Output"]["S3Uri"]).rstrip("/") + "/evaluation.json"
     return None
 
 
 def read_evaluation(environment: Environment, uri: str) -> Evaluation | None:
     """None where the object is gone or may not be read: a list stays useful without its accuracy column."""
+    content = read_report(environment, uri)
+    if content is None:
+        return None
+    try:
+        report = json.loads(content)
+        accuracy = report["multiclass_classification_metrics"]["accuracy"]["value"]
+        candidates = {name: float(figures["accuracy"]) for name, figures in report.get("candidates", {}).items()}
+        return Evaluation(float(accuracy), report.get("winner", {}).get("name"), candidates)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Evaluation(accuracy=None, winner=None)
+
+
+def read_report(environment: Environment, uri: str) -> bytes | None:
+    """The report as it was written; None where it is gone or may not be read."""
     place = urlsplit(uri)
     with environment.doing(f"reading {uri}"):
         try:
@@ -46,11 +66,4 @@ def read_evaluation(environment: Environment, uri: str) -> Evaluation | None:
             if is_missing(error) or error_code(error) in DENIED | {"NoSuchBucket"}:
                 return None
             raise
-        content = answer["Body"].read()
-    try:
-        report = json.loads(content)
-        accuracy = report["multiclass_classification_metrics"]["accuracy"]["value"]
-        candidates = {name: float(figures["accuracy"]) for name, figures in report.get("candidates", {}).items()}
-        return Evaluation(float(accuracy), report.get("winner", {}).get("name"), candidates)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return Evaluation(accuracy=None, winner=None)
+        return bytes(answer["Body"].read())

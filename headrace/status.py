@@ -17,6 +17,7 @@ from headrace.project import state_folder
 from headrace.projects import choose_project
 from headrace.redrive import count_set_aside
 from headrace.registry import APPROVED, PENDING, list_packages
+from headrace.serving import Difference, find_differences, read_serving
 from headrace.wording import ago, counted, iso
 
 LAST_RUNS = 3
@@ -54,10 +55,16 @@ def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool, proj
         data["stack"]["data_bucket"] = stack.data_bucket
         lines["data bucket"] = f"s3://{stack.data_bucket}/datasets/"
         suggestion = environment.command(_describe(environment, lines, data))
+    differences = _find_differences(environment)
     data["set_aside"] = aside = count_set_aside(environment)
     if aside:
         lines["set aside"] = f"{counted(aside, 'message')} that could not be taken up"
         suggestion = environment.command("redrive --list")
+    data["differences"] = [difference.as_data() for difference in differences]
+    for number, difference in enumerate(differences, start=1):
+        lines["differs" if number == 1 else f"differs {number}"] = str(difference)
+    if differences and not aside:
+        suggestion = differences[0].command
     output.facts(lines, data)
     output.next(suggestion)
 
@@ -97,6 +104,14 @@ def _describe(environment: Environment, lines: dict[str, str], data: dict[str, A
     return "predict IMAGE" if approvals[APPROVED] else "runs"
 
 
+def _find_differences(environment: Environment) -> list[Difference]:
+    """None where another account's registry is closed, which has a line of its own."""
+    try:
+        return find_differences(environment, read_serving(environment))
+    except SetupError:
+        return []
+
+
 def _add_registry(environment: Environment, lines: dict[str, str], data: dict[str, Any]) -> Counter[str]:
     approvals = Counter(item.get("ModelApprovalStatus", PENDING) for item in list_packages(environment))
     data["registry"] = dict(sorted(approvals.items()))
@@ -113,7 +128,7 @@ def _add_endpoint(environment: Environment, lines: dict[str, str], data: dict[st
         "version": endpoint.version if endpoint else None,
         "reason": endpoint.reason if endpoint else None,
     }
-    lines["endpoint"] = f"{environment.stack.endpoint} is not there yet: approving a version makes it"
+    lines["endpoint"] = f"{environment.stack.endpoint} is not there"
     if endpoint:
         serving = f", serves version {endpoint.version}" if endpoint.version is not None else ""
         reason = f": {endpoint.reason}" if endpoint.reason else ""

@@ -97,6 +97,7 @@ class ServingStack(EnvironmentStack):
                 "NoticeQueueUrl": notices.queue.queue.queue_url,
                 "NoticeDeadLetterQueueUrl": notices.queue.dead_letters.queue_url,
                 "NoticeTopicArn": notices.topic.topic_arn,
+                "NoticeBucketName": told.bucket.bucket_name,
                 "DeployModelFunctionName": deployer.function.function_name,
             }
         )

@@ -63,7 +63,7 @@ def publish(sns: SnsClient, s3: S3Client, environment: Environment, notice: Noti
         s3.put_object(
             Bucket=environment.data_bucket,
             Key=key,
-            Body=json.dumps(fields).encode(),
+            Body=json.dumps(fields | {"text": notice.text()}).encode(),  # `headrace notices` shows it
             ContentType="application/json",
             IfNoneMatch="*",
         )

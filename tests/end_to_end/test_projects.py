@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from deployed_app import Images, project_with
 from pipeline_runs import free_port
 
-from headrace import projects, publish, registry, upload
+from headrace import decision, projects, publish, registry, upload
 from headrace.endpoint import ask, list_images, wait_for_endpoint
 from headrace.environment import LOCAL, Environment, open_environment
 from headrace.executions import Execution, list_executions, list_steps, read_execution
@@ -253,7 +253,7 @@ def test_an_approved_model_is_served_by_its_projects_own_endpoint(
     teams: dict[str, Environment], images: Images
 ) -> None:
     team = teams[FISH]
-    registry.decide(team, Output(), version="latest", approval=registry.APPROVED, note=None)
+    decision.decide(team, Output(), version="latest", approval=registry.APPROVED, note=None)
     wait_for_endpoint(team, seconds=120, interval=0.3)
     answers = ask(team, list_images([images.held_out]))
     assert len(answers) == 30

@@ -15,7 +15,7 @@ import pytest
 from deployed_app import Deployed, Images, processes_of, project_with, register_broken
 from received_notices import receive, subscribe
 
-from headrace import adopt, cdk, endpoint, redrive, registry, runs
+from headrace import adopt, cdk, decision, endpoint, redrive, registry, runs
 from headrace.environment import LOCAL, Environment, open_environment
 from headrace.executions import Execution, list_executions, list_steps, read_execution, wait_for_execution
 from headrace.local import ProcessCloud
@@ -307,7 +307,7 @@ def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images
     """As a subscriber receives it: of the tests above, of a version that does not come up, and of a run that fails."""
     environment, since = deployed.environment, datetime.now(UTC)
     broken = register_broken(environment)
-    registry.decide(environment, Output(), version=str(broken), approval="Approved", note=None)
+    decision.decide(environment, Output(), version=str(broken), approval="Approved", note=None)
     for image in sorted((images.seen / "7").iterdir())[:3]:
         environment.client("s3").put_object(
             Bucket=environment.stack.data_bucket, Key=f"datasets/sevens/7/{image.name}", Body=image.read_bytes()
@@ -315,7 +315,7 @@ def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images
     execution = wait_for_execution(environment, after=since, seconds=60, interval=0.3)
     assert wait_for_end(deployed, execution).status == "Failed"
     told = receive(environment, subscribed, until={"execution-failed", "rolled-back"})
-    registry.decide(environment, Output(), version=str(broken), approval="Rejected", note=None)
+    decision.decide(environment, Output(), version=str(broken), approval="Rejected", note=None)
 
     (failed,) = [notice for notice in told if notice["kind"] == "execution-failed"]
     assert failed["execution"] == execution.arn

@@ -103,10 +103,13 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _deploy(client: Any, deadline: float) -> None:
     queues = {name: {"Ref": name[:-3]} for name in OUTPUTS if name.endswith("QueueUrl")}
-    values: dict[str, Any] = OUTPUTS | {"DataBucketName": {"Ref": "Data"}} | queues
+    values: dict[str, Any] = (
+        OUTPUTS | {"DataBucketName": {"Ref": "Data"}, "NoticeTopicArn": {"Ref": "Notices"}} | queues
+    )
     template = {
         "Resources": {
             "Data": {"Type": "AWS::S3::Bucket"},
+            "Notices": {"Type": "AWS::SNS::Topic"},
             **{name[:-3]: {"Type": "AWS::SQS::Queue"} for name in queues},
         },
         "Outputs": {name: {"Value": value} for name, value in values.items()},

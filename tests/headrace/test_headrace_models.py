@@ -61,7 +61,8 @@ def test_approving_shows_both_models_and_what_changed(headrace: Headrace, three_
     result = headrace("approve", "latest", "--note", "checked by hand")
     assert result.status == 0, result.err
     assert result.out == "version 3: PendingManualApproval -> Approved\n"
-    assert "accuracy 0.9300, data set birds, run run3; in use: version 1, accuracy 0.9100" in result.err
+    assert "accuracy 0.9300, data set birds, run run3\n" in result.err
+    assert "served now: none; newest approved: version 1, accuracy 0.9100" in result.err
     assert "next: headrace predict --wait" in result.err
     assert three_versions.packages[2]["ModelApprovalStatus"] == "Approved"
     assert three_versions.packages[2]["ApprovalDescription"] == "checked by hand"
@@ -69,13 +70,15 @@ def test_approving_shows_both_models_and_what_changed(headrace: Headrace, three_
 
 def test_rejecting_writes_the_note(headrace: Headrace, three_versions: FakeSageMaker) -> None:
     result = headrace("reject", "1", "--note", "confuses 3 and 8", "--json")
-    assert result.data == {"version": 1, "from": "Approved", "to": "Rejected", "note": "confuses 3 and 8"}
+    decided = {"version": 1, "from": "Approved", "to": "Rejected", "note": "confuses 3 and 8"}
+    assert result.data == decided | {"served": None, "wanted": None}
     assert three_versions.packages[0]["ModelApprovalStatus"] == "Rejected"
 
 
 def test_rejecting_the_only_approved_version_says_that_it_goes_on_being_served(
     headrace: Headrace, three_versions: FakeSageMaker
 ) -> None:
+    three_versions.serve(1)
     result = headrace("reject", "1")
     assert "no other version is approved: the endpoint goes on with this one" in result.err
     assert "goes on with" not in headrace("reject", "3").err  # which was never served
@@ -158,7 +161,7 @@ def test_an_endpoint_out_of_service_is_no_place_to_ask(
     three_versions.serve(1, status="Failed", FailureReason="the container did not answer /ping")
     result = headrace("predict", str(image), "--wait", "60")
     assert result.status == 1
-    assert "is Failed, not InService: the container did not answer /ping" in result.err
+    assert "is Failed: the container did not answer /ping" in result.err
 
 
 def test_waiting_is_for_the_newest_approved_version(

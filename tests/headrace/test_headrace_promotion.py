@@ -37,6 +37,7 @@ def promoting(aws: FakeAws, tmp_path: Path) -> None:
 def versions(sagemaker: FakeSageMaker) -> FakeSageMaker:
     sagemaker.add_package(1, "Approved")
     sagemaker.add_package(2, "PendingManualApproval")
+    sagemaker.model_of["config-v1"] = f"arn:aws:sagemaker:{REGION}:{SOURCE}:model-package/headrace-dev/1"
     return sagemaker
 
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from deployed_app import Images, deployment, project_with
 from received_notices import receive, subscribe
 
-from headrace import cdk, endpoint, redrive, registry, upload
+from headrace import cdk, decision, endpoint, redrive, registry, upload
 from headrace.environment import Environment, open_environment
 from headrace.executions import read_execution, wait_for_execution
 from headrace.local import ProcessCloud
@@ -96,7 +96,7 @@ def another_version(source: Environment) -> int:
 
 
 def approve(source: Environment, version: int) -> None:
-    registry.decide(source, Output(), version=str(version), approval=registry.APPROVED, note=None)
+    decision.decide(source, Output(), version=str(version), approval=registry.APPROVED, note=None)
 
 
 def served(live: Environment) -> int | None:
@@ -209,7 +209,7 @@ def test_without_the_policy_nothing_is_served_and_people_are_told(
 
 
 def test_a_rejection_brings_the_version_before_back(source: Environment, live: Environment) -> None:
-    registry.decide(source, Output(), version="latest", approval=registry.REJECTED, note=None)
+    decision.decide(source, Output(), version="latest", approval=registry.REJECTED, note=None)
     until(lambda: served(live) == 1)
 
 

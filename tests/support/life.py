@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headrace import cdk, endpoint, redrive, registry, runs, upload
+from headrace import cdk, decision, endpoint, redrive, registry, runs, upload
 from headrace.digits import write_digits
 from headrace.environment import Environment
 from headrace.executions import Execution, list_executions, list_steps, read_execution, read_parameters
@@ -48,7 +48,7 @@ class Life:
         first = self.upload_and_run()
         self.wait_for(first, "Succeeded")
         self.upload_the_same()
-        registry.decide(self.environment, QUIET, version="1", approval=registry.APPROVED, note=None)
+        decision.decide(self.environment, QUIET, version="1", approval=registry.APPROVED, note=None)
         self.wait_until_served(1)
         endpoint.ask(self.environment, sorted(self.held_out.rglob("*.jpg"))[:1])
         self.put_definitions()
@@ -174,7 +174,7 @@ class Life:
         broken = {"ModelDataUrl": f"s3://{stack.data_bucket}/{key}"}
         version = self.register_again(**broken)
         eventually("the rollback is remembered", lambda: self._was_rolled_back(version))
-        registry.decide(self.environment, QUIET, version=str(version), approval=registry.REJECTED, note=None)
+        decision.decide(self.environment, QUIET, version=str(version), approval=registry.REJECTED, note=None)
         decisions = stack.queues[1].url
         eventually("nobody looks at it any more", lambda: not self._count(decisions))
         sagemaker.delete_endpoint(EndpointName=stack.endpoint)
@@ -186,7 +186,7 @@ class Life:
             return found.status if found else "none"
 
         eventually("the endpoint has failed", lambda: status() == "Failed")
-        registry.decide(self.environment, QUIET, version=str(version), approval=registry.REJECTED, note=None)
+        decision.decide(self.environment, QUIET, version=str(version), approval=registry.REJECTED, note=None)
         eventually("the failed endpoint is deleted", lambda: status() in ("none", "Deleting", "Creating", "InService"))
 
     def set_aside_and_redrive(self) -> None:

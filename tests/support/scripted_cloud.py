@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,5 +53,25 @@ class Result:
     err: str
 
     @property
+    def next(self) -> str:
+        """The suggested command, as it can be typed."""
+        return self._suggested("next")
+
+    @property
+    def hint(self) -> str:
+        return self._suggested("hint")
+
+    def _suggested(self, kind: str) -> str:
+        (line,) = [line for line in self.err.splitlines() if line.startswith(f"{kind}: ")]
+        return line.removeprefix(f"{kind}: ")
+
+    @property
     def data(self) -> Any:
         return json.loads(self.out)
+
+
+def follow(headrace: Callable[..., Result], command: str, **values: str) -> Result:
+    """Types a suggested command as it stands; `values` replace its placeholders, such as FOLDER or VERSION."""
+    words = shlex.split(command.partition("   # ")[0])
+    assert words[0] == "headrace", command
+    return headrace(*(values.get(word, word) for word in words[1:]))

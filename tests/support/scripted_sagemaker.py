@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +30,10 @@ class FakeSageMaker:
     endpoint: dict[str, Any] | None = None
     log: dict[str, list[str]] = field(default_factory=dict)
     seconds_between_lines: float = 0.001  # of one stream; the last line was written just now
+    rolled_back: set[int] = field(default_factory=set)  # versions whose configuration has the tag
+    model_of: dict[str, str] = field(default_factory=dict)  # the package of a model, where its name does not tell
+    definition: dict[str, Any] = field(default_factory=dict)
+    sent: list[dict[str, Any]] = field(default_factory=list)  # messages to queues
 
     def add_run(
         self, name: str, status: str, *, minutes_ago: float = 5, reason: str | None = None, at_most: str = ""
@@ -109,11 +115,48 @@ class FakeSageMaker:
                 "ModelArn": f"{ARN}:model/{request['ModelName']}",
                 "CreationTime": self.now,
                 "PrimaryContainer": {
-                    "ModelPackageName": f"{ARN}:model-package/models/{request['ModelName'].split('-v')[1]}"
+                    "ModelPackageName": self.model_of.get(request["ModelName"])
+                    or f"{ARN}:model-package/headrace-local-models/{request['ModelName'].split('-v')[1]}"
                 },
             },
             "FilterLogEvents": self._filter_log,
+            "ListEndpointConfigs": lambda request: {
+                "EndpointConfigs": [
+                    {
+                        "EndpointConfigName": name,
+                        "EndpointConfigArn": f"{ARN}:endpoint-config/{name}",
+                        "CreationTime": self.now,
+                    }
+                    for name in (f"headrace-local-v{version}-0123abcd" for version in sorted(self.rolled_back))
+                    if request["NameContains"] in name
+                ]
+            },
+            "ListTags": lambda request: {"Tags": [{"Key": "headrace:rolled-back", "Value": "2026"}]},
+            "StopPipelineExecution": self._stop,
+            "DescribePipelineDefinitionForExecution": lambda request: {
+                "PipelineDefinition": json.dumps(self.definition)
+            },
+            "DescribePipeline": lambda request: {
+                "PipelineName": request["PipelineName"],
+                "PipelineDefinition": json.dumps(self.definition),
+            },
+            "SendMessage": self._send,
         }
+
+    def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
+        """At once, with the steps that are executing."""
+        arn = request["PipelineExecutionArn"]
+        run = next(run for run in self.executions if run["PipelineExecutionArn"] == arn)
+        run["PipelineExecutionStatus"] = "Stopped"
+        for step in self.steps[arn]:
+            if step["StepStatus"] == "Executing":
+                step |= {"StepStatus": "Stopped", "EndTime": self.now}
+        return {"PipelineExecutionArn": arn}
+
+    def _send(self, request: dict[str, Any]) -> dict[str, Any]:
+        body = json.loads(request["MessageBody"])
+        self.sent.append(body)
+        return {"MessageId": "m", "MD5OfMessageBody": hashlib.md5(request["MessageBody"].encode()).hexdigest()}
 
     def _list_executions(self, request: dict[str, Any]) -> dict[str, Any]:
         """Two a page, newest first, so that paging is always part of a test."""
