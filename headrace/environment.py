@@ -239,7 +239,8 @@ def open_environment(name: str, cloud: LocalCloud, *, rehearsed: bool = False) -
     if running is None:
         raise SetupError(f"the local cloud is not running (its state folder is {state})", hint="headrace up")
     account, region = target.account or running.account, target.region or running.region
-    return Environment(name, isolated_session(account, region), isolated_config(), account=account, running=running)
+    session = isolated_session(account, cloud.secret_key(state, account), region)
+    return Environment(name, session, isolated_config(), account=account, running=running)
 
 
 def _open_on_aws(name: str) -> Environment:

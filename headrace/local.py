@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 from headrace.errors import SetupError
 from headrace.output import Output
 from headrace.project import state_folder
-from headrace.session import SECRET_KEY
 
 Answer = TypeVar("Answer")
 
@@ -44,6 +43,7 @@ class Running(Protocol):
     def region(self) -> str: ...
     @property
     def account(self) -> str: ...
+    def secret_key(self, account: str) -> str: ...
 
 
 class LocalCloud(Protocol):
@@ -52,6 +52,7 @@ class LocalCloud(Protocol):
     def start(self, state: Path, *, port: int | None = None) -> Running: ...
     def stop(self, state: Path) -> bool: ...
     def running(self, state: Path) -> Running | None: ...
+    def secret_key(self, state: Path, account: str) -> str: ...
     def interrupt(self, state: Path, job: str) -> None: ...
 
 
@@ -66,6 +67,9 @@ class ProcessCloud:
 
     def running(self, state: Path) -> Running | None:
         return self._ask(lambda process: process.running(state))
+
+    def secret_key(self, state: Path, account: str) -> str:
+        return self._ask(lambda process: process.secret_key(state, account))
 
     def interrupt(self, state: Path, job: str) -> None:
         self._ask(lambda process: process.interrupt(state, job))
@@ -140,7 +144,7 @@ def exports(running: Running, *, account: str, region: str) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": running.endpoint,
         "AWS_ACCESS_KEY_ID": account,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_SECRET_ACCESS_KEY": running.secret_key(account),
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
         "AWS_CA_BUNDLE": str(running.certificate),

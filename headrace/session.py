@@ -8,15 +8,14 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-# Any secret will do in the local cloud, where an account's number is the access key of its root user.
-SECRET_KEY = "test"
-
 # The default of 10 makes the 16 upload threads wait for each other.
 CONNECTIONS = 32
 
 
-def isolated_session(account: str, region: str) -> boto3.Session:
-    """A session in the local cloud that reads no AWS_* variable and no file under ~/.aws.
+def isolated_session(account: str, secret_key: str, region: str) -> boto3.Session:
+    """A session as the account's root in the local cloud, which reads no AWS_* variable and no file under ~/.aws.
+
+    There the access key ID of a root is its account number.
 
     Every configuration variable botocore knows keeps its built-in default, but loses the environment variable and
     the configuration key it would be read from; the configuration and credentials files are the empty file. So a
@@ -31,7 +30,7 @@ def isolated_session(account: str, region: str) -> boto3.Session:
     core = botocore.session.Session(session_vars=variables)
     return boto3.Session(
         aws_access_key_id=account,
-        aws_secret_access_key=SECRET_KEY,
+        aws_secret_access_key=secret_key,
         region_name=region,
         botocore_session=core,
     )

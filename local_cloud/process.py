@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_cloud import root_key
 from local_cloud.certificate import certificate
 from local_cloud.errors import ForeignState, LocalCloudError, PortInUse, StartFailed
 
@@ -51,6 +52,9 @@ class Running:
     account: str
     state: Path
 
+    def secret_key(self, account: str) -> str:
+        return secret_key(self.state, account)
+
 
 def start(state: Path, *, port: int | None = None) -> Running:
     """Starts the local cloud of ``state``, or returns the one that runs already.
@@ -64,6 +68,7 @@ def start(state: Path, *, port: int | None = None) -> Running:
     ready = state / "ready"
     with _usable(state):
         _claim(state)
+        root_key.make(state)
         port = _choose_port(state, port)
         _make_certificate(state / "tls")
         shutil.rmtree(state / "tmp", ignore_errors=True)
@@ -132,6 +137,11 @@ def running(state: Path) -> Running | None:
         account=ACCOUNT,
         state=state,
     )
+
+
+def secret_key(state: Path, account: str) -> str:
+    """The secret key of the account's root; the access key ID is the account number. Raises LocalCloudError."""
+    return root_key.secret_key(state.resolve(), account)
 
 
 def stop(state: Path) -> bool:
@@ -225,7 +235,7 @@ def _claim(state: Path) -> None:
             f"{state} is not empty and was not made by the local cloud.\n"
             "hint: name another directory with HEADRACE_STATE, or empty this one"
         )
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(marker, json.dumps({"format": _FORMAT}))
 
 

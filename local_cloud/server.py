@@ -11,8 +11,11 @@ import logging
 import os
 import signal
 import sys
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
+from local_cloud import root_key
 from local_cloud.certificate import certificate
 from local_cloud.process import hold_lock
 from local_cloud.sagemaker.cloud import Gateway
@@ -21,6 +24,7 @@ _HOST = "127.0.0.1"
 
 
 def main(state: Path, port: int) -> None:
+    os.umask(0o077)  # also of functions, jobs and endpoints
     hold_lock(state, port)
     certificate_path, key_path = certificate(state / "tls")
     # ministack reads these when it is imported; what each does is in its own documentation.
@@ -60,29 +64,35 @@ def _report(chore: asyncio.Task[None]) -> None:
 
 
 async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path) -> None:
-    from hypercorn.asyncio import serve
+    from hypercorn.asyncio.run import worker_serve
     from hypercorn.config import Config
+    from hypercorn.utils import wrap_app
     from ministack.app import app
 
     from local_cloud import adapter
+    from local_cloud.door import Door, connections
     from local_cloud.sagemaker import api
     from local_cloud.sagemaker.jobs.launcher import ProcessLauncher
 
-    cloud = adapter.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)))
+    secret_key = cache(partial(root_key.secret_key, state))
+    cloud = adapter.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)
     service = api.assemble(cloud, state / "sagemaker", ProcessLauncher())
-    adapter.plug_in(service, state)
+    adapter.plug_in(service, state, secret_key)
 
     config = Config()
-    config.bind = [f"{_HOST}:{port}"]
     config.certfile, config.keyfile = str(certificate_path), str(key_path)
-    config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
+    door = Door(app, adapter.find_key(secret_key), adapter.expects_response)
+    sockets = connections.listen(config, _HOST, port)
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(serve(app, config, shutdown_trigger=asyncio.Event().wait))
+    served: Any = door
+    served = wrap_app(served, config.wsgi_max_body_size, mode="asgi")
+    forever = asyncio.Event().wait
+    serving = asyncio.create_task(worker_serve(served, config, sockets=sockets, shutdown_trigger=forever))
     await _until_open(port, serving)
     chores = [asyncio.create_task(adapter.save_regularly()), asyncio.create_task(adapter.watch_queues())]
     for chore in chores:

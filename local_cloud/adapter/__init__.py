@@ -13,6 +13,7 @@ from local_cloud.adapter import (
     event_buses,
     foreign_buckets,
     functions,
+    keys,
     logs,
     model_package_group,
     network,
@@ -20,20 +21,34 @@ from local_cloud.adapter import (
     recording,
     requests,
     saving,
+    sessions,
     stacks,
 )
 from local_cloud.adapter.alarms import watch_queues
 from local_cloud.adapter.cloud import MinistackCloud
 from local_cloud.adapter.functions import end_functions
+from local_cloud.adapter.keys import SecretKey, expects_response, find_key
 from local_cloud.adapter.saving import save, save_regularly
 from local_cloud.adapter.stacks import settle_stacks
 from local_cloud.sagemaker.service import SageMaker
 
-__all__ = ["MinistackCloud", "end_functions", "plug_in", "save", "save_regularly", "settle_stacks", "watch_queues"]
+__all__ = [
+    "MinistackCloud",
+    "end_functions",
+    "expects_response",
+    "find_key",
+    "plug_in",
+    "save",
+    "save_regularly",
+    "settle_stacks",
+    "watch_queues",
+]
 
 
-def plug_in(service: SageMaker, state: Path) -> None:
+def plug_in(service: SageMaker, state: Path, root_secret_key: SecretKey) -> None:
     """Registers the service with ministack, and mends what the product's promises rest on; before its server starts."""
+    keys.plug_in(root_secret_key)
+    sessions.plug_in()
     requests.plug_in(service)
     authorization.plug_in()
     buckets.plug_in()

@@ -2,15 +2,16 @@
 bus."""
 
 import contextvars
-import hashlib
 import json
 from typing import Any
 
 from ministack import app
 from ministack.core import iam_evaluator, responses
-from ministack.services import eventbridge, iam, sts
+from ministack.services import eventbridge, iam
 
+from local_cloud.adapter import sessions
 from local_cloud.adapter.authorization import PRINCIPAL
+from local_cloud.adapter.keys import SecretKey
 from local_cloud.sagemaker.cloud import Credentials, Gateway
 from local_cloud.sagemaker.errors import AccessDenied
 from local_cloud.sagemaker.store import Scope
@@ -19,17 +20,24 @@ from local_cloud.sagemaker.store import Scope
 class MinistackCloud:
     """Implements `local_cloud.sagemaker.cloud.Cloud`."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, root_secret_key: SecretKey) -> None:
         self.gateway = gateway
+        self._root_secret_key = root_secret_key
 
     def assume(self, role_arn: str, source_arn: str) -> Credentials:
         return assume(role_arn, PRINCIPAL, source_arn, session="SageMaker")
+
+    def prolong(self, credentials: Credentials) -> None:
+        sessions.prolong(credentials)
+
+    def end(self, credentials: Credentials) -> None:
+        sessions.end(credentials)
 
     def require_trust(self, role_arn: str, service: str, source_arn: str) -> None:
         trusting_role(role_arn, service, source_arn)
 
     def administrator(self, account: str) -> Credentials:
-        return Credentials(account, account, "")  # ministack takes an account's number for the key of its root
+        return Credentials(account, self._root_secret_key(account), "")
 
     def publish(self, scope: Scope, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
         entry = {
@@ -51,20 +59,9 @@ class MinistackCloud:
 
 
 def assume(role_arn: str, service: str, source_arn: str, *, session: str) -> Credentials:
-    """Credentials of the role for ``service``, the same ones each time. Raises AccessDenied."""
-    role = trusting_role(role_arn, service, source_arn)
-    account, name = role_arn.split(":")[4], role["RoleName"]
-    digest = hashlib.sha256(f"{service.partition('.')[0]}:{role_arn}".encode()).hexdigest()
-    credentials = Credentials(f"ASIA{digest[:16].upper()}", digest, f"token-{digest}")
-    sts.register_session(credentials.access_key_id, {
-        "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session}",
-        "UserId": f"{role.get('RoleId', name)}:{session}",
-        "SecretAccessKey": credentials.secret_access_key,
-        "SessionToken": credentials.session_token,
-        "AccountId": account,
-        "PrincipalType": "AssumedRole",
-    })  # fmt: skip
-    return credentials
+    """New credentials of the role for ``service``. Raises AccessDenied."""
+    trusting_role(role_arn, service, source_arn)
+    return sessions.begin(role_arn, session)
 
 
 def trusting_role(role_arn: str, service: str, source_arn: str) -> dict[str, Any]:

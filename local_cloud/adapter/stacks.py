@@ -11,6 +11,7 @@ from ministack.core import responses
 from ministack.services import cloudformation, iam
 from ministack.services.cloudformation import engine, handlers, helpers, provisioners, stacks
 
+from local_cloud.adapter import sessions
 from local_cloud.adapter.authorization import authorizer
 from local_cloud.adapter.cloud import assume, trusting_role
 from local_cloud.adapter.stack_permissions import Operation, Resource, required
@@ -105,8 +106,11 @@ def _check(stack_name: str, operation: Operation, resource: Resource) -> None:
     scope = Scope(responses.get_account_id(), responses.get_region())
     credentials = assume(role, _SERVICE, stack["StackId"], session="AWSCloudFormation")
     authorize = authorizer(credentials.access_key_id, scope)
-    for permission in required(operation, resource, scope):
-        authorize(permission.action, permission.resource, **permission.context)
+    try:
+        for permission in required(operation, resource, scope):
+            authorize(permission.action, permission.resource, **permission.context)
+    finally:
+        sessions.end(credentials)
 
 
 def _checked_creation(original: Callable[..., Any]) -> Callable[..., Any]:

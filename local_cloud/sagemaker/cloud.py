@@ -3,16 +3,23 @@
 `Cloud` is the seam to ministack: the adapter implements it, tests use a small fake.
 """
 
+import datetime
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 
 from local_cloud.sagemaker.errors import AccessDenied
 from local_cloud.sagemaker.store import Scope
+
+_PRINCIPAL = "sagemaker.amazonaws.com"
+_ROOT_LIFE = 24 * 3600.0  # a root's keys do not expire; botocore's refreshable credentials need a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,8 @@ class Credentials:
     access_key_id: str
     secret_access_key: str
     session_token: str
+    expiration: float | None = None
+    """In seconds since the epoch; None for an account's root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +43,16 @@ class Cloud(Protocol):
     gateway: Gateway
 
     def assume(self, role_arn: str, source_arn: str) -> Credentials:
-        """Credentials of the role, for SageMaker on behalf of ``source_arn``.
+        """New credentials of the role, for SageMaker on behalf of ``source_arn``; they expire.
 
         Raises AccessDenied if the role's trust policy does not let SageMaker assume it for that source.
         """
+
+    def prolong(self, credentials: Credentials) -> None:
+        """Moves their expiration, for a process that has no way to get new ones."""
+
+    def end(self, credentials: Credentials) -> None:
+        """Makes them invalid now."""
 
     def require_trust(self, role_arn: str, service: str, source_arn: str) -> None:
         """Raises AccessDenied unless the role is there and lets ``service`` assume it on behalf of ``source_arn``."""
@@ -80,24 +95,24 @@ class Clients:
 
     def get(self, service: str, scope: Scope, role_arn: str, source_arn: str) -> Any:
         """A client; the role's trust policy is asked again each time. Raises AccessDenied."""
-        return self._client(service, scope.region, role_arn, self._cloud.assume(role_arn, source_arn))
+        self._cloud.require_trust(role_arn, _PRINCIPAL, source_arn)
+        return self._client(service, scope.region, role_arn, lambda: self._cloud.assume(role_arn, source_arn))
 
     def of_account(self, service: str, scope: Scope) -> Any:
         """A client that may do everything; ask `Call.authorize` what the caller may before it is used."""
-        return self._client(service, scope.region, scope.account, self._cloud.administrator(scope.account))
+        return self._client(service, scope.region, scope.account, lambda: self._cloud.administrator(scope.account))
 
-    def _client(self, service: str, region: str, principal: str, credentials: Credentials) -> Any:
+    def _client(self, service: str, region: str, principal: str, credentials: Callable[[], Credentials]) -> Any:
         key = (service, region, principal)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = boto3.session.Session().client(
+                session = botocore.session.get_session()
+                session._credentials = _refreshed(credentials)
+                self._clients[key] = boto3.session.Session(botocore_session=session).client(
                     service,
                     region_name=region,
                     endpoint_url=self._cloud.gateway.endpoint,
                     verify=self._cloud.gateway.certificate,
-                    aws_access_key_id=credentials.access_key_id,
-                    aws_secret_access_key=credentials.secret_access_key,
-                    aws_session_token=credentials.session_token,
                     config=Config(
                         retries={"mode": "standard", "max_attempts": 3},
                         max_pool_connections=32,
@@ -106,3 +121,19 @@ class Clients:
                     ),
                 )
             return self._clients[key]
+
+
+def _refreshed(ask: Callable[[], Credentials]) -> RefreshableCredentials:
+    """Credentials that botocore asks for again in the last quarter of an hour of their life."""
+
+    def metadata() -> dict[str, str]:
+        found = ask()
+        expiration = time.time() + _ROOT_LIFE if found.expiration is None else found.expiration
+        return {
+            "access_key": found.access_key_id,
+            "secret_key": found.secret_access_key,
+            "token": found.session_token,
+            "expiry_time": datetime.datetime.fromtimestamp(expiration, datetime.UTC).isoformat(),
+        }
+
+    return RefreshableCredentials.create_from_metadata(metadata(), refresh_using=metadata, method="local-cloud")

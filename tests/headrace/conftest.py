@@ -94,7 +94,7 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             start_new_session=True,
         )
     endpoint = f"http://localhost:{port}"
-    client = isolated_session(ACCOUNT, REGION).client("cloudformation", endpoint_url=endpoint)
+    client = isolated_session(ACCOUNT, "test", REGION).client("cloudformation", endpoint_url=endpoint)
     _deploy(client, time.monotonic() + 30)
     yield endpoint
     os.killpg(process.pid, signal.SIGKILL)

@@ -27,7 +27,8 @@ def environment(ministack: str, tmp_path: Path) -> Environment:
     """An environment of its own name, in which no stack has been."""
     running = FakeRunning(ministack, tmp_path / "localhost.crt")
     name = f"e{uuid.uuid4().hex[:8]}"
-    return Environment(name, isolated_session(ACCOUNT, REGION), isolated_config(), account=ACCOUNT, running=running)
+    session = isolated_session(ACCOUNT, running.secret_key(ACCOUNT), REGION)
+    return Environment(name, session, isolated_config(), account=ACCOUNT, running=running)
 
 
 def synthesize(monkeypatch: pytest.MonkeyPatch, resources: dict[str, Any]) -> None:

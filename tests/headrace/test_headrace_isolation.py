@@ -71,7 +71,8 @@ def test_every_local_client_has_the_local_endpoint_region_and_credentials(enviro
         assert client.meta.endpoint_url == environment.running.endpoint
         assert client.meta.region_name == REGION
         credentials = client._request_signer._credentials.get_frozen_credentials()
-        assert (credentials.access_key, credentials.secret_key, credentials.token) == (ACCOUNT, "test", None)
+        secret = environment.running.secret_key(ACCOUNT)
+        assert (credentials.access_key, credentials.secret_key, credentials.token) == (ACCOUNT, secret, None)
 
 
 def test_local_commands_reach_the_local_cloud_in_a_hostile_environment(

@@ -34,7 +34,7 @@ def of(cloud: Running) -> Connect:
     """A client of an account's root, or with the credentials that STS gave."""
 
     def connect(account: str, service: str, credentials: dict[str, str] | None = None) -> Any:
-        keys = {"aws_access_key_id": account, "aws_secret_access_key": "any"}
+        keys = {"aws_access_key_id": account, "aws_secret_access_key": cloud.secret_key(account)}
         if credentials:
             keys = {
                 "aws_access_key_id": credentials["AccessKeyId"],

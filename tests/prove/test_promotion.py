@@ -57,7 +57,7 @@ def told(live: Environment) -> Callable[[set[str]], list[dict[str, Any]]]:
 
 def account_of(live: Environment, account: str, service: str) -> Any:
     assert live.running is not None
-    session = isolated_session(account, REGION)
+    session = isolated_session(account, live.running.secret_key(account), REGION)
     return session.client(service, endpoint_url=live.running.endpoint, verify=str(live.running.certificate))
 
 

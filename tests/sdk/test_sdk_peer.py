@@ -134,6 +134,8 @@ def test_sdk_puts_starts_and_reads_pipelines_of_the_local_cloud(
         bindings,
         role=role,
         AWS_ENDPOINT_URL=cloud.endpoint,
+        AWS_ACCESS_KEY_ID=cloud.account,
+        AWS_SECRET_ACCESS_KEY=cloud.secret_key(cloud.account),
         AWS_CA_BUNDLE=str(cloud.certificate),
     )
     assert answer["arns"] == [f"arn:aws:sagemaker:{cloud.region}:{cloud.account}:pipeline/headrace-prod"] * 2

@@ -29,6 +29,12 @@ class FakeCloud:
     def assume(self, role_arn: str, source_arn: str) -> Credentials:
         return Credentials("id", "secret", "token")
 
+    def prolong(self, credentials: Credentials) -> None:
+        pass
+
+    def end(self, credentials: Credentials) -> None:
+        pass
+
     def require_trust(self, role_arn: str, service: str, source_arn: str) -> None:
         pass
 

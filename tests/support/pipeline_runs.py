@@ -23,9 +23,10 @@ def free_port() -> int:
 
 
 def client(cloud: Running, service: str, config: Config | None = None) -> Any:
+    """A client of the root of the cloud's own account."""
     return boto3.client(
         service, endpoint_url=cloud.endpoint, verify=str(cloud.certificate), region_name=cloud.region,
-        aws_access_key_id="test", aws_secret_access_key="test", config=config,
+        aws_access_key_id=cloud.account, aws_secret_access_key=cloud.secret_key(cloud.account), config=config,
     )  # fmt: skip
 
 

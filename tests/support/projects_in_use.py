@@ -49,7 +49,8 @@ GRANTED = ["s3:*", "sqs:*", "iam:*", "lambda:*", "logs:*"]
 MAY_CREATE = ["sagemaker:*", "cloudformation:*", "s3:GetObject", "iam:PassRole"]
 
 
-def client(cloud: Running, service: str, key: tuple[str, str] = ("test", "test")) -> Any:
+def client(cloud: Running, service: str, key: tuple[str, str] | None = None) -> Any:
+    key = key or (cloud.account, cloud.secret_key(cloud.account))
     return boto3.client(
         service, endpoint_url=cloud.endpoint, verify=str(cloud.certificate), region_name=cloud.region,
         aws_access_key_id=key[0], aws_secret_access_key=key[1],

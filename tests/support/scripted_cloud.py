@@ -20,6 +20,9 @@ class FakeRunning:
     region: str = REGION
     account: str = ACCOUNT
 
+    def secret_key(self, account: str) -> str:
+        return f"secret of {account}"
+
 
 @dataclass
 class FakeCloud:
@@ -38,6 +41,9 @@ class FakeCloud:
     def stop(self, state: Path) -> bool:
         was_up, self.is_up = self.is_up, False
         return was_up
+
+    def secret_key(self, state: Path, account: str) -> str:
+        return self.instance.secret_key(account)
 
     def interrupt(self, state: Path, job: str) -> None:
         self.interrupted.append(job)

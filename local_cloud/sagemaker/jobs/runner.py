@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from local_cloud.errors import ImageError
 from local_cloud.sagemaker import network
+from local_cloud.sagemaker.cloud import Credentials
 from local_cloud.sagemaker.errors import AccessDenied, DiskFull
 from local_cloud.sagemaker.images import image
 from local_cloud.sagemaker.jobs.hosts import Abandoned, Ending, Host, follow, make_hosts, meeting_port
@@ -106,13 +107,16 @@ class Job:
         ``tick`` is called about every second while they run. Raises Abandoned when the local cloud is ending.
         """
         started = int(time.time())
-        variables = self._environment(len(hosts)) | environment
+        credentials = self._credentials()
+        variables = self._environment(len(hosts), credentials) | environment
         processes: list[Process] = []
         outputs: list[tuple[threading.Thread, LogStream]] = []
 
         def every_second() -> None:
             for _, stream in outputs:
                 stream.flush()
+            if credentials is not None:
+                self.service.cloud.prolong(credentials)
             tick()
 
         try:
@@ -146,6 +150,8 @@ class Job:
             for reader, stream in outputs:
                 reader.join(timeout=10)
                 stream.flush()
+            if credentials is not None:
+                self.service.cloud.end(credentials)
 
     def _reason_to_end(self, overdue: bool) -> str:
         if self.stop_requested.is_set():
@@ -159,19 +165,27 @@ class Job:
                 return why
         return "timeout" if overdue else "exit"
 
-    def _environment(self, hosts: int) -> dict[str, str]:
-        """Region and credentials of the job's role, as a container finds them, and a host's share of the machine.
+    def _credentials(self) -> Credentials | None:
+        """Credentials of the job's role for this job alone, valid while it runs.
 
-        An isolated one finds no credentials (SageMaker's guide), and no index of packages.
+        An isolated job has none (SageMaker's guide).
         """
         description = self.describe()
+        if network.is_isolated(description):
+            return None
+        return self.service.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
+
+    def _environment(self, hosts: int, credentials: Credentials | None) -> dict[str, str]:
+        """Region and credentials of the job's role, as a container finds them, and a host's share of the machine.
+
+        An isolated one, which has no credentials, has no index of packages either.
+        """
         region = {"AWS_REGION": self.scope.region, "AWS_DEFAULT_REGION": self.scope.region}
         meeting = {"MASTER_PORT": str(meeting_port())} if hosts > 1 else {}
         # Two lanes train side by side.
         common = region | meeting | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // (2 * hosts)))}
-        if network.is_isolated(description):
+        if credentials is None:
             return common | {"PIP_NO_INDEX": "1"}
-        credentials = self.service.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
         gateway = self.service.cloud.gateway
         return common | {
             "AWS_ACCESS_KEY_ID": credentials.access_key_id,
