@@ -97,7 +97,7 @@ def test_what_filter_log_events_cannot_do_is_refused(
 
 
 def environment_of(cloud: Running, pipeline: str) -> Environment:
-    session = isolated_session(cloud.account, cloud.region)
+    session = isolated_session(cloud.account, cloud.secret_key(cloud.account), cloud.region)
     found = Environment("local", session, isolated_config(), account=cloud.account, running=cloud)
     found._stack = Stack("tests", "CREATE_COMPLETE", None, Training("bucket", pipeline), "models", "endpoint", ())
     return found
