@@ -14,7 +14,7 @@ from errors import TrainingError
 from model import ModelConfig, needed_packages
 
 CODE = Path(__file__).resolve().parent
-SERVED_FILES = ("inference.py", "model.py", "backbone.py", "images.py")
+SERVED_FILES = ("inference.py", "model.py", "backbone.py", "images.py", "formats.py", "orientation.py", "salvage.py")
 
 
 def refuse_unwritable(folder: Path) -> None:

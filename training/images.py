@@ -7,7 +7,8 @@ Pillow decodes all else, and the JPEGs that are not plain (CMYK, or damaged in a
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,64 +16,88 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from formats import explain_unknown, pillow_formats
+from orientation import jpeg_orientation, picture_orientation, turn_upright
+from salvage import lean_copies
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 
-# What Pillow raises for damaged files: found by damaging 100,000, for it documents OSError alone.
-DAMAGED = (OSError, ValueError, SyntaxError, TypeError, OverflowError, Image.DecompressionBombError)
-
+END_OF_IMAGE = b"\xff\xd9"
 MOST_PIXELS = 2**27  # 134 million; a camera of 100 million pixels is among the largest
-ORIENTATION = 0x0112  # of EXIF: 2 to 8 are the turns and mirrorings, in the order of UPRIGHT
-UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.transpose(1, 0, 2),
-    6: lambda a: a.transpose(1, 0, 2)[:, ::-1],
-    7: lambda a: a.transpose(1, 0, 2)[::-1, ::-1],
-    8: lambda a: a.transpose(1, 0, 2)[::-1],
-}
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # Pillow warns above this and raises above twice as many
 
 
 class UnreadableImage(ValueError):
-    """These bytes are no image, or one that is damaged or of an unsupported kind."""
+    """The content is not an image, or an image that is damaged or of an unsupported kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An image of which the header was read: a plain JPEG as its bytes, anything else as Pillow knows it."""
+    """An image of which the header was read: a plain JPEG as its bytes, anything else as Pillow opened it."""
 
     content: bytes
     picture: Image.Image | None
 
 
 def open_image(content: bytes) -> Opened:
-    """Read the header; the pixels are decoded when `fit_image` needs them. Raises UnreadableImage."""
+    """Read the header; `fit_image` decodes the pixels when it needs them. Raises UnreadableImage."""
     if content.startswith(b"\xff\xd8"):
         try:
             height, width, colors, _ = simplejpeg.decode_jpeg_header(content)
         except ValueError:
-            return Opened(content, open_picture(content))
+            return open_picture(content)
         refuse_huge(width, height)
         if colors in ("Gray", "YCbCr", "RGB"):
             return Opened(content, None)
-    return Opened(content, open_picture(content))
+    return open_picture(content)
 
 
-def open_picture(content: bytes) -> Image.Image:
-    try:
-        picture = Image.open(io.BytesIO(content), formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise UnreadableImage(f"not one of {', '.join(FORMATS)}") from error
-    except Image.DecompressionBombError as error:  # before the size can be asked for
-        raise UnreadableImage(f"too many pixels, more than {MOST_PIXELS:,}: make the image smaller") from error
-    except DAMAGED as error:
-        raise UnreadableImage(f"damaged image: {error}") from error
+def open_picture(content: bytes) -> Opened:
+    """Open the image, or a copy without metadata where that stops Pillow."""
+    with decoding(content):
+        try:
+            return Opened(content, _open(content))
+        except UnreadableImage:
+            raise
+        except Exception:
+            for lean in lean_copies(content):
+                try:
+                    return Opened(lean, _open(lean))
+                except UnreadableImage:
+                    raise
+                except Exception:  # the first error is the one to report
+                    continue
+            raise
+
+
+def _open(content: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(content), formats=pillow_formats(content))
     # Pillow would clip these to white instead of scaling them.
     if picture.mode.startswith(("I", "F")):
         raise UnreadableImage(f"pixels of kind {picture.mode}: convert the image to 8 bits a channel")
     refuse_huge(*picture.size)
     return picture
+
+
+@contextmanager
+def decoding(content: bytes) -> Iterator[None]:
+    """Turn every error of a decoder into UnreadableImage.
+
+    Decoders document OSError alone; damaged files have made them raise ValueError, SyntaxError, TypeError, KeyError,
+    IndexError, OverflowError, struct.error, zlib.error, AssertionError, RecursionError and MemoryError.
+    """
+    try:
+        yield
+    except UnreadableImage:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(explain_unknown(content)) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImage(f"too many pixels, more than {MOST_PIXELS:,}: make the image smaller") from error
+    except Exception as error:
+        known = isinstance(error, OSError | ValueError | SyntaxError) and str(error)
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        raise UnreadableImage(f"damaged image: {' '.join(reason.split())[:200]}") from error
 
 
 def refuse_huge(width: int, height: int) -> None:
@@ -83,9 +108,9 @@ def refuse_huge(width: int, height: int) -> None:
 def fit_image(image: Opened, size: int) -> NDArray[np.uint8]:
     """The largest centred square, resized: (size, size, 3), RGB, upright. Raises UnreadableImage.
 
-    The square keeps the proportions of things; what lies outside it is lost. Transparent pixels become white.
+    What lies outside the square is lost, so that proportions are kept. Transparent pixels become white.
     """
-    pixels = decode_jpeg(image.content, size) if image.picture is None else decode_picture(image.picture, size)
+    pixels = decode_jpeg(image.content, size) if image.picture is None else decode_picture(image, size)
     return resize(centred_square(pixels), size)
 
 
@@ -97,29 +122,49 @@ def decode_jpeg(content: bytes, size: int) -> NDArray[np.uint8]:
     tenth of the time, and 0.6 of 255 levels from 500x350 to 224.
     """
     try:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            content, "RGB", min_height=2 * size, min_width=2 * size, min_factor=2, fastupsample=True
-        )
-    except ValueError:  # libjpeg merely warns of some of these: Pillow knows which
-        return decode_picture(open_picture(content), size)
-    if content.find(b"Exif\0\0", 0, 4096) >= 0:  # where it is, it comes first
-        orientation = open_picture(content).getexif().get(ORIENTATION)
-        if orientation in UPRIGHT:
-            pixels = UPRIGHT[orientation](pixels)
+        pixels = _decode_strictly(content, size)
+    except ValueError:
+        try:  # cameras on a network leave the end marker out; with less than all pixels this raises again
+            pixels = _decode_strictly(content + END_OF_IMAGE, size)
+        except ValueError:  # libjpeg only warns of some of these, and Pillow decodes those
+            return decode_picture(open_picture(content), size)
+    return turn_upright(pixels, jpeg_orientation(content))
+
+
+def _decode_strictly(content: bytes, size: int) -> NDArray[np.uint8]:
+    """Raises ValueError even for damage that libjpeg would fill with grey."""
+    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        content, "RGB", min_height=2 * size, min_width=2 * size, min_factor=2, fastupsample=True
+    )
     return pixels
 
 
-def decode_picture(picture: Image.Image, size: int) -> NDArray[np.uint8]:
-    try:
-        orientation = picture.getexif().get(ORIENTATION)
-        picture.draft("RGB", (2 * size, 2 * size))
-        if picture.has_transparency_data:
-            background = Image.new("RGBA", picture.size, "white")
-            picture = Image.alpha_composite(background, picture.convert("RGBA"))
-        pixels = np.array(picture.convert("RGB"))  # a copy: torch wants writable memory
-    except DAMAGED as error:
-        raise UnreadableImage(f"damaged image: {error}") from error
-    return UPRIGHT[orientation](pixels) if orientation in UPRIGHT else pixels
+def decode_picture(image: Opened, size: int) -> NDArray[np.uint8]:
+    """An RGB image (height, width, 3), of a copy without metadata where that stops Pillow."""
+    assert image.picture is not None
+    with decoding(image.content):
+        try:
+            return _load(image.picture, size)
+        except Exception:
+            for lean in lean_copies(image.content):
+                try:
+                    return _load(_open(lean), size)
+                except Exception:  # the first error is the one to report
+                    continue
+            raise
+
+
+def _load(picture: Image.Image, size: int) -> NDArray[np.uint8]:
+    picture.draft("RGB", (2 * size, 2 * size))
+    picture.load()
+    orientation = picture_orientation(picture)  # after the pixels: a PNG's may follow them, Pillow has turned a TIFF
+    if picture.has_transparency_data:
+        background = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(background, picture.convert("RGBA"))
+    pixels = np.array(picture.convert("RGB"))  # a copy: torch needs writable memory
+    if not pixels.size:
+        raise UnreadableImage("an image without pixels")
+    return turn_upright(pixels, orientation)
 
 
 def centred_square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

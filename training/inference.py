@@ -1,29 +1,40 @@
 """Answer requests with a trained model: the four functions that SageMaker's PyTorch containers call.
 
-Lies in `code/` of the artifact beside `model.py` and `images.py`, and needs torch 2.6 or later, numpy and what
-requirements.txt names. No serving toolkit is imported, so any server may call these. Bad input raises ValueError with a
-message for the caller.
+A request is one image, in any format that training takes and under any of the types in `takes_image`, or JSON:
+
+    {"instances": [{"b64": "<base64 of an image>"}, ...]}
+
+The answer has one entry per image, in their order. In JSON, an image that cannot be read has the reason in its place,
+and the others are answered; an image that is the whole request raises ValueError, which servers answer with 400:
+
+    {"predictions": [{"label": "owl", "probability": 0.9, "probabilities": {"owl": 0.9, ...}},
+                     {"error": "damaged image: image file is truncated"}]}
+
+This file lies in `code/` of the artifact beside the modules that it imports, and needs torch 2.6 or later, numpy and
+what requirements.txt names. It imports no serving toolkit, so any server may call it.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import pickle
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from images import Opened, fit_image, open_image
+from images import Opened, UnreadableImage, fit_image, open_image
 from model import ModelConfig, build
 
-IMAGE_TYPES = ("image/jpeg", "image/png")
+JSON = "application/json"
+JSON_FORM = '{"instances": [{"b64": "<base64 of an image>"}, ...]}'
+# Types that say nothing of the content, and none at all: the content decides.
+OPAQUE_TYPES = {"", "application/octet-stream", "binary/octet-stream", "application/x-image"}
 BATCH_SIZE = 256
 
 
@@ -37,7 +48,14 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class Prediction:
     classes: tuple[str, ...]
-    probabilities: NDArray[np.float32]  # (n, classes)
+    probabilities: NDArray[np.float32]  # (readable images, classes)
+    errors: dict[int, str] = field(default_factory=dict)  # why the others have none, by their place in the request
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    images: tuple[Opened | UnreadableImage, ...]
+    is_json: bool  # each image has an answer of its own
 
 
 def model_fn(model_dir: str) -> Model:
@@ -54,42 +72,58 @@ def model_fn(model_dir: str) -> Model:
     return Model(network.eval().to(device), config, device)
 
 
-def input_fn(body: bytes | str, content_type: str) -> list[Opened]:
-    """The images of a request: one JPEG or PNG, or JSON `{"instances": [{"b64": "<base64 of an image>"}, ...]}`."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in IMAGE_TYPES:
-        return [open_image(body.encode("latin-1") if isinstance(body, str) else bytes(body))]
-    if media_type != "application/json":
-        raise ValueError(
-            f"content type {content_type!r} is not supported; send {', '.join(IMAGE_TYPES)} or application/json"
-        )
+def input_fn(body: bytes | str, content_type: str | None) -> Request:
+    """Open the images of a request. Raises ValueError when the whole request cannot be answered."""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if takes_image(media_type):
+        return Request((open_image(body.encode("latin-1") if isinstance(body, str) else bytes(body)),), is_json=False)
+    if media_type != JSON:
+        raise ValueError(f"content type {content_type!r} is not supported; send image/jpeg, image/* or {JSON}")
     try:
-        instances = [instance["b64"] for instance in json.loads(body)["instances"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError('the JSON body must be {"instances": [{"b64": "<base64 of an image>"}, ...]}') from error
+        instances = json.loads(body)["instances"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"the JSON body must be {JSON_FORM}") from error
+    if not isinstance(instances, list):
+        raise ValueError(f"the JSON body must be {JSON_FORM}")
     if not instances:
-        raise ValueError("the JSON body holds no instances; send one at least")
-    return [open_instance(index, text) for index, text in enumerate(instances)]
+        raise ValueError("the JSON body holds no instances; send at least one")
+    return Request(tuple(open_instance(instance) for instance in instances), is_json=True)
 
 
-def open_instance(index: int, text: str) -> Opened:
+def takes_image(media_type: str) -> bool:
+    return media_type.startswith("image/") or media_type in OPAQUE_TYPES
+
+
+def open_instance(instance: Any) -> Opened | UnreadableImage:
+    """One image of a JSON request, or why it cannot be read."""
+    text = instance.get("b64") if isinstance(instance, dict) else None
+    if not isinstance(text, str):
+        return UnreadableImage('not of the form {"b64": "<base64 of an image>"}')
     try:
-        return open_image(base64.b64decode(text, validate=True))
-    except (binascii.Error, TypeError) as error:
-        raise ValueError(f"instance {index} is not base64: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"instance {index}: {error}") from error
+        content = base64.b64decode(text, validate=True)
+    except ValueError as error:  # binascii.Error, or text that is not ASCII
+        return UnreadableImage(f"not base64: {error}")
+    try:
+        return open_image(content)
+    except UnreadableImage as error:
+        return error
 
 
-def predict_fn(images: Sequence[Opened], model: Model) -> Prediction:
-    """Raises ValueError, which names the image by its index, when one is damaged."""
-    arrays = []
-    for index, image in enumerate(images):
+def predict_fn(request: Request, model: Model) -> Prediction:
+    """Classify the readable images. Raises ValueError when the one image of a request cannot be decoded."""
+    arrays, errors = [], {}
+    for index, image in enumerate(request.images):
         try:
+            if isinstance(image, UnreadableImage):
+                raise image
             arrays.append(fit_image(image, model.config.image_size))
-        except ValueError as error:
-            raise ValueError(f"instance {index}: {error}") from error
-    return predict(np.stack(arrays), model)
+        except UnreadableImage as error:
+            if not request.is_json:
+                raise
+            errors[index] = str(error)
+    if not arrays:
+        return Prediction(model.config.classes, np.empty((0, len(model.config.classes)), np.float32), errors)
+    return replace(predict(np.stack(arrays), model), errors=errors)
 
 
 def predict(arrays: NDArray[np.uint8], model: Model) -> Prediction:
@@ -103,15 +137,19 @@ def predict(arrays: NDArray[np.uint8], model: Model) -> Prediction:
     return Prediction(model.config.classes, np.concatenate(probabilities))
 
 
-def output_fn(prediction: Prediction, accept: str) -> str:
-    """The answer as JSON; the probabilities are rounded to 6 digits."""
-    wanted = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    if not wanted & {"application/json", "application/*", "*/*", ""}:
-        raise ValueError(f"cannot answer with {accept!r}; accept application/json")
-    predictions = []
-    for row in prediction.probabilities:
-        best = int(row.argmax())
+def output_fn(prediction: Prediction, accept: str | None) -> str:
+    """Write the answer as JSON; the probabilities are rounded to 6 digits."""
+    wanted = {part.partition(";")[0].strip().lower() for part in (accept or "").split(",")}
+    if not wanted & {JSON, "application/*", "*/*", ""}:
+        raise ValueError(f"cannot answer with {accept!r}; accept {JSON}")
+    rows = iter(prediction.probabilities)
+    predictions: list[dict[str, Any]] = []
+    for index in range(len(prediction.probabilities) + len(prediction.errors)):
+        if index in prediction.errors:
+            predictions.append({"error": prediction.errors[index]})
+            continue
+        row = next(rows)
         probabilities = {label: round(float(p), 6) for label, p in zip(prediction.classes, row, strict=True)}
-        label = prediction.classes[best]
+        label = prediction.classes[int(row.argmax())]
         predictions.append({"label": label, "probability": probabilities[label], "probabilities": probabilities})
     return json.dumps({"predictions": predictions})

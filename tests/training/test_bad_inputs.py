@@ -48,7 +48,7 @@ def frames() -> bytes:
 IMAGES = {
     "corrupt.png": (changed(as_bytes(picture("red", 1), "PNG")), "damaged image: "),
     "truncated.jpg": (as_bytes(picture("red", 2, (60, 50)), "JPEG")[:-400], "damaged image: image file is truncated"),
-    "zero-byte.jpg": (b"", "not one of JPEG, PNG"),
+    "zero-byte.jpg": (b"", "an empty file"),
     "wrong-suffix-of-a-text.jpg": (b"dear diary", "not one of JPEG, PNG"),
     "16-bit.png": (as_bytes(Image.fromarray(np.full((9, 9), 40000, np.uint16)), "PNG"), "convert the image to 8 bits"),
     "huge.png": (huge(), "pixels, more than"),

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from image_samples import write_digits
+from odd_images import damaged_image, odd_image
 from PIL import Image
 
 import artifact
@@ -63,7 +64,7 @@ def test_a_fresh_process_with_the_artifact_alone_classifies(digits_model: Path, 
     assert list(prediction["probabilities"]) == [str(digit) for digit in range(10)]
 
 
-def answer(body: bytes, content_type: str, model: Model) -> list[dict[str, Any]]:
+def answer(body: bytes, content_type: str | None, model: Model) -> list[dict[str, Any]]:
     predictions: list[dict[str, Any]] = json.loads(
         output_fn(predict_fn(input_fn(body, content_type), model), "application/json")
     )["predictions"]
@@ -93,27 +94,75 @@ def test_a_served_image_is_prepared_as_the_training_images_were(model: Model, di
 @pytest.mark.parametrize(
     ("body", "content_type", "message"),
     [
-        (b"", "image/jpeg", "not one of JPEG, PNG"),
+        (b"", "image/jpeg", "an empty file"),
         (b"no image", "image/png", "not one of JPEG, PNG"),
+        (b"no image", None, "not one of JPEG, PNG"),
+        (b"<svg/>", "image/svg+xml", "an SVG drawing; convert it to JPEG or PNG"),
         (b"{}", "application/json", 'the JSON body must be {"instances"'),
         (b'{"instances": [', "application/json", 'the JSON body must be {"instances"'),
+        (b'{"instances": {"b64": ""}}', "application/json", 'the JSON body must be {"instances"'),
+        (b"[" * 100_000, "application/json", 'the JSON body must be {"instances"'),
         (b'{"instances": []}', "application/json", "no instances"),
-        (b'{"instances": [{"b64": "?"}]}', "application/json", "instance 0 is not base64"),
-        (b'{"instances": [{"b64": 3}]}', "application/json", "instance 0 is not base64"),
-        (instances(b"no image"), "application/json; charset=utf-8", "instance 0: not one of"),
-        (b"1,2,3", "text/csv", "content type 'text/csv' is not supported; send image/jpeg, image/png or"),
+        (b"1,2,3", "text/csv", "content type 'text/csv' is not supported; send image/jpeg, image/\\* or"),
     ],
 )
-def test_bad_requests_are_answered_with_what_is_wrong(body: bytes, content_type: str, message: str) -> None:
+def test_bad_requests_are_answered_with_what_is_wrong(body: bytes, content_type: str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         input_fn(body, content_type)
 
 
-def test_a_cut_image_is_named_by_its_place(model: Model, pictures: Path) -> None:
+def test_in_a_batch_a_bad_image_answers_for_itself_alone(model: Model, pictures: Path) -> None:
     content = (pictures / "3/3.jpg").read_bytes()
-    images = input_fn(instances(content, content[: len(content) - 40]), "application/json")
-    with pytest.raises(ValueError, match="instance 1: damaged image: image file is truncated"):
-        predict_fn(images, model)
+    request = json.loads(instances(content, content[:-40], b"no image", content))
+    request["instances"] += [{"b64": "?"}, {"b64": "\u00e9"}, {"b64": 3}, "3", {}]
+    first, cut, other, last, *wrong = answer(json.dumps(request).encode(), "application/json; charset=utf-8", model)
+    assert first == last
+    assert first["label"] == "3"
+    assert list(cut) == list(other) == ["error"]
+    assert "damaged image: image file is truncated" in cut["error"]
+    assert "not one of JPEG, PNG" in other["error"]
+    assert [entry["error"][:10] for entry in wrong] == [
+        "not base64",
+        "not base64",
+        "not of the",
+        "not of the",
+        "not of the",
+    ]
+
+
+def test_a_batch_of_bad_images_alone_is_answered(model: Model) -> None:
+    assert list(answer(instances(b"no image"), "application/json", model)[0]) == ["error"]
+
+
+def test_a_damaged_image_that_is_the_whole_request_is_an_error(model: Model, pictures: Path) -> None:
+    request = input_fn((pictures / "3/3.jpg").read_bytes()[:-40], "image/jpeg")
+    with pytest.raises(ValueError, match=r"^damaged image: image file is truncated"):
+        predict_fn(request, model)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
+def test_the_endpoint_takes_what_training_takes(form: str, model: Model, pictures: Path, tmp_path: Path) -> None:
+    """The content decides, not the type that the caller names."""
+    options = {"lossless": True} if form == "WEBP" else {"quality": 95} if form == "AVIF" else {}
+    Image.open(pictures / "3/3.jpg").save(tmp_path / "image", form, **options)
+    content = (tmp_path / "image").read_bytes()
+    types = ["image/jpeg", "image/jpg", f"image/{form.lower()}", "IMAGE/PNG", "image/*", "application/x-image",
+             "application/octet-stream", "", None]  # fmt: skip
+    answers = [answer(content, kind, model) for kind in types]
+    assert answers[0][0]["label"] == "3"
+    assert all(each == answers[0] for each in answers)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of most of these
+def test_odd_files_get_an_answer_or_a_reason_but_never_an_accident(model: Model) -> None:
+    for number in range(150):
+        for image in (odd_image(number), damaged_image(number)):
+            try:
+                (entry,) = answer(image.content, "application/octet-stream", model)
+            except ValueError as error:
+                assert not image.sound, image.name
+                entry = {"error": str(error)}
+            assert answer(instances(image.content), "application/json", model) == [entry], image.name
 
 
 def test_an_answer_is_json_or_an_error(model: Model, pictures: Path) -> None:

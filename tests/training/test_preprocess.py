@@ -148,8 +148,17 @@ def test_a_damaged_image_is_named_and_skipped(tmp_path: Path, capsys: pytest.Cap
     assert isinstance(skipped, dict)
     assert list(skipped) == ["blue/1.png", "red/0.png"]
     assert skipped["red/0.png"].startswith("damaged image: ")
-    assert "skipped blue/1.png: not one of JPEG, PNG" in capsys.readouterr().out
+    assert "skipped blue/1.png: an empty file" in capsys.readouterr().out
     assert sum(labels_of(out, split).total() for split in SPLITS) == 38
+
+
+def test_a_photograph_with_damaged_exif_is_used(tmp_path: Path) -> None:
+    """Pillow raises SyntaxError and struct.error for these, which once failed the whole job."""
+    data = write_pictures(tmp_path / "data", {"red": 20, "blue": 20})
+    for number, exif in enumerate([b"b'Exif\\x00\\x00MM\\x00*'", b"II*\0", b"\0\x08\0\2\1\x12\0\3"]):
+        Image.open(data / f"red/{number}.png").save(data / f"red/{number}.jpg", dpi=(72, 72), exif=b"Exif\0\0" + exif)
+        (data / f"red/{number}.png").unlink()
+    assert facts(prepare(data, tmp_path / "out") / "train")["skipped"] == {}
 
 
 def test_too_many_damaged_images_fail_the_job_and_are_named(tmp_path: Path) -> None:
