@@ -1,11 +1,13 @@
-"""Unpack an archive that nobody vouches for: files and folders only, all of them inside the target, and not too many.
+"""Archives that nobody vouches for: files and folders only, all of them inside the target, and not too many.
 
 `tarfile`'s own filters resolve links and clamp modes; a data set or a model needs neither, so anything that is not a
-plain file or a folder is refused, and a file is written by us with the modes of a new file.
+plain file, a folder or a hard link to an earlier file is refused, and a file is written by us with the modes of a new
+file. A hard link becomes a copy. Junk is not unpacked.
 """
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
 import tarfile
@@ -18,11 +20,18 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from data_sets.errors import ArchiveError
+from data_sets.names import ARCHIVE_SUFFIXES as SUFFIXES
+from data_sets.names import UNPRINTABLE, escaped, is_archive, is_junk
+from data_sets.zip_names import decoded_names
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+__all__ = ["SUFFIXES", "Limits", "Member", "is_archive", "members", "unpack"]
 
-# What a member costs besides its bytes (a tar header): so a million empty files count too.
-MEMBER_BYTES = 512
+MEMBER_BYTES = 512  # what a member costs besides its bytes (a tar header): a million empty files count too
+LONGEST_NAME = 255  # bytes of a file's or a folder's name, which is as much as Linux takes
+ENCRYPTED = 0x1
+# What APPNOTE.TXT calls the methods that Python's zipfile does not know.
+METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd"}
+KNOWN_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,93 +51,181 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    name: str
-    kind: str  # "file", "folder", or what it is instead
+    """`path` is relative, with `/` between its parts; `link` is the path of the file that a hard link repeats."""
+
+    path: str
+    kind: str  # "file", "folder" or "hard link"
     size: int
     open: Callable[[], IO[bytes]]
+    link: str = ""
 
 
-def is_archive(path: Path) -> bool:
-    return path.name.lower().endswith(SUFFIXES)
+def members(archive: Path, limits: Limits | None = None) -> Iterator[Member]:
+    """The members that belong to a data set, in the archive's order; each can be opened until the next is asked for.
 
-
-def unpack(archive: Path, target: Path, limits: Limits | None = None) -> None:
-    """Unpack `archive` (zip, tar, tar.gz, tgz) into the folder `target`.
-
-    Raises ArchiveError, and leaves what was unpacked so far, at the first member that is unsafe or too much.
+    Raises ArchiveError at the first member that is unsafe, of an unsupported kind, or too much.
     """
     allowance = (limits or Limits()).allowance(archive)
-    members = zip_members if archive.name.lower().endswith(".zip") else tar_members
+    listed = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
+    seen: dict[str, str] = {}
+    sizes: dict[str, int] = {}
     total = 0
     try:
-        for member in members(archive):
-            total += MEMBER_BYTES + member.size
+        for member in listed(archive):
+            size = sizes.get(member.link, member.size)
+            total += MEMBER_BYTES + size
             if total > allowance:
                 raise ArchiveError(
                     f"{archive.name} unpacks to more than {allowance:,} bytes from {archive.stat().st_size:,}",
                     hint="upload the images loose, or as several smaller data sets",
                 )
-            write_member(member, path_inside(target, member.name, archive), archive)
+            if is_junk(member.path):
+                continue
+            _refuse_twice(member, seen, archive)
+            if member.kind == "hard link" and member.link not in sizes:
+                raise ArchiveError(
+                    f"{archive.name} holds {escaped(member.path)!r}, a hard link to {escaped(member.link)!r}, which is "
+                    "not a file before it in the archive",
+                    hint="make the archive again with: tar --hard-dereference",
+                )
+            if member.kind != "folder":
+                sizes[member.path] = size
+            yield member
     # RuntimeError: zipfile's word for an encrypted member. NotImplementedError: for a compression it does not know.
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError
+    ) as error:  # fmt: skip
+        raise _damaged(archive, error) from error
+
+
+def unpack(archive: Path, target: Path, limits: Limits | None = None) -> None:
+    """Unpack `archive` into the folder `target`.
+
+    Raises ArchiveError, and leaves what was unpacked so far, at the first member that is unsafe or too much.
+    """
+    for member in members(archive, limits):
+        path = target / member.path
+        if member.kind == "folder":
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.kind == "hard link":
+            shutil.copyfile(target / member.link, path)
+            continue
+        try:
+            with member.open() as source, path.open("xb") as copy:
+                shutil.copyfileobj(source, copy, 2**20)
+        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
+            raise _damaged(archive, error) from error
+
+
+def _refuse_twice(member: Member, seen: dict[str, str], archive: Path) -> None:
+    """Two members of one path, or a file that is a folder as well: one of them would be lost."""
+    kind = "folder" if member.kind == "folder" else "file"
+    parents = [str(path) for path in PurePosixPath(member.path).parents][:-1]
+    taken = seen.get(member.path)
+    if (taken and (taken, kind) != ("folder", "folder")) or any(seen.get(path) == "file" for path in parents):
         raise ArchiveError(
-            f"{archive.name} cannot be unpacked: {error}", hint="make the archive again and upload it again"
-        ) from error
+            f"{archive.name} holds {escaped(member.path)!r} twice, or as a file and as a folder",
+            hint="make the archive again from a clean folder",
+        )
+    seen[member.path] = kind
+    for path in parents:
+        seen.setdefault(path, "folder")
 
 
-def path_inside(target: Path, name: str, archive: Path) -> Path:
-    # A tar from an old system may hold names that are no UTF-8; one from Windows may separate folders by backslashes.
-    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\\", "/")
+def _damaged(archive: Path, error: Exception) -> ArchiveError:
+    return ArchiveError(
+        f"{archive.name} cannot be unpacked: {error}", hint="make the archive again and upload it again"
+    )
+
+
+def _inside(name: str, archive: Path) -> str:
+    """A member's path, relative to the target. Raises ArchiveError for one that leads out of it or can be no file."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ArchiveError(
-            f"{archive.name} holds {name!r}, which would lie outside the folder it is unpacked to",
+            f"{archive.name} holds {escaped(name)!r}, which would lie outside the folder it is unpacked to",
             hint="make the archive from inside the data set's folder, with relative names and no '..'",
         )
-    return target / path
-
-
-def write_member(member: Member, path: Path, archive: Path) -> None:
-    if member.kind not in ("file", "folder"):
+    plain = "/".join(path.parts)
+    if is_junk(plain):
+        return plain
+    if UNPRINTABLE.search(plain) or any(len(part.encode("utf-8", "replace")) > LONGEST_NAME for part in path.parts):
         raise ArchiveError(
-            f"{archive.name} holds {member.name!r}, which is a {member.kind}: only files and folders are unpacked",
-            hint="put the file itself into the archive (tar --dereference, or zip without --symlinks)",
+            f"{archive.name} holds {escaped(name)[:300]!r}, whose name cannot be printed or is longer than "
+            f"{LONGEST_NAME} bytes",
+            hint="rename the file, then make the archive again",
         )
-    try:
-        if member.kind == "folder":
-            path.mkdir(parents=True, exist_ok=True)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with member.open() as source, path.open("xb") as copy:
-            shutil.copyfileobj(source, copy, 2**20)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ArchiveError(
-            f"{archive.name} holds {member.name!r} twice, or as a file and as a folder",
-            hint="make the archive again from a clean folder",
-        ) from error
+    return plain
 
 
-def zip_members(archive: Path) -> Iterator[Member]:
+def _zip_members(archive: Path) -> Iterator[Member]:
     with zipfile.ZipFile(archive) as file:
-        for info in file.infolist():
+        infos = file.infolist()
+        _refuse_methods(infos, archive)
+        for info, name in zip(infos, decoded_names(infos, archive.name), strict=True):
+            # Windows separates folders by backslashes; elsewhere one may be part of a name.
+            if info.create_system == 0 or "/" not in name:
+                name = name.replace("\\", "/")
             mode = stat.S_IFMT(info.external_attr >> 16)  # 0 when the archive was not made on Unix
-            kind = "folder" if info.is_dir() else "file"
             if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
-                kind = "symbolic link" if mode == stat.S_IFLNK else "special file"
-            yield Member(info.filename, kind, info.file_size, partial(file.open, info))
+                raise _not_a_file(name, "symbolic link" if mode == stat.S_IFLNK else "special file", archive)
+            kind = "folder" if name.endswith("/") else "file"
+            path = _inside(name, archive)
+            if path:
+                yield Member(path, kind, info.file_size, partial(file.open, info))
 
 
-def tar_members(archive: Path) -> Iterator[Member]:
+def _refuse_methods(infos: list[zipfile.ZipInfo], archive: Path) -> None:
+    locked = [info for info in infos if info.flag_bits & ENCRYPTED]
+    if locked:
+        raise ArchiveError(
+            f"{archive.name} is protected by a password ({len(locked):,} of {len(infos):,} members)",
+            hint=f"unzip {archive.name} -d FOLDER   # asks for the password; then: headrace upload FOLDER",
+        )
+    unknown = sorted({info.compress_type for info in infos} - set(KNOWN_METHODS))
+    if unknown:
+        named = ", ".join(METHODS.get(method, f"method {method}") for method in unknown)
+        windows = ", as Windows Explorer does above 2 GB" if 9 in unknown else ""
+        raise ArchiveError(
+            f"{archive.name} is compressed with {named}{windows}, which Python cannot unpack",
+            hint=f"7z x {archive.name} -oFOLDER   # then: headrace upload FOLDER, or zip it with Deflate",
+        )
+
+
+def _tar_members(archive: Path) -> Iterator[Member]:
     # As a stream: one pass over the bytes, and a huge member is seen by its header before it is unpacked.
     with tarfile.open(archive, "r|*") as file:
         for info in file:
-            kind = "folder" if info.isdir() else "file" if info.isfile() else "special file"
-            if info.issym() or info.islnk():
-                kind = "link"
-            yield Member(info.name, kind, info.size, partial(plain_file, file, info))
+            name = _tar_name(info.name)
+            if info.issym() or not (info.isdir() or info.isfile() or info.islnk()):
+                raise _not_a_file(name, "link" if info.issym() else "special file", archive)
+            path = _inside(name, archive)
+            if not path:
+                continue
+            if info.islnk():
+                link = _inside(_tar_name(info.linkname), archive)
+                yield Member(path, "hard link", 0, partial(_plain_file, file, info), link)
+            else:
+                kind = "folder" if info.isdir() else "file"
+                yield Member(path, kind, info.size, partial(_plain_file, file, info))
 
 
-def plain_file(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+def _tar_name(name: str) -> str:
+    """A tar from an old system may hold names that are not UTF-8; one from Windows may hold backslashes."""
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return name if "/" in name else name.replace("\\", "/")
+
+
+def _not_a_file(name: str, kind: str, archive: Path) -> ArchiveError:
+    return ArchiveError(
+        f"{archive.name} holds {escaped(name)!r}, which is a {kind}: only files and folders are unpacked",
+        hint="put the file itself into the archive (tar --dereference, or zip without --symlinks)",
+    )
+
+
+def _plain_file(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     stream = file.extractfile(info)
     assert stream is not None, "a plain file always opens"
     return stream

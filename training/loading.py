@@ -27,10 +27,10 @@ from torch import Tensor
 
 from dataset import DOCUMENT, DataSet, read_split
 from errors import DataSetError
+from files import read_files, refuse
 from host_memory import host_memory
 from images import UnreadableImage, fit_image, open_image
 from sampling import ROW, Sampler
-from splits import Sample, find_samples
 
 AHEAD = 3  # batches that a thread prepares: one is used, one is ready, one is made
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -73,8 +73,16 @@ class Mapped:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """An image that is decoded when it is trained on."""
+
+    path: Path
+    name: str  # relative to the split's folder
+
+
+@dataclass(frozen=True, slots=True)
 class Originals:
-    samples: tuple[Sample, ...]
+    samples: tuple[Original, ...]
     size: int
     pinned: bool
     pool: ThreadPoolExecutor
@@ -131,7 +139,9 @@ def open_source(folder: Path, device: torch.device, image_size: int) -> Source:
         if data.nbytes < room / 2:
             images = Resident(torch.from_numpy(data.images).to(device))
         return Source(data, images, torch.from_numpy(data.labels).to(device))
-    samples = find_samples(folder).samples
+    reading = read_files(folder, folder.name)
+    refuse(reading)
+    samples = reading.samples
     splits = sorted({sample.split for sample in samples if sample.split})
     if splits:
         raise DataSetError(
@@ -140,14 +150,15 @@ def open_source(folder: Path, device: torch.device, image_size: int) -> Source:
         )
     classes = tuple(sorted({sample.label for sample in samples}))
     labels = np.array([classes.index(sample.label) for sample in samples], dtype=np.int64)
+    files = tuple(Original(folder / sample.path, sample.path) for sample in samples)
     data = DataSet(
-        (), labels, classes, image_size, IMAGENET_MEAN, IMAGENET_STD, folder.name, "originals", listing(samples)
+        (), labels, classes, image_size, IMAGENET_MEAN, IMAGENET_STD, folder.name, "originals", listing(files)
     )
-    originals = Originals(samples, image_size, pinned, ThreadPoolExecutor(os.cpu_count()))
+    originals = Originals(files, image_size, pinned, ThreadPoolExecutor(os.cpu_count()))
     return Source(data, originals, torch.from_numpy(labels).to(device))
 
 
-def listing(samples: tuple[Sample, ...]) -> str:
+def listing(samples: tuple[Original, ...]) -> str:
     """Stands for the content of original files in a checkpoint's configuration: their names and sizes."""
     lines = "\n".join(f"{sample.name} {sample.path.stat().st_size}" for sample in samples)
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()

@@ -27,13 +27,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import SUFFIXES as ARCHIVE_SUFFIXES
-from archive import is_archive, unpack
+import duplicates
 from contents import read_contents, verify
+from data_sets.names import escaped
+from data_sets.sample import Sample
+from data_sets.wording import some_of
 from dataset import Contrast, SplitWriter, write_labels
-from errors import DataSetError, some_of
+from errors import DataSetError
+from files import describe, left_out_by_reason, read_files, refuse, unpack_data
 from images import UnreadableImage, fit_image, open_image
-from splits import SPLITS, Sample, find_samples, refuse_absent, split_samples, visible
+from splits import SPLITS, refuse_absent, split_samples, with_groups
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,16 +54,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(arguments.threads) as pool:
         folder = unpack_data(arguments.data, Path(scratch) / "unpacked")
-        found = find_samples(folder)
-        if found.ignored:
-            print(f"ignored {len(found.ignored)} files that are no images: {some_of(found.ignored)}")
-        classes = sorted({sample.label for sample in found.samples})
+        reading = read_files(folder, contents.data_set)
+        samples = reading.samples
+        looks = in_threads(pool, lambda sample: look(folder, sample, arguments.seed), samples)
+        skipped = {left.path: left.reason for left in reading.counted_out}
+        skipped |= {
+            sample.path: result for sample, result in zip(samples, looks, strict=True) if isinstance(result, str)
+        }
+        warnings = refuse(reading, looks)
+        total = len(samples) + len(reading.counted_out)
+        refuse_many_skipped(skipped, total, arguments.max_skipped_share)
+        for warning in [*describe(reading), *warnings]:
+            print(warning, flush=True)
 
-        looks = in_threads(pool, lambda sample: look(sample, arguments.seed), found.samples)
-        pairs = list(zip(found.samples, looks, strict=True))
-        skipped = {sample.name: result for sample, result in pairs if isinstance(result, str)}
-        refuse_many_skipped(skipped, len(found.samples), arguments.max_skipped_share)
-        readable = [sample for sample, result in pairs if isinstance(result, bytes)]
+        classes = reading.classes
+        known = with_groups(samples, arguments.group_pattern, reading.root)
+        readable = [sample for sample, result in zip(known, looks, strict=True) if isinstance(result, bytes)]
         order = [result for result in looks if isinstance(result, bytes)]
         shares = {"validation": arguments.validation_share, "test": arguments.test_share}
         rows = split_samples(readable, classes, order, shares)
@@ -71,32 +80,43 @@ def main(argv: Sequence[str] | None = None) -> int:
             "classes": classes,
             "image_size": arguments.image_size,
             "seed": arguments.seed,
+            "layout": reading.layout,
+            "left_out": left_out_by_reason(reading),
         }
         contrast = Contrast(len(rows["train"]), arguments.image_size)
         progress = Progress(len(readable))
         files, labels = {}, {}
+        reduced = {}
         for split in SPLITS:
-            samples = [readable[row] for row in rows[split]]
+            chosen = [readable[row] for row in rows[split]]
             writer = SplitWriter(getattr(arguments, split), arguments.image_size)
             present = []
-            for start in range(0, len(samples), writer.together):
-                part = samples[start : start + writer.together]
+            small = []
+            for start in range(0, len(chosen), writer.together):
+                part = chosen[start : start + writer.together]
                 images = writer.buffer()[: len(part)]
-                reasons = in_threads(pool, lambda pair: decode(*pair), list(zip(part, images, strict=True)))
-                skipped.update((sample.name, why) for sample, why in zip(part, reasons, strict=True) if why)
+                reasons = in_threads(pool, lambda pair: decode(folder, *pair), list(zip(part, images, strict=True)))
+                skipped.update((sample.path, why) for sample, why in zip(part, reasons, strict=True) if why)
                 usable = np.array([not why for why in reasons])
                 images = images if usable.all() else images[usable]
                 present += [classes.index(sample.label) for sample, why in zip(part, reasons, strict=True) if not why]
+                small.append(duplicates.reduced(images))
                 if split == "train":
                     contrast.add(images)
                 writer.write(images)
                 progress.done(len(part))
             files[split] = writer.finish()
             labels[split] = np.array(present, dtype=np.int64)
-        refuse_many_skipped(skipped, len(found.samples), arguments.max_skipped_share)
+            names = [sample.path for sample in chosen if sample.path not in skipped]
+            reduced[split] = (names, np.concatenate(small) if small else duplicates.reduced(writer.buffer()[:0]))
+        refuse_many_skipped(skipped, total, arguments.max_skipped_share)
         for split in SPLITS:
             refuse_absent(split, classes, {classes[label] for label in labels[split]})
 
+        alike = duplicates.near_duplicates(reduced["test"][1], reduced["train"][1])
+        if alike:
+            print(f"warning: {duplicates.sentence(alike, reduced['test'][0], reduced['train'][0])}")
+        facts["near_duplicates"] = [[reduced["test"][0][p.first], reduced["train"][0][p.second]] for p in alike]
         mean, std = contrast.mean_and_std()
         facts |= {"mean": mean, "std": std, "skipped": dict(sorted(skipped.items()))}
         for split in SPLITS:
@@ -104,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             count, each = len(labels[split]), least_and_most(labels[split].tolist())
             print(f"{split}: {count} images of {len(classes)} classes, {each} images a class")
     for name, reason in sorted(skipped.items()):
-        print(f"skipped {name}: {reason}")
+        print(f"skipped {escaped(name)}: {reason}")
     return 0
 
 
@@ -123,6 +143,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="another seed, another split (%(default)s)")
     add("--max-skipped-share", type=float, default=0.05, help="fail when more than this share of the images cannot "
         "be read (%(default)s)")  # fmt: skip
+    add("--group-pattern", default="", help="regular expression for an image's path: images for which its first group "
+        "matches the same text stay in one split")  # fmt: skip
     add("--threads", type=int, default=os.cpu_count(), help="threads that decode (one a processor)")
     arguments = parser.parse_args(argv)
     if not 8 <= arguments.image_size <= 1024:
@@ -133,42 +155,27 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def unpack_data(data: Path, target: Path) -> Path:
-    """The folder with the images: `data` itself, or where its one archive was unpacked to."""
-    entries = list(visible(data))
-    archives = [path for path in entries if path.is_file() and is_archive(path)]
-    if not archives:
-        return data
-    if len(entries) > 1:
-        raise DataSetError(
-            f"the data set holds {archives[0].name} beside {len(entries) - 1} other files or folders",
-            hint=f"upload loose images, or one archive ({', '.join(ARCHIVE_SUFFIXES)}), as a data set",
-        )
-    unpack(archives[0], target)
-    return target
-
-
 def in_threads(pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """`function` of every item, in their order."""
     parts = [items[start : start + TOGETHER] for start in range(0, len(items), TOGETHER)]
     return [result for results in pool.map(lambda part: [function(item) for item in part], parts) for result in results]
 
 
-def look(sample: Sample, seed: int) -> bytes | str:
+def look(folder: Path, sample: Sample, seed: int) -> bytes | str:
     """The key that orders an image in its class, from its bytes; or why it cannot be an image."""
-    content = sample.path.read_bytes()
+    content = (folder / sample.path).read_bytes()
     try:
         open_image(content)
     except UnreadableImage as error:
         return str(error)
     # The name comes last: copies of one image stay together and thus, nearly always, in one split.
-    return hashlib.sha256(f"{seed}:".encode() + content).digest() + sample.name.encode("utf-8", "surrogateescape")
+    return hashlib.sha256(f"{seed}:".encode() + content).digest() + sample.path.encode("utf-8", "surrogateescape")
 
 
-def decode(sample: Sample, target: NDArray[np.uint8]) -> str:
+def decode(folder: Path, sample: Sample, target: NDArray[np.uint8]) -> str:
     """Fill `target`; return why that cannot be done, or nothing."""
     try:
-        target[:] = fit_image(open_image(sample.path.read_bytes()), len(target))
+        target[:] = fit_image(open_image((folder / sample.path).read_bytes()), len(target))
     except UnreadableImage as error:
         return str(error)
     return ""
@@ -179,7 +186,7 @@ def refuse_many_skipped(skipped: dict[str, str], count: int, limit: float) -> No
         raise DataSetError(
             f"{len(skipped)} of {count} images cannot be read: "
             + some_of([f"{name} ({reason})" for name, reason in sorted(skipped.items())]),
-            hint=f"replace or remove them; up to a share of {limit:g} would be skipped (--max-skipped-share)",
+            hint=f"replace or remove them; up to a share of {limit:g} would be skipped (max_skipped_share)",
         )
 
 

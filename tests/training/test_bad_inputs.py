@@ -94,7 +94,7 @@ def one_class(data: Path) -> None:
 def empty_class(data: Path) -> None:
     write_pictures(data, {"red": 9, "blue": 9})
     (data / "green").mkdir()
-    (data / "green/notes.txt").write_text("to come")
+    (data / "green/2.heic").write_text("to come")
 
 
 def split_file(data: Path) -> None:
@@ -119,7 +119,7 @@ def archive_with(name: str, kind: bytes = tarfile.REGTYPE) -> Callable[[Path], N
     ("write", "reason"),
     [
         (one_class, "the data set has one class only: red\nhint: a classifier needs two"),
-        (empty_class, "1 folders hold no images: green\nhint: images end in"),
+        (empty_class, "1 folders hold no images: green\nhint: images are"),
         (split_file, "train_test_split.txt cannot be read: 'utf-8' codec"),
         (archive_with("../red/0.png"), "birds.tar holds '../red/0.png', which would lie outside"),
         (archive_with("/red/0.png"), "birds.tar holds '/red/0.png', which would lie outside"),

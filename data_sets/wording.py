@@ -1,0 +1,39 @@
+"""Words for people: names cut short and escaped, problems put together, a reading as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from data_sets.errors import DataSetError
+from data_sets.names import escaped
+from data_sets.sample import Problem
+
+# SageMaker shows 1,024 characters of a failure; half of a message's room is for what is wrong, half for the hints.
+MOST_CHARACTERS = 900
+
+
+def some_of(names: Iterable[str], limit: int = 3) -> str:
+    """The first few names, escaped, and how many more there are."""
+    names = list(names)
+    cut = [name if len(name) <= 60 else f"…{name[-59:]}" for name in map(escaped, names[:limit])]
+    more = len(names) - limit
+    return ", ".join(cut) + (f" and {more:,} more" if more > 0 else "")
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def refusal(problems: Sequence[Problem]) -> DataSetError:
+    """All problems as one error: each message, then each hint once."""
+    if len(problems) == 1:
+        return DataSetError(problems[0].message, hint=problems[0].hint)
+    room = MOST_CHARACTERS // 2 // len(problems)
+    messages = [_cut(problem.message, room) for problem in problems]
+    hints = list(dict.fromkeys(_cut(problem.hint, room) for problem in problems))
+    numbered = [f"({number}) {message}" for number, message in enumerate(messages, start=1)]
+    return DataSetError(f"{len(problems)} problems: {'; '.join(numbered)}", hint="; ".join(hints))
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= max(length, 120) else f"{text[: max(length, 120) - 1]}…"

@@ -1,0 +1,71 @@
+"""The files of a data set in a job: unpacked, read by `data_sets`, and refused with every reason at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from archive import SUFFIXES as ARCHIVE_SUFFIXES
+from archive import is_archive, unpack
+from data_sets import plausibility
+from data_sets.listing import FolderListing
+from data_sets.names import without_junk
+from data_sets.reading import Reading, read
+from data_sets.wording import refusal, some_of
+from errors import DataSetError
+
+# What may lie beside the one archive of a data set.
+DOCUMENTS = frozenset({".txt", ".md", ".rst", ".pdf", ".html", ".csv", ".json", ".yaml", ".yml", ".bib", ""})
+
+
+def unpack_data(data: Path, target: Path) -> Path:
+    """The folder with the images: `data` itself, or where its one archive was unpacked to."""
+    paths, _ = without_junk(path.relative_to(data).as_posix() for path in data.rglob("*") if path.is_file())
+    archives = [path for path in paths if is_archive(path)]
+    if not archives:
+        return data
+    others = [path for path in paths if path not in archives and Path(path).suffix.lower() not in DOCUMENTS]
+    if len(archives) > 1 or others:
+        raise DataSetError(
+            f"the data set holds {some_of(archives)} beside {len(paths) - 1} other files or folders",
+            hint=f"upload loose images, or one archive ({', '.join(ARCHIVE_SUFFIXES)}), as a data set",
+        )
+    unpack(data / archives[0], target)
+    return target
+
+
+def read_files(folder: Path, name: str) -> Reading:
+    """The reading of the files in `folder`. What is wrong with it is told by `refuse`, all at once."""
+    return read(FolderListing.of(folder, name=name), max_skipped_share=None)
+
+
+def refuse(reading: Reading, looks: Sequence[bytes | str] = ()) -> list[str]:
+    """Raise DataSetError with all that is wrong: with the reading, and with images that have the same bytes.
+
+    Returns warnings about such images. A look at a sample begins with a hash of 32 bytes, or is a text.
+    """
+    pairs = zip(reading.samples, looks, strict=False)
+    same = {sample.path: result[:32].hex() for sample, result in pairs if isinstance(result, bytes)}
+    copies = plausibility.equal_images(reading.samples, same)
+    problems, warnings = plausibility.copy_problems(copies, reading.accept)
+    if problems or reading.problems:
+        refused = refusal([*reading.problems, *problems])
+        raise DataSetError(refused.message, hint=refused.hint)
+    return [f"warning: {warning}" for warning in warnings]
+
+
+def describe(reading: Reading) -> list[str]:
+    """For the log: the layout, what is left out and why, and what is odd."""
+    lines = [f"layout: {reading.layout}, {len(reading.samples)} images of {len(reading.classes)} classes"]
+    if reading.junk:
+        lines.append(f"junk, not read: {len(reading.junk)} files: {some_of(reading.junk)}")
+    for reason, paths in left_out_by_reason(reading).items():
+        lines.append(f"left out, {reason}: {len(paths)} files: {some_of(paths)}")
+    return [*lines, *(f"warning: {warning}" for warning in reading.warnings)]
+
+
+def left_out_by_reason(reading: Reading) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for left in reading.left_out:
+        found.setdefault(left.reason, []).append(left.path)
+    return found
