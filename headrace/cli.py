@@ -133,7 +133,9 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         case "runs":
             runs.show_runs(environment, output, limit=options.limit)
         case "run":
-            runs.run_again(environment, output, data_set=options.data_set, again=options.again)
+            runs.run_again(
+                environment, output, data_set=options.data_set, again=options.again, chosen=dict(options.set)
+            )
         case "redrive":
             redrive.redrive(environment, output, list_only=options.list)
         case "logs":

@@ -178,9 +178,14 @@ def _add_data_and_runs(commands: Commands[argparse.ArgumentParser]) -> None:
 
     run = _command(
         commands, "run", "start a run on data that has been run before",
-        "A run starts by itself when data changes; this asks for one more on the same data, say after a failure.",
+        "A run starts by itself when data changes; this asks for one more on the same data, for example after a "
+        "failure or with other parameters. Needs --again or --set, because it starts paid jobs on AWS.",
     )  # fmt: skip
-    run.add_argument("--again", action="store_true", help="needed, because this starts paid jobs on AWS")
+    run.add_argument("--again", action="store_true", help="start a run on data that has been run already")
+    run.add_argument(
+        "--set", type=_assignment, action="append", default=[], metavar="NAME=VALUE",
+        help="a parameter of the pipeline for this run, such as Epochs=3; may be repeated",
+    )  # fmt: skip
     run.add_argument("data_set", nargs="?", metavar="DATA_SET", help="the data set (default: that of the newest run)")
 
     redrive = _command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from headrace import pipeline_parameters
 from headrace.costs import JobCost, read_cost, rounded
 from headrace.environment import Environment
 from headrace.errors import NotFound, UsageError, is_missing
@@ -164,9 +166,20 @@ def warn_of_unpriced(environment: Environment, output: Output, runs: list[Run]) 
         output.warn(f"no price for {', '.join(types)}: add it under [{region}.usd_per_hour] in {PRICES_FILE}")
 
 
-def run_again(environment: Environment, output: Output, *, data_set: str | None, again: bool) -> None:
-    """The command `run`: asks for a new run on data that has not changed since its last one."""
-    if not again:
+def run_again(
+    environment: Environment,
+    output: Output,
+    *,
+    data_set: str | None,
+    again: bool,
+    chosen: Mapping[str, str] | None = None,
+) -> None:
+    """The command `run`: asks for a new run on data that has not changed since its last one.
+
+    Parameters that are `chosen` go with the message to the trigger, which starts the run: so ledger, budget and
+    fingerprint hold for it as for any other.
+    """
+    if not again and not chosen:
         raise UsageError(
             "a run starts by itself when data is uploaded",
             hint=f"{environment.command('run --again')}   # starts one on unchanged data",
@@ -177,15 +190,20 @@ def run_again(environment: Environment, output: Output, *, data_set: str | None,
         if data_set is None:
             raise NotFound("there is no run to repeat yet", hint=environment.command("upload FOLDER"))
     _check_data_set(environment, data_set)
+    if chosen:
+        pipeline_parameters.check(environment, chosen)
     began = datetime.now(UTC)
     with environment.doing(f"asking for a new run on {data_set}"):
         environment.client("sqs").send_message(
             QueueUrl=environment.stack.upload_queue_url,
-            MessageBody=json.dumps({"headrace": "run-again", "data_set": data_set}),
+            MessageBody=json.dumps(
+                {"headrace": "run-again", "data_set": data_set, **({"parameters": dict(chosen)} if chosen else {})}
+            ),
         )
-    output.note(f"asked for a new run on {data_set}")
+    parameters = ", ".join(f"{name}={value}" for name, value in (chosen or {}).items())
+    output.note(f"asked for a new run on {data_set}" + (f" with {parameters}" if parameters else ""))
     if output.as_json:
-        output.json({"data_set": data_set, "asked": iso(began)})
+        output.json({"data_set": data_set, "asked": iso(began), "parameters": dict(chosen or {})})
     output.next(environment.command(f"watch --after {iso(began)} --data-set {quote(data_set)}"))
 
 

@@ -5,6 +5,7 @@ HeadraceError
 ├── MalformedEvent          an event or message that nothing can be made of
 ├── DefinitionError         a pipeline definition that this environment does not take
 │   └── BindingError        ... because it asks for a name that the environment does not have
+├── ParameterError          a parameter chosen for one run that the pipeline does not have or take
 ├── BudgetError             a run of which nobody knows beforehand what it may cost
 │   └── OverBudgetError     ... or which may cost more than max_run_cost
 ├── DataSetError            a data set that cannot be fingerprinted
@@ -37,6 +38,9 @@ class DefinitionError(HeadraceError): ...
 
 
 class BindingError(DefinitionError): ...
+
+
+class ParameterError(HeadraceError): ...
 
 
 class BudgetError(HeadraceError): ...

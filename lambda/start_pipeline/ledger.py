@@ -63,15 +63,18 @@ def start_once(
     snapshot: Snapshot,
     *,
     asked_by: str | None = None,
+    chosen: Mapping[str, str] | None = None,
 ) -> str | None:
     """Start the snapshot's execution unless it has been; the ARN of an execution that is started, else None.
 
     A failed or stopped one starts anew for a newer upload, and any that has ended for a `run-again` (`asked_by`).
+    Parameters that are `chosen` for this run are part of its run key: without them it is another run.
     Raises UnderWay while other content of the data set is being run, and BudgetError for a run that may cost too much:
     nothing is recorded then, so the same message starts it once the limit allows it.
     """
     bucket = environment.data_bucket
-    parameters = {"DataSet": snapshot.data_set, "Fingerprint": snapshot.fingerprint}
+    chosen = chosen or {}
+    parameters = {"DataSet": snapshot.data_set, "Fingerprint": snapshot.fingerprint, **chosen}
     line = [environment.line] if environment.line else []  # the same content is run once in each line it comes to
     run_key = digest([definition, parameters, snapshot.fingerprint, *line])
     key = f"ledger/{run_key}.json"
@@ -97,7 +100,7 @@ def start_once(
     if etag is None:
         log.info("another worker starts this attempt", run_key=run_key, attempt=entry.attempt)
         return None
-    arn = _start(sagemaker, environment.pipeline_name, parameters, entry)
+    arn = _start(sagemaker, environment.pipeline_name, parameters, entry, chosen)
     latest = {"data_set": snapshot.data_set, "run_key": run_key, "execution_arn": arn}
     documents.write(s3, bucket, _latest_key(snapshot.data_set), latest)
     # Whoever has changed the entry meanwhile used the same token, so wrote the same ARN.
@@ -157,11 +160,17 @@ def _status(sagemaker: SageMakerClient, execution_arn: str) -> str:
     return answer["PipelineExecutionStatus"]
 
 
-def _start(sagemaker: SageMakerClient, pipeline_name: str, parameters: Mapping[str, str], entry: Entry) -> str:
+def _start(
+    sagemaker: SageMakerClient,
+    pipeline_name: str,
+    parameters: Mapping[str, str],
+    entry: Entry,
+    chosen: Mapping[str, str],
+) -> str:
     cost = entry.estimated_cost
     answer = sagemaker.start_pipeline_execution(
         PipelineName=pipeline_name,
-        PipelineExecutionDisplayName=_display_name(entry),
+        PipelineExecutionDisplayName=_display_name(entry, chosen),
         # `headrace runs` reads the cost here; so does who looks at the execution in Studio.
         PipelineExecutionDescription="no limit on its cost" if cost is None else f"costs at most {cost} USD",
         PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
@@ -170,8 +179,12 @@ def _start(sagemaker: SageMakerClient, pipeline_name: str, parameters: Mapping[s
     return answer["PipelineExecutionArn"]
 
 
-def _display_name(entry: Entry) -> str:
-    """birds-zip-0123abcd, then birds-zip-0123abcd-2 for the second attempt: letters, digits and inner hyphens only."""
-    end = f"-{entry.fingerprint[:8]}" + (f"-{entry.attempt}" if entry.attempt > 1 else "")
+def _display_name(entry: Entry, chosen: Mapping[str, str]) -> str:
+    """birds-zip-0123abcd, then birds-zip-0123abcd-2 for the second attempt: letters, digits and inner hyphens only.
+
+    Chosen parameters add a hash of theirs, since the run of the same content without them has the same fingerprint.
+    """
+    other = f"-{digest(dict(chosen))[:4]}" if chosen else ""
+    end = f"-{entry.fingerprint[:8]}{other}" + (f"-{entry.attempt}" if entry.attempt > 1 else "")
     name = re.sub("[^a-zA-Z0-9]+", "-", entry.data_set).strip("-")[: LONGEST_DISPLAY_NAME - len(end)].strip("-")
     return (name or "data") + end

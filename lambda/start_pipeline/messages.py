@@ -4,14 +4,15 @@
 {"Event": "s3:TestEvent", ...}                              S3: the notification was configured
 {"headrace": "check", "data_set": "birds", "sent": 1764}    a delayed look at a data set, sent by `quiet.arm`
 {"headrace": "run-again", "data_set": "birds"}              run it anew, whatever became of the last run
+{..., "parameters": {"Epochs": "3"}}                        ... with these parameters, which then belong to its run key
 {"headrace": "publish"}                                     look at definition and code: a deployment has ended
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
@@ -49,6 +50,7 @@ class RunAgain:
 
     data_set: str
     asked: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[
         case {"headrace": "check", "data_set": str(data_set)} if is_name(data_set):
             return [Check(data_set)]
         case {"headrace": "run-again", "data_set": str(data_set)} if is_name(data_set):
-            return [RunAgain(data_set, asked=str(content.get("asked", message_id)))]
+            parameters = content.get("parameters", {})
+            if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
+                raise _malformed("has parameters that are not a JSON object of texts")
+            return [RunAgain(data_set, asked=str(content.get("asked", message_id)), parameters=parameters)]
         case {"headrace": "publish"}:
             return [SourcePut()]
         case {"Event": "s3:TestEvent"}:

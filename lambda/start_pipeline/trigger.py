@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 
 import log
 import notices
 from refusals import DefinitionError, OverBudgetError
-from start_pipeline import quiet, snapshot
+from start_pipeline import parameters, quiet, snapshot
 from start_pipeline.data_set import SPARE_SECONDS, ChangedMeanwhile, list_objects
 from start_pipeline.environment import LONGEST_DELAY, Environment
 from start_pipeline.ledger import UnderWay, start_once
@@ -52,16 +52,24 @@ def act(
                 quiet.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait)
 
             run_if_quiet(data_set, environment, client, now=now, seconds_left=seconds_left, again=check_again)
-        case RunAgain(data_set, asked):
+        case RunAgain(data_set, asked, chosen):
 
             def ask_again(wait: float) -> None:
-                body = json.dumps({"headrace": "run-again", "data_set": data_set, "asked": asked})
+                more = {"parameters": dict(chosen)} if chosen else {}
+                body = json.dumps({"headrace": "run-again", "data_set": data_set, "asked": asked, **more})
                 client("sqs").send_message(
                     QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=min(ceil(wait), LONGEST_DELAY)
                 )
 
             run_if_quiet(
-                data_set, environment, client, now=now, seconds_left=seconds_left, again=ask_again, asked_by=asked
+                data_set,
+                environment,
+                client,
+                now=now,
+                seconds_left=seconds_left,
+                again=ask_again,
+                asked_by=asked,
+                chosen=chosen,
             )
 
 
@@ -74,6 +82,7 @@ def run_if_quiet(
     seconds_left: Callable[[], float],
     again: Callable[[float], None],
     asked_by: str | None = None,
+    chosen: Mapping[str, str] | None = None,
 ) -> None:
     """Start the data set's execution once; or have it looked at `again` in so many seconds, until it can be.
 
@@ -112,9 +121,11 @@ def run_if_quiet(
             f"no pipeline to run {data_set} with: {environment.definition_key} is refused and there is none before it",
             hint=f"see {environment.refusal_key}, put a good definition, then redrive the dead-letter queue",
         )
+    chosen = chosen or {}
+    parameters.check(definition, chosen)
     log.bind(fingerprint=taken.fingerprint)
     try:
-        execution = start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by)
+        execution = start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by, chosen=chosen)
     except UnderWay as under_way:
         log.info("waits for the run that is under way", execution=str(under_way))
         return again(RUN_ENDS_SECONDS)

@@ -68,6 +68,8 @@ class FakeAws:
                 pass
 
             def do_GET(self) -> None:
+                if "list-type=2" in self.path:
+                    return self._answer(200, aws.list_objects(self.path))
                 content = aws.objects.get(unquote(self.path.lstrip("/")))
                 if content is None:
                     self._answer(404, b"<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>")
@@ -113,6 +115,15 @@ class FakeAws:
 
     def requests(self, operation: str) -> list[dict[str, Any]]:
         return [request for called, request in self.calls if called == operation]
+
+    def list_objects(self, path: str) -> bytes:
+        """ListObjectsV2, without pages."""
+        bucket, _, query = path.lstrip("/").partition("?")
+        prefix = parse_qs(query).get("prefix", [""])[0]
+        start = f"{bucket}/{prefix}"
+        keys = [name.removeprefix(f"{bucket}/") for name in sorted(self.objects) if name.startswith(start)]
+        contents = "".join(f"<Contents><Key>{key}</Key><Size>1</Size></Contents>" for key in keys)
+        return f"<ListBucketResult><KeyCount>{len(keys)}</KeyCount>{contents}</ListBucketResult>".encode()
 
     def json_operation(self, target: str, request: dict[str, Any]) -> bytes:
         prefix, operation = target.rsplit(".", 1)
