@@ -77,6 +77,12 @@ class Notifier(LambdaFunction):
             [sagemaker_arn(self, "processing-job", "pipelines-*")],
             because="SageMaker names a pipeline's jobs: pipelines-<execution>-<step>-<random>.",
         )
+        allow(
+            self.role,
+            ["sagemaker:DescribeTrainingJob"],
+            [sagemaker_arn(self, "training-job", "pipelines-*")],
+            because="SageMaker names a pipeline's jobs: pipelines-<execution>-<step>-<random>.",
+        )
         why = "A log stream is named after the job and its host."
         for action, streams in (("DescribeLogStreams", "*"), ("GetLogEvents", "pipelines-*")):
             names = [name for group in JOB_LOGS for name in (group, f"{group}:log-stream:{streams}")]

@@ -24,7 +24,7 @@ def execution_ended(environment: Environment, status: str, run: Run) -> Notice:
         facts.append(f"reason: {run.reason}")
     for step in run.failed[:MOST_STEPS]:
         facts += ["", *_step(run, step)]
-    to_do = [environment.command(f"logs {run.id}{_first(run)}") + "   # the whole log"]
+    to_do = [environment.command(f"logs {run.display_name}{_first(run)}") + "   # the whole log"]
     if data_set is not None:
         to_do.append(environment.command(f"run --again {data_set}") + "   # once the cause is mended")
     return Notice(
@@ -48,7 +48,7 @@ def gate_refused(environment: Environment, run: Run, step: FailedStep, champion:
     else:
         beaten = f"version {champion.number}, registered with accuracy {champion.accuracy}"
         beaten += "" if again is None else f"; {again} on this run's test set"
-    facts = [*_about(environment, run), f"reason: {step.reason}", ""]
+    facts = [*_about(environment, run), f"reason: {step.reason.text}", ""]
     facts += [f"candidate {name}: accuracy {accuracy}" for name, accuracy in candidates.items()]
     facts += [f"champion: {beaten}"] + ([] if threshold is None else [f"threshold: accuracy {threshold}"])
     data_set = run.parameters.get("DataSet", "DATA_SET")
@@ -60,12 +60,12 @@ def gate_refused(environment: Environment, run: Run, step: FailedStep, champion:
             "nothing, if this is right: the endpoint serves what it served before",
             f"upload more or better data as {data_set}, which starts a run; "
             "or change epochs or accuracy_threshold in environments.toml and deploy",
-            environment.command(f"logs {run.id}") + "   # what training and evaluation wrote",
+            environment.command(f"logs {run.display_name}") + "   # what training and evaluation wrote",
         ],
         _run_data(run)
         | {
             "step": step.name,
-            "reason": step.reason,
+            "reason": step.reason.text,
             "candidates": candidates,
             "champion": None if run.champion is None else {"model_package": run.champion, "accuracy": again},
             "threshold": None if threshold is None else float(threshold),
@@ -92,12 +92,17 @@ def _run_data(run: Run) -> dict[str, Any]:
 
 
 def _step(run: Run, step: FailedStep) -> Iterator[str]:
-    yield f"step {step.name}: {step.reason}"
+    yield f"step {step.name}: {step.reason.text}"
+    if step.reason.exit_code not in (None, 0, 1):
+        yield f"exit code: {step.reason.exit_code}"
+    if step.reason.hint is not None:
+        yield f"hint: {step.reason.hint}"
     if step.job is not None and step.job_kind is not None:
         yield f"job: {job_link(run.arn, step.job_kind, step.job)}"
     if step.log_group is not None and step.log_stream is not None:
         yield f"log: {log_link(run.arn, step.log_group, step.log_stream)}"
-        yield "last lines of the log:"
+        if step.log:
+            yield "last lines of the log:"
         yield from (f"  {line}" for line in step.log)
 
 
@@ -105,7 +110,9 @@ def _step_data(run: Run, step: FailedStep) -> dict[str, Any]:
     log = step.log_group is not None and step.log_stream is not None
     return {
         "name": step.name,
-        "reason": step.reason,
+        "reason": step.reason.text,
+        "hint": step.reason.hint,
+        "exit_code": step.reason.exit_code,
         "job": step.job,
         "log": log_link(run.arn, str(step.log_group), str(step.log_stream)) if log else None,
     }

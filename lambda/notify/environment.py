@@ -69,6 +69,11 @@ class Environment:
         """For the subject of a notice."""
         return f"{self.name}, line {self.line}" if self.line else self.name
 
+    @property
+    def table(self) -> str:
+        """Where the pipeline's settings stand in environments.toml; a line without a table of its own has this one."""
+        return f"{self.name}.lines.{self.line}.pipeline" if self.line else f"{self.name}.pipeline"
+
     def command(self, words: str) -> str:
         """A headrace command for this environment, to be typed."""
         return f"{self.headrace} {words}"

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from aws import NOT_FOUND, S3Client, error_code, says
+from notify.reasons import Reason, read_reason
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -36,7 +37,7 @@ class FailedStep:
     """`job` is the name of the job that the step ran, `log` the end of what that has written."""
 
     name: str
-    reason: str
+    reason: Reason
     refuses: bool = False  # whether it is a Fail step: it says no, and nothing has broken
     job: str | None = None
     job_kind: str | None = None
@@ -77,8 +78,11 @@ class Version:
         return self.recorded.get("Accuracy", "not recorded")
 
 
-def read_run(sagemaker: SageMakerClient, logs: LogsClient, s3: S3Client, arn: str, *, bucket: str) -> Run:
-    """The evaluation is read where a model was refused, and from `bucket` only: the role reads runs/ there."""
+def read_run(sagemaker: SageMakerClient, logs: LogsClient, s3: S3Client, arn: str, *, bucket: str, table: str) -> Run:
+    """`table` is where the pipeline's settings stand.
+
+    The evaluation is read where a model was refused, and from `bucket` only: the role reads runs/ there.
+    """
     described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
     steps = [step for page in pages for step in page["PipelineExecutionSteps"]]
@@ -86,7 +90,7 @@ def read_run(sagemaker: SageMakerClient, logs: LogsClient, s3: S3Client, arn: st
     broken = sorted(
         (step for step in steps if step.get("StepStatus") == "Failed"), key=lambda step: str(step.get("StartTime", ""))
     )
-    failed = [_failed(logs, step, quoted=number < MOST_LOGS) for number, step in enumerate(broken)]
+    failed = [_failed(sagemaker, logs, step, table, quoted=number < MOST_LOGS) for number, step in enumerate(broken)]
     return Run(
         arn=arn,
         display_name=described.get("PipelineExecutionDisplayName") or arn.rpartition("/")[2],
@@ -116,18 +120,33 @@ def read_version(sagemaker: SageMakerClient, arn: str) -> Version | None:
     )
 
 
-def _failed(logs: LogsClient, step: PipelineExecutionStepTypeDef, *, quoted: bool) -> FailedStep:
+def _failed(
+    sagemaker: SageMakerClient, logs: LogsClient, step: PipelineExecutionStepTypeDef, table: str, *, quoted: bool
+) -> FailedStep:
     metadata: Mapping[str, Any] = step.get("Metadata", {})
     refusal = metadata.get("Fail", {}).get("ErrorMessage")
-    said = refusal or step.get("FailureReason") or "SageMaker gives no reason"
-    reason = "\n".join(map(_readable, said.splitlines()))
+    said = "\n".join(map(_readable, (refusal or step.get("FailureReason") or "").splitlines()))
     kind = next((kind for kind in LOG_GROUPS if kind in metadata), None)
     if kind is None:
-        return FailedStep(step["StepName"], reason, refuses="Fail" in metadata)
+        return FailedStep(step["StepName"], read_reason(said, None, table), refuses="Fail" in metadata)
     job, group = metadata[kind]["Arn"].rpartition("/")[2], LOG_GROUPS[kind]
+    reason = read_reason(said, _describe(sagemaker, kind, job), table)
     stream = _newest_stream(logs, group, f"{job}/") if quoted else None
     lines = [] if stream is None else _last_lines(logs, group, stream)
+    lines = [line for line in lines if not reason.says(line)]
     return FailedStep(step["StepName"], reason, False, job, kind, group, stream, lines)
+
+
+def _describe(sagemaker: SageMakerClient, kind: str, job: str) -> Mapping[str, Any] | None:
+    """The job; None if it is gone."""
+    try:
+        if kind == "TrainingJob":
+            return sagemaker.describe_training_job(TrainingJobName=job)
+        return sagemaker.describe_processing_job(ProcessingJobName=job)
+    except ClientError as error:
+        if error_code(error) == "ResourceNotFound" or says(error, "not found") or says(error, "could not find"):
+            return None
+        raise
 
 
 def _newest_stream(logs: LogsClient, group: str, prefix: str) -> str | None:

@@ -71,13 +71,9 @@ def compose(message: Tellable, environment: Environment, client: Callable[[str],
     """None where there is nothing to tell any more."""
     match message:
         case ExecutionEnded(arn, status):
-            bucket = environment.data_bucket
-            return _ended(
-                status,
-                read_run(client("sagemaker"), client("logs"), client("s3"), arn, bucket=bucket),
-                environment,
-                client,
-            )
+            bucket, table = environment.data_bucket, environment.table
+            run = read_run(client("sagemaker"), client("logs"), client("s3"), arn, bucket=bucket, table=table)
+            return _ended(status, run, environment, client)
         case ModelWaits(arn, _):
             return _waits(arn, environment, client)
         case AlarmRaised():

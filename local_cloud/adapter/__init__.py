@@ -10,6 +10,7 @@ from local_cloud.adapter import (
     authorization,
     buckets,
     budgets,
+    checksums,
     event_buses,
     foreign_buckets,
     functions,
@@ -17,6 +18,7 @@ from local_cloud.adapter import (
     logs,
     model_package_group,
     network,
+    physical_names,
     queues,
     recording,
     requests,
@@ -52,10 +54,12 @@ def plug_in(service: SageMaker, state: Path, root_secret_key: SecretKey) -> None
     requests.plug_in(service)
     authorization.plug_in()
     buckets.plug_in()
+    checksums.plug_in()
     foreign_buckets.plug_in()
     event_buses.plug_in()
     budgets.plug_in()
     network.plug_in()
+    physical_names.plug_in()
     stacks.plug_in()
     model_package_group.plug_in(service)
     functions.plug_in(state / "sagemaker" / "images")

@@ -74,6 +74,7 @@ ACTIONS = {
         "sagemaker:DescribeModelPackage",
         "sagemaker:DescribePipelineExecution",
         "sagemaker:DescribeProcessingJob",
+        "sagemaker:DescribeTrainingJob",
         "sagemaker:ListModelPackages",
         "sagemaker:ListPipelineExecutionSteps",
         "sagemaker:ListPipelineParametersForExecution",

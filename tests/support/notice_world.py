@@ -26,6 +26,7 @@ class NoticeCloud(Cloud):
     reason: str | None = None  # of the execution's failure
     recorded: dict[str, dict[str, str]] = field(default_factory=dict)  # CustomerMetadataProperties by version's ARN
     outputs: dict[str, str] = field(default_factory=dict)  # processing outputs by name
+    training_job: dict[str, Any] = field(default_factory=dict)  # what DescribeTrainingJob says besides
     streams: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # lines by log group and stream
     published: list[dict[str, Any]] = field(default_factory=list)
 
@@ -63,6 +64,19 @@ class NoticeCloud(Cloud):
             "AppSpecification": {"ImageUri": "image"},
             "CreationTime": MOMENT,
         }
+
+    def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:
+        return {
+            "TrainingJobName": TrainingJobName,
+            "TrainingJobArn": f"{ARN}:training-job/{TrainingJobName}",
+            "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/model.tar.gz"},
+            "TrainingJobStatus": "Failed",
+            "SecondaryStatus": "Failed",
+            "AlgorithmSpecification": {"TrainingInputMode": "File"},
+            "ResourceConfig": {"VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            "CreationTime": MOMENT,
+        } | self.training_job
 
     def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
         if ModelPackageName not in self.packages:

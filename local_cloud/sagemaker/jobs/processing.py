@@ -29,7 +29,9 @@ class Processing:
         try:
             s3 = job.client("s3")
             self._prepare(job, description, s3)
-            job.update(ProcessingStartTime=time.time())
+            began = time.time()
+            job.update(ProcessingStartTime=began)
+            longest = description.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DEFAULT_SECONDS)
             specification = description["AppSpecification"]
             ending = job.run_containers(
                 job.hosts(1),
@@ -37,7 +39,7 @@ class Processing:
                 command=(*specification["ContainerEntrypoint"], *specification.get("ContainerArguments", ())),
                 environment=dict(description.get("Environment", {}))
                 | {"PROCESSING_JOB_NAME": job.name, "PROCESSING_JOB_ARN": description["ProcessingJobArn"]},
-                seconds=description.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DEFAULT_SECONDS),
+                seconds=longest,
             )
             exit_message = message(job.root / "output" / "message")
             if ending.how == "exit" and ending.code != 0:
@@ -46,7 +48,8 @@ class Processing:
                 self._upload(job, description, s3)
                 self._end(job, "Completed", ExitMessage=exit_message or None)
             else:
-                overdue = "MaxRuntimeExceeded: the job ran longer than its MaxRuntimeInSeconds"
+                ran = round(time.time() - began)
+                overdue = f"MaxRuntimeExceeded: the job ran {ran} s, and MaxRuntimeInSeconds is {longest}"
                 self._end(job, "Stopped", FailureReason=overdue if ending.how == "timeout" else None)
         except (transfer.TransferError, ServiceError) as error:
             self.fail(job, str(error))

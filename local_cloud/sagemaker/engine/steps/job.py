@@ -50,10 +50,22 @@ def run(attempt: Attempt, kind: str) -> Outcome:
     status = description[f"{kind}JobStatus"]
     if status == "Completed":
         return Outcome("Succeeded", properties=plain(description), metadata=metadata)
-    reason = description.get("FailureReason") or f"{kind} job {name} ended as {status}."
+    reason = description.get("FailureReason") or _ended_as(kind, name, description)
     if status == "Stopped" and attempt.service.executions.is_stopping(attempt.execution):
         return Outcome("Stopped", metadata=metadata, failure_reason=None)
     return failed(reason, metadata=metadata)
+
+
+def _ended_as(kind: str, name: str, description: dict[str, Any]) -> str:
+    """A job that was stopped has no reason of its own; its secondary status says which of its limits was reached."""
+    status, secondary = description[f"{kind}JobStatus"], description.get("SecondaryStatus")
+    limit = {"MaxRuntimeExceeded": "MaxRuntimeInSeconds", "MaxWaitTimeExceeded": "MaxWaitTimeInSeconds"}.get(
+        str(secondary)
+    )
+    if limit is None:
+        return f"{kind} job {name} ended as {status}."
+    seconds, allowed = description.get("TrainingTimeInSeconds", 0), description["StoppingCondition"][limit]
+    return f"{kind} job {name} ended as {status} ({secondary}): it ran {seconds} s, and {limit} is {allowed}."
 
 
 def stop(attempt: Attempt, metadata: dict[str, Any], kind: str) -> None:

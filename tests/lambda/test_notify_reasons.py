@@ -1,0 +1,53 @@
+"""Reasons in notices: once, in the user's own words, with the hint and the exit code apart."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from notice_world import MOMENT, NoticeWorld
+
+
+@pytest.fixture
+def world() -> NoticeWorld:
+    return NoticeWorld()
+
+
+def test_a_reason_is_told_once_and_its_hint_and_exit_code_apart(world: NoticeWorld) -> None:
+    world.fail_step("Train", "AlgorithmError: the loss is not finite\nhint: lower learning_rate, exit code: 3", lines=2)
+    (stream,) = world.cloud.streams.values()
+    stream.append("Traceback: the loss is not finite")
+    text, data = world.told(world.ended())
+    assert "step Train: the loss is not finite\nexit code: 3\nhint: lower learning_rate\n" in text
+    assert text.count("the loss is not finite") == 1
+    (step,) = data["steps"]
+    assert (step["reason"], step["hint"], step["exit_code"]) == ("the loss is not finite", "lower learning_rate", 3)
+
+
+def test_a_killed_process_is_told_to_have_lacked_memory(world: NoticeWorld) -> None:
+    world.fail_step("Train", "AlgorithmError: See job logs for more information, exit code: 137")
+    text, _ = world.told(world.ended())
+    assert "step Train: the process was killed (SIGKILL), which is what happens when an instance runs out" in text
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (
+            {"SecondaryStatus": "MaxRuntimeExceeded", "TrainingTimeInSeconds": 61},
+            "the job was stopped after 61 s: max_run_seconds under [test.pipeline] is 60 s (MaxRuntimeExceeded)",
+        ),
+        (
+            {"SecondaryStatus": "MaxWaitTimeExceeded", "TrainingEndTime": MOMENT + timedelta(seconds=91),
+             "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90}},
+            "the job was stopped after 91 s: max_run_seconds + spot_wait_seconds under [test.pipeline] is 90 s "
+            "(MaxWaitTimeExceeded)",
+        ),
+    ],
+)  # fmt: skip
+def test_a_time_limit_is_told_by_the_settings_name(world: NoticeWorld, limit: dict[str, Any], words: str) -> None:
+    world.fail_step("Train", "Training job ended as Stopped.")
+    world.cloud.training_job = limit | {"TrainingJobStatus": "Stopped"}
+    text, _ = world.told(world.ended())
+    assert f"step Train: {words}\nhint: raise max_run_seconds" in text
