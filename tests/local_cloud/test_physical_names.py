@@ -18,7 +18,7 @@ TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "A
 def in_region(cloud: Running) -> Callable[[str, str], Any]:
     return lambda service, region: boto3.client(
         service, endpoint_url=cloud.endpoint, verify=str(cloud.certificate), region_name=region,
-        aws_access_key_id="test", aws_secret_access_key="test",
+        aws_access_key_id=cloud.account, aws_secret_access_key=cloud.secret_key(cloud.account),
     )  # fmt: skip
 
 
