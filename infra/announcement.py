@@ -9,7 +9,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.model_registry import ModelRegistry
+from infra.model_registry import ModelRegistry, decisions_on
 from infra.notices import Notices
 from infra.permission import allow
 from infra.promotion import Consumer, announcement_rule
@@ -52,7 +52,7 @@ class Announcement(Construct):
             self,
             "Decided",
             rule_name=rule_name,
-            event_pattern=registry.decisions,
+            event_pattern=decisions_on([registry]),
             targets=[targets.EventBus(events.EventBus.from_event_bus_arn(self, "Bus", bus), role=self.role)],
         )
         notices.raise_alarm(

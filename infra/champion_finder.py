@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -12,10 +14,10 @@ from infra.settings import Settings
 
 
 class ChampionFinder(LambdaFunction):
-    """It reads the registry and nothing else."""
+    """It reads the lines' registries and nothing else."""
 
     def __init__(
-        self, scope: Construct, id: str, *, settings: Settings, code: lambda_.Code, registry: ModelRegistry
+        self, scope: Construct, id: str, *, settings: Settings, code: lambda_.Code, registries: Sequence[ModelRegistry]
     ) -> None:
         super().__init__(
             scope,
@@ -27,4 +29,5 @@ class ChampionFinder(LambdaFunction):
             timeout=Duration.seconds(60),
             when_it_fails="The pipeline waits for the answer: its step fails, the execution too, and a notice says so.",
         )
-        registry.grant_read(self.role)
+        for registry in registries:
+            registry.grant_read(self.role)

@@ -19,7 +19,7 @@ OWN_METRICS = {
     "start_pipeline": ["Uploads", "ExecutionsStarted"],
     "notify": ["ExecutionsFailed", "GateRefused", "DefinitionsRefused", "Deployments", "Rollbacks"],
 }
-HALF, THIRD = 12, 8  # of the page's 24 columns
+HALF, THIRD, QUARTER = 12, 8, 6  # of the page's 24 columns
 
 
 class Dashboard(Construct):
@@ -35,18 +35,23 @@ class Dashboard(Construct):
         self.dashboard.add_widgets(*self._jobs())
 
     def show_endpoint(self) -> None:
-        self.dashboard.add_widgets(*self._endpoint())
+        self.dashboard.add_widgets(*self._endpoint(self._name, THIRD, ""))
+
+    def show_line(self, name: str) -> None:
+        """A row for a declared line: its executions, and its endpoint."""
+        self.dashboard.add_widgets(
+            _graph(f"{name}: executions", self._executions(name), QUARTER), *self._endpoint(name, QUARTER, f"{name}: ")
+        )
 
     def show_functions(self, functions: Mapping[str, LambdaFunction], queues: Mapping[str, WatchedQueue]) -> None:
         self.dashboard.add_widgets(*_queues(queues))
         self.dashboard.add_widgets(*_functions(functions))
 
     def _runs(self, functions: Mapping[str, LambdaFunction]) -> list[cloudwatch.IWidget]:
-        ends = [self._execution(f"Execution{end}") for end in ("Started", "Succeeded", "Failed", "Stopped")]
         own = [_own(functions[package], name, "Sum") for package, names in OWN_METRICS.items() for name in names]
         waits = _own(functions["start_pipeline"], "WaitSeconds", "Maximum")
         return [
-            _graph("Executions", ends, THIRD),
+            _graph("Executions", self._executions(self._name), THIRD),
             _graph("Uploads, starts, refusals, deployments", own, THIRD),
             _graph("Seconds from the last upload to the start", [waits], THIRD),
         ]
@@ -59,30 +64,37 @@ class Dashboard(Construct):
             _graph("Jobs, % of GPU and CPU", [_search(_jobs(name), "Average") for name in ("GPU", "CPU")], HALF),
         ]
 
-    def _endpoint(self) -> list[cloudwatch.IWidget]:
-        failures = [self._served(name, "Sum") for name in ("Invocation4XXErrors", "Invocation5XXErrors")]
-        latency = [self._served("ModelLatency", statistic) for statistic in ("p50", "p99")]
+    def _endpoint(self, name: str, width: int, title: str) -> list[cloudwatch.IWidget]:
+        failures = [_served(name, metric, "Sum") for metric in ("Invocation4XXErrors", "Invocation5XXErrors")]
+        latency = [_served(name, "ModelLatency", statistic) for statistic in ("p50", "p99")]
         return [
-            _graph("Endpoint: invocations", [self._served("Invocations", "Sum")], THIRD),
-            _graph("Endpoint: latency of the model, microseconds", latency, THIRD),
-            _graph("Endpoint: refused and failed", failures, THIRD),
+            _graph(f"{title}Endpoint: invocations", [_served(name, "Invocations", "Sum")], width),
+            _graph(f"{title}Endpoint: latency of the model, microseconds", latency, width),
+            _graph(f"{title}Endpoint: refused and failed", failures, width),
         ]
 
-    def _execution(self, name: str) -> cloudwatch.Metric:
-        dimensions = {"PipelineName": self._name}
-        return cloudwatch.Metric(
-            namespace=PIPELINES, metric_name=name, dimensions_map=dimensions, statistic="Sum", period=PERIOD
-        )
+    def _executions(self, pipeline: str) -> list[cloudwatch.Metric]:
+        return [
+            cloudwatch.Metric(
+                namespace=PIPELINES,
+                metric_name=f"Execution{end}",
+                dimensions_map={"PipelineName": pipeline},
+                statistic="Sum",
+                period=PERIOD,
+            )
+            for end in ("Started", "Succeeded", "Failed", "Stopped")
+        ]
 
-    def _served(self, name: str, statistic: str) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace="AWS/SageMaker",
-            metric_name=name,
-            dimensions_map={"EndpointName": self._name, "VariantName": "AllTraffic"},
-            statistic=statistic,
-            period=PERIOD,
-            label=f"{name} {statistic}",
-        )
+
+def _served(endpoint: str, name: str, statistic: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="AWS/SageMaker",
+        metric_name=name,
+        dimensions_map={"EndpointName": endpoint, "VariantName": "AllTraffic"},
+        statistic=statistic,
+        period=PERIOD,
+        label=f"{name} {statistic}",
+    )
 
 
 def _queues(queues: Mapping[str, WatchedQueue]) -> list[cloudwatch.IWidget]:

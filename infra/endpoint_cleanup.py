@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from aws_cdk import CustomResource, Duration
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
 from infra.lambda_function import LambdaFunction
-from infra.permission import allow
+from infra.permission import Grantee, allow
 from infra.settings import Settings
 from infra.source_environment import SourceEnvironment
 from infra.told_notices import ToldNotices
@@ -68,7 +67,7 @@ class EndpointCleanup(Construct):
         )
 
 
-def allow_to_delete_endpoint(role: iam.Role, name: str) -> None:
+def allow_to_delete_endpoint(role: Grantee, name: str) -> None:
     endpoint = sagemaker_arn(role, "endpoint", name)
     made_for_it = [sagemaker_arn(role, kind, f"{name}-v*") for kind in ("endpoint-config", "model")]
     why = "All that was made at run time under this name is deleted; it is not known before."

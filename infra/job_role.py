@@ -30,14 +30,14 @@ class JobRole(Construct):
     ) -> None:
         super().__init__(scope, id)
         kinds = ["processing-job", "training-job"] + ["hyper-parameter-tuning-job"] * (
-            settings.pipeline.tuning_jobs > 0
+            any(pipeline.tuning_jobs for pipeline in settings.every_pipeline)
         )
         sources = [sagemaker_arn(self, kind, "*") for kind in kinds]
         self.role = iam.Role(
             self, "Role", assumed_by=sagemaker_principal(self, sources), description="Processing and training jobs"
         )
         inputs = ["datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*"]
-        inputs += ["pretrained/*"] * bool(settings.pipeline.pretrained)
+        inputs += ["pretrained/*"] * any(pipeline.pretrained for pipeline in settings.every_pipeline)
         data.grant_read(self.role, *inputs)
         data.grant_list(self.role, *inputs)
         data.grant_upload_results(self.role, "runs/*", "checkpoints/*")

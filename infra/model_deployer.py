@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
@@ -13,7 +14,7 @@ from constructs import Construct
 
 from infra.arn import sagemaker_arn
 from infra.lambda_function import LambdaFunction
-from infra.model_registry import ModelRegistry
+from infra.model_registry import ModelRegistry, decisions_on
 from infra.network import Network
 from infra.notices import Notices
 from infra.permission import allow, allow_to_pass
@@ -25,7 +26,10 @@ TIMEOUT = Duration.seconds(120)
 
 
 class ModelDeployer(LambdaFunction):
-    """It looks again, by way of its queue, until the endpoint serves the champion; an update takes minutes."""
+    """It looks again, by way of its queue, until the endpoint serves the champion; an update takes minutes.
+
+    The first of the registries is the default line's.
+    """
 
     def __init__(
         self,
@@ -36,10 +40,11 @@ class ModelDeployer(LambdaFunction):
         code: lambda_.Code,
         decisions: WatchedQueue,
         notices: Notices,
-        registry: ModelRegistry | SourceEnvironment,
+        registries: Sequence[ModelRegistry | SourceEnvironment],
         endpoint_role: iam.IRole,
         network: Network | None = None,
     ) -> None:
+        registry = registries[0]
         super().__init__(
             scope,
             id,
@@ -61,20 +66,23 @@ class ModelDeployer(LambdaFunction):
                 "NOTICES_QUEUE_URL": notices.queue.queue.queue_url,
                 "TAGS": json.dumps(settings.all_tags, sort_keys=True),
                 **({"VPC_CONFIG": json.dumps(network.vpc_config)} if network else {}),
+                **_lines(settings),
             },
         )
         events.Rule(
             self,
             "ModelDecided",
             event_bus=registry.event_bus,
-            event_pattern=registry.decisions,
+            event_pattern=decisions_on(registries),
             targets=[targets.SqsQueue(decisions.queue)],
         )
         allow(self.role, ["sqs:SendMessage"], decisions.arns)
         notices.grant_send(self.role)
-        registry.grant_serve(self.role)
+        for registry in registries:
+            registry.grant_serve(self.role)
         allow_to_pass(self.role, endpoint_role)
-        self._allow_to_deploy(settings.name, network)
+        for name in settings.names:
+            self._allow_to_deploy(name, network)
 
     def _allow_to_deploy(self, name: str, network: Network | None) -> None:
         """One endpoint; models and configurations are made anew for each version and are named after it."""
@@ -90,3 +98,12 @@ class ModelDeployer(LambdaFunction):
         allow(self.role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])
         allow(self.role, ["sagemaker:AddTags"], [endpoint, configs, models], because=why)
         allow(self.role, ["sagemaker:ListTags"], [configs], because=why)  # one that was rolled back says so in a tag
+
+
+def _lines(settings: Settings) -> dict[str, str]:
+    """The variable that declares further lines; none where there are none."""
+    if not settings.lines:
+        return {}
+    instances = {line: settings.endpoint_instances(line) for line in settings.lines}
+    declared = {line: {"type": kind, "count": count} for line, (kind, count) in instances.items()}
+    return {"LINES": json.dumps(declared, sort_keys=True)}

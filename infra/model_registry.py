@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -10,26 +13,32 @@ from constructs import Construct
 
 from infra.arn import sagemaker_arn
 from infra.notices import MODEL_PACKAGE_CHANGE
-from infra.permission import allow
+from infra.permission import Grantee, allow
 from infra.promotion import Consumer
 from infra.settings import Settings
 
 
+class Registry(Protocol):
+    group_name: str
+    account: str
+
+
 class ModelRegistry(Construct):
-    """`called` is what SageMaker's calls name it by; `decisions` are told on `event_bus`, the account's default one."""
+    """`called` is what SageMaker's calls name it by; decisions are told on `event_bus`, the account's default one."""
 
     event_bus = None
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, name: str | None = None) -> None:
+        """`name` is that of a declared line's group; without it the group is the default line's."""
         super().__init__(scope, id)
-        self.group_name = self.called = settings.name
-        self.decisions = decisions_on(self.group_name, settings.account)
+        self.group_name = self.called = name or settings.name
+        self.account = settings.account
         self._policy = iam.PolicyDocument()
         self.group = sagemaker.CfnModelPackageGroup(
             self,
             "Group",
             model_package_group_name=self.group_name,
-            model_package_group_description=f"Models of the pipeline {settings.name}",
+            model_package_group_description=f"Models of the pipeline {self.group_name}",
             model_package_group_policy=self._policy,
         )
         # But not the group of a first deployment that failed: its name would be taken in the next one.
@@ -74,7 +83,7 @@ class ModelRegistry(Construct):
             ),
         )
 
-    def grant_delete_versions(self, role: iam.Role) -> None:
+    def grant_delete_versions(self, role: Grantee) -> None:
         why = "Versions are numbered as they are registered; these are all of this group."
         allow(role, ["sagemaker:ListModelPackages"], [self.versions_arn], because=why)
         allow(role, ["sagemaker:DeleteModelPackage"], [self.versions_arn], because=why)
@@ -88,11 +97,17 @@ class ModelRegistry(Construct):
         allow(role, create, [self.versions_arn], because=why)
 
 
-def decisions_on(group_name: str, account: str) -> events.EventPattern:
-    """A rejection counts too: when the version that serves is rejected, the one before it serves again."""
+def decisions_on(registries: Sequence[Registry]) -> events.EventPattern:
+    """The events of decisions about versions, in registries of one account.
+
+    A rejection counts too: when the version that serves is rejected, the one before it serves again.
+    """
     return events.EventPattern(
         source=["aws.sagemaker"],
-        account=[account],
+        account=[registries[0].account],
         detail_type=[MODEL_PACKAGE_CHANGE],
-        detail={"ModelPackageGroupName": [group_name], "ModelApprovalStatus": ["Approved", "Rejected"]},
+        detail={
+            "ModelPackageGroupName": [registry.group_name for registry in registries],
+            "ModelApprovalStatus": ["Approved", "Rejected"],
+        },
     )

@@ -59,7 +59,7 @@ class Notices(Construct):
             ENDPOINT_CHANGE,
             # In upper snake case, unlike in the API. Deployments and rollbacks are told by deploy_model, which knows
             # what was asked for: an endpoint that was rolled back is IN_SERVICE.
-            {"EndpointName": [settings.name], "EndpointStatus": ["FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"]},
+            {"EndpointName": settings.names, "EndpointStatus": ["FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"]},
         )
 
     def tell_of_runs(self) -> None:
@@ -69,13 +69,13 @@ class Notices(Construct):
             EXECUTION_CHANGE,
             {
                 "currentPipelineExecutionStatus": ["Failed", "Stopped"],
-                "pipelineArn": [sagemaker_arn(self, "pipeline", self._settings.name)],
+                "pipelineArn": [sagemaker_arn(self, "pipeline", name) for name in self._settings.names],
             },
         )
         self._add_rule(
             "ModelWaits",
             MODEL_PACKAGE_CHANGE,
-            {"ModelPackageGroupName": [self._settings.name], "ModelApprovalStatus": ["PendingManualApproval"]},
+            {"ModelPackageGroupName": self._settings.names, "ModelApprovalStatus": ["PendingManualApproval"]},
         )
 
     def grant_send(self, role: iam.Role) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -19,7 +22,7 @@ JOB_LOGS = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
 
 
 class Notifier(LambdaFunction):
-    """It writes nothing but its markers, which lie in the bucket `told`."""
+    """It writes nothing but its markers, which lie in the bucket `told`. The first registry is the default line's."""
 
     def __init__(
         self,
@@ -30,7 +33,7 @@ class Notifier(LambdaFunction):
         code: lambda_.Code,
         notices: Notices,
         told: PrivateBucket,
-        registry: ModelRegistry | SourceEnvironment,
+        registries: Sequence[ModelRegistry | SourceEnvironment],
     ) -> None:
         super().__init__(
             scope,
@@ -50,8 +53,9 @@ class Notifier(LambdaFunction):
                 "TOPIC_ARN": notices.topic.topic_arn,
                 "DATA_BUCKET": told.bucket.bucket_name,
                 "PIPELINE_NAME": settings.name,
-                "MODEL_PACKAGE_GROUP_NAME": registry.group_name,
+                "MODEL_PACKAGE_GROUP_NAME": registries[0].group_name,
                 "ENDPOINT_NAME": settings.name,
+                **({"LINES": json.dumps(sorted(settings.lines))} if settings.lines else {}),
             },
         )
         allow(self.role, ["sqs:SendMessage"], [notices.queue.dead_letters.queue_arn])
@@ -59,16 +63,17 @@ class Notifier(LambdaFunction):
         told.grant_list(self.role)
         told.grant_read(self.role, "notices/*")
         told.grant_write(self.role, "notices/*")
-        registry.grant_read(self.role)
+        for registry in registries:
+            registry.grant_read(self.role)
 
-    def allow_to_read_runs(self, data: DataBucket, name: str) -> None:
-        """What a run of the pipeline has left: its jobs' logs, and the evaluation of a refused model."""
+    def allow_to_read_runs(self, data: DataBucket, pipelines: Sequence[str]) -> None:
+        """What a run of these pipelines has left: its jobs' logs, and the evaluation of a refused model."""
         data.grant_read(self.role, MODELS)
         run = ["DescribePipelineExecution", "ListPipelineExecutionSteps", "ListPipelineParametersForExecution"]
         allow(
             self.role,
             [f"sagemaker:{action}" for action in run],
-            [sagemaker_arn(self, "pipeline", f"{name}/execution/*")],
+            [sagemaker_arn(self, "pipeline", f"{name}/execution/*") for name in pipelines],
             because="SageMaker names executions; these are all of this pipeline.",
         )
         allow(

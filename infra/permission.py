@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -17,8 +17,12 @@ INLINE = (
 )
 
 
+Grantee: TypeAlias = iam.Role | iam.Policy
+"""A role, or a policy of a role that has a life of its own."""
+
+
 def allow(
-    role: iam.Role,
+    role: Grantee,
     actions: Sequence[str],
     resources: Sequence[str],
     *,
@@ -26,9 +30,11 @@ def allow(
     because: str | None = None,
 ) -> None:
     """Resources that hold a `*` need a reason, which also answers cdk-nag's finding for exactly that resource."""
-    role.add_to_policy(
-        iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {}))
-    )
+    statement = iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions or {}))
+    if isinstance(role, iam.Policy):
+        role.add_statements(statement)
+    else:
+        role.add_to_policy(statement)
     acknowledge_wildcards(role, resources, because)
     acknowledge(role, NIST, "IAMNoInlinePolicy", INLINE)
 

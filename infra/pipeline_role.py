@@ -1,6 +1,8 @@
-"""The role under which SageMaker runs the pipeline: it starts jobs, asks for the champion and registers models."""
+"""The role under which SageMaker runs pipelines: it starts jobs, asks for the champion and registers models."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -26,13 +28,13 @@ class PipelineRole(Construct):
         settings: Settings,
         data: DataBucket,
         jobs: JobRole,
-        registry: ModelRegistry,
+        registries: Sequence[ModelRegistry],
         champion: lambda_.IFunction,
         network: Network | None,
     ) -> None:
         super().__init__(scope, id)
-        # The pipeline and, as <name>/execution/<id>, all of its executions; SageMaker's guide rules out naming one.
-        sources = [sagemaker_arn(self, "pipeline", name) for name in (settings.name, f"{settings.name}/*")]
+        # Each line's pipeline and, as <name>/execution/<id>, its executions; SageMaker's guide rules out naming one.
+        sources = [sagemaker_arn(self, "pipeline", part) for name in settings.names for part in (name, f"{name}/*")]
         self.role = iam.Role(
             self, "Role", assumed_by=sagemaker_principal(self, sources), description="Executions of the pipeline"
         )
@@ -40,11 +42,12 @@ class PipelineRole(Construct):
         self._where = network.only_here() if network else {}
         self._start("processing-job", "ProcessingJob")
         self._start("training-job", "TrainingJob")
-        if settings.pipeline.tuning_jobs:
+        if any(pipeline.tuning_jobs for pipeline in settings.every_pipeline):
             self._start("hyper-parameter-tuning-job", "HyperParameterTuningJob")
         allow_to_pass(self.role, jobs.role)
         allow(self.role, ["lambda:InvokeFunction"], [champion.function_arn])
-        registry.grant_register(self.role)
+        for registry in registries:
+            registry.grant_register(self.role)
         data.grant_read(self.role, "runs/*")  # property files, and the artifact that is registered
 
     def _start(self, kind: str, name: str) -> None:

@@ -11,7 +11,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.acknowledged import AWS_SOLUTIONS, NIST, acknowledge
-from infra.permission import allow
+from infra.permission import Grantee, allow
 
 
 class PrivateBucket(Construct):
@@ -73,7 +73,7 @@ class PrivateBucket(Construct):
         self._grant(role, ["s3:PutObject", "s3:AbortMultipartUpload"], prefixes)
         self._grant_key(role, "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
 
-    def grant_delete(self, role: iam.Role, *prefixes: str) -> None:
+    def grant_delete(self, role: Grantee, *prefixes: str) -> None:
         self._grant(role, ["s3:DeleteObject"], prefixes)
 
     def grant_list(self, role: iam.Role, *prefixes: str) -> None:
@@ -86,7 +86,7 @@ class PrivateBucket(Construct):
         allow(role, ["s3:ListBucketVersions"], [self.bucket.bucket_arn])
         self._grant(role, ["s3:DeleteObject", "s3:DeleteObjectVersion"], ["*"])
 
-    def _grant(self, role: iam.Role, actions: Sequence[str], prefixes: Sequence[str]) -> None:
+    def _grant(self, role: Grantee, actions: Sequence[str], prefixes: Sequence[str]) -> None:
         resources = [self.bucket.arn_for_objects(prefix) for prefix in prefixes]
         allow(role, actions, resources, because="The objects under this prefix are not known before they are made.")
 

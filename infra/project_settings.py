@@ -20,10 +20,11 @@ PROJECT_NAME, PROJECT_ID = "SageMakerProjectName", "SageMakerProjectId"  # SageM
 CHOICES = ("AccuracyThreshold", "TrainInstanceType")  # parameters of the template and of the pipeline
 # A region's prices cannot stand in a template for all regions; a profile is the business of a command line; a project
 # has a registry of its own. A network, a key and a bill are those of one account and region, and no role of a project
-# may have interfaces.
+# may have interfaces. A second model line is a second project.
 _NOT_OFFERED = frozenset({"catalog", "delivery", "max_run_cost", "profile", "promotes_from"}) | {
     "availability_zones",
     "data_key",
+    "lines",
     "monthly_budget",
     "network_access",
 }

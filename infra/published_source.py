@@ -20,7 +20,7 @@ from infra.endpoint_cleanup import allow_to_delete_endpoint
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
 from infra.network import Network
-from infra.permission import allow
+from infra.permission import Grantee, allow
 from infra.settings import Settings
 from infra.wheels import require_wheels
 from pipeline_definition import PipelineSettings, build_pipeline, render
@@ -35,6 +35,7 @@ class PublishedSource(Construct):
     definition is bound to where there is none. The function that puts them also has the endpoint
     looked at, and clears up before a stack is destroyed: pipeline, endpoint and models are made at run time, and
     CloudFormation knows nothing of them. Data and registered versions go too, unless the environment retains them.
+    It puts the definitions of all lines; what clears up for a declared line is infra/model_line.py.
     """
 
     def __init__(
@@ -63,6 +64,12 @@ class PublishedSource(Construct):
             capacity: _asset(self, f"Definition-{capacity}", "definition.json", _definition(pipeline, network))
             for capacity, pipeline in settings.pipelines.items()
         }
+        of_lines = {
+            f"pipelines/{settings.line_name(name)}.json": _asset(
+                self, f"DefinitionOfLine-{name}", "definition.json", _definition(line.pipeline, network)
+            )
+            for name, line in settings.lines.items()
+        }
         self.deployment = LambdaFunction(
             self,
             "Deployment",
@@ -73,10 +80,12 @@ class PublishedSource(Construct):
             timeout=Duration.minutes(15),
             when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
         )
-        allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in (code_asset, *definitions.values())])
-        data.grant_write(self.deployment.role, "code/*", definition_key, NO_CHAMPION)
+        copied = (code_asset, *definitions.values(), *of_lines.values())
+        allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in copied])
+        data.grant_write(self.deployment.role, "code/*", definition_key, *of_lines, NO_CHAMPION)
         allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn, uploads.queue_arn])
-        self._allow_to_clear_up(settings.name)
+        allow_to_delete_pipeline(self.deployment.role, settings.name)
+        allow_to_delete_endpoint(self.deployment.role, settings.name)
         if network:
             look = ["ec2:DescribeNetworkInterfaces"]
             allow(self.deployment.role, look, ["*"], because="IAM has no resource type for this action.")
@@ -97,6 +106,7 @@ class PublishedSource(Construct):
                         (code_asset.s3_object_key, f"code/{archive.hash}/source.tar.gz"),
                         (code_asset.s3_object_key, CODE),
                         (_chosen(self, definitions, settings.capacity), definition_key),
+                        *((asset.s3_object_key, key) for key, asset in of_lines.items()),
                     )
                 ],
                 "Objects": {NO_CHAMPION: "This prefix stands for: no model version is approved yet.\n"},
@@ -116,13 +126,12 @@ class PublishedSource(Construct):
             },
         )
 
-    def _allow_to_clear_up(self, name: str) -> None:
-        role = self.deployment.role
-        pipeline, executions = (sagemaker_arn(self, "pipeline", part) for part in (name, f"{name}/execution/*"))
-        why = "All that was made at run time under this name is deleted; it is not known before."
-        allow(role, ["sagemaker:DeletePipeline", "sagemaker:ListPipelineExecutions"], [pipeline])
-        allow(role, ["sagemaker:StopPipelineExecution"], [executions], because=why)
-        allow_to_delete_endpoint(role, name)
+
+def allow_to_delete_pipeline(role: Grantee, name: str) -> None:
+    pipeline, executions = (sagemaker_arn(role, "pipeline", part) for part in (name, f"{name}/execution/*"))
+    why = "All that was made at run time under this name is deleted; it is not known before."
+    allow(role, ["sagemaker:DeletePipeline", "sagemaker:ListPipelineExecutions"], [pipeline])
+    allow(role, ["sagemaker:StopPipelineExecution"], [executions], because=why)
 
 
 def _chosen(scope: Construct, definitions: Mapping[str, assets.Asset], capacity: str) -> str:

@@ -65,10 +65,12 @@ class ServingStack(EnvironmentStack):
             code=code,
             decisions=decisions,
             notices=notices,
-            registry=source,
+            registries=[source],
             endpoint_role=endpoint.role,
         )
-        notifier = Notifier(self, "Notify", settings=settings, code=code, notices=notices, told=told, registry=source)
+        notifier = Notifier(
+            self, "Notify", settings=settings, code=code, notices=notices, told=told, registries=[source]
+        )
         cleanup = EndpointCleanup(
             self, "Cleanup", settings=settings, code=code, source=source, told=told, decisions=decisions.queue
         )

@@ -10,6 +10,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
+from infra.line_settings import LineSettings, line_problems, load_lines, require_distinct_names
 from infra.prices import PRICES_FILE, load_prices
 from infra.promotion import Consumer, consumers_of, source_of
 from infra.typed_table import SettingsError, typed_values
@@ -20,6 +21,7 @@ LOCAL = "local"
 PROJECTS = "projects"  # the table that is no environment: infra/project_settings.py
 LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
 LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
+MOST_INSTANCES = 100  # behind an endpoint; lambda/deploy_model/environment.py holds it, too
 FEWEST_ZONES, MOST_ZONES = 2, 16  # an endpoint's model takes subnets in two zones at least, VpcConfig 16 at most
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
@@ -30,7 +32,7 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
 _IMAGE = re.compile(r"([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?[a-z0-9._/-]+:[A-Za-z0-9._-]+")
 
-_TABLES = frozenset({"catalog", "delivery", "pipeline"})  # of an environment
+_TABLES = frozenset({"catalog", "delivery", "lines", "pipeline"})  # of an environment
 _FOUND_OUT = {
     "network": 'write network_access = "public" or "vpc"; the network that is trained is set as network in the '
     "table .pipeline below it",
@@ -53,6 +55,8 @@ class Settings:
 
     With `promotes_from` it trains nothing, and serves what the environment of that name, its `source`, approves. Those
     that so serve what this one approves are its `consumers`.
+
+    `lines` are the model lines besides the default one, which is the environment itself, by their names.
 
     `monthly_budget` is in USD, too: people are told when a month's bill will be near it, or is above it.
 
@@ -82,6 +86,7 @@ class Settings:
     monthly_budget: float | None = None
     prices: Mapping[str, float] = field(default_factory=dict)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
+    lines: Mapping[str, LineSettings] = field(default_factory=dict)
     promotes_from: str | None = None
     source: Settings | None = None
     consumers: tuple[Consumer, ...] = ()
@@ -90,6 +95,23 @@ class Settings:
     def name(self) -> str:
         """What the environment's stack, pipeline, model package group and endpoint are called."""
         return f"{PROJECT}-{self.environment}"
+
+    def line_name(self, line: str) -> str:
+        """What the pipeline, model package group and endpoint of a declared line are called."""
+        return f"{self.name}-{line}"
+
+    @property
+    def names(self) -> list[str]:
+        """What the pipelines, model package groups and endpoints of all lines are called, the default line's first."""
+        return [self.name, *map(self.line_name, self.lines)]
+
+    def endpoint_instances(self, line: str) -> tuple[str, int]:
+        """Type and number of the instances behind the endpoint of a declared line."""
+        own = self.lines[line]
+        return (
+            own.endpoint_instance_type or self.endpoint_instance_type,
+            self.endpoint_instance_count if own.endpoint_instance_count is None else own.endpoint_instance_count,
+        )
 
     @property
     def table(self) -> str:
@@ -110,6 +132,11 @@ class Settings:
     def pipelines(self) -> Mapping[str, PipelineSettings]:
         """The pipelines that there are definitions of, by their capacity; `capacity` says which is taken."""
         return {self.pipeline.capacity: self.pipeline}
+
+    @property
+    def every_pipeline(self) -> list[PipelineSettings]:
+        """Those of all lines, the default line's first."""
+        return [self.pipeline, *(line.pipeline for line in self.lines.values())]
 
     @property
     def capacity(self) -> str:
@@ -144,10 +171,10 @@ class Settings:
                 f"{self.environment!r} is no name for an environment",
                 "use at most 20 small letters, digits and hyphens: it becomes part of resource names",
             )
-        if self.environment.startswith("p-"):
+        if "-p-" in f"-{self.environment}-":
             yield (
-                f"{self.environment!r} begins with p-",
-                f"choose another: the things of projects that were started from the template are called {PROJECT}-p-…",
+                f"{self.environment!r} makes -p- in {PROJECT}-{self.environment}-v1",
+                "choose another: that marks the resources of projects that were started from the template",
             )
         if "-v" in self.environment:
             yield (
@@ -175,14 +202,11 @@ class Settings:
         for key in self.tags:
             if key.startswith(("aws:", f"{PROJECT}:")):
                 yield f"tags holds {key!r}", f"tags that begin with aws: or {PROJECT}: are not yours to set"
-        types = self.pipeline.inference_instance_types
-        if self.endpoint_instance_type not in types:
-            yield (
-                f"endpoint_instance_type is {self.endpoint_instance_type!r}, for which no model is registered",
-                f"use one of {', '.join(types)}, or add it to [{self.environment}.pipeline] inference_instance_types",
-            )
-        if self.endpoint_instance_count < 1:
-            yield f"endpoint_instance_count is {self.endpoint_instance_count}", "use a whole number from 1 up"
+        own = (self.endpoint_instance_type, self.endpoint_instance_count)
+        yield from self._endpoint_problems("", *own, self.pipeline)
+        yield from line_problems(self.environment, self.lines)
+        for name, line in self.lines.items():
+            yield from self._endpoint_problems(f"lines.{name}", *self.endpoint_instances(name), line.pipeline)
         yield from self._cost_problems()
         yield from self._promotion_problems()
         yield from self._network_problems()
@@ -200,6 +224,19 @@ class Settings:
                     "use repository:tag of an AWS deep-learning image, or "
                     "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>",
                 )
+
+    def _endpoint_problems(self, line: str, kind: str, count: int, pipeline: PipelineSettings) -> Iterator[Problem]:
+        """`line` is empty for the environment's own endpoint."""
+        of = f" of {line}" if line else ""
+        table = f"{self.environment}.{line}" if line else self.environment
+        types = pipeline.inference_instance_types
+        if kind not in types:
+            yield (
+                f"endpoint_instance_type{of} is {kind!r}, for which no model is registered",
+                f"use one of {', '.join(types)}, or add it to [{table}.pipeline] inference_instance_types",
+            )
+        if not 1 <= count <= MOST_INSTANCES:
+            yield f"endpoint_instance_count{of} is {count}", f"use a whole number from 1 to {MOST_INSTANCES}"
 
     def _network_problems(self) -> Iterator[Problem]:
         zones = self.availability_zones
@@ -232,8 +269,11 @@ class Settings:
                 f"max_run_cost is set, and {PRICES_FILE} has no prices for region {self.region!r}",
                 f"check the region's spelling; or add [{self.region}.usd_per_hour] there, or take max_run_cost out",
             )
-        for name in ("processing_instance_type", "train_instance_type"):
-            kind = getattr(self.pipeline, name)
+        for name, kind in (
+            (name, getattr(pipeline, name))
+            for pipeline in self.every_pipeline
+            for name in ("processing_instance_type", "train_instance_type")
+        ):
             if kind not in self.prices:
                 yield (
                     f"{name} is {kind!r}, for which {PRICES_FILE} has no price in {self.region}",
@@ -245,6 +285,12 @@ class Settings:
             yield (
                 "data_key is set, and another environment promotes from this one",
                 "leave data_key out: the stack then makes a key, and lets the other account's endpoint have it",
+            )
+        if self.consumers and self.lines:
+            names = ", ".join(consumer.name for consumer in self.consumers)
+            yield (
+                f"it declares lines, and {names} promotes from it",
+                "declare the lines in an environment that no other promotes from: only a single line is promoted",
             )
         if self.source is None:
             return
@@ -271,6 +317,7 @@ def load_settings(path: Path, environment: str) -> Settings:
             f"use -c env=<one of these>, or add a table [{environment}] with account and region",
         )
     refuse_strays({name: table for name, table in environments.items() if name != environment}, path)
+    require_distinct_names(environments, path.name, PROJECT)
     values = settings_values(environments[environment], Settings, path, environment, apart=frozenset({"environment"}))
     if "max_run_cost" in values:
         values["prices"] = load_prices(path.with_name(PRICES_FILE), values["region"])
@@ -321,4 +368,4 @@ def settings_values(
         pipeline = PipelineSettings(**typed_values(table.get("pipeline", {}), PipelineSettings, inner))
     except PipelineSettingsError as error:
         raise SettingsError(error.what, inner, error.hint) from error
-    return {**values, "pipeline": pipeline}
+    return {**values, "pipeline": pipeline, "lines": load_lines(table, pipeline, where.removesuffix("]"))}

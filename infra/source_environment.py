@@ -7,7 +7,6 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.model_registry import decisions_on
 from infra.permission import allow
 from infra.promotion import Consumer, announcement_rule
 from infra.settings import Settings
@@ -28,7 +27,7 @@ class SourceEnvironment(Construct):
         self.group_name = source.name
         self.group_arn = self.called = self._arn("sagemaker", "model-package-group", source.name)
         self.versions_arn = self._arn("sagemaker", "model-package", f"{source.name}/*")
-        self.decisions = decisions_on(source.name, source.account)
+        self.account = source.account
         self.event_bus = events.EventBus(
             self, "Decisions", event_bus_name=consumer.bus, description=f"Decisions about models of {source.name}"
         )

@@ -18,8 +18,10 @@ from infra.health import Health
 from infra.images import Images
 from infra.job_role import JobRole
 from infra.lambda_function import lambda_code
+from infra.line_settings import declared_lines
 from infra.maintainer_role import MaintainerRole
 from infra.model_deployer import ModelDeployer
+from infra.model_line import ModelLine
 from infra.model_registry import ModelRegistry
 from infra.monthly_budget import MonthlyBudget
 from infra.network import Network
@@ -69,17 +71,19 @@ class HeadraceStack(EnvironmentStack):
         data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
         network = Network(self, "Network", settings=settings, data=data) if settings.network_access == "vpc" else None
         registry = ModelRegistry(self, "Registry", settings=settings)
+        lines = [ModelLine(self, f"Line-{name}", settings=settings, line=name) for name in settings.lines]
+        registries = [registry, *(line.registry for line in lines)]
 
         jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images, network=network)
         endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, network=network)
-        champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registry=registry)
+        champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registries=registries)
         pipeline = PipelineRole(
             self,
             "PipelineRole",
             settings=settings,
             data=data,
             jobs=jobs,
-            registry=registry,
+            registries=registries,
             champion=champion.function,
             network=network,
         )
@@ -130,12 +134,14 @@ class HeadraceStack(EnvironmentStack):
             code=code,
             decisions=decisions,
             notices=notices,
-            registry=registry,
+            registries=registries,
             endpoint_role=endpoint.role,
             network=network,
         )
-        notifier = Notifier(self, "Notify", settings=settings, code=code, notices=notices, told=data, registry=registry)
-        notifier.allow_to_read_runs(data, settings.name)
+        notifier = Notifier(
+            self, "Notify", settings=settings, code=code, notices=notices, told=data, registries=registries
+        )
+        notifier.allow_to_read_runs(data, settings.names)
         notices.tell_of_runs()
         for consumer in settings.consumers:
             registry.share(consumer)
@@ -160,15 +166,24 @@ class HeadraceStack(EnvironmentStack):
         dashboard = Dashboard(self, "Dashboard", settings=settings)
         dashboard.show_runs(functions)
         dashboard.show_endpoint()
+        for line in lines:
+            dashboard.show_line(line.name)
         dashboard.show_functions(functions, queues)
 
         # All ways of working end first when the stack is destroyed; then all is cleared up, while the roles are there.
-        for feed in (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier)):
+        feeds = (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier))
+        for feed in feeds:
             feed.node.add_dependency(source.resource)
         # What it puts and asks is for the functions as they are now, not as they were before an update.
         source.resource.node.add_dependency(
             data, registry, pipeline, jobs, endpoint, trigger.function, deployer.function
         )
+        for line in lines:  # cleared up before the bucket is emptied: until then its jobs may write to it
+            resource = line.clear_up_with(source.deployment, data=data, decisions=decisions.queue)
+            resource.node.add_dependency(source.resource)
+            source.resource.node.add_dependency(line.registry)
+            for feed in feeds:
+                feed.node.add_dependency(resource)
         if network:  # the roles, by which SageMaker takes its interfaces out of it, and it are there till then, too
             source.resource.node.add_dependency(network)
         data.reserve("code/*", "pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
@@ -179,6 +194,7 @@ class HeadraceStack(EnvironmentStack):
                 "PipelineName": settings.name,
                 "ModelPackageGroupName": registry.group_name,
                 "EndpointName": settings.name,
+                **({"ModelLines": declared_lines(settings.lines)} if lines else {}),
                 "UploadQueueUrl": uploads.queue.queue_url,
                 "UploadDeadLetterQueueUrl": uploads.dead_letters.queue_url,
                 "DecisionQueueUrl": decisions.queue.queue_url,

@@ -13,6 +13,7 @@ from constructs import Construct
 from infra.arn import sagemaker_arn
 from infra.data_bucket import CODE, DataBucket
 from infra.lambda_function import LambdaFunction
+from infra.line_settings import declared_lines
 from infra.notices import Notices
 from infra.permission import allow, allow_to_pass
 from infra.settings import Settings
@@ -65,6 +66,7 @@ class UploadTrigger(LambdaFunction):
                 **_defaults(settings),
                 "PIPELINE_TAGS": json.dumps(settings.all_tags, sort_keys=True),
                 **_budget(settings),
+                **_lines(settings),
             },
         )
         refusal = "pipelines/*.error.json"  # beside each definition that is refused, misnamed ones too
@@ -75,11 +77,11 @@ class UploadTrigger(LambdaFunction):
         allow(self.role, ["sqs:SendMessage"], uploads.arns)
         notices.grant_send(self.role)
         allow_to_pass(self.role, pipeline_role)
-        allow(self.role, PIPELINE_ACTIONS, [sagemaker_arn(self, "pipeline", settings.name)])
+        allow(self.role, PIPELINE_ACTIONS, [sagemaker_arn(self, "pipeline", name) for name in settings.names])
         allow(
             self.role,
             ["sagemaker:DescribePipelineExecution"],
-            [sagemaker_arn(self, "pipeline", f"{settings.name}/execution/*")],
+            [sagemaker_arn(self, "pipeline", f"{name}/execution/*") for name in settings.names],
             because="SageMaker names executions; these are all of this pipeline.",
         )
 
@@ -97,3 +99,8 @@ def _budget(settings: Settings) -> dict[str, str]:
         "MAX_RUN_COST": str(settings.max_run_cost),
         "PRICES": json.dumps(settings.prices, sort_keys=True, separators=(",", ":")),
     }
+
+
+def _lines(settings: Settings) -> dict[str, str]:
+    """The variable that declares further lines; none where there are none."""
+    return {"LINES": declared_lines(settings.lines)} if settings.lines else {}

@@ -25,6 +25,7 @@ from infra.catalog_stack import CatalogStack
 from infra.delivery_settings import DeliverySettings
 from infra.delivery_stack import DeliveryStack
 from infra.kind import environment_stack
+from infra.line_settings import LineSettings
 from infra.project_settings import load_project_settings
 from infra.project_stack import ProjectStack
 from infra.project_template import write_project_template
@@ -59,9 +60,17 @@ class Synthesized:
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
     @cache
-    def synthesize(environment: str, network: str = "", data_key: str | None = None, **pipeline: Any) -> Synthesized:
+    def synthesize(
+        environment: str,
+        network: str = "",
+        data_key: str | None = None,
+        named: str | None = None,
+        lines: tuple[tuple[str, LineSettings], ...] = (),
+        **pipeline: Any,
+    ) -> Synthesized:
         settings = load_settings(ROOT / "environments.toml", environment)
         settings = replace(settings, data_key=data_key, pipeline=replace(settings.pipeline, **pipeline))
+        settings = replace(settings, environment=named or environment, lines=dict(lines))
         root = ROOT
         if network:
             settings, root = replace(settings, network_access=network), with_wheels(tmp_path_factory.mktemp("root"))
