@@ -23,6 +23,7 @@ from infra.source_environment import SourceEnvironment
 from infra.watched_queue import WatchedQueue
 
 TIMEOUT = Duration.seconds(120)
+LOOK_EVERY = Duration.hours(1)
 
 
 class ModelDeployer(LambdaFunction):
@@ -75,6 +76,18 @@ class ModelDeployer(LambdaFunction):
             event_bus=registry.event_bus,
             event_pattern=decisions_on(registries),
             targets=[targets.SqsQueue(decisions.queue)],
+        )
+        # An endpoint that was deleted or moved by hand makes no event for this function (lambda/deploy_model/drift.py).
+        events.Rule(
+            self,
+            "PeriodicLook",
+            description="Has the endpoint compared with what the registry wants",
+            schedule=events.Schedule.rate(LOOK_EVERY),
+            targets=[
+                targets.SqsQueue(
+                    decisions.queue, message=events.RuleTargetInput.from_object({"headrace": "periodic-look"})
+                )
+            ],
         )
         allow(self.role, ["sqs:SendMessage"], decisions.arns)
         notices.grant_send(self.role)

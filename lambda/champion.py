@@ -21,7 +21,12 @@ class Champion:
 
 
 def find_champion(sagemaker: SageMakerClient, model_package_group: str) -> Champion | None:
-    """Of the group of that name, or ARN if it is another account's. None: no approved version.
+    """Of the group of that name, or ARN if it is another account's. None: no approved version."""
+    return next(iter(find_approved(sagemaker, model_package_group)), None)
+
+
+def find_approved(sagemaker: SageMakerClient, model_package_group: str) -> list[Champion]:
+    """The approved versions that can be served, the highest number first, which is the champion.
 
     Reads every page: the order is by creation, and the number is what counts.
     """
@@ -41,7 +46,7 @@ def find_champion(sagemaker: SageMakerClient, model_package_group: str) -> Champ
         for package in page["ModelPackageSummaryList"]
         if package["ModelPackageStatus"] == "Completed"  # one that failed or is being deleted cannot be served
     ]
-    return max(approved, key=lambda champion: champion.version, default=None)
+    return sorted(approved, key=lambda champion: champion.version, reverse=True)
 
 
 def model_data_url(sagemaker: SageMakerClient, champion: Champion) -> str:

@@ -51,7 +51,7 @@ def serve_champion(
         )
         return
     wanted = ensure_configuration(sagemaker, environment, champion)
-    endpoint = _describe(sagemaker, name)
+    endpoint = describe(sagemaker, name)
     status = "Absent" if endpoint is None else endpoint["EndpointStatus"]
     log.info("endpoint found", endpoint=name, status=status, champion=champion.model_package_arn, wanted=wanted)
     look = _look(hint, champion)
@@ -128,7 +128,7 @@ def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
         )
 
 
-def _describe(sagemaker: SageMakerClient, name: str) -> DescribeEndpointOutputTypeDef | None:
+def describe(sagemaker: SageMakerClient, name: str) -> DescribeEndpointOutputTypeDef | None:
     try:
         return sagemaker.describe_endpoint(EndpointName=name)
     except ClientError as error:

@@ -9,9 +9,10 @@ from typing import Any
 import aws
 import batch
 import log
+from deploy_model.drift import look_periodically
 from deploy_model.endpoint import serve_champion
 from deploy_model.environment import Environment
-from deploy_model.messages import Ignored, ModelDecided, parse
+from deploy_model.messages import Ignored, ModelDecided, PeriodicLook, parse
 
 
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchResponse:
@@ -28,6 +29,11 @@ def handle_batch(
         message = parse(body, group_arns=group_arns)
         if isinstance(message, Ignored):
             log.info("ignored", reason=message.reason)
+            return
+        if isinstance(message, PeriodicLook):
+            lines = environment.of_every_line if message.line is None else [environment.of_line(message.line)]
+            for line in lines:
+                look_periodically(client("sagemaker"), client("sqs"), line, message)
             return
         log.bind(execution=message.execution, **({"line": message.line} if message.line else {}))
         if isinstance(message, ModelDecided):

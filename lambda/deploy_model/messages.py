@@ -6,6 +6,8 @@
     count may be left out; `again` is whether a configuration that was rolled back may be tried once more,
     `execution`, which made the model, is for the log, and `line` is the model line whose endpoint is meant, the
     default line's if left out
+{"headrace": "periodic-look"}
+    is the endpoint of each line as the registry wants it? `seen` and `line` say that one line's was found to differ
 """
 
 from __future__ import annotations
@@ -47,11 +49,22 @@ class LookAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class PeriodicLook:
+    """At the endpoint of `line`; of every line without one. `seen` is the key of the difference found before."""
+
+    line: str | None = None
+    seen: str | None = None
+
+    def body(self) -> str:
+        return json.dumps({"headrace": "periodic-look", "line": self.line, "seen": self.seen})
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     reason: str
 
 
-Message: TypeAlias = ModelDecided | LookAgain | Ignored
+Message: TypeAlias = ModelDecided | LookAgain | PeriodicLook | Ignored
 
 
 def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
@@ -66,6 +79,11 @@ def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
             if line not in group_arns:
                 return Ignored(f"a look at the endpoint of the line {line!r}, which is not declared (any more)")
             return LookAgain(count, content.get("asked"), content.get("again") is True, content.get("execution"), line)
+        case {"headrace": "periodic-look"}:
+            line = content.get("line")
+            if line is not None and line not in group_arns:
+                return Ignored(f"a look at the endpoint of the line {line!r}, which is not declared (any more)")
+            return PeriodicLook(line, content.get("seen"))
         case {"detail-type": str(kind)} if kind != DETAIL_TYPE:
             return Ignored(f"an event of the kind {kind!r}, not {DETAIL_TYPE!r}")
         case {"detail-type": _, "detail": {"ModelPackageArn": str(arn)} as detail} if (

@@ -22,17 +22,9 @@ if TYPE_CHECKING:
 
 def ensure_configuration(sagemaker: SageMakerClient, environment: Environment, champion: Champion) -> str:
     """The name of the champion's endpoint configuration; it and its model exist afterwards."""
-    version_name = f"{environment.endpoint_name}-v{champion.version}"
     network = _network(environment)
-    model_name = f"{version_name}-{digest([champion.model_package_arn, champion.registered, network])[:8]}"
-    variant: ProductionVariantTypeDef = {
-        "VariantName": "AllTraffic",
-        "ModelName": model_name,
-        "InstanceType": environment.instance_type,  # type: ignore[typeddict-item]  # any text; SageMaker judges it
-        "InitialInstanceCount": environment.instance_count,
-        "InitialVariantWeight": 1.0,
-    }
-    configuration_name = f"{version_name}-{digest(variant)[:8]}"
+    variant = _variant(environment, champion)
+    model_name, name = variant["ModelName"], configuration_name(environment, champion)
     tags = tag_list(environment)
     try:
         sagemaker.create_model(
@@ -46,11 +38,30 @@ def ensure_configuration(sagemaker: SageMakerClient, environment: Environment, c
         if not says(error, "already existing"):
             raise
     try:
-        sagemaker.create_endpoint_config(EndpointConfigName=configuration_name, ProductionVariants=[variant], Tags=tags)
+        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], Tags=tags)
     except ClientError as error:
         if not says(error, "already existing"):
             raise
-    return configuration_name
+    return name
+
+
+def configuration_name(environment: Environment, champion: Champion) -> str:
+    return f"{_version_name(environment, champion)}-{digest(_variant(environment, champion))[:8]}"
+
+
+def _variant(environment: Environment, champion: Champion) -> ProductionVariantTypeDef:
+    made_of = [champion.model_package_arn, champion.registered, _network(environment)]
+    return {
+        "VariantName": "AllTraffic",
+        "ModelName": f"{_version_name(environment, champion)}-{digest(made_of)[:8]}",
+        "InstanceType": environment.instance_type,  # type: ignore[typeddict-item]  # any text; SageMaker judges it
+        "InitialInstanceCount": environment.instance_count,
+        "InitialVariantWeight": 1.0,
+    }
+
+
+def _version_name(environment: Environment, champion: Champion) -> str:
+    return f"{environment.endpoint_name}-v{champion.version}"
 
 
 def _network(environment: Environment) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from notify.environment import Environment
 from notify.evidence import Version
-from notify.messages import Deployed, EndpointFailed, RolledBack
+from notify.messages import Deployed, EndpointDiffers, EndpointFailed, RolledBack
 from notify.notice import Notice
 
 
@@ -119,6 +119,44 @@ def endpoint_failed(environment: Environment, told: EndpointFailed) -> Notice:
             "reason": told.reason,
         },
     )
+
+
+DIFFERENCES = {
+    "missing": "there is no endpoint {endpoint}, though version {version} is approved",
+    "foreign": "the endpoint {endpoint} serves something that is not of the registry",
+    "older": "the endpoint {endpoint} serves an older approved version than {version}",
+    "configuration": "the endpoint {endpoint} serves version {version} with other settings than the environment has",
+    "unapproved": "the endpoint {endpoint} serves a version, and none is approved",
+    "withdrawn": "the endpoint {endpoint} serves a version that was rejected or deleted",
+    "failed": "the endpoint {endpoint} is {status} and answers nobody",
+}
+
+
+def endpoint_differs(environment: Environment, told: EndpointDiffers) -> Notice:
+    headline = DIFFERENCES.get(told.what, "the endpoint {endpoint} is not as wanted").format(
+        endpoint=told.endpoint, version=told.version, status=told.status
+    )
+    facts = [
+        f"endpoint: {told.endpoint}, {told.status}",
+        f"serving: {told.serving or 'nothing'}",
+        f"wanted: {told.wanted or 'no version is approved'}",
+        "seen twice within 15 minutes; nobody has decided anything in between",
+    ]
+    if told.repaired:
+        facts.append(f"version {told.version} is being deployed; the next notice says whether it is served")
+        to_do = [environment.command("status") + "   # what is served now"]
+    elif not told.version:
+        to_do = [
+            environment.decision("approve VERSION") + "   # deploys that version",
+            f"aws sagemaker delete-endpoint --endpoint-name {told.endpoint}   # stops paying for it",
+        ]
+    else:
+        to_do = [
+            environment.command("repair") + f"   # deploys version {told.version}",
+            "nothing, if it is meant to be so: it stays as it is until the next approval, rejection or deployment",
+        ]
+    data = {name: getattr(told, name) for name in ("endpoint", "what", "status", "serving", "wanted", "repaired")}
+    return Notice(told.kind, headline, facts, to_do, data | {"version": told.version or None})
 
 
 def _of_version(version: Version | None) -> list[str]:

@@ -110,6 +110,28 @@ class RolledBack:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointDiffers:
+    """It is not what the registry wants, though nobody has decided anything; `what` as lambda/deploy_model/drift.py.
+
+    `serving` and `wanted` are configurations, empty where there is none; `version` is the wanted one, 0 for none.
+    """
+
+    kind: ClassVar[str] = "endpoint-differs"
+
+    endpoint: str
+    what: str
+    status: str
+    serving: str
+    wanted: str
+    version: int
+    repaired: bool
+
+    @property
+    def state(self) -> list[str]:
+        return [self.endpoint, self.what, self.serving, self.wanted]
+
+
+@dataclass(frozen=True, slots=True)
 class DefinitionRefused:
     """`version` is the refused object's ETag, empty where there is none."""
 
@@ -170,12 +192,22 @@ Tellable: TypeAlias = (
     | EndpointFailed
     | Deployed
     | RolledBack
+    | EndpointDiffers
     | DefinitionRefused
     | OverBudget
     | SetAside
 )
-OWN = {known.kind: known for known in (EndpointFailed, Deployed, RolledBack, DefinitionRefused, OverBudget, SetAside)}
-TYPES: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float), "list[str]": list}
+OWN = {
+    known.kind: known
+    for known in (EndpointFailed, Deployed, RolledBack, EndpointDiffers, DefinitionRefused, OverBudget, SetAside)
+}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "float": (int, float),
+    "list[str]": list,
+}
 
 
 def parse(

@@ -15,6 +15,7 @@ from notify.messages import (
     AlarmRaised,
     DefinitionRefused,
     Deployed,
+    EndpointDiffers,
     EndpointFailed,
     ExecutionEnded,
     ModelWaits,
@@ -88,6 +89,8 @@ def compose(message: Tellable, environment: Environment, client: Callable[[str],
             return about_models.rolled_back(
                 environment, message, read_version(client("sagemaker"), message.model_package_arn)
             )
+        case EndpointDiffers():
+            return about_models.endpoint_differs(environment, message)
         case DefinitionRefused():
             return about_operation.definition_refused(environment, message)
         case OverBudget():

@@ -89,6 +89,25 @@ def test_decisions_on_models_of_our_group_reach_the_deployer(prod: Any) -> None:
     )
 
 
+def test_the_endpoint_is_compared_with_the_registry_every_hour(prod: Any) -> None:
+    """By a message to the decision queue: nothing else learns that an endpoint was deleted or moved by hand."""
+    prod.template.has_resource_properties(
+        "AWS::Events::Rule",
+        {
+            "ScheduleExpression": "rate(1 hour)",
+            "State": "ENABLED",
+            "Targets": [
+                Match.object_like(
+                    {
+                        "Arn": {"Fn::GetAtt": [prod.logical_id("Decisions/Queue"), "Arn"]},
+                        "Input": '{"headrace":"periodic-look"}',
+                    }
+                )
+            ],
+        },
+    )
+
+
 def test_everything_made_in_the_environment_carries_its_tags(prod: Any) -> None:
     expected = {
         "headrace:project": "headrace",

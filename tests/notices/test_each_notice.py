@@ -125,6 +125,26 @@ def test_a_deployment_and_a_rollback(told: Any, entry: Check, works: bool) -> No
     entry(when, told.by(notice | {"model_package_arn": f"{MODEL}/2"}))
 
 
+@pytest.mark.parametrize("how", ["deleted", "rejected"])
+def test_an_endpoint_that_is_not_as_the_registry_wants(told: Any, entry: Check, how: str) -> None:
+    """The endpoint is deleted by hand, or its version is rejected and the event is lost."""
+    registry = DeployWorld()
+    for version in (1, 2):
+        assert registry.deliver(registry.decide(version, "Approved")) == []
+        registry.settle()
+    if how == "deleted":
+        del registry.cloud.endpoints["headrace-test"]
+        when = "The endpoint was deleted or moved by hand. It is not made again by itself: deletion stops its cost."
+    else:
+        registry.decide(2, "Rejected")
+        when = "The served version was rejected or deleted, and another is approved: that one is deployed."
+    registry.cloud.notices.clear()
+    assert registry.deliver({"headrace": "periodic-look"}) == []
+    registry.look()
+    notice = json.loads(json.dumps(registry.cloud.notices[0]).replace("headrace-test", NAME))
+    entry(when, told.by(notice))
+
+
 def test_an_endpoint_that_is_out_of_order(told: Any, entry: Check) -> None:
     change = json.loads(json.dumps(event("endpoint_failed")).replace("headrace-test", NAME))
     entry("The endpoint failed, at a deployment or by itself.", told.by(change))

@@ -1,0 +1,131 @@
+"""A periodic look at the endpoint: is it what the registry wants, though nobody has decided anything?
+
+Decisions bring the endpoint to the champion. What changes it otherwise makes no event that this function gets, so an
+EventBridge schedule sends {"headrace": "periodic-look"}. A difference counts only when a second look, 15 minutes later,
+finds the very same one: the first may have come between a decision and its message.
+
+    missing         no endpoint, but a champion             told       deleting it is how people stop paying for it
+    foreign         a configuration that is not ours        told       somebody has moved it, and will have had a reason
+    older           another approved version                told       may be somebody's way out of an incident
+    configuration   the champion on other instances         told       may be somebody's way out of an incident
+    unapproved      no version is approved any more         told       there is nothing to go to
+    withdrawn       a rejected or deleted version           repaired   nobody may serve it, and another one is approved
+    failed          an endpoint that answers nobody         repaired   nobody can have wished for it
+
+A champion that SageMaker rolled back is left alone, and was told then.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+import log
+import notices
+from aws import SqsClient, error_code
+from canonical import digest
+from champion import Champion, find_approved
+from deploy_model import verdict
+from deploy_model.endpoint import BUSY, describe, serve_champion
+from deploy_model.environment import Environment
+from deploy_model.messages import LookAgain, PeriodicLook
+from deploy_model.model import configuration_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
+
+SECOND_LOOK_SECONDS = 900
+REPAIRED = frozenset({"withdrawn", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """`what` is a word of the table above; `serving` is the endpoint's configuration, empty without an endpoint."""
+
+    what: str
+    serving: str
+    wanted: str
+    champion: Champion | None
+    status: str
+
+    @property
+    def key(self) -> str:
+        return digest([self.what, self.serving, self.wanted])[:16]
+
+
+def look_periodically(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, look: PeriodicLook) -> None:
+    """Look at the endpoint of one line; what differs twice is told, and repaired where no person can have wished it."""
+    drift = find_drift(sagemaker, environment)
+    name = environment.endpoint_name
+    if drift is None:
+        log.info("endpoint as wanted", endpoint=name)
+    elif look.seen != drift.key:
+        body = PeriodicLook(line=environment.line, seen=drift.key).body()
+        sqs.send_message(QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=SECOND_LOOK_SECONDS)
+        log.info("endpoint differs", endpoint=name, what=drift.what, seconds=SECOND_LOOK_SECONDS)
+    else:
+        log.warning("endpoint differs", endpoint=name, what=drift.what, serving=drift.serving, wanted=drift.wanted)
+        _tell(sqs, environment, drift)
+        if drift.what in REPAIRED:
+            serve_champion(sagemaker, sqs, environment, LookAgain(line=environment.line))
+
+
+def find_drift(sagemaker: SageMakerClient, environment: Environment) -> Drift | None:
+    """None also while the endpoint is being changed, and where SageMaker went back from the champion."""
+    approved = find_approved(sagemaker, environment.model_package_group)
+    champion = approved[0] if approved else None
+    wanted = "" if champion is None else configuration_name(environment, champion)
+    endpoint = describe(sagemaker, environment.endpoint_name)
+    if endpoint is None:
+        return None if champion is None else Drift("missing", "", wanted, champion, "Absent")
+    status, serving = endpoint["EndpointStatus"], endpoint["EndpointConfigName"]
+    if status in BUSY:
+        return None
+    what = _what(environment, approved, status, serving, wanted)
+    if what is None or (champion and _was_rolled_back(sagemaker, endpoint, wanted)):
+        return None
+    return Drift(what, serving, wanted, champion, status)
+
+
+def _what(environment: Environment, approved: list[Champion], status: str, serving: str, wanted: str) -> str | None:
+    if status != "InService":
+        return "failed" if approved and (status == "Failed" or serving != wanted) else None
+    if serving == wanted:
+        return None
+    ours = re.fullmatch(rf"{re.escape(environment.endpoint_name)}-v([0-9]+)-[0-9a-f]{{8}}", serving)
+    if ours is None:
+        return "foreign"
+    if not approved:
+        return "unapproved"
+    version = int(ours[1])
+    if version == approved[0].version:
+        return "configuration"
+    return "older" if any(known.version == version for known in approved) else "withdrawn"
+
+
+def _was_rolled_back(sagemaker: SageMakerClient, endpoint: DescribeEndpointOutputTypeDef, wanted: str) -> bool:
+    try:
+        return verdict.was_rolled_back(sagemaker, endpoint, wanted)
+    except ClientError as error:
+        if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
+            raise
+        return False  # the configuration was never made, or was deleted
+
+
+def _tell(sqs: SqsClient, environment: Environment, drift: Drift) -> None:
+    notices.send(
+        sqs,
+        environment.notices_queue_url,
+        "endpoint-differs",
+        endpoint=environment.endpoint_name,
+        what=drift.what,
+        status=drift.status,
+        serving=drift.serving,
+        wanted=drift.wanted,
+        version=0 if drift.champion is None else drift.champion.version,
+        repaired=drift.what in REPAIRED,
+    )
