@@ -1,5 +1,7 @@
 """Lambda functions: the environment they run in, and the end of their processes."""
 
+import queue
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,15 @@ from ministack.services.cloudformation import provisioners
 from local_cloud.sagemaker.images import image
 
 _in_their_last_invocation: set[Any] = set()  # workers of what was deleted or changed meanwhile, in no pool any more
+_END = "\x1eend of invocation"  # a line that no function prints
+_LONGEST_WAIT = 5.0  # seconds for that line, which is written before the answer
 
 
 def plug_in(images: Path) -> None:
     lambda_runtime._detect_runtime_binary = _isolated(lambda_runtime._detect_runtime_binary, images)
+    lambda_runtime._PYTHON_WORKER_SCRIPT = _with_end(lambda_runtime._PYTHON_WORKER_SCRIPT)
+    worker = lambda_runtime.Worker
+    worker._drain_stderr_bounded = _up_to_the_end(worker._drain_stderr_bounded)
     lambda_svc.invalidate_worker = _end_workers
     lambda_svc.release_worker = _ended_if_outdated(lambda_svc.release_worker)
     for kind in ("AWS::Lambda::Function", "AWS::Lambda::Version"):
@@ -32,6 +39,41 @@ def _isolated(original: Callable[[str], tuple[str, str]], images: Path) -> Calla
         return binary, worker
 
     return detect
+
+
+def _with_end(script: str) -> str:
+    """Marks the end of each invocation in what a Python function prints.
+
+    ministack takes what has come 5 to 50 ms after the answer for the invocation's log; what came later, on a busy
+    machine, was taken for the next invocation's, which may be another run's.
+    """
+    place = "        _real_stdout.flush()\n\nrun()"
+    assert place in script, "ministack's worker for Python functions has changed"
+    mark = f"        sys.stderr.write({_END!r} + chr(10))\n        sys.stderr.flush()\n"
+    return script.replace(place, f"{mark}{place}")
+
+
+def _up_to_the_end(original: Callable[..., str]) -> Callable[..., str]:
+    def drain(worker: Any, *arguments: Any, **named: Any) -> str:
+        if not worker.config.get("Runtime", "").startswith("python"):
+            return original(worker, *arguments, **named)
+        lines: list[str] = []
+        deadline = time.monotonic() + _LONGEST_WAIT
+        while time.monotonic() < deadline:
+            ended = not worker._stderr_thread.is_alive()  # the process has died, and left no mark
+            try:
+                line = worker._stderr_queue.get(timeout=0 if ended else 0.05)
+            except queue.Empty:
+                if ended:
+                    break
+                continue
+            if line.endswith(_END):
+                lines += filter(None, [line.removesuffix(_END)])  # what was printed without a line end
+                break
+            lines.append(line)
+        return "\n".join(lines)
+
+    return drain
 
 
 def _with_workers(original: Callable[..., None]) -> Callable[..., None]:

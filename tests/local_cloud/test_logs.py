@@ -6,6 +6,7 @@ import secrets
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -169,6 +170,25 @@ def test_a_job_that_ends_before_it_writes_has_no_log(cloud: Running, connect: Co
     assert steps["Silent"].status == "Failed"
     with pytest.raises(NotFound, match="ended without writing a line"):
         read_lines(environment, execution, steps["Silent"])
+
+
+def test_each_invocation_has_its_own_lines_however_busy_the_machine_is(connect: Connect) -> None:
+    """Lines that came later than 50 ms after the answer were the next invocation's."""
+    name = finder(connect).rsplit(":", 1)[1]
+    for number in range(10):
+        payload = json.dumps({"PipelineExecutionArn": f"execution/{number}"})
+        with ThreadPoolExecutor(2) as pool:  # keeps the readers of the functions' output from running
+            busy = [pool.submit(sum, range(3_000_000)) for _ in range(2)]
+            connect("lambda").invoke(FunctionName=name, Payload=payload)
+            assert [work.result() for work in busy]
+    events = connect("logs").filter_log_events(logGroupName=f"/elsewhere/{name}")["events"]
+    lines: dict[str, list[str]] = {}
+    for event in events:
+        lines.setdefault(event["logStreamName"], []).append(event["message"])
+    for number, found in enumerate(lines.values()):
+        own = [json.dumps({"execution": f"execution/{number}", "message": "asked"}), f"answered {number}"]
+        assert found[1:-2] == own
+    assert len(lines) == 10
 
 
 def test_invocations_that_nothing_tells_apart_are_not_mixed(
