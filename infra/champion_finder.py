@@ -8,16 +8,24 @@ from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.data_bucket import MODELS, DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
 from infra.settings import Settings
 
 
 class ChampionFinder(LambdaFunction):
-    """It reads the lines' registries and nothing else."""
+    """Reads the lines' registries, and sees whether a champion's artifact is still there."""
 
     def __init__(
-        self, scope: Construct, id: str, *, settings: Settings, code: lambda_.Code, registries: Sequence[ModelRegistry]
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        code: lambda_.Code,
+        registries: Sequence[ModelRegistry],
+        data: DataBucket,
     ) -> None:
         super().__init__(
             scope,
@@ -31,3 +39,4 @@ class ChampionFinder(LambdaFunction):
         )
         for registry in registries:
             registry.grant_read(self.role)
+        data.grant_list(self.role, MODELS)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from refusals import ChampionError
-
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
@@ -49,14 +47,8 @@ def find_approved(sagemaker: SageMakerClient, model_package_group: str) -> list[
     return sorted(approved, key=lambda champion: champion.version, reverse=True)
 
 
-def model_data_url(sagemaker: SageMakerClient, champion: Champion) -> str:
-    """Where the champion's artifact is: s3://bucket/…/model.tar.gz."""
+def model_data_url(sagemaker: SageMakerClient, champion: Champion) -> str | None:
+    """Where the champion's artifact is: s3://bucket/…/model.tar.gz. None: its version does not say so."""
     package = sagemaker.describe_model_package(ModelPackageName=champion.model_package_arn)
     containers = package.get("InferenceSpecification", {}).get("Containers", [])
-    url = containers[0].get("ModelDataUrl") if containers else None
-    if not url:
-        raise ChampionError(
-            f"{champion.model_package_arn} is approved but names no ModelDataUrl in its first container",
-            hint="reject this version, or register it again with InferenceSpecification.Containers[0].ModelDataUrl",
-        )
-    return url
+    return (containers[0].get("ModelDataUrl") if containers else None) or None

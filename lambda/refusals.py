@@ -10,7 +10,6 @@ HeadraceError
 │   └── OverBudgetError     ... or which may cost more than max_run_cost
 ├── DataSetError            a data set that cannot be fingerprinted
 ├── LineError               a data set that several model lines claim
-├── ChampionError           a registered model that says nothing of where its artifact is
 ├── EndpointError           an endpoint that does not come to serve the champion
 └── DestroyError            a deployment that cannot be emptied
 """
@@ -58,9 +57,6 @@ class DataSetError(HeadraceError): ...
 
 
 class LineError(HeadraceError): ...
-
-
-class ChampionError(HeadraceError): ...
 
 
 class EndpointError(HeadraceError): ...

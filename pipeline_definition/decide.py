@@ -1,4 +1,4 @@
-"""CheckQuality, RegisterModel and RefuseModel: is the winner good enough, and not worse than the champion?"""
+"""CheckQuality and what follows: is the winner good enough, and was it compared with the champion?"""
 
 from __future__ import annotations
 
@@ -15,8 +15,22 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import ModelMetricsTypeDef
 
 ACCURACY = "multiclass_classification_metrics.accuracy.value"
+MACRO_F1 = "multiclass_classification_metrics.macro_f1.value"
+LOWEST_RECALL = "lowest_recall.value"
+CHAMPION_MARGIN = "gate.champion_margin"
+"""How much of the tolerance is left: 0 or more passes, and 0 where nothing was compared."""
+NEEDS_PERSON = "gate.needs_person"
+"""1 where the registry has a champion that the candidate could not be compared with, else 0."""
 IMPROVEMENT = "improvement"
-"""The winner's accuracy less the champion's; the winner's accuracy itself where there is no champion."""
+"""The winner's accuracy less the champion's; the winner's accuracy itself where nothing was compared."""
+SUMMARY = {  # metadata of a version: member of the evaluation's summary
+    "Classes": "classes",
+    "ClassesDigest": "classes_digest",
+    "ImageSize": "image_size",
+    "Network": "network",
+    "Comparison": "comparison",
+    "Warnings": "warnings",
+}
 
 
 def check_quality(settings: PipelineSettings) -> dict[str, Any]:
@@ -26,24 +40,41 @@ def check_quality(settings: PipelineSettings) -> dict[str, Any]:
         "Arguments": {
             "Conditions": [
                 _at_least(figure(ACCURACY), parameter("AccuracyThreshold")),
-                _at_least(figure(IMPROVEMENT), 0.0),
+                _at_least(figure(CHAMPION_MARGIN), 0.0),
+                _at_least(figure(MACRO_F1), parameter("MacroF1Threshold")),
+                _at_least(figure(LOWEST_RECALL), parameter("ClassRecallFloor")),
             ],
-            "IfSteps": [register_model(settings)],
+            "IfSteps": [check_comparison(settings)],
             "ElseSteps": [refuse_model()],
         },
     }
 
 
-def register_model(settings: PipelineSettings) -> dict[str, Any]:
+def check_comparison(settings: PipelineSettings) -> dict[str, Any]:
+    """A model that could not be compared with the champion waits for a person, whatever the environment approves."""
+    return {
+        "Name": "CheckComparison",
+        "Type": "Condition",
+        "Arguments": {
+            "Conditions": [{"Type": "LessThanOrEqualTo", "LeftValue": figure(NEEDS_PERSON), "RightValue": 0}],
+            "IfSteps": [register_model(settings)],
+            "ElseSteps": [register_model(settings, "RegisterForReview", "PendingManualApproval")],
+        },
+    }
+
+
+def register_model(
+    settings: PipelineSettings, name: str = "RegisterModel", approval: str | None = None
+) -> dict[str, Any]:
     """Register Evaluate's copy of the winner, with what a reviewer needs to trace it: data, code, jobs, execution."""
     jobs = {f"{lane.step_name}Job": step(lane.step_name, "TrainingJobName") for lane in lanes(settings)}
     return {
-        "Name": "RegisterModel",
+        "Name": name,
         "Type": "RegisterModel",
         "Arguments": {
             "ModelPackageGroupName": binding("ModelPackageGroupName"),
             "InferenceSpecification": _inference(settings),
-            "ModelApprovalStatus": parameter("ModelApprovalStatus"),
+            "ModelApprovalStatus": approval or parameter("ModelApprovalStatus"),
             "ModelMetrics": _metrics(),
             "MetadataProperties": {"GeneratedBy": execution("PipelineExecutionArn")},
             "CustomerMetadataProperties": {
@@ -54,6 +85,7 @@ def register_model(settings: PipelineSettings) -> dict[str, Any]:
                 "Winner": text(figure("winner.name")),
                 "Accuracy": text(figure(ACCURACY)),
                 "Improvement": text(figure(IMPROVEMENT)),
+                **{name: text(figure(f"summary.{member}")) for name, member in SUMMARY.items()},
                 **jobs,
             },
         },
@@ -62,17 +94,12 @@ def register_model(settings: PipelineSettings) -> dict[str, Any]:
 
 
 def refuse_model() -> dict[str, Any]:
+    """Evaluate says all that was missed, in the words of the settings: a condition has no text of its own."""
     message = join(
-        "The model was not registered: '",
-        figure("winner.name"),
-        "' has accuracy ",
-        figure(ACCURACY),
-        " on the test set, where ",
-        parameter("AccuracyThreshold"),
-        " is asked for, and differs from the champion by ",
-        figure(IMPROVEMENT),
-        ", where 0 or more is asked for.",
-        " hint: compare the per-class figures in evaluation.json; more data or epochs, or a lower AccuracyThreshold.",
+        "The model was not registered: ",
+        figure("gate.refusal"),
+        ". hint: compare the per-class figures in evaluation.json; use more data or epochs, or change the setting"
+        " under [<environment>.pipeline] in environments.toml.",
     )
     return {"Name": "RefuseModel", "Type": "Fail", "Arguments": {"ErrorMessage": message}}
 

@@ -1,4 +1,4 @@
-"""FindChampion and Evaluate: candidates and champion on one test set."""
+"""FindChampion and Evaluate: candidates and champion on the same test images, each with its own code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from pipeline_definition.job import (
     processing_output_to,
     processing_resources,
 )
-from pipeline_definition.references import binding, execution, json_get, lambda_output, processing_output, step
+from pipeline_definition.references import (
+    binding,
+    execution,
+    json_get,
+    lambda_output,
+    parameter,
+    processing_output,
+    step,
+    text,
+)
 from pipeline_definition.settings import PipelineSettings
 from pipeline_definition.train import Lane, lanes
 
@@ -29,7 +38,8 @@ def find_champion(settings: PipelineSettings) -> dict[str, Any]:
     """Ask which model version serves now, after training: the newest approval counts.
 
     The answer is an input of Evaluate, hence in its cache key: another champion means another evaluation. A prefix with
-    a marker object stands for "no champion", because a processing input cannot be left out while an execution runs.
+    a marker object stands for "no champion", and for one whose artifact was deleted, because a processing input cannot
+    be left out while an execution runs.
     """
     return {
         "Name": FIND_CHAMPION,
@@ -44,6 +54,7 @@ def find_champion(settings: PipelineSettings) -> dict[str, Any]:
             {"OutputName": "ModelDataUrl", "OutputType": "String"},
             {"OutputName": "ModelPackageArn", "OutputType": "String"},
             {"OutputName": "ModelPackageVersion", "OutputType": "Integer"},
+            {"OutputName": "ChampionState", "OutputType": "String"},
         ],
         "DependsOn": [lane.step_name for lane in lanes(settings)],
     }
@@ -59,12 +70,12 @@ def evaluate(settings: PipelineSettings) -> dict[str, Any]:
             "AppSpecification": {
                 "ImageUri": binding("ProcessingImage"),
                 "ContainerEntrypoint": entrypoint(f"{PROCESSING_INPUT}/code"),
-                "ContainerArguments": _arguments(candidates),
+                "ContainerArguments": _arguments(candidates, settings),
             },
             "RoleArn": binding("JobRoleArn"),
             "ProcessingInputs": [
                 processing_input("code", binding("CodeUri")),
-                processing_input("test", processing_output(preprocess.NAME, "test")),
+                processing_input("test", processing_output(preprocess.NAME, preprocess.TEST_FILES)),
                 *(processing_input(lane.name, _artifact(lane)) for lane in candidates),
                 processing_input("champion", lambda_output(FIND_CHAMPION, "ModelDataUrl")),
             ],
@@ -91,12 +102,21 @@ def _artifact(lane: Lane) -> Any:
     return step(lane.step_name, "ModelArtifacts.S3ModelArtifacts")
 
 
-def _arguments(candidates: list[Lane]) -> list[str]:
+def _arguments(candidates: list[Lane], settings: PipelineSettings) -> list[Any]:
+    models = len(candidates) + 1
     return [
         "evaluate.py",
         *("--test", f"{PROCESSING_INPUT}/test"),
         *(word for lane in candidates for word in ("--candidate", f"{lane.name}={PROCESSING_INPUT}/{lane.name}")),
         *("--champion", f"{PROCESSING_INPUT}/champion"),
+        *("--champion-state", lambda_output(FIND_CHAMPION, "ChampionState")),
+        *("--champion-version", text(lambda_output(FIND_CHAMPION, "ModelPackageVersion"))),
         *("--evaluation", f"{PROCESSING_OUTPUT}/evaluation"),
         *("--winner", f"{PROCESSING_OUTPUT}/winner"),
+        # A champion that hangs leaves the candidates their time, and the job its report.
+        *("--model-seconds", str(settings.max_run_seconds // (models + 1))),
+        *("--accuracy-threshold", text(parameter("AccuracyThreshold"))),
+        *("--champion-tolerance", text(parameter("ChampionTolerance"))),
+        *("--macro-f1-threshold", text(parameter("MacroF1Threshold"))),
+        *("--class-recall-floor", text(parameter("ClassRecallFloor"))),
     ]

@@ -24,6 +24,9 @@ def parameters(settings: PipelineSettings) -> list[dict[str, Any]]:
         {"Name": "LearningRate", "Type": "Float", "DefaultValue": settings.learning_rate},
         {"Name": "ImageSize", "Type": "Integer", "DefaultValue": settings.image_size},
         {"Name": "AccuracyThreshold", "Type": "Float", "DefaultValue": settings.accuracy_threshold},
+        {"Name": "ChampionTolerance", "Type": "Float", "DefaultValue": settings.champion_tolerance},
+        {"Name": "MacroF1Threshold", "Type": "Float", "DefaultValue": settings.macro_f1_threshold},
+        {"Name": "ClassRecallFloor", "Type": "Float", "DefaultValue": settings.class_recall_floor},
         {
             "Name": "ModelApprovalStatus",
             "Type": "String",

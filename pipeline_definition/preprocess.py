@@ -19,6 +19,8 @@ from pipeline_definition.settings import PipelineSettings
 
 NAME = "Preprocess"
 SPLITS = ("train", "validation", "test")
+TEST_FILES = "test-files"  # the test images as they are, because each model prepares them with its own code
+OUTPUTS = (*SPLITS, TEST_FILES)
 
 
 def preprocess(settings: PipelineSettings) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def preprocess(settings: PipelineSettings) -> dict[str, Any]:
                 processing_input("contents", _manifest_uri("contents.json")),
             ],
             "ProcessingOutputConfig": {
-                "Outputs": [processing_output_to("preprocess", split) for split in SPLITS],
+                "Outputs": [processing_output_to("preprocess", name) for name in OUTPUTS],
                 "KmsKeyId": binding("DataKeyArn"),
             },
             "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_run_seconds},
@@ -60,7 +62,7 @@ def _manifest_uri(file: str) -> Any:
 
 
 def _arguments(settings: PipelineSettings) -> list[Any]:
-    outputs = [word for split in SPLITS for word in (f"--{split}", f"{PROCESSING_OUTPUT}/{split}")]
+    outputs = [word for name in OUTPUTS for word in (f"--{name}", f"{PROCESSING_OUTPUT}/{name}")]
     return [
         "preprocess.py",
         *("--data", f"{PROCESSING_INPUT}/data"),

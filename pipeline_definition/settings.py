@@ -39,6 +39,10 @@ class PipelineSettings:
     stops the job when the sum has passed. Shares are fractions of the images. A registered model may be served
     and may transform batches on `inference_instance_types`; SageMaker takes fewer types for batches than for endpoints.
 
+    A model is registered when its accuracy on the test images reaches `accuracy_threshold` and is at most
+    `champion_tolerance` below the champion's on the same images. `macro_f1_threshold` is the least mean of the classes'
+    F1, `class_recall_floor` the least recall of every class; 0 switches them off.
+
     `network`, `crop`, `flip_probability`, `ema_decay` and `checkpoint_seconds` are flags of train.py. Training starts
     from the weights in the data bucket's pretrained/<`pretrained`>/. With `input_mode` FastFile a job reads its files
     from S3 as it needs them. An on-demand instance waits `keep_alive_seconds` for the next job. More than 0
@@ -54,6 +58,9 @@ class PipelineSettings:
     learning_rate: float = 0.001
     image_size: int = 32
     accuracy_threshold: float = 0.8
+    champion_tolerance: float = 0.0
+    macro_f1_threshold: float = 0.0
+    class_recall_floor: float = 0.0
     model_approval_status: Approval = "PendingManualApproval"
 
     network: str = "small-cnn"
@@ -132,9 +139,15 @@ class PipelineSettings:
             yield f"seed is {self.seed}", "use a whole number from 0 up"
         if self.learning_rate <= 0:
             yield f"learning_rate is {self.learning_rate}", "use a number above 0, say 0.001"
-        for name in ("accuracy_threshold", "max_skipped_share"):
+        for name in (
+            "accuracy_threshold",
+            "champion_tolerance",
+            "macro_f1_threshold",
+            "class_recall_floor",
+            "max_skipped_share",
+        ):
             if not 0 <= getattr(self, name) <= 1:
-                yield f"{name} is {getattr(self, name)}", "it is a share of the images: use 0 to 1, say 0.8 for 80 %"
+                yield f"{name} is {getattr(self, name)}", "it is a share: use 0 to 1, e.g. 0.8 for 80 %"
         for name in ("validation_share", "test_share"):
             if not 0 < getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}", "use a share between 0 and 1, say 0.15"

@@ -1,10 +1,11 @@
-"""python preprocess.py --data DIR --contents contents.json --train DIR --validation DIR --test DIR
+"""python preprocess.py --data DIR --contents contents.json --train DIR --validation DIR --test DIR [--test-files DIR]
 
 Turn the objects of a data set into arrays: verify, unpack, split, then decode, resize and write, each image once.
 
 The same objects, options and seed give the same bytes. An image's place in the split follows from its own bytes and
 the seed, so that adding images to a data set moves few of those that were there: a champion was then not trained on
 what it is tested on. Threads decode, because the decoders let go of Python's lock; memory holds two files' images.
+The test images are also passed on as the files they are: each model is judged with its own code, at its own size.
 
 The reader of data sets, `data_sets`, lies in the code archive beside this file. From a checkout, run it with the
 project's Python, which has it installed: .venv/bin/python training/preprocess.py …
@@ -36,6 +37,7 @@ from dataset import Contrast, SplitWriter, write_labels
 from errors import DataSetError
 from files import describe, left_out_by_reason, read_files, refuse, unpack_data
 from images import UnreadableImage, fit_image, open_image
+from originals import OriginalsWriter
 from splits import SPLITS, refuse_absent, split_samples, with_groups
 
 Item = TypeVar("Item")
@@ -87,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         progress = Progress(len(readable))
         files, labels = {}, {}
         reduced = {}
+        originals = OriginalsWriter(arguments.test_files) if arguments.test_files else None
         for split in SPLITS:
             chosen = [readable[row] for row in rows[split]]
             writer = SplitWriter(getattr(arguments, split), arguments.image_size)
@@ -103,6 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 small.append(duplicates.reduced(images))
                 if split == "train":
                     contrast.add(images)
+                if split == "test" and originals:
+                    for sample, why in zip(part, reasons, strict=True):
+                        if not why:
+                            originals.add(folder / sample.path, sample.path, sample.label)
                 writer.write(images)
                 progress.done(len(part))
             files[split] = writer.finish()
@@ -113,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for split in SPLITS:
             refuse_absent(split, classes, {classes[label] for label in labels[split]})
 
+        if originals:
+            originals.finish(facts)
         alike = duplicates.near_duplicates(reduced["test"][1], reduced["train"][1])
         if alike:
             print(f"warning: {duplicates.sentence(alike, reduced['test'][0], reduced['train'][0])}")
@@ -135,6 +144,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--contents", type=Path, required=True, help="contents.json: the keys, sizes and checksums of the objects")
     for split in SPLITS:
         add(f"--{split}", type=Path, required=True, help=f"folder to write the {split} arrays to")
+    add("--test-files", type=Path, help="folder to copy the test images to, as files, which evaluate.py reads")
     add("--image-size", type=int, default=32, help="width and height to resize to, 8 to 1024 pixels (%(default)s)")
     add("--validation-share", type=float, default=0.15, help="share of the training images to validate on, unless the "
         "data set has a validation folder (%(default)s)")  # fmt: skip

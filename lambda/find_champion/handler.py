@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
 
 import aws
 import log
+from aws import S3Client, error_code
 from champion import find_champion, model_data_url
 from refusals import MalformedEvent
 
@@ -19,11 +23,12 @@ class Answer(TypedDict):
     ModelDataUrl: str
     ModelPackageArn: str
     ModelPackageVersion: int
+    ChampionState: Literal["found", "none", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The step's arguments; `no_champion_uri` is the prefix of the marker object that stands for "none"."""
+    """The step's arguments; `no_champion_uri` is the prefix of the marker object that stands for no artifact."""
 
     model_package_group: str
     no_champion_uri: str
@@ -39,20 +44,49 @@ class Question:
         return cls(*map(str, values))
 
 
-def answer(sagemaker: SageMakerClient, question: Question) -> Answer:
+def answer(sagemaker: SageMakerClient, s3: S3Client, question: Question) -> Answer:
+    """A champion whose artifact was deleted is "gone": the evaluation goes on without a comparison, and says so."""
     champion = find_champion(sagemaker, question.model_package_group)
     if champion is None:
-        return {"ModelDataUrl": question.no_champion_uri, "ModelPackageArn": "", "ModelPackageVersion": 0}
+        return {
+            "ModelDataUrl": question.no_champion_uri,
+            "ModelPackageArn": "",
+            "ModelPackageVersion": 0,
+            "ChampionState": "none",
+        }
+    url = model_data_url(sagemaker, champion)
+    present = url is not None and exists(s3, url)
     return {
-        "ModelDataUrl": model_data_url(sagemaker, champion),
+        "ModelDataUrl": url if url and present else question.no_champion_uri,
         "ModelPackageArn": champion.model_package_arn,
         "ModelPackageVersion": champion.version,
+        "ChampionState": "found" if present else "gone",
     }
+
+
+def exists(s3: S3Client, url: str) -> bool:
+    """Whether the object is there. By listing, which needs no right to read it, and tells "gone" from "denied".
+
+    What lies in a bucket that this function may not list (a version registered by hand) counts as there: the job that
+    downloads it says so if it is not.
+    """
+    place = urlsplit(url)
+    key = place.path.lstrip("/")
+    try:
+        listed = s3.list_objects_v2(Bucket=place.netloc, Prefix=key, MaxKeys=1)
+    except ClientError as error:
+        if error_code(error) == "NoSuchBucket":
+            return False
+        if error_code(error) in ("AccessDenied", "403"):
+            return True
+        raise
+    return any(item["Key"] == key for item in listed.get("Contents", []))
 
 
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer:
     """`PipelineExecutionArn` is for the log, and may be left out."""
     with log.about(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
-        found = answer(aws.client("sagemaker"), Question.from_event(event))
-        log.info("champion found" if found["ModelPackageArn"] else "no champion yet", **found)
+        found = answer(aws.client("sagemaker"), aws.client("s3"), Question.from_event(event))
+        said = {"found": "champion found", "none": "no champion yet", "gone": "the champion's artifact was deleted"}
+        log.info(said[found["ChampionState"]], **found)
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from notify.environment import Environment
 from notify.evidence import Version
 from notify.messages import Deployed, EndpointDiffers, EndpointFailed, RolledBack
@@ -15,11 +17,9 @@ def model_waits(environment: Environment, version: Version, champion: Version | 
     facts = [
         f"accuracy on the test set: {version.accuracy}",
         f"champion, the newest approved version: {in_use}",
-        *(
-            [f"better than the champion by: {recorded['Improvement']}"]
-            if champion and "Improvement" in recorded
-            else []
-        ),
+        *_compared(recorded, champion),
+        *_classes(recorded, champion),
+        *([f"warning: {recorded['Warnings']}"] if recorded.get("Warnings", "none") != "none" else []),
         f"data set: {recorded.get('DataSet', 'not recorded')}",
         f"run: {run or 'not recorded'}",
         f"version: {version.arn}",
@@ -38,6 +38,9 @@ def model_waits(environment: Environment, version: Version, champion: Version | 
             "model_package": version.arn,
             "version": version.number,
             "accuracy": _number(recorded.get("Accuracy")),
+            "comparison": recorded.get("Comparison"),
+            "classes": recorded.get("Classes"),
+            "warnings": recorded.get("Warnings"),
             "data_set": recorded.get("DataSet"),
             "execution": version.execution_arn,
             "champion": None
@@ -45,6 +48,25 @@ def model_waits(environment: Environment, version: Version, champion: Version | 
             else {"version": champion.number, "accuracy": _number(champion.recorded.get("Accuracy"))},
         },
     )
+
+
+def _compared(recorded: Mapping[str, str], champion: Version | None) -> list[str]:
+    if "Comparison" in recorded:
+        return [f"comparison: {recorded['Comparison']}"]
+    if champion and "Improvement" in recorded:  # a version of an older template
+        return [f"better than the champion by: {recorded['Improvement']}"]
+    return []
+
+
+def _classes(recorded: Mapping[str, str], champion: Version | None) -> list[str]:
+    """The classes, with those of the champion where they are other ones: callers of the endpoint rely on the names."""
+    if "Classes" not in recorded:
+        return []
+    facts = [f"classes: {recorded['Classes']}"]
+    served = None if champion is None else champion.recorded.get("ClassesDigest")
+    if champion and served and served != recorded.get("ClassesDigest"):
+        facts.append(f"other classes than version {champion.number} has: {champion.recorded.get('Classes')}")
+    return facts
 
 
 def deployed(environment: Environment, told: Deployed, version: Version | None) -> Notice:

@@ -47,10 +47,12 @@ def gate_refused(environment: Environment, run: Run, step: FailedStep, champion:
         beaten = f"{run.champion}, which is gone by now"
     else:
         beaten = f"version {champion.number}, registered with accuracy {champion.accuracy}"
-        beaten += "" if again is None else f"; {again} on this run's test set"
+        beaten += "" if again is None else f"; {again} on the images of this run"
     facts = [*_about(environment, run), f"reason: {step.reason.text}", ""]
     facts += [f"candidate {name}: accuracy {accuracy}" for name, accuracy in candidates.items()]
     facts += [f"champion: {beaten}"] + ([] if threshold is None else [f"threshold: accuracy {threshold}"])
+    facts += [f"warning: {warning}" for warning in _texts(run.evaluation.get("warnings"))]
+    missed = _missed(run.evaluation.get("gates"))
     data_set = run.parameters.get("DataSet", "DATA_SET")
     return Notice(
         "gate-refused",
@@ -59,7 +61,7 @@ def gate_refused(environment: Environment, run: Run, step: FailedStep, champion:
         [
             "nothing, if this is right: the endpoint serves what it served before",
             f"upload more or better data as {data_set}, which starts a run; "
-            "or change epochs or accuracy_threshold in environments.toml and deploy",
+            f"or change epochs or {' or '.join(missed or ['accuracy_threshold'])} in environments.toml and deploy",
             environment.command(f"logs {run.display_name}") + "   # what training and evaluation wrote",
         ],
         _run_data(run)
@@ -69,6 +71,8 @@ def gate_refused(environment: Environment, run: Run, step: FailedStep, champion:
             "candidates": candidates,
             "champion": None if run.champion is None else {"model_package": run.champion, "accuracy": again},
             "threshold": None if threshold is None else float(threshold),
+            "missed": missed,
+            "comparison": run.evaluation.get("comparison"),
         },
     )
 
@@ -121,6 +125,16 @@ def _step_data(run: Run, step: FailedStep) -> dict[str, Any]:
 def _first(run: Run) -> str:
     """The first failed step that ran a job, for a command line."""
     return next((f" {step.name}" for step in run.failed if step.job), "")
+
+
+def _missed(gates: Any) -> list[str]:
+    """The settings of the gates that refused the model."""
+    found = [gate for gate in gates if isinstance(gate, Mapping)] if isinstance(gates, list) else []
+    return [str(gate.get("setting")) for gate in found if gate.get("passed") is False]
+
+
+def _texts(items: Any) -> list[str]:
+    return [item for item in items if isinstance(item, str)] if isinstance(items, list) else []
 
 
 def _accuracies(figures: Any) -> dict[str, float]:

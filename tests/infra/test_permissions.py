@@ -44,7 +44,7 @@ ACTIONS = {
         "sagemaker:UpdatePipeline",
         "sqs:SendMessage",
     },
-    "FindChampion/Role": LOG | {"sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"},
+    "FindChampion/Role": LOG | {"s3:ListBucket", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"},
     "DeployModel/Role": LOG
     | CONSUME
     | {
@@ -253,8 +253,9 @@ def test_objects_are_reached_by_prefix(prod: Any, role: str, action: str, prefix
 
 
 def test_jobs_list_only_under_the_prefixes_they_read(prod: Any) -> None:
-    (statement,) = [item for item in prod.statements("EndpointRole/Role") if item["Action"] == "s3:ListBucket"]
-    assert statement["Condition"] == {"StringLike": {"s3:prefix": ["runs/*"]}}
+    for role in ("EndpointRole/Role", "FindChampion/Role"):
+        (statement,) = [item for item in prod.statements(role) if item["Action"] == "s3:ListBucket"]
+        assert statement["Condition"] == {"StringLike": {"s3:prefix": ["runs/*"]}}
     (statement,) = [item for item in prod.statements("JobRole/Role") if item["Action"] == "s3:ListBucket"]
     assert "ledger/*" not in statement["Condition"]["StringLike"]["s3:prefix"]
 

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from worlds import CLIENTS, NAME, DeployWorld
+from fake_aws import Refused
+from worlds import BUCKET, CLIENTS, NAME, DeployWorld
 
 import aws
 from find_champion.handler import handle
-from refusals import ChampionError, MalformedEvent
+from refusals import MalformedEvent
 
 CONTEXT: Any = SimpleNamespace(aws_request_id="r1")
 ARGUMENTS = {"ModelPackageGroupName": NAME, "NoChampionUri": "s3://data-bucket/champions/none/"}
@@ -29,16 +30,48 @@ def test_without_an_approved_version_the_marker_stands_for_the_champion(registry
         "ModelDataUrl": "s3://data-bucket/champions/none/",
         "ModelPackageArn": "",
         "ModelPackageVersion": 0,
+        "ChampionState": "none",
     }
 
 
 def test_the_approved_version_is_the_champion(registry: DeployWorld) -> None:
-    arn = registry.cloud.register(NAME, 1, "Approved", url="s3://data-bucket/runs/1/model.tar.gz")
+    registry.cloud.put(BUCKET, "runs/1/model.tar.gz", b"model")
+    arn = registry.cloud.register(NAME, 1, "Approved", url=f"s3://{BUCKET}/runs/1/model.tar.gz")
     assert handle(ARGUMENTS, CONTEXT) == {
-        "ModelDataUrl": "s3://data-bucket/runs/1/model.tar.gz",
+        "ModelDataUrl": f"s3://{BUCKET}/runs/1/model.tar.gz",
         "ModelPackageArn": arn,
         "ModelPackageVersion": 1,
+        "ChampionState": "found",
     }
+
+
+@pytest.mark.parametrize(
+    "url", [f"s3://{BUCKET}/runs/1/model.tar.gz", "s3://no-such-bucket/model.tar.gz", ""], ids=["key", "bucket", "url"]
+)
+def test_a_champion_whose_artifact_is_gone_is_named_and_the_marker_stands_for_it(
+    registry: DeployWorld, url: str
+) -> None:
+    """Also one of whose key only a longer one is left."""
+    registry.cloud.put(BUCKET, "runs/1/model.tar.gz.old", b"model")
+    arn = registry.cloud.register(NAME, 1, "Approved", url=url)
+    assert handle(ARGUMENTS, CONTEXT) == {
+        "ModelDataUrl": "s3://data-bucket/champions/none/",
+        "ModelPackageArn": arn,
+        "ModelPackageVersion": 1,
+        "ChampionState": "gone",
+    }
+
+
+def test_an_artifact_in_a_bucket_that_may_not_be_listed_counts_as_there(
+    registry: DeployWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(**request: Any) -> Any:
+        raise Refused("AccessDenied", "Access Denied", 403)
+
+    monkeypatch.setattr(registry.cloud, "list_objects_v2", denied)
+    registry.cloud.register(NAME, 1, "Approved", url="s3://elsewhere/model.tar.gz")
+    answer = handle(ARGUMENTS, CONTEXT)
+    assert (answer["ModelDataUrl"], answer["ChampionState"]) == ("s3://elsewhere/model.tar.gz", "found")
 
 
 def test_the_highest_approved_number_wins_wherever_it_is_in_the_pages(registry: DeployWorld) -> None:
@@ -48,12 +81,6 @@ def test_the_highest_approved_number_wins_wherever_it_is_in_the_pages(registry: 
     registry.cloud.register("another-group", 12, "Approved", url="s3://data-bucket/12")
     registry.cloud.register(NAME, 13, "Approved", url="s3://data-bucket/13", status="Failed")
     assert handle(ARGUMENTS, CONTEXT)["ModelPackageVersion"] == 10
-
-
-def test_a_champion_without_an_artifact_is_refused(registry: DeployWorld) -> None:
-    registry.cloud.register(NAME, 1, "Approved")
-    with pytest.raises(ChampionError, match="names no ModelDataUrl"):
-        handle(ARGUMENTS, CONTEXT)
 
 
 @pytest.mark.parametrize("event", [{}, {"ModelPackageGroupName": NAME}, ARGUMENTS | {"NoChampionUri": 1}])

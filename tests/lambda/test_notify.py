@@ -14,6 +14,13 @@ REPORT = {
     "candidates": {"spot": {"accuracy": 0.81, "loss": 0.5}, "on-demand": {"accuracy": 0.8, "loss": 0.6}},
     "champion": {"present": True, "accuracy": 0.95},
     "improvement": -0.14,
+    "comparison": {"kind": "same-classes", "images": 200},
+    "gates": [
+        {"setting": "accuracy_threshold", "passed": True},
+        {"setting": "champion_tolerance", "passed": False},
+        {"setting": "class_recall_floor", "passed": False},
+    ],
+    "warnings": ["the classes are imbalanced"],
 }
 OWN: dict[str, dict[str, Any]] = {
     "definition-refused": {"definition": "pipelines/x.json", "version": '"v1"', "error": "it is bad", "hint": "mend"},
@@ -101,15 +108,19 @@ def test_a_refused_model_is_told_with_the_figures_of_all(world: NoticeWorld) -> 
     text, data = world.told(world.ended())
     assert text.startswith("the model of the run birds-0123abcd was refused\n")
     assert "candidate spot: accuracy 0.81\ncandidate on-demand: accuracy 0.8\n" in text
-    assert "champion: version 3, registered with accuracy 0.96; 0.95 on this run's test set\n" in text
+    assert "champion: version 3, registered with accuracy 0.96; 0.95 on the images of this run\n" in text
     assert "threshold: accuracy 0.9\n" in text
     assert data["kind"] == "gate-refused"
     assert data["candidates"] == {"spot": 0.81, "on-demand": 0.8}
     assert data["champion"]["accuracy"] == 0.95
     assert data["threshold"] == 0.9
+    assert "warning: the classes are imbalanced\n" in text
+    assert "change epochs or champion_tolerance or class_recall_floor in environments.toml" in text
+    assert data["missed"] == ["champion_tolerance", "class_recall_floor"]
+    assert data["comparison"] == {"kind": "same-classes", "images": 200}
 
 
-@pytest.mark.parametrize("report", [None, {}, {"candidates": [1], "champion": None}])
+@pytest.mark.parametrize("report", [None, {}, {"candidates": [1], "champion": None, "gates": [1], "warnings": 3}])
 def test_a_refused_model_without_a_report_is_told_by_the_steps_message(
     world: NoticeWorld, report: dict[str, Any] | None
 ) -> None:
@@ -140,6 +151,20 @@ def test_a_waiting_model_is_told_with_its_figures_and_how_to_approve(world: Noti
     assert f"--model-package-arn {data['model_package']} --model-approval-status Approved" in text
     assert (data["accuracy"], data["data_set"], data["execution"]) == (0.97, "birds", EXECUTION)
     assert data["champion"] == {"version": 3, "accuracy": 0.95}
+
+
+def test_a_waiting_model_is_told_with_its_comparison_classes_and_warnings(world: NoticeWorld) -> None:
+    serving = {"Accuracy": "0.95", "Classes": "2: cat / dog", "ClassesDigest": "1"}
+    world.cloud.recorded[world.cloud.register(NAME, 3, "Approved")] = serving
+    reason = "not compared with champion version 3: its artifact was deleted"
+    recorded = {"Accuracy": "0.97", "Improvement": "0.97", "Comparison": reason, "Classes": "3: bird / cat / dog"}
+    waiting = world.waits(4, **recorded, ClassesDigest="2", Warnings="the classes are imbalanced")
+    text, data = world.told(waiting)
+    assert f"comparison: {reason}\n" in text
+    assert "better than the champion" not in text
+    assert "classes: 3: bird / cat / dog\nother classes than version 3 has: 2: cat / dog\n" in text
+    assert "warning: the classes are imbalanced\n" in text
+    assert (data["comparison"], data["classes"]) == (reason, "3: bird / cat / dog")
 
 
 def test_a_model_that_is_decided_or_gone_by_now_is_not_told(world: NoticeWorld, logged: Any) -> None:

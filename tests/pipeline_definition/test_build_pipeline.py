@@ -18,9 +18,13 @@ LINE = "epoch=3 train:loss=0.1234 validation:loss=1.5e-05 validation:accuracy=0.
 
 
 def steps_by_name(**settings: Any) -> dict[str, dict[str, Any]]:
-    definition = build_pipeline(PipelineSettings(**settings))
-    branches = next(step for step in definition["Steps"] if step["Type"] == "Condition")["Arguments"]
-    return {step["Name"]: step for step in [*definition["Steps"], *branches["IfSteps"], *branches["ElseSteps"]]}
+    found: dict[str, dict[str, Any]] = {}
+    waiting = list(build_pipeline(PipelineSettings(**settings))["Steps"])
+    while waiting:
+        step = waiting.pop(0)
+        found[step["Name"]] = step
+        waiting += [inner for branch in ("IfSteps", "ElseSteps") for inner in step["Arguments"].get(branch, [])]
+    return found
 
 
 def test_same_settings_give_same_bytes_in_another_process() -> None:
@@ -179,26 +183,58 @@ def test_only_faults_of_the_service_are_retried() -> None:
             assert all(kind.startswith(("Step.", "SageMaker.")) for kind in policy["ExceptionType"])
 
 
-def test_quality_is_both_good_enough_and_no_worse() -> None:
+def test_quality_is_good_enough_in_every_respect_and_no_worse_than_the_champion() -> None:
     conditions = steps_by_name()["CheckQuality"]["Arguments"]["Conditions"]
     paths = [condition["LeftValue"]["Std:JsonGet"]["Path"] for condition in conditions]
-    assert paths == ["multiclass_classification_metrics.accuracy.value", "improvement"]
+    metrics = "multiclass_classification_metrics"
+    assert paths == [
+        f"{metrics}.accuracy.value",
+        "gate.champion_margin",
+        f"{metrics}.macro_f1.value",
+        "lowest_recall.value",
+    ]
     assert {condition["Type"] for condition in conditions} == {"GreaterThanOrEqualTo"}
-    assert [condition["RightValue"] for condition in conditions] == [{"Get": "Parameters.AccuracyThreshold"}, 0.0]
+    parameters = ("AccuracyThreshold", None, "MacroF1Threshold", "ClassRecallFloor")
+    expected = [0.0 if name is None else {"Get": f"Parameters.{name}"} for name in parameters]
+    assert [condition["RightValue"] for condition in conditions] == expected
 
 
-def test_refusal_says_by_how_much() -> None:
+def test_what_was_not_compared_waits_for_a_person_even_where_models_are_approved_by_themselves() -> None:
+    steps = steps_by_name(model_approval_status="Approved")
+    condition = steps["CheckComparison"]["Arguments"]["Conditions"][0]
+    assert condition["LeftValue"]["Std:JsonGet"]["Path"] == "gate.needs_person"
+    assert (condition["Type"], condition["RightValue"]) == ("LessThanOrEqualTo", 0)
+    compared, not_compared = steps["RegisterModel"]["Arguments"], steps["RegisterForReview"]["Arguments"]
+    assert compared["ModelApprovalStatus"] == {"Get": "Parameters.ModelApprovalStatus"}
+    assert not_compared["ModelApprovalStatus"] == "PendingManualApproval"
+    assert compared | {"ModelApprovalStatus": ""} == not_compared | {"ModelApprovalStatus": ""}
+
+
+def test_refusal_is_in_the_words_of_the_evaluation() -> None:
     values = steps_by_name()["RefuseModel"]["Arguments"]["ErrorMessage"]["Std:Join"]["Values"]
     figures = [value["Std:JsonGet"]["Path"] for value in values if isinstance(value, dict) and "Std:JsonGet" in value]
-    assert figures == ["winner.name", "multiclass_classification_metrics.accuracy.value", "improvement"]
-    assert {"Get": "Parameters.AccuracyThreshold"} in values
+    assert figures == ["gate.refusal"]
     assert "hint:" in values[-1]
+
+
+def test_evaluate_gets_every_threshold_of_the_gate() -> None:
+    """The condition and the words of the refusal rest on the same figures."""
+    arguments = steps_by_name()["Evaluate"]["Arguments"]["AppSpecification"]["ContainerArguments"]
+    for flag, name in (
+        ("--accuracy-threshold", "AccuracyThreshold"),
+        ("--champion-tolerance", "ChampionTolerance"),
+        ("--macro-f1-threshold", "MacroF1Threshold"),
+        ("--class-recall-floor", "ClassRecallFloor"),
+    ):
+        given = arguments[arguments.index(flag) + 1]
+        assert given == {"Std:Join": {"On": "", "Values": [{"Get": f"Parameters.{name}"}]}}
 
 
 def test_registered_version_can_be_traced() -> None:
     properties = steps_by_name()["RegisterModel"]["Arguments"]["CustomerMetadataProperties"]
     assert set(properties) == {
         *("DataSet", "Fingerprint", "CodeHash", "PipelineExecutionArn", "Winner", "Accuracy", "Improvement"),
+        *("Classes", "ClassesDigest", "ImageSize", "Network", "Comparison", "Warnings"),
         *("TrainSpotJob", "TrainOnDemandJob"),
     }
 
@@ -220,7 +256,7 @@ def test_scripts_know_every_flag_they_are_given(name: str) -> None:
     flags = [word for word in words if isinstance(word, str) and word.startswith("--")]
     flags += [f"--{key}" for key in arguments.get("HyperParameters", {})]
     command = [sys.executable, str(ROOT / "training" / script), "--help"]
-    known = set(re.findall(r"--[a-z-]+", subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    known = set(re.findall(r"--[a-z0-9-]+", subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     assert flags
     assert set(flags) <= known
 

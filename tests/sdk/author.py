@@ -10,27 +10,22 @@ import json
 import sys
 from typing import Any
 
-import boto3
+from author_parts import channel, job_retries, pipeline_session, processing_input, service_retries
 from sagemaker.core.lambda_helper import Lambda
 from sagemaker.core.metadata_properties import MetadataProperties
 from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
 from sagemaker.core.processing import Processor
 from sagemaker.core.shapes import (
-    Channel,
     CheckpointConfig,
-    DataSource,
     MetricDefinition,
     OutputDataConfig,
-    ProcessingInput,
     ProcessingOutput,
-    ProcessingS3Input,
     ProcessingS3Output,
-    S3DataSource,
     StoppingCondition,
     Tag,
 )
 from sagemaker.core.training.configs import Compute
-from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
+from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo, ConditionLessThanOrEqualTo
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
@@ -41,12 +36,6 @@ from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.lambda_step import LambdaOutput, LambdaOutputTypeEnum, LambdaStep
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
-from sagemaker.mlops.workflow.retry import (
-    SageMakerJobExceptionTypeEnum,
-    SageMakerJobStepRetryPolicy,
-    StepExceptionTypeEnum,
-    StepRetryPolicy,
-)
 from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep
 from sagemaker.serve.model_builder import ModelBuilder
 from sagemaker.train.model_trainer import ModelTrainer
@@ -73,6 +62,9 @@ class Author:
         self.learning_rate = ParameterFloat("LearningRate", settings["learning_rate"])
         self.image_size = ParameterInteger("ImageSize", settings["image_size"])
         self.threshold = ParameterFloat("AccuracyThreshold", settings["accuracy_threshold"])
+        self.tolerance = ParameterFloat("ChampionTolerance", settings["champion_tolerance"])
+        self.macro_f1 = ParameterFloat("MacroF1Threshold", settings["macro_f1_threshold"])
+        self.recall_floor = ParameterFloat("ClassRecallFloor", settings["class_recall_floor"])
         self.approval = ParameterString(
             "ModelApprovalStatus", settings["model_approval_status"], enum_values=["PendingManualApproval", "Approved"]
         )
@@ -88,7 +80,8 @@ class Author:
             name=self.bindings["PipelineName"],
             parameters=[
                 *(self.data_set, self.fingerprint, self.processing_type, self.train_type, self.train_count),
-                *(self.epochs, self.batch_size, self.learning_rate, self.image_size, self.threshold, self.approval),
+                *(self.epochs, self.batch_size, self.learning_rate, self.image_size, self.threshold),
+                *(self.tolerance, self.macro_f1, self.recall_floor, self.approval),
             ],
             pipeline_experiment_config=None,
             steps=[preprocess, *training.values(), champion, evaluate, decide],
@@ -96,7 +89,7 @@ class Author:
         )
 
     def preprocess(self) -> ProcessingStep:
-        splits = ("train", "validation", "test")
+        splits = ("train", "validation", "test", "test-files")
         arguments = [
             "preprocess.py",
             *("--data", f"{INPUT}/data"),
@@ -182,6 +175,7 @@ class Author:
                 LambdaOutput("ModelDataUrl", LambdaOutputTypeEnum.String),
                 LambdaOutput("ModelPackageArn", LambdaOutputTypeEnum.String),
                 LambdaOutput("ModelPackageVersion", LambdaOutputTypeEnum.Integer),
+                LambdaOutput("ChampionState", LambdaOutputTypeEnum.String),
             ],
             depends_on=after,
         )
@@ -193,7 +187,7 @@ class Author:
         champion: LambdaStep,
         report: PropertyFile,
     ) -> ProcessingStep:
-        test = preprocess.properties.ProcessingOutputConfig.Outputs["test"].S3Output.S3Uri
+        test = preprocess.properties.ProcessingOutputConfig.Outputs["test-files"].S3Output.S3Uri
         step_arguments = self.processor().run(
             inputs=[
                 processing_input("code", self.bindings["CodeUri"]),
@@ -210,8 +204,15 @@ class Author:
                 *("--test", f"{INPUT}/test"),
                 *(word for name in training for word in ("--candidate", f"{name}={INPUT}/{name}")),
                 *("--champion", f"{INPUT}/champion"),
+                *("--champion-state", champion.properties.Outputs["ChampionState"]),
+                *("--champion-version", Join(on="", values=[champion.properties.Outputs["ModelPackageVersion"]])),
                 *("--evaluation", f"{OUTPUT}/evaluation"),
                 *("--winner", f"{OUTPUT}/winner"),
+                *("--model-seconds", str(self.settings["max_run_seconds"] // (len(training) + 2))),
+                *("--accuracy-threshold", self.threshold.to_string()),
+                *("--champion-tolerance", self.tolerance.to_string()),
+                *("--macro-f1-threshold", self.macro_f1.to_string()),
+                *("--class-recall-floor", self.recall_floor.to_string()),
             ],
         )
         return ProcessingStep(
@@ -228,35 +229,46 @@ class Author:
         def figure(path: str) -> JsonGet:
             return JsonGet(step_name="Evaluate", property_file=report, json_path=path)
 
-        accuracy = figure("multiclass_classification_metrics.accuracy.value")
-        improvement, winner = figure("improvement"), figure("winner.name")
-        refuse = FailStep(
-            "RefuseModel",
-            error_message=Join(
-                on="",
-                values=[
-                    *("The model was not registered: '", winner, "' has accuracy ", accuracy),
-                    *(" on the test set, where ", self.threshold),
-                    *(" is asked for, and differs from the champion by ", improvement),
-                    ", where 0 or more is asked for.",
-                    " hint: compare the per-class figures in evaluation.json; more data or epochs, or a lower"
-                    " AccuracyThreshold.",
-                ],
-            ),
+        metrics = "multiclass_classification_metrics"
+        accuracy, winner = figure(f"{metrics}.accuracy.value"), figure("winner.name")
+        hint = (
+            ". hint: compare the per-class figures in evaluation.json; use more data or epochs, or change the setting"
+            " under [<environment>.pipeline] in environments.toml."
         )
-        figures = {"Winner": winner, "Accuracy": accuracy, "Improvement": improvement}
+        message = Join(on="", values=["The model was not registered: ", figure("gate.refusal"), hint])
+        summary = {
+            "Classes": "classes", "ClassesDigest": "classes_digest", "ImageSize": "image_size",
+            "Network": "network", "Comparison": "comparison", "Warnings": "warnings",
+        }  # fmt: skip
+        figures = {
+            **{"Winner": winner, "Accuracy": accuracy, "Improvement": figure("improvement")},
+            **{name: figure(f"summary.{member}") for name, member in summary.items()},
+        }
+        compared = ConditionStep(
+            "CheckComparison",
+            conditions=[ConditionLessThanOrEqualTo(left=figure("gate.needs_person"), right=0)],
+            if_steps=[self.register("RegisterModel", self.approval, training, evaluate, figures)],
+            else_steps=[self.register("RegisterForReview", "PendingManualApproval", training, evaluate, figures)],
+        )
         return ConditionStep(
             "CheckQuality",
             conditions=[
                 ConditionGreaterThanOrEqualTo(left=accuracy, right=self.threshold),
-                ConditionGreaterThanOrEqualTo(left=improvement, right=0.0),
+                ConditionGreaterThanOrEqualTo(left=figure("gate.champion_margin"), right=0.0),
+                ConditionGreaterThanOrEqualTo(left=figure(f"{metrics}.macro_f1.value"), right=self.macro_f1),
+                ConditionGreaterThanOrEqualTo(left=figure("lowest_recall.value"), right=self.recall_floor),
             ],
-            if_steps=[self.register(training, evaluate, figures)],
-            else_steps=[refuse],
+            if_steps=[compared],
+            else_steps=[FailStep("RefuseModel", error_message=message)],
         )
 
     def register(
-        self, training: dict[str, TrainingStep], evaluate: ProcessingStep, figures: dict[str, JsonGet]
+        self,
+        name: str,
+        approval: Any,
+        training: dict[str, TrainingStep],
+        evaluate: ProcessingStep,
+        figures: dict[str, JsonGet],
     ) -> ModelStep:
         outputs = evaluate.properties.ProcessingOutputConfig.Outputs
         types = list(self.settings["inference_instance_types"])
@@ -274,7 +286,7 @@ class Author:
             response_types=["application/json"],
             inference_instances=types,
             transform_instances=types,
-            approval_status=self.approval,
+            approval_status=approval,
             model_metrics=ModelMetrics(model_statistics=MetricsSource(content_type="application/json", s3_uri=quality)),
             metadata_properties=MetadataProperties(generated_by=ExecutionVariables.PIPELINE_EXECUTION_ARN),
             customer_metadata_properties={
@@ -286,7 +298,7 @@ class Author:
                 **{f"{step.name}Job": step.properties.TrainingJobName for step in training.values()},
             },
         )
-        return ModelStep("RegisterModel", step_args=step_arguments, retry_policies=service_retries())
+        return ModelStep(name, step_args=step_arguments, retry_policies=service_retries())
 
     def processor(self) -> Processor:
         unpack = f"mkdir -p /opt/ml/code && tar -xzf {INPUT}/code/source.tar.gz -C /opt/ml/code"
@@ -339,50 +351,6 @@ class Author:
             ],
         )
         return CheckpointConfig(s3_uri=uri, local_path="/opt/ml/checkpoints")
-
-
-def processing_input(name: str, uri: Any, data_type: str = "S3Prefix") -> ProcessingInput:
-    return ProcessingInput(
-        input_name=name,
-        app_managed=False,
-        s3_input=ProcessingS3Input(
-            s3_uri=uri,
-            local_path=f"{INPUT}/{name}",
-            s3_data_type=data_type,
-            s3_input_mode="File",
-            s3_data_distribution_type="FullyReplicated",
-            s3_compression_type="None",
-        ),
-    )
-
-
-def channel(name: str, uri: Any) -> Channel:
-    source = S3DataSource(s3_data_type="S3Prefix", s3_uri=uri, s3_data_distribution_type="FullyReplicated")
-    return Channel(channel_name=name, data_source=DataSource(s3_data_source=source))
-
-
-def service_retries() -> list[StepRetryPolicy]:
-    faults = [StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING]
-    return [StepRetryPolicy(exception_types=faults, interval_seconds=5, backoff_rate=2.0, max_attempts=5)]
-
-
-def job_retries() -> list[Any]:
-    error = [SageMakerJobExceptionTypeEnum.INTERNAL_ERROR]
-    capacity = [SageMakerJobExceptionTypeEnum.CAPACITY_ERROR, SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT]
-    return [
-        *service_retries(),
-        SageMakerJobStepRetryPolicy(exception_types=error, interval_seconds=30, backoff_rate=2.0, max_attempts=3),
-        SageMakerJobStepRetryPolicy(
-            exception_types=capacity, interval_seconds=60, backoff_rate=1.5, expire_after_mins=180
-        ),
-    ]
-
-
-def pipeline_session(bindings: dict[str, str]) -> PipelineSession:
-    quiet = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
-    session = PipelineSession(boto_session=boto3.Session(), sagemaker_config=quiet)
-    session._default_bucket = bindings["DataBucket"]  # given openly, the SDK asks S3 whether there is such a bucket
-    return session
 
 
 def main() -> None:

@@ -55,27 +55,37 @@ def code_delivery(train: str) -> list[Difference]:
     ]
 
 
-REGISTER = "Steps.CheckQuality.Arguments.IfSteps.RegisterModel.Arguments"
-CONTAINER = f"{REGISTER}.InferenceSpecification.Containers.0"
-ALWAYS = [
-    Difference("MlflowConfig", ABSENT, None, "SDK 3 writes that it has none; a definition need not."),
-    Difference(
-        f"{CONTAINER}.Framework",
-        "PYTORCH",
-        ABSENT,
-        "SDK 3.27 leaves an enum in the request when a framework is named, and then cannot write its JSON; "
-        "CreateModelPackage takes it, and what recommends instance types reads it.",
-    ),
-    Difference(
-        f"{CONTAINER}.Environment.SAGEMAKER_CONTAINER_LOG_LEVEL", ABSENT, "20", "INFO, which is the toolkit's default."
-    ),
-    Difference(
-        f"{CONTAINER}.Environment.SAGEMAKER_REGION", ABSENT, REGION, "Inference makes no AWS call and needs no region."
-    ),
-    Difference(f"{REGISTER}.ModelMetrics.Bias", ABSENT, {}, "An empty report is none."),
-    Difference(f"{REGISTER}.ModelMetrics.Explainability", ABSENT, {}, "An empty report is none."),
-    Difference(f"{REGISTER}.SkipModelValidation", ABSENT, "None", "To skip none is the API's default."),
-]
+COMPARED = "Steps.CheckQuality.Arguments.IfSteps.CheckComparison.Arguments"
+REGISTERED = (f"{COMPARED}.IfSteps.RegisterModel.Arguments", f"{COMPARED}.ElseSteps.RegisterForReview.Arguments")
+MLFLOW = Difference("MlflowConfig", ABSENT, None, "SDK 3 writes that it has none; a definition need not.")
+
+
+def registration(register: str) -> list[Difference]:
+    container = f"{register}.InferenceSpecification.Containers.0"
+    return [
+        Difference(
+            f"{container}.Framework",
+            "PYTORCH",
+            ABSENT,
+            "SDK 3.27 leaves an enum in the request when a framework is named, and then cannot write its JSON; "
+            "CreateModelPackage takes it, and what recommends instance types reads it.",
+        ),
+        Difference(
+            f"{container}.Environment.SAGEMAKER_CONTAINER_LOG_LEVEL",
+            ABSENT,
+            "20",
+            "INFO, which is the toolkit's default.",
+        ),
+        Difference(
+            f"{container}.Environment.SAGEMAKER_REGION",
+            ABSENT,
+            REGION,
+            "Inference makes no AWS call and needs no region.",
+        ),
+        Difference(f"{register}.ModelMetrics.Bias", ABSENT, {}, "An empty report is none."),
+        Difference(f"{register}.ModelMetrics.Explainability", ABSENT, {}, "An empty report is none."),
+        Difference(f"{register}.SkipModelValidation", ABSENT, "None", "To skip none is the API's default."),
+    ]
 
 
 def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -103,7 +113,8 @@ def test_sdk_compiles_the_same_definition(sdk: Callable[..., Any], capacity: Any
     settings = PipelineSettings(capacity=capacity, epochs=3, learning_rate=0.5, accuracy_threshold=0.25, seed=7)
     ours = bound_definition(render(build_pipeline(settings)), BINDINGS)
     trained = [step["Name"] for step in ours["Steps"] if step["Type"] == "Training"]
-    expected = [*ALWAYS, *(item for train in trained for item in code_delivery(train))]
+    registered = [item for register in REGISTERED for item in registration(register)]
+    expected = [MLFLOW, *registered, *(item for train in trained for item in code_delivery(train))]
     found = list(differences(ours, sdk("author.py", settings, BINDINGS)))
     assert sorted(found, key=str) == sorted(((item.path, item.ours, item.theirs) for item in expected), key=str)
 

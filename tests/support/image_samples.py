@@ -69,7 +69,8 @@ def prepare(data: Path, out: Path, *options: str) -> Path:
     """Run preprocess.py on what lies in `data`; the splits are folders of `out`."""
     out.mkdir(parents=True, exist_ok=True)
     contents = write_contents(data, out / "contents.json")
-    splits = [word for split in ("train", "validation", "test") for word in (f"--{split}", str(out / split))]
+    outputs = ("train", "validation", "test", "test-files")
+    splits = [word for output in outputs for word in (f"--{output}", str(out / output))]
     preprocess.main(["--data", str(data), "--contents", str(contents), *splits, "--threads", "2", *options])
     return out
 
