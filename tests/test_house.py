@@ -12,6 +12,7 @@ from headrace.parser import build_parser
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 400
+WRITTEN_BY_TESTS = {"bad-input.md", "notices.md", "trigger-inputs.md"}  # to look something up in, as long as they get
 IN_EVERY_IMAGE = {"torch", "numpy"}  # see local_cloud/sagemaker/images
 
 
@@ -21,7 +22,8 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def test_no_file_is_longer_than_one_can_read() -> None:
-    long = {str(path): len(path.read_text().splitlines()) for path in tracked("*.py", "*.md", "Makefile", ".ci/run")}
+    read = [path for path in tracked("*.py", "*.md", "Makefile", ".ci/run") if path.name not in WRITTEN_BY_TESTS]
+    long = {str(path): len(path.read_text().splitlines()) for path in read}
     assert {path: lines for path, lines in long.items() if lines > LONGEST} == {}
 
 

@@ -140,33 +140,6 @@ def test_an_evaluation_outside_of_the_data_bucket_is_not_asked_for(world: Notice
     assert "GetObject" not in world.cloud.names()
 
 
-def test_a_waiting_model_is_told_with_its_figures_and_how_to_approve(world: NoticeWorld) -> None:
-    world.cloud.recorded[world.cloud.register(NAME, 3, "Approved")] = {"Accuracy": "0.95"}
-    text, data = world.told(world.waits(4, Accuracy="0.97", DataSet="birds", Improvement="0.02"))
-    assert text.startswith(f"version 4 of {NAME} waits for approval\n")
-    assert "accuracy on the test set: 0.97" in text
-    assert "champion, the newest approved version: version 3, accuracy 0.95" in text
-    assert "better than the champion by: 0.02" in text
-    assert "headrace --env test approve 4" in text
-    assert f"--model-package-arn {data['model_package']} --model-approval-status Approved" in text
-    assert (data["accuracy"], data["data_set"], data["execution"]) == (0.97, "birds", EXECUTION)
-    assert data["champion"] == {"version": 3, "accuracy": 0.95}
-
-
-def test_a_waiting_model_is_told_with_its_comparison_classes_and_warnings(world: NoticeWorld) -> None:
-    serving = {"Accuracy": "0.95", "Classes": "2: cat / dog", "ClassesDigest": "1"}
-    world.cloud.recorded[world.cloud.register(NAME, 3, "Approved")] = serving
-    reason = "not compared with champion version 3: its artifact was deleted"
-    recorded = {"Accuracy": "0.97", "Improvement": "0.97", "Comparison": reason, "Classes": "3: bird / cat / dog"}
-    waiting = world.waits(4, **recorded, ClassesDigest="2", Warnings="the classes are imbalanced")
-    text, data = world.told(waiting)
-    assert f"comparison: {reason}\n" in text
-    assert "better than the champion" not in text
-    assert "classes: 3: bird / cat / dog\nother classes than version 3 has: 2: cat / dog\n" in text
-    assert "warning: the classes are imbalanced\n" in text
-    assert (data["comparison"], data["classes"]) == (reason, "3: bird / cat / dog")
-
-
 def test_a_model_that_is_decided_or_gone_by_now_is_not_told(world: NoticeWorld, logged: Any) -> None:
     decided, gone = world.waits(1), world.waits(2)
     world.cloud.register(NAME, 1, "Approved")
