@@ -76,9 +76,7 @@ class HeadraceStack(EnvironmentStack):
 
         jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images, network=network)
         endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, network=network)
-        champion = ChampionFinder(
-            self, "FindChampion", settings=settings, code=code, registries=registries, data=data
-        )
+        champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registries=registries, data=data)
         pipeline = PipelineRole(
             self,
             "PipelineRole",
