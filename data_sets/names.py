@@ -26,6 +26,7 @@ _JUNK = """
     .mypy_cache .pytest_cache .ruff_cache .npm .docker .kube
 """
 JUNK = frozenset(_JUNK.split()) | {"icon\r", "system volume information"}
+UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".download")  # of a transfer
 JUNK_PREFIXES = ("._", "~$", ".nfs", ".fuse_hidden", ".trash-", ".goutputstream-", ".syncthing.", ".~lock.")
 
 CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"

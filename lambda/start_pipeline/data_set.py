@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 import log
 from aws import HEAD_REQUESTS_AT_ONCE, NOT_FOUND, S3Client, error_code
+from data_sets.names import without_junk
 from refusals import DataSetError
 from start_pipeline.keys import (
     ARCHIVES,
@@ -53,16 +54,22 @@ def prefix_of(data_set: str) -> str:
 
 
 def list_objects(s3: S3Client, bucket: str, data_set: str) -> list[Listed]:
-    """The data set's objects by key, without the zero-byte "folders" that the S3 console makes."""
+    """The data set's objects by key, without junk and the zero-byte "folders" that the S3 console makes.
+
+    Junk is what Finder, Explorer and archivers leave beside files: it is never part of a data set.
+    """
     prefix = prefix_of(data_set)
     wanted = prefix + data_set if is_archive(data_set) else prefix
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=wanted)
-    return sorted(
+    found = sorted(
         Listed(item["Key"][len(prefix) :], item["Size"], item["ETag"], item["LastModified"].timestamp())
         for page in pages
         for item in page.get("Contents", [])
         if (item["Key"] == wanted if is_archive(data_set) else not item["Key"].endswith("/"))
     )
+    _, junk = without_junk([listed.key for listed in found])
+    left_out = set(junk)
+    return [listed for listed in found if listed.key not in left_out] if left_out else found
 
 
 def refuse_unrecordable_name(bucket: str, data_set: str) -> None:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from itertools import accumulate
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+from data_sets.names import ARCHIVE_SUFFIXES, UNPRINTABLE, is_archive
+
+__all__ = ["ARCHIVES", "data_set_of", "first_that_is_no_file", "first_unrecordable", "is_archive", "is_name"]
+
+ARCHIVES = ARCHIVE_SUFFIXES
 LONGEST_NAME = 255  # bytes of a file's or a folder's name, which is as much as Linux takes
-# Control characters, line separators, and halves of surrogate pairs: SageMaker's pattern for an S3 URI takes no line
-# end, and a name that cannot be printed cannot be talked about.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # Besides letters, digits and spaces, what SageMaker takes in CustomerMetadataProperties, where a model's data set is
 # recorded: ([\p{L}\p{Z}\p{N}_.:\/=+\-@]*), at most 256 characters.
 RECORDABLE = "_.:=+-@"
-
-
-def is_archive(data_set: str) -> bool:
-    return data_set.lower().endswith(ARCHIVES)
 
 
 def data_set_of(key: str) -> str | None:

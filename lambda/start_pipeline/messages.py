@@ -2,7 +2,8 @@
 
 {"Records": [...]}                                          S3: objects were created or removed
 {"Event": "s3:TestEvent", ...}                              S3: the notification was configured
-{"headrace": "check", "data_set": "birds", "sent": 1764}    a delayed look at a data set, sent by `quiet.arm`
+{"headrace": "check", "data_set": "birds", "sent": 1764}    a delayed look at a data set, sent by `quiet.arm`; "seen"
+                                                            is the state in which it was last, while objects vanish
 {"headrace": "run-again", "data_set": "birds"}              run it anew, whatever became of the last run
 {..., "parameters": {"Epochs": "3"}}                        ... with these parameters, which then belong to its run key
 {"headrace": "publish"}                                     look at definition and code: a deployment has ended
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
+from data_sets.names import UNFINISHED, escaped, is_junk
 from refusals import MalformedEvent
 from start_pipeline import code
 from start_pipeline.keys import ARCHIVES, LONGEST_NAME, data_set_of, is_name
@@ -24,6 +26,7 @@ from start_pipeline.keys import ARCHIVES, LONGEST_NAME, data_set_of, is_name
 @dataclass(frozen=True, slots=True)
 class DataSetChanged:
     data_set: str
+    removed: bool = False  # an object of it was removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class StrayDefinition:
 @dataclass(frozen=True, slots=True)
 class Check:
     data_set: str
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,18 @@ class RunAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """An object under datasets/ that belongs to no data set, and never will."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     reason: str
 
 
-Message: TypeAlias = DataSetChanged | SourcePut | StrayDefinition | Check | RunAgain | Ignored
+Message: TypeAlias = DataSetChanged | SourcePut | StrayDefinition | Check | RunAgain | Unusable | Ignored
 
 
 def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[str]) -> list[Message]:
@@ -71,7 +82,7 @@ def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[
         raise _malformed("is nested too deeply") from error
     match content:
         case {"headrace": "check", "data_set": str(data_set)} if is_name(data_set):
-            return [Check(data_set)]
+            return [Check(data_set, str(content.get("seen", "")))]
         case {"headrace": "run-again", "data_set": str(data_set)} if is_name(data_set):
             parameters = content.get("parameters", {})
             if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
@@ -106,7 +117,12 @@ def _from_record(record: Any, bucket: str, definition_keys: Sequence[str]) -> Me
         return StrayDefinition(key, removed=not created)
     data_set = data_set_of(key)
     if data_set is not None:
-        return DataSetChanged(data_set)
+        if is_junk(key):
+            return Ignored(f"{name} of {escaped(key)!r}: such files are never part of a data set")
+        return DataSetChanged(data_set, removed=not created)
+    passing = key.endswith(("/", *UNFINISHED)) or is_junk(key)
+    if created and key.startswith("datasets/") and not passing:
+        return Unusable(key)
     return Ignored(
         f"{name} of {key!r}: neither {' or '.join(definition_keys)} nor part of a data set, which is datasets/<name>/… "
         f"or datasets/<name> with one of {', '.join(ARCHIVES)}; a name has at most {LONGEST_NAME} bytes, all printable"

@@ -32,12 +32,18 @@ def arm(
     now: float,
     message_id: str,
     wait: float | None = None,
+    removed: bool = False,
+    seen: str = "",
 ) -> bool:
-    """Send a check of the data set, due in `wait` seconds (default: the quiet period), unless one is on its way."""
+    """Send a check of the data set, due in `wait` seconds (default: the quiet period), unless one is on its way.
+
+    `removed` is noted in the marker: the check then waits until nothing vanishes any more. `seen` is the state in which
+    this look has found the data set, for the next one to compare.
+    """
     key = _marker_key(data_set)
     delay = min(ceil(environment.quiet_seconds if wait is None else wait), LONGEST_DELAY)
     expires = now + environment.quiet_seconds + delay + EXPIRY_SLACK
-    marker = {"data_set": data_set, "expires": expires, "armed_by": message_id}
+    marker = {"data_set": data_set, "expires": expires, "armed_by": message_id, "removed": removed}
     held = documents.read(s3, environment.data_bucket, key)
     if held is None:
         placed = documents.create(s3, environment.data_bucket, key, marker) is not None
@@ -45,9 +51,12 @@ def arm(
         placed = documents.replace(s3, environment.data_bucket, key, marker, etag=held.etag) is not None
     else:
         placed = held.content["armed_by"] == message_id
+        if removed and not held.content.get("removed"):
+            # If another event has changed the marker meanwhile, or the check has taken it, the check sees the removal.
+            documents.replace(s3, environment.data_bucket, key, held.content | {"removed": True}, etag=held.etag)
     if not placed:
         return False
-    body = {"headrace": "check", "data_set": data_set, "sent": now}
+    body = {"headrace": "check", "data_set": data_set, "sent": now} | ({"seen": seen} if seen else {})
     try:
         sqs.send_message(QueueUrl=environment.queue_url, MessageBody=json.dumps(body), DelaySeconds=delay)
     except Exception:
@@ -58,8 +67,14 @@ def arm(
 
 
 def disarm(s3: S3Client, environment: Environment, data_set: str) -> None:
-    """From here on an event arms anew. Call it before listing the data set, never after."""
+    """From here on an event arms again. Call it before listing the data set, never after."""
     s3.delete_object(Bucket=environment.data_bucket, Key=_marker_key(data_set))
+
+
+def saw_removal(s3: S3Client, environment: Environment, data_set: str) -> bool:
+    """Whether an object was removed since the check was armed. Call it before `disarm`."""
+    held = documents.read(s3, environment.data_bucket, _marker_key(data_set))
+    return bool(held and held.content.get("removed"))
 
 
 def _marker_key(data_set: str) -> str:

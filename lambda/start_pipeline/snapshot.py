@@ -10,8 +10,8 @@ manifests/<data set>/latest.json                      the last snapshot with eac
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
@@ -42,6 +42,7 @@ class Snapshot:
     data_set: str
     fingerprint: str
     newest_upload: datetime
+    checksums: Mapping[Listed, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 def take(
@@ -72,7 +73,7 @@ def take(
         objects=len(objects),
         asked=sum(listed not in known for listed in objects),
     )
-    return Snapshot(data_set, fingerprint, datetime.fromtimestamp(newest, UTC))
+    return Snapshot(data_set, fingerprint, datetime.fromtimestamp(newest, UTC), found)
 
 
 def get_ahead(
@@ -89,6 +90,11 @@ def get_ahead(
             _write_latest(s3, bucket, data_set, written, found)
     except (ChangedMeanwhile, ClientError, DataSetError) as problem:
         log.info("not got ahead", reason=str(problem))
+
+
+def state_of(objects: Iterable[Listed]) -> str:
+    """What a listing has in common with another one of the same objects in the same versions."""
+    return digest([[listed.key, listed.etag] for listed in objects])[:FINGERPRINT_DIGITS]
 
 
 def fingerprint_of(data_set: str, contents: Iterable[tuple[str, int, str]]) -> str:

@@ -14,9 +14,20 @@ from start_pipeline import parameters, quiet, snapshot
 from start_pipeline.data_set import SPARE_SECONDS, ChangedMeanwhile, list_objects
 from start_pipeline.environment import LONGEST_DELAY, Environment
 from start_pipeline.ledger import UnderWay, start_once
-from start_pipeline.messages import Check, DataSetChanged, Ignored, Message, RunAgain, SourcePut, StrayDefinition
+from start_pipeline.messages import (
+    Check,
+    DataSetChanged,
+    Ignored,
+    Message,
+    RunAgain,
+    SourcePut,
+    StrayDefinition,
+    Unusable,
+)
 from start_pipeline.pipeline import publish
+from start_pipeline.reading import refuse_implausible
 from start_pipeline.refusal import mind_stray
+from start_pipeline.unusable import refuse_unusable
 
 RUN_ENDS_SECONDS = 60.0  # between two looks at a data set whose earlier content is being run
 LEAST_SECONDS = 60.0  # of the function's time for a look: listing 100,000 objects takes up to half of it
@@ -35,26 +46,38 @@ def act(
     match message:
         case Ignored(reason):
             log.info("ignored", reason=reason)
-        case DataSetChanged(data_set):
+        case Unusable(key):
+            refuse_unusable(client("s3"), environment, key, now=now)
+        case DataSetChanged(data_set, removed):
             log.bind(data_set=data_set)
-            quiet.arm(client("s3"), client("sqs"), environment, data_set, now=now, message_id=message_id)
+            s3, sqs = client("s3"), client("sqs")
+            quiet.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, removed=removed)
             log.measured("upload", {"Uploads": 1})
         case SourcePut():
             for line in environment.of_every_line:
                 publish(client("s3"), client("sqs"), client("sagemaker"), line)
         case StrayDefinition(key, removed):
             mind_stray(client("s3"), client("sqs"), environment, key, removed=removed)
-        case Check(data_set):
+        case Check(data_set, seen):
+            vanishing = quiet.saw_removal(client("s3"), environment, data_set) or bool(seen)
             quiet.disarm(client("s3"), environment, data_set)
 
-            def check_again(wait: float) -> None:
+            def check_again(wait: float, state: str = "") -> None:
                 s3, sqs = client("s3"), client("sqs")
-                quiet.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait)
+                quiet.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait, seen=state)
 
-            run_if_quiet(data_set, environment, client, now=now, seconds_left=seconds_left, again=check_again)
+            run_if_quiet(
+                data_set,
+                environment,
+                client,
+                now=now,
+                seconds_left=seconds_left,
+                again=check_again,
+                seen=seen if vanishing else None,
+            )
         case RunAgain(data_set, asked, chosen):
 
-            def ask_again(wait: float) -> None:
+            def ask_again(wait: float, state: str = "") -> None:
                 more = {"parameters": dict(chosen)} if chosen else {}
                 body = json.dumps({"headrace": "run-again", "data_set": data_set, "asked": asked, **more})
                 client("sqs").send_message(
@@ -80,13 +103,16 @@ def run_if_quiet(
     *,
     now: float,
     seconds_left: Callable[[], float],
-    again: Callable[[float], None],
+    again: Callable[..., None],
     asked_by: str | None = None,
     chosen: Mapping[str, str] | None = None,
+    seen: str | None = None,
 ) -> None:
     """Start the data set's execution once; or have it looked at `again` in so many seconds, until it can be.
 
     That is while it is being uploaded to, or is too much for one call, or while other content of it is being run.
+    And while it is being deleted: with `seen`, objects have vanished, and nothing starts until a quiet period later the
+    data set is still in the state that was seen.
 
     Waiting is never done by failing the message: that would use up its receives and dead-letter a good upload.
     """
@@ -94,18 +120,22 @@ def run_if_quiet(
     log.bind(data_set=data_set, **({"line": environment.line} if environment.line else {}))
     if seconds_left() < LEAST_SECONDS:  # the batch's other messages have taken the rest
         log.info("to be continued", progress="not begun")
-        return again(0.0)
+        return again(0.0, "unknown" if seen is not None else "")
     s3, bucket = client("s3"), environment.data_bucket
     objects = list_objects(s3, bucket, data_set)
     if not objects:
         log.info("ignored", reason="the data set is empty", data_set=data_set)
         return
+    state = "" if seen is None else snapshot.state_of(objects)
     wait = environment.quiet_seconds - (now - max(listed.last_modified for listed in objects))
     if wait > 0:
         log.info("not quiet yet", data_set=data_set, wait=wait)
-        again(wait)  # before the rest, so that it is due on time
+        again(wait, state and "unknown")  # before the rest, so that it is due on time
         spared = max(0.0, seconds_left() - wait - SPARE_SECONDS)
         return snapshot.get_ahead(s3, bucket, data_set, objects, seconds_left=lambda: seconds_left() - spared)
+    if state != (seen or ""):
+        log.info("not quiet yet", data_set=data_set, vanished="objects were removed")
+        return again(environment.quiet_seconds, state)
     try:
         taken = snapshot.take(s3, bucket, data_set, objects, seconds_left=seconds_left)
     except ChangedMeanwhile as changed:
@@ -124,6 +154,7 @@ def run_if_quiet(
     chosen = chosen or {}
     parameters.check(definition, chosen)
     log.bind(fingerprint=taken.fingerprint)
+    refuse_implausible(s3, bucket, data_set, taken.checksums, definition, seconds_left=seconds_left)
     try:
         execution = start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by, chosen=chosen)
     except UnderWay as under_way:

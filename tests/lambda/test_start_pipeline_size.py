@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from start_pipeline import data_set, snapshot
+from start_pipeline import data_set, reading, snapshot
 
 OBJECTS, PAGE = 20_000, 1_000
 MOST_BYTES_AN_OBJECT = 2_000  # so that 100,000 objects fit into 256 MB, boto3's 50 MB included
@@ -106,3 +107,29 @@ def test_a_question_that_is_never_answered_fails() -> None:
     bucket.fails_at = set(range(1, 100_000))
     with pytest.raises(ClientError, match="SlowDown"):
         looks(bucket)
+
+
+def test_100_000_objects_are_read_within_the_functions_time_and_memory() -> None:
+    """Plain Python over keys: seconds, and with what else is held less than half of the function's 1,024 MB."""
+    listed = [
+        data_set.Listed(f"species-{number % 200:03}/photograph-{number:06}.jpg", 50_000 + number % 977, "x", 0.0)
+        for number in range(100_000)
+    ]
+    checksums = {entry: f"CRC32:{number:08}" for number, entry in enumerate(listed)}
+    definition = {
+        "Steps": [
+            {
+                "Name": "Preprocess",
+                "Type": "Processing",
+                "Arguments": {"AppSpecification": {"ContainerArguments": ["preprocess.py"]}},
+            }
+        ]
+    }
+    began = time.process_time()
+    tracemalloc.start()
+    try:
+        reading.refuse_implausible(LargeBucket(), "b", "birds", checksums, definition, seconds_left=lambda: 900.0)
+        assert tracemalloc.get_traced_memory()[1] < 300_000_000
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - began < 60.0  # with the tracing, which makes it five times as slow

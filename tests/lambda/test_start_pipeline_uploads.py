@@ -210,12 +210,12 @@ def test_s3s_test_event_is_ignored(world: UploadWorld, logged: Any) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "datasets/readme.txt",
-        "datasets/birds.zip/1.jpg",
-        "datasets//1.jpg",
         "pipelines/other.txt",
         "runs/x",
         "datasets/",
+        "datasets/.DS_Store",
+        "datasets/birds.zip.part",
+        "datasets/pets/.DS_Store",
     ],
 )
 def test_a_key_that_is_part_of_no_data_set_is_ignored(world: UploadWorld, logged: Any, key: str) -> None:

@@ -76,8 +76,14 @@ class Buckets:
             raise Refused("NoSuchKey", "The specified key does not exist.", 404)
         if more.get("IfMatch", held.etag) != held.etag:
             raise Refused("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
-        body = StreamingBody(BytesIO(held.body), len(held.body))
-        return {"ETag": held.etag, "ContentLength": len(held.body), "Body": body}
+        content = held.body
+        if "Range" in more:
+            first, last = map(int, more["Range"].removeprefix("bytes=").split("-"))
+            if first >= len(content):
+                raise Refused("InvalidRange", "The requested range is not satisfiable", 416)
+            content = content[first : last + 1]
+        body = StreamingBody(BytesIO(content), len(content))
+        return {"ETag": held.etag, "ContentLength": len(content), "Body": body}
 
     def head_object(self, Bucket: str, Key: str, **more: Any) -> dict[str, Any]:
         held = self.current(Bucket, Key)
