@@ -12,6 +12,7 @@ from headrace import (
     cdk,
     compare,
     completion,
+    config,
     decision,
     endpoint,
     local,
@@ -35,10 +36,10 @@ from headrace.errors import HeadraceError, Interrupted, UsageError
 from headrace.local import LocalCloud, ProcessCloud
 from headrace.output import Output
 from headrace.parser import build_parser
-from headrace.project import LOCAL
+from headrace.project import LOCAL, read_target
 
 LOCAL_ONLY = {"up", "down", "env", "deploy", "destroy", "interrupt"}
-OF_NO_PROJECT = LOCAL_ONLY | {"adopt", "publish", "projects"}
+OF_NO_PROJECT = LOCAL_ONLY | {"adopt", "publish", "projects", "config", "completion"}
 # Where models are trained and approved; and how each is said there.
 TRAINING = {
     "upload": "upload PATH",
@@ -93,6 +94,10 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             return local.down(cloud, output)
         case "status":
             return status.status(name, cloud, output, is_local=is_local, project=options.project)
+        case "config":
+            read_target(name)  # judges the file and the environment's name
+            config.show_config(name, output, setting=options.setting)
+            return
         case "completion":
             return completion.show_completion(build_parser(), output, shell=options.shell)
         case "interrupt":

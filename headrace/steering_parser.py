@@ -97,6 +97,14 @@ def add_registry_steering(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def add_shell(commands: Commands[argparse.ArgumentParser]) -> None:
+    config = _command(
+        commands,
+        "config",
+        "show the settings of the environment",
+        "With value, default, where it is set and what it means. docs/settings.md lists all settings.",
+    )
+    config.add_argument("setting", nargs="?", metavar="SETTING", help="only this one, such as quiet_seconds")
+
     completion = _command(
         commands,
         "completion",

@@ -26,9 +26,13 @@ class CatalogSettings:
 
     environment: Settings
     launched_by: tuple[str, ...] = ()
+    """ARNs of the roles whose users start projects, usually Studio's execution roles."""
     domain: str | None = None
+    """Studio's domain, which is told where the templates are."""
     owner: str = PROJECT
+    """Owner of the Service Catalog product."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions that Service Catalog offers: name and the hash that `headrace publish` shows."""
 
     def __post_init__(self) -> None:
         for what, hint in self._problems():

@@ -35,12 +35,19 @@ class DeliverySettings:
 
     environment: Settings
     repository: str
+    """The GitHub repository that deploys the environment, as owner/name."""
     owner_id: int
+    """GitHub's number of the owner. A name can be taken over by others, a number cannot."""
     repository_id: int
+    """GitHub's number of the repository."""
     subject_format: SubjectFormat = "immutable"
+    """How the repository's tokens name it: with its numbers (immutable) or by name only."""
     branch: str = "main"
+    """The branch whose workflows deploy, unless `approve` is set."""
     approve: bool = True
+    """Whether a reviewer of the GitHub environment of the same name has to approve."""
     oidc_provider: Literal["new", "existing"] = "new"
+    """Whether to make the account's identity provider for GitHub, or to use the existing one."""
 
     def __post_init__(self) -> None:
         for what, hint in self._problems():

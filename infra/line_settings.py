@@ -28,11 +28,14 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineSettings:
-    """`data_sets` are patterns (fnmatch) of data sets' names. What is None is as the environment has it."""
+    """One line. `data_sets` are patterns of fnmatch. What is None is as the environment has it."""
 
     data_sets: tuple[str, ...]
+    """Patterns of the names of the data sets that belong to the line, such as pets*."""
     endpoint_instance_type: str | None = None
+    """As in the environment, for the endpoint of this line."""
     endpoint_instance_count: int | None = None
+    """As in the environment, for the endpoint of this line."""
     pipeline: PipelineSettings
 
 

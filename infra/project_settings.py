@@ -35,6 +35,7 @@ class ProjectSettings(Settings):
     """`train_instance_types` are those among which whoever starts a project may choose; the first is the default."""
 
     train_instance_types: tuple[str, ...] = ("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.m5.xlarge")
+    """Instance types that a project may be started with; the first is the default."""
 
     @property
     def name(self) -> str:

@@ -47,47 +47,55 @@ Problem = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One environment. Images are `repository:tag` of AWS's deep-learning images, or the whole URI of one of your own.
+    """One environment. The text below a setting says what it means; docs/settings.md is written from it.
 
-    `profile` is the AWS profile that the `headrace` command uses; the stack does not need it. `quiet_seconds` is for
-    how long nothing may be uploaded to a data set before it counts as complete. `max_run_cost` is the most in USD that
-    one run of the pipeline may cost by `prices`, the region's in USD an hour; a run that may cost more is not started.
-
-    With `promotes_from` it trains nothing, and serves what the environment of that name, its `source`, approves. Those
-    that so serve what this one approves are its `consumers`.
-
-    `lines` are the model lines besides the default one, which is the environment itself, by their names.
-
-    `monthly_budget` is in USD, too: people are told when a month's bill will be near it, or is above it.
-
-    With `network_access` vpc, jobs and endpoint run in a VPC without a way out, in the first two zones of the region
-    or in `availability_zones`. `data_key` is the ARN of a KMS key of one's own for the data; without it the stack
-    makes one.
+    `lines` are the model lines besides the default one, which is the environment itself, by their names. `source` is
+    the environment of `promotes_from`, and `consumers` are those that promote from this one. `prices` are the
+    region's in USD an hour.
     """
 
     environment: str
     account: str
+    """AWS account number, 12 digits in quotes."""
     region: str
+    """AWS region, such as eu-central-1."""
     profile: str | None = None
+    """AWS profile that the `headrace` command uses. The stack does not need it."""
     removal: Literal["destroy", "retain"] = "retain"
+    """Whether destroying the stack removes data, key and models, or keeps them."""
     quiet_seconds: int = 60
+    """For how many seconds nothing may be uploaded before a data set counts as complete."""
     log_retention_days: int = 30
+    """For how many days the functions' logs are kept: 1, 7, 30, 90 or 365."""
     notice_emails: tuple[str, ...] = ()
+    """E-mail addresses that get the notices. Each has to confirm its subscription once."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of every resource, beside those that begin with headrace:."""
     endpoint_instance_type: str = "ml.m5.large"
+    """Instance type of the endpoint; one of `inference_instance_types` of the pipeline."""
     endpoint_instance_count: int = 1
+    """Number of instances behind the endpoint."""
     training_image: str = "pytorch:2.13-cu133-amzn2023-sagemaker"
+    """Image of training jobs: repository:tag of an AWS deep-learning image, or the URI of your own."""
     processing_image: str = "pytorch:2.13-cpu-amzn2023-sagemaker"
+    """Image of processing jobs, written like `training_image`."""
     inference_image: str = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
+    """Image of the endpoint, written like `training_image`."""
     network_access: Literal["public", "vpc"] = "public"
+    """vpc runs jobs and endpoint in private subnets without a way out but to the data bucket."""
     availability_zones: tuple[str, ...] = ()
+    """Zones of the VPC, two at least; without it the first two of the region."""
     data_key: str | None = None
+    """ARN of a KMS key of your own for the data; without it the stack makes one."""
     max_run_cost: float | None = None
+    """The most in USD that a run may cost by prices.toml. A run that may cost more is not started."""
     monthly_budget: float | None = None
+    """Monthly costs in USD. Notices are sent when 80 % are forecast, and when they are reached."""
     prices: Mapping[str, float] = field(default_factory=dict)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
     lines: Mapping[str, LineSettings] = field(default_factory=dict)
     promotes_from: str | None = None
+    """The environment whose approved models this one serves. It then trains nothing itself."""
     source: Settings | None = None
     consumers: tuple[Consumer, ...] = ()
 

@@ -35,53 +35,75 @@ class PipelineSettingsError(ValueError):
 class PipelineSettings:
     """Defaults of the pipeline's parameters, and what is fixed in its steps.
 
-    `spot_wait_seconds` is how long a spot job may wait for capacity in addition to `max_run_seconds` of work: SageMaker
-    stops the job when the sum has passed. Shares are fractions of the images. A registered model may be served
-    and may transform batches on `inference_instance_types`; SageMaker takes fewer types for batches than for endpoints.
-
-    A model is registered when its accuracy on the test images reaches `accuracy_threshold` and is at most
-    `champion_tolerance` below the champion's on the same images. `macro_f1_threshold` is the least mean of the classes'
-    F1, `class_recall_floor` the least recall of every class; 0 switches them off.
-
-    `network`, `crop`, `flip_probability`, `ema_decay` and `checkpoint_seconds` are flags of train.py. Training starts
-    from the weights in the data bucket's pretrained/<`pretrained`>/. With `input_mode` FastFile a job reads its files
-    from S3 as it needs them. An on-demand instance waits `keep_alive_seconds` for the next job. More than 0
-    `tuning_jobs` search the learning rate first.
+    The text below a setting says what it means; docs/settings.md is written from it. SageMaker takes fewer of the
+    `inference_instance_types` for batches than for endpoints.
     """
 
     capacity: Capacity = "both"
+    """Whether models are trained on spot capacity, on demand, or on both, where the better one wins."""
     processing_instance_type: str = "ml.m5.xlarge"
+    """Instance type of Preprocess and Evaluate. Parameter ProcessingInstanceType."""
     train_instance_type: str = "ml.g4dn.xlarge"
+    """Instance type of training jobs. Parameter TrainInstanceType."""
     train_instance_count: int = 1
+    """Number of instances of a training job. Parameter TrainInstanceCount."""
     epochs: int = 20
+    """How often training goes through the training images. Parameter Epochs."""
     batch_size: int = 64
+    """Images in one training step on one instance. Parameter BatchSize."""
     learning_rate: float = 0.001
+    """Learning rate at its peak. Parameter LearningRate."""
     image_size: int = 32
+    """Height and width in pixels to which images are scaled. Parameter ImageSize."""
     accuracy_threshold: float = 0.8
+    """Accuracy on the test set that a model needs to be registered. Parameter AccuracyThreshold."""
     champion_tolerance: float = 0.0
+    """How far a model's accuracy may be below the champion's on the same images. Parameter ChampionTolerance."""
     macro_f1_threshold: float = 0.0
+    """Mean of the classes' F1 that a model needs; 0 switches it off. Parameter MacroF1Threshold."""
     class_recall_floor: float = 0.0
+    """Recall that a model needs in every class; 0 switches it off. Parameter ClassRecallFloor."""
     model_approval_status: Approval = "PendingManualApproval"
+    """Approved deploys every registered model without a person. Parameter ModelApprovalStatus."""
 
     network: str = "small-cnn"
+    """Network to train: one of NETWORKS in training/model.py, or timm:NAME."""
     pretrained: str = ""
+    """Name of a folder under pretrained/ of the data bucket, with weights to start from."""
     crop: float = 1.0
+    """Smallest share of an image's side that a random crop keeps; 1 does not crop."""
     flip_probability: float = 0.0
+    """Probability that a training image is mirrored."""
     ema_decay: float = 0.0
+    """Decay of the moving average of the weights; 0 does not average."""
     checkpoint_seconds: int = 30
+    """Seconds between two checkpoints of a training job."""
     input_mode: InputMode = "File"
+    """FastFile has training jobs read files from S3 as they need them, File downloads all first."""
     keep_alive_seconds: int = 0
+    """For how many seconds an on-demand instance waits for the next job; it is billed for them."""
     tuning_jobs: int = 0
+    """Number of training jobs that search the learning rate first; 0 for no search."""
     tuning_jobs_at_once: int = 2
+    """How many of them run at the same time."""
     seed: int = 0
+    """Seed of the random split and of training."""
     validation_share: float = 0.15
+    """Share of the images that are held out for validation, unless the data set is split."""
     test_share: float = 0.15
+    """Share of the images that are held out for the test set, unless the data set is split."""
     max_skipped_share: float = 0.05
+    """Share of files that may be unusable before preprocessing fails."""
     volume_size_gb: int = 30
+    """Size in GB of a job's volume."""
     max_run_seconds: int = 6 * 3600
+    """Time limit of each job in seconds."""
     spot_wait_seconds: int = 6 * 3600
+    """Seconds that a spot job may wait for capacity, in addition to `max_run_seconds`."""
     cache_expires_after_days: int = 30
+    """For how many days a step with the same inputs takes its result from the cache."""
     inference_instance_types: tuple[str, ...] = ("ml.m5.large", "ml.m5.xlarge", "ml.c5.xlarge")
+    """Instance types on which a registered model may serve and transform batches."""
 
     def __post_init__(self) -> None:
         for what, hint in (*self._wrong_choices(), *self._wrong_numbers()):

@@ -23,7 +23,7 @@ Headrace = Callable[..., Result]
 COMMANDS = [
     "up", "down", "deploy", "destroy", "adopt", "publish", "interrupt", "env", "status", "upload", "watch", "runs",
     "run", "redrive", "logs", "models", "approve", "reject", "predict", "projects", "stop", "evaluation", "compare",
-    "notices", "rollback", "repair", "completion",
+    "notices", "rollback", "repair", "completion", "config",
 ]  # fmt: skip
 
 

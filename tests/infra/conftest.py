@@ -57,6 +57,10 @@ class Synthesized:
         return statements
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-settings", action="store_true", help="write docs/settings.md and headrace/settings.json")
+
+
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
     @cache

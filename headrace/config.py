@@ -1,0 +1,180 @@
+"""The settings of an environment as environments.toml has them: `headrace config`.
+
+What a setting is, its default and its meaning are in settings.json, which is written from the dataclasses of infra/ and
+pipeline_definition/: those need the CDK, which a command line that talks to AWS does not.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from headrace.errors import NotFound, SetupError
+from headrace.output import Output
+from headrace.project import LOCAL, find_root
+
+FILE = "environments.toml"
+DESCRIPTION = Path(__file__).with_name("settings.json")
+OPTIONAL_TABLES = ("catalog", "delivery")  # shown where the environment has them
+COLUMNS = ("setting", "value", "default", "where", "meaning")
+KEY_OF_SOURCE = "promotes_from"
+# What an environment that promotes takes from its source: the versions that it serves run as their source made them.
+FROM_SOURCE = ("inference_image",)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """`name` holds its table below the environment's, as pipeline.epochs; `where` is "default" or a place in the file.
+
+    `value` is None where it is not set and has no default.
+    """
+
+    name: str
+    value: Any
+    default: Any
+    where: str
+    meaning: str
+    kind: str
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "value": self.value,
+            "default": self.default,
+            "where": self.where,
+            "type": self.kind,
+            "meaning": self.meaning,
+        }
+
+
+def show_config(name: str, output: Output, *, setting: str | None) -> list[Setting]:
+    """The command. `name` is the environment's."""
+    path = _path()
+    tables = _tables(path)
+    found = list(read_settings(name, tables, path))
+    if setting is not None:
+        found = _chosen(found, setting, name)
+    rows = [[it.name, toml(it.value), toml(it.default), it.where, it.meaning] for it in found]
+    output.table(COLUMNS, rows, [it.as_data() for it in found])
+    for unknown in unknown_settings(name, tables):
+        output.warn(f"{unknown} is not a setting: the next deployment refuses it")
+    output.note(f"a change in {FILE} takes effect with the next deployment; docs/settings.md lists all settings")
+    return found
+
+
+def read_settings(name: str, tables: Mapping[str, Any], path: Path) -> Iterator[Setting]:
+    """The settings of the environment, then of its pipeline, its lines and what else it has tables of."""
+    table = tables[name]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    source = table.get(KEY_OF_SOURCE)
+    promoted = source if isinstance(source, str) and isinstance(tables.get(source), dict) else None
+    for described in described_settings(""):
+        owner = promoted if promoted and described["name"] in FROM_SOURCE else name
+        yield _setting("", described, [(owner, tables[owner])], lines)
+    owner = promoted or name
+    pipeline = (f"{owner}.pipeline", _section(tables[owner], "pipeline"))
+    for described in described_settings("pipeline"):
+        yield _setting("pipeline", described, [pipeline], lines)
+    for line, declared in _section(table, "lines").items():
+        for described in described_settings("lines.NAME"):
+            yield _setting(f"lines.{line}", described, [(f"{name}.lines.{line}", declared), (name, table)], lines)
+        own = (f"{name}.lines.{line}.pipeline", _section(declared, "pipeline"))
+        for described in described_settings("pipeline"):
+            if described["name"] in own[1]:
+                yield _setting(f"lines.{line}.pipeline", described, [own, pipeline], lines)
+    for key in OPTIONAL_TABLES:
+        if key in table:
+            for described in described_settings(key):
+                yield _setting(key, described, [(f"{name}.{key}", _section(table, key))], lines)
+
+
+def unknown_settings(name: str, tables: Mapping[str, Any]) -> Iterator[str]:
+    """Keys of the environment that no setting has, such as a misspelled one."""
+    table = tables[name]
+    known = {item["name"] for item in described_settings("")}
+    inner = {"pipeline", "lines", *OPTIONAL_TABLES}
+    yield from (f"{key} in [{name}]" for key in table if key not in known | inner)
+    pipeline = {item["name"] for item in described_settings("pipeline")}
+    yield from (f"{key} in [{name}.pipeline]" for key in _section(table, "pipeline") if key not in pipeline)
+
+
+@cache
+def _description() -> dict[str, list[dict[str, Any]]]:
+    found = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+    return {table["table"]: table["settings"] for table in found}
+
+
+def described_settings(table: str) -> list[dict[str, Any]]:
+    """What there is to set in that table below an environment's."""
+    return _description()[table]
+
+
+def _section(table: Any, key: str) -> Mapping[str, Any]:
+    """The table below this one; empty where it is missing, or is not a table, which the CDK app refuses."""
+    found = table.get(key, {}) if isinstance(table, dict) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def toml(value: Any) -> str:
+    """As it is written in the file; `-` for what is not set."""
+    return "-" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _setting(
+    table: str, described: Mapping[str, Any], places: Sequence[tuple[str, Mapping[str, Any]]], lines: Sequence[str]
+) -> Setting:
+    """The value of the first of the places that has it, else the default."""
+    key = described["name"]
+    value, where = described["default"], "default"
+    for heading, content in places:
+        if key in content:
+            value, where = content[key], f"{FILE} [{heading}]{_line(lines, heading, key)}"
+            break
+    else:
+        if described["required"]:
+            where = "missing"
+    name = f"{table}.{key}" if table else key
+    return Setting(name, value, described["default"], where, described["meaning"], described["type"])
+
+
+def _line(lines: Sequence[str], heading: str, key: str) -> str:
+    """`, line 12`; empty where the file is written in another form than a heading and lines below it."""
+    inside = False
+    for number, line in enumerate(lines, start=1):
+        text = line.split("#")[0].strip()
+        if text.startswith("["):
+            inside = text == f"[{heading}]"
+        elif inside and text.partition("=")[0].strip().strip("\"'") == key:
+            return f", line {number}"
+    return ""
+
+
+def _chosen(found: list[Setting], name: str, environment: str) -> list[Setting]:
+    chosen = [setting for setting in found if name in (setting.name, setting.name.rpartition(".")[2])]
+    if not chosen:
+        raise NotFound(
+            f"{environment} has no setting {name!r}; it has {', '.join(setting.name for setting in found)}",
+            hint="headrace config" if environment == LOCAL else f"headrace --env {environment} config",
+        )
+    return chosen
+
+
+def _path() -> Path:
+    root = find_root()
+    path = root / FILE if root else None
+    if path is None or not path.is_file():
+        raise SetupError(
+            f"there is no {FILE} here: no folder from {Path.cwd()} upwards has it beside cdk.json",
+            hint="cd into the project",
+        )
+    return path
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))  # read_target has judged the file
+    return tables
