@@ -25,6 +25,7 @@ from headrace.digits import write_digits
 from headrace.environment import Environment, open_environment
 from headrace.errors import HeadraceError, Interrupted, RunFailed, UsageError
 from headrace.executions import list_executions, list_steps
+from headrace.image_types import is_image
 from headrace.local import LocalCloud, ProcessCloud
 from headrace.output import Output
 from headrace.project import LOCAL, state_folder
@@ -32,7 +33,6 @@ from headrace.wording import counted, money, share
 
 LEAST_ACCURACY = 0.95  # on digits; another data set is judged by the pipeline's own threshold alone
 LEAST_RIGHT = 0.9  # of the held-out images, where they are truly held out
-_IMAGES = {".jpg", ".jpeg", ".png"}
 _INTERVAL = 0.5
 
 
@@ -200,7 +200,7 @@ def _own_data(source: Path, scratch: Path) -> Data:
     """A folder is copied without every tenth image (at most 30), which are held out; an archive goes as it is."""
     source = source.expanduser().resolve()
     if source.is_dir():
-        images = sorted(path for path in source.rglob("*") if path.suffix.lower() in _IMAGES)
+        images = sorted(path for path in source.rglob("*") if is_image(path))
         stride = max(10, len(images) // 30)
         held_out = set(images[::stride][:30])
         copy = scratch / source.name
@@ -215,7 +215,7 @@ def _own_data(source: Path, scratch: Path) -> Data:
         raise UsageError(
             f"{source} cannot be unpacked: {error}", hint="a .zip, .tar, .tar.gz or .tgz is needed"
         ) from error
-    images = sorted(path for path in unpacked.rglob("*") if path.suffix.lower() in _IMAGES)
+    images = sorted(path for path in unpacked.rglob("*") if is_image(path))
     return Data(source, None, images[:: max(1, len(images) // 30)][:30], held_out=False)
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from botocore.exceptions import ClientError
 
 from headrace.environment import Environment
 from headrace.errors import AwsError, HeadraceError, NotFound, SetupError, UsageError, error_code, is_missing
+from headrace.image_types import UNKNOWN, is_image, media_type
 from headrace.output import Output
 from headrace.registry import PENDING, is_servable, list_packages
 from headrace.wording import counted, share, size
 
-CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 LARGEST_BODY = 6_291_456  # bytes; SageMaker's limit of a real-time request
 IN_SERVICE = "InService"
 
@@ -122,26 +123,25 @@ def predict(environment: Environment, output: Output, *, files: Sequence[Path], 
 
 
 def list_images(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and the images below the folders named.
+    """The files named, whatever they hold, and the images below the folders named, by their content.
 
     Raises:
-        UsageError: one is not there, of a type the endpoint does not take, or too large for a request.
+        UsageError: one is missing, cannot be read, or is too large for a request; or there are none.
     """
     images: list[Path] = []
     for path in paths:
         if path.is_dir():
-            images += sorted(file for file in path.rglob("*") if file.suffix.lower() in CONTENT_TYPES)
+            try:
+                images += sorted(file for file in path.rglob("*") if is_image(file))
+            except OSError as error:
+                raise UsageError(f"{error.filename} cannot be read: {error.strerror}", hint=f"ls -l {path}") from error
         else:
             images.append(path)
     if not images:
-        raise UsageError(f"no .jpg, .jpeg or .png file below {paths[0]}", hint="headrace predict IMAGE.jpg")
+        raise UsageError(f"no images below {paths[0]}", hint="headrace predict IMAGE.jpg")
     for image in images:
         if not image.is_file():
             raise UsageError(f"{image} is not there", hint=f"ls {image.parent}")
-        if image.suffix.lower() not in CONTENT_TYPES:
-            raise UsageError(
-                f"{image} is no JPEG or PNG file by its name", hint=f"convert it, or choose from: ls {image.parent}"
-            )
         if image.stat().st_size > LARGEST_BODY:
             raise UsageError(
                 f"{image} has {size(image.stat().st_size)}, a request at most {size(LARGEST_BODY)}",
@@ -151,22 +151,23 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
 
 
 def ask(environment: Environment, images: Sequence[Path]) -> list[Answer]:
-    """Asks the endpoint about each image, a few at a time."""
+    """Ask the endpoint about each image, a few at a time."""
     client, name = environment.client("sagemaker-runtime"), environment.stack.endpoint
 
     def one(image: Path) -> Answer:
-        kind = CONTENT_TYPES[image.suffix.lower()]
         try:
+            content = image.read_bytes()
             with environment.doing(f"asking {name} about {image}"):
                 body = client.invoke_endpoint(
-                    EndpointName=name, ContentType=kind, Accept="application/json", Body=image.read_bytes()
-                )["Body"].read()
+                    EndpointName=name, ContentType=media_type(content) or UNKNOWN, Accept="application/json",
+                    Body=content,
+                )["Body"].read()  # fmt: skip
         except OSError as error:
             return Answer(image, None, None, {}, f"cannot be read: {error.strerror}")
         except HeadraceError as error:
             if isinstance(error.__cause__, ClientError) and error_code(error.__cause__) == "ModelError":
                 said = error.__cause__.response.get("OriginalMessage") or str(error.__cause__)
-                return Answer(image, None, None, {}, " ".join(str(said).split()))
+                return Answer(image, None, None, {}, _reason(str(said)))
             raise
         return _answer(image, body)
 
@@ -174,9 +175,18 @@ def ask(environment: Environment, images: Sequence[Path]) -> list[Answer]:
         return list(pool.map(one, images))
 
 
+def _reason(said: str) -> str:
+    """What the model's server said, on one line: the message, where it answered with JSON that has one."""
+    with suppress(ValueError, KeyError, TypeError):  # plain text, or another server's form
+        said = str(json.loads(said)["message"])
+    return " ".join(said.split())
+
+
 def _answer(image: Path, body: bytes) -> Answer:
     try:
         prediction = json.loads(body)["predictions"][0]
+        if "error" in prediction:
+            return Answer(image, None, None, {}, str(prediction["error"]))
         return Answer(
             image,
             str(prediction["label"]),

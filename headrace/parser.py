@@ -227,11 +227,13 @@ def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:
         decision.add_argument("--note", metavar="TEXT", help="why; kept with the version, at most 1024 characters")
     predict = _command(
         commands, "predict", "ask the endpoint about images",
-        "Prints file, label and probability; --json adds the probability of every class.",
+        "Prints file, label and probability; --json adds the probability of every class. A file that cannot be read as "
+        "an image has the reason in its line, and the exit status is then 1.",
     )  # fmt: skip
     predict.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help=".jpg, .jpeg or .png files, or folders of them"
-    )
+        "files", nargs="+", type=Path, metavar="FILE",
+        help="images, or folders of them: JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF by their content, not their name",
+    )  # fmt: skip
     predict.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS",
                          help="how long to wait for the endpoint to serve the newest approved version "
                          "(default: 0)")  # fmt: skip

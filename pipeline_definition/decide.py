@@ -21,6 +21,11 @@ CHAMPION_MARGIN = "gate.champion_margin"
 """How much of the tolerance is left: 0 or more passes, and 0 where nothing was compared."""
 NEEDS_PERSON = "gate.needs_person"
 """1 where the registry has a champion that the candidate could not be compared with, else 0."""
+# What training/inference.py takes; it also takes other types of images, and a request without a type.
+CONTENT_TYPES = (
+    "image/jpeg", "image/jpg", "image/png", "image/webp", "image/bmp", "image/tiff", "image/gif", "image/avif",
+    "application/x-image", "application/octet-stream", "application/json",
+)  # fmt: skip
 IMPROVEMENT = "improvement"
 """The winner's accuracy less the champion's; the winner's accuracy itself where nothing was compared."""
 SUMMARY = {  # metadata of a version: member of the evaluation's summary
@@ -121,7 +126,7 @@ def _inference(settings: PipelineSettings) -> dict[str, Any]:
                 },
             }
         ],
-        "SupportedContentTypes": ["image/jpeg", "image/png", "application/json"],
+        "SupportedContentTypes": list(CONTENT_TYPES),
         "SupportedResponseMIMETypes": ["application/json"],
         "SupportedTransformInstanceTypes": list(settings.inference_instance_types),
         "SupportedRealtimeInferenceInstanceTypes": list(settings.inference_instance_types),

@@ -17,6 +17,9 @@ from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Scope
 
+LARGEST_BODY = 6_291_456
+"""Bytes of a request to InvokeEndpoint: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
+
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -50,6 +53,8 @@ def _answer(service: SageMaker, path: str, headers: dict[str, str], body: bytes,
 
 
 def _invoke(service: SageMaker, scope: Scope, endpoint: str, headers: dict[str, str], body: bytes) -> Answer:
+    if len(body) > LARGEST_BODY:  # AWS answers with plain text, and no error code: aws/sagemaker-python-sdk#171
+        return 413, {"content-type": "text/plain"}, f"HTTP content length exceeded {LARGEST_BODY} bytes.".encode()
     content_type = headers.get("content-type", "application/octet-stream")
     # InvokeEndpoint carries the caller's Accept in a header of its own.
     accept = headers.get("x-amzn-sagemaker-accept") or headers.get("accept") or "application/json"
@@ -61,4 +66,5 @@ def _invoke(service: SageMaker, scope: Scope, endpoint: str, headers: dict[str, 
         document = {"Message": str(error), "message": str(error), **members}
         answer_headers = {"Content-Type": "application/json", "x-amzn-errortype": error.code}
         return error.status, answer_headers, json.dumps(document).encode()
-    return 200, answer_headers, content
+    # In lower case: ministack replaces the value of "Content-Type" with that of SageMaker's own protocol.
+    return 200, {name.lower(): value for name, value in answer_headers.items()}, content

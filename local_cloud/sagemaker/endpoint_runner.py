@@ -35,10 +35,10 @@ class ModelError(ServiceError):
     code = "ModelError"
     status = 424
 
-    def __init__(self, message: str, original_status: int, log_stream_arn: str) -> None:
+    def __init__(self, message: str, original_status: int, original_message: str, log_stream_arn: str) -> None:
         super().__init__(message)
         self.members = {
-            "OriginalStatusCode": original_status, "OriginalMessage": message, "LogStreamArn": log_stream_arn,
+            "OriginalStatusCode": original_status, "OriginalMessage": original_message, "LogStreamArn": log_stream_arn,
         }  # fmt: skip
 
 
@@ -119,14 +119,16 @@ class Hosting:
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise ModelError(f"The container did not answer: {error}", 0, _log_arn(scope, endpoint)) from error
+            reason = f"The container did not answer: {error}"
+            raise ModelError(reason, 0, reason, _log_arn(scope, endpoint)) from error
         finally:
             connection.close()
         if response.status >= 400:
             text = content.decode(errors="replace")
+            side = "client" if response.status < 500 else "server"
             raise ModelError(
-                f"Received error ({response.status}) from model with message \"{text}\".",
-                response.status, _log_arn(scope, endpoint),
+                f'Received {side} error ({response.status}) from primary with message "{text}".',
+                response.status, text, _log_arn(scope, endpoint),
             )  # fmt: skip
         headers = {
             "Content-Type": response.headers.get("Content-Type", content_type),

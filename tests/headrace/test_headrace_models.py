@@ -101,23 +101,49 @@ def test_an_unknown_version_is_answered_with_the_known_ones(headrace: Headrace, 
     assert f"there is no version '{version}' of headrace-local-models; there is 3, 2, 1" in result.err
 
 
+IMAGES = {
+    "a.jpg": ("image/jpeg", b"\xff\xd8\xff\xe0"),
+    "b.PNG": ("image/png", b"\x89PNG\r\n\x1a\n"),
+    "c.webp": ("image/webp", b"RIFF\0\0\0\0WEBPVP8 "),
+    "d.tif": ("image/tiff", b"MM\0*"),
+    "e.bmp": ("image/bmp", b"BM"),
+    "f.JPG_large": ("image/gif", b"GIF89a"),
+    "g": ("image/avif", b"\0\0\0\x1cftypavif"),
+    "h.heic": ("image/heic", b"\0\0\0\x1cftypheic"),
+}
+
+
 def test_a_prediction_names_file_label_and_probability(
     headrace: Headrace, three_versions: FakeSageMaker, aws: FakeAws, tmp_path: Path
 ) -> None:
+    """The content decides what an image is, and which type is sent with it; other files of a folder are not sent."""
     three_versions.serve(1)
-    (tmp_path / "held-out" / "7").mkdir(parents=True)
-    (tmp_path / "held-out" / "7" / "b.PNG").write_bytes(b"png")
-    (tmp_path / "held-out" / "7" / "a.jpg").write_bytes(b"jpg")
-    aws.predict = lambda body, kind: answer(f"{kind} {body.decode()}", 0.75)
+    folder = tmp_path / "held-out" / "7"
+    folder.mkdir(parents=True)
+    for name, (_, content) in IMAGES.items():
+        (folder / name).write_bytes(content)
+    (folder / "notes.jpg").write_bytes(b"notes")
+    (folder / ".hidden.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    aws.predict = lambda body, kind: answer(kind, 0.75)
     result = headrace("predict", str(tmp_path / "held-out"))
     assert result.status == 0, result.err
-    folder = tmp_path / "held-out" / "7"
-    assert [line.split(None, 1) for line in result.out.splitlines()[1:]] == [
-        [str(folder / "a.jpg"), "image/jpeg jpg  0.7500"],
-        [str(folder / "b.PNG"), "image/png png   0.7500"],
+    assert [line.split() for line in result.out.splitlines()[1:]] == [
+        [str(folder / name), kind, "0.7500"] for name, (kind, _) in IMAGES.items()
     ]
     assert "serves version 1" in result.err
     assert headrace("predict", str(folder / "a.jpg"), "--json").data[0]["probability"] == 0.75
+
+
+def test_a_file_named_that_is_not_an_image_is_for_the_endpoint_to_judge(
+    headrace: Headrace, three_versions: FakeSageMaker, aws: FakeAws, tmp_path: Path
+) -> None:
+    three_versions.serve(1)
+    (tmp_path / "notes.txt").write_bytes(b"notes")
+    aws.predict = lambda body, kind: {"predictions": [{"error": f"not an image, but {kind}"}]}
+    result = headrace("predict", str(tmp_path / "notes.txt"))
+    assert result.status == 1
+    assert "not an image, but application/octet-stream" in result.out
+    assert "1 of 1 image got no answer" in result.err
 
 
 def test_a_refused_image_does_not_keep_the_others_from_an_answer(
@@ -128,7 +154,7 @@ def test_a_refused_image_does_not_keep_the_others_from_an_answer(
 
     def predict(body: bytes, kind: str) -> Any:
         if body == b"broken":
-            raise Refusal("ModelError", "the image cannot be decoded", 424)
+            raise Refusal("ModelError", '{"message": "the image cannot be\\n decoded"}', 424)
         return answer("7", 0.9)
 
     aws.predict = predict
@@ -198,7 +224,6 @@ def test_a_version_rolled_back_is_not_mistaken_for_the_new_one(
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.gif", b"x", "no JPEG or PNG"),
         ("gone.jpg", None, "is not there"),
         ("big.jpg", b"x" * 6_291_457, "a request at most 6.3 MB"),
     ],

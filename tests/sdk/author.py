@@ -282,7 +282,19 @@ class Author:
         quality = Join(on="", values=[outputs["evaluation"].S3Output.S3Uri, "/evaluation.json"])
         step_arguments = builder.register(
             model_package_group_name=self.bindings["ModelPackageGroupName"],
-            content_types=["image/jpeg", "image/png", "application/json"],
+            content_types=[
+                "image/jpeg",
+                "image/jpg",
+                "image/png",
+                "image/webp",
+                "image/bmp",
+                "image/tiff",
+                "image/gif",
+                "image/avif",
+                "application/x-image",
+                "application/octet-stream",
+                "application/json",
+            ],
             response_types=["application/json"],
             inference_instances=types,
             transform_instances=types,

@@ -8,6 +8,7 @@ Standard library only. A ValueError of the model's code is the caller's fault (4
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")  # one type, not a list or a pattern of them
 
 
 def load_code(model: Path) -> ModuleType:
@@ -28,8 +31,15 @@ def load_code(model: Path) -> ModuleType:
     return importlib.import_module("inference")
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 1024  # connections that wait to be accepted; with the default of 5, more are reset
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # A header and a body in two packets would wait 40 ms for each other on a kept connection (Nagle, delayed ACK).
+    disable_nagle_algorithm = True
+    wbufsize = 64 * 1024
     code: ModuleType
     model: Any
     one_at_a_time = threading.Lock()  # bounded concurrency is what keeps the slowest answers short
@@ -54,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(500, json.dumps({"message": traceback.format_exc(limit=-1)}).encode(), "application/json")
             return
         content = answer if isinstance(answer, bytes) else str(answer).encode()
-        self._answer(200, content, accept if "/" in accept and "*" not in accept else "application/json")
+        self._answer(200, content, accept if _MEDIA_TYPE.fullmatch(accept) else "application/json")
 
     def _answer(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
@@ -74,7 +84,7 @@ def main() -> None:
     Handler.model = Handler.code.model_fn(str(model))
     port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
     print(f"serving on port {port}", flush=True)
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+    Server(("127.0.0.1", port), Handler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,161 @@
+"""The server of an endpoint under load, and InvokeEndpoint's limits and headers as AWS has them."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from pipeline_runs import BUCKET, free_port
+
+from local_cloud.sagemaker.images import INFERENCE_SERVER
+
+CODE = """
+import json
+
+def model_fn(model_dir):
+    return None
+
+def input_fn(body, content_type):
+    if not body:
+        raise ValueError("no body")
+    if body == b"bug":
+        raise KeyError("bug")
+    return content_type, len(body)
+
+def predict_fn(data, model):
+    return data
+
+def output_fn(prediction, accept):
+    return json.dumps({"type": prediction[0], "length": prediction[1]})
+"""
+
+
+def write_model(folder: Path) -> Path:
+    (folder / "code").mkdir(parents=True)
+    (folder / "code/inference.py").write_text(CODE)
+    return folder
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    """A server of its own, in a process, as an endpoint has it."""
+    found = free_port()
+    environment = {
+        **os.environ,
+        "SM_MODEL_DIR": str(write_model(tmp_path / "model")),
+        "SAGEMAKER_BIND_TO_PORT": str(found),
+    }
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen([sys.executable, str(INFERENCE_SERVER)], env=environment, stdout=log, stderr=log)
+    try:
+        while not listens(found):
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.02)
+        yield found
+    finally:
+        server.kill()
+        server.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def invoke(connection: http.client.HTTPConnection, body: bytes = b"x", **headers: str) -> tuple[int, str, bytes]:
+    connection.request("POST", "/invocations", body, {name.replace("_", "-"): text for name, text in headers.items()})
+    response = connection.getresponse()
+    return response.status, response.headers["Content-Type"], response.read()
+
+
+def test_no_connection_is_reset_when_many_come_at_once(port: int) -> None:
+    """With the standard library's queue of 5 connections, 3 of 200 requests by 40 clients were reset."""
+
+    def one(_: int) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            return invoke(connection)[0]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(64) as clients:
+        assert set(clients.map(one, range(640))) == {200}
+
+
+def test_an_answer_is_one_packet_and_does_not_wait_for_the_last_one(port: int) -> None:
+    """Two packets would wait for each other on a kept connection: 44 ms, where the answer itself takes 1 ms."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        for _ in range(3):
+            client.sendall(b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Length: 1\r\n\r\nx")
+            answer = client.recv(65536)
+            assert answer.endswith(b'"length": 1}'), answer
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, application/json;q=0.9", "image/*"])
+def test_an_answer_has_the_type_of_its_content(port: int, accept: str) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    status, kind, body = invoke(connection, Accept=accept)
+    connection.close()
+    assert (status, kind) == (200, "application/json")
+    assert body == b'{"type": "application/octet-stream", "length": 1}'
+
+
+@pytest.fixture(scope="session")
+def endpoint(connect: Any, bucket: str, role: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("endpoint")
+    with tarfile.open(folder / "model.tar.gz", "w:gz") as archive:
+        archive.add(write_model(folder / "model"), arcname=".")
+    connect("s3").upload_file(str(folder / "model.tar.gz"), BUCKET, "echo/model.tar.gz")
+    sagemaker = connect("sagemaker")
+    container = {"Image": "pytorch-inference", "ModelDataUrl": f"s3://{BUCKET}/echo/model.tar.gz"}
+    sagemaker.create_model(ModelName="echo", PrimaryContainer=container, ExecutionRoleArn=role)
+    variant = {"VariantName": "v", "ModelName": "echo", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="echo", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="echo", EndpointConfigName="echo")
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="echo", WaiterConfig={"Delay": 1})
+    return "echo"
+
+
+def test_an_endpoint_answers_with_the_type_that_the_model_gives(connect: Any, endpoint: str) -> None:
+    answer = connect("sagemaker-runtime").invoke_endpoint(EndpointName=endpoint, Body=b"x", ContentType="image/webp")
+    assert answer["ContentType"] == "application/json"
+    assert answer["InvokedProductionVariant"] == "v"
+    assert answer["Body"].read() == b'{"type": "image/webp", "length": 1}'
+
+
+def test_a_request_larger_than_sagemaker_takes_is_refused_as_there(connect: Any, endpoint: str) -> None:
+    runtime = connect("sagemaker-runtime")
+    largest = runtime.invoke_endpoint(EndpointName=endpoint, Body=bytes(6_291_456))["Body"].read()
+    assert b'"length": 6291456' in largest
+    with pytest.raises(ClientError) as refused:
+        runtime.invoke_endpoint(EndpointName=endpoint, Body=bytes(6_291_457))
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    assert "HTTP content length exceeded 6291456 bytes." in str(refused.value)
+
+
+@pytest.mark.parametrize(("body", "status", "side"), [(b"", 400, "client"), (b"bug", 500, "server")])
+def test_a_refusal_says_whose_fault_it_is(connect: Any, endpoint: str, body: bytes, status: int, side: str) -> None:
+    with pytest.raises(ClientError, match=rf"Received {side} error \({status}\) from primary with message") as refused:
+        connect("sagemaker-runtime").invoke_endpoint(EndpointName=endpoint, Body=body)
+    assert refused.value.response["Error"]["Code"] == "ModelError"
+    assert refused.value.response["OriginalStatusCode"] == status
+    assert refused.value.response["OriginalMessage"].startswith('{"message": ')
+
+
+def test_64_clients_of_an_endpoint_all_get_an_answer(connect: Any, endpoint: str) -> None:
+    runtime = connect("sagemaker-runtime")
+    with ThreadPoolExecutor(64) as clients:
+        answers = list(clients.map(lambda _: runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x"), range(256)))
+    assert {answer["ResponseMetadata"]["HTTPStatusCode"] for answer in answers} == {200}
+    assert {answer["ResponseMetadata"]["RetryAttempts"] for answer in answers} == {0}
