@@ -2,7 +2,6 @@
 
 import http.client
 import shutil
-import socket
 import subprocess
 import tarfile
 import threading
@@ -18,6 +17,7 @@ from local_cloud.sagemaker.images import INFERENCE_SERVER, image
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.jobs.logs import LogStream
+from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
 from local_cloud.sagemaker.registry import existing_package
 from local_cloud.sagemaker.store import Document, Scope
 
@@ -34,7 +34,7 @@ class DeploymentError(Exception):
 @dataclass(slots=True)
 class Serving:
     process: Process
-    port: int
+    socket: Path
     directory: Path
     config: Document
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
@@ -76,7 +76,8 @@ def _launch(
     root, role, source = directory / "ml", model["ExecutionRoleArn"], source_arn(scope)
     network.attach(service, scope, f"endpoint/{endpoint}", model, role, source)
     _fetch_model(service.clients.get("s3", scope, role, source), container["ModelDataUrl"], directory, root / "model")
-    port = _free_port()
+    folder = root / "server"
+    folder.mkdir(mode=0o700, parents=True)
     process = launcher.launch(
         Container(
             name=endpoint,
@@ -85,14 +86,14 @@ def _launch(
             image=image(container["Image"], service.directory / "images"),
             environment={
                 "SM_MODEL_DIR": "/opt/ml/model",
-                "SAGEMAKER_BIND_TO_PORT": str(port),
+                "MODEL_SERVER_SOCKET": f"/opt/ml/{folder.name}/{SOCKET}",
                 "OMP_NUM_THREADS": "1",
                 "AWS_REGION": scope.region,
                 **container.get("Environment", {}),
             },
         )
     )
-    serving = Serving(process, port, directory, config)
+    serving = Serving(process, folder / SOCKET, directory, config)
     stream = LogStream(
         service.clients.get("logs", scope, role, source), f"/aws/sagemaker/Endpoints/{endpoint}",
         f"{serving.variant}/{config['EndpointConfigName']}",
@@ -128,7 +129,7 @@ def _fetch_model(s3: Any, uri: str, directory: Path, target: Path) -> None:
 def _await_ping(serving: Serving, cancelled: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _STARTUP_SECONDS
     while time.monotonic() < deadline and not cancelled():
-        if _answers(serving.port):
+        if _answers(serving.socket):
             return
         if has_ended(serving.process):
             raise DeploymentError(
@@ -152,11 +153,13 @@ def end(serving: Serving) -> None:
     shutil.rmtree(serving.directory, ignore_errors=True)
 
 
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def _answers(socket: Path) -> bool:
+    connection = ModelConnection(socket, timeout=2)
     try:
         connection.request("GET", "/ping")
-        return connection.getresponse().status == 200
+        response = connection.getresponse()
+        response.read()
+        return response.status == 200
     except (OSError, http.client.HTTPException):
         return False
     finally:
@@ -169,10 +172,3 @@ def has_ended(process: Process) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -17,6 +17,7 @@ from local_cloud.sagemaker.endpoint_process import DeploymentError, Serving
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.launcher import Launcher
+from local_cloud.sagemaker.model_connection import ModelConnection
 from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Hosting:
             raise RuntimeValidationError(
                 f"Endpoint {endpoint} of account {scope.account} not found, or not in service."
             )
-        connection = http.client.HTTPConnection("127.0.0.1", serving.port, timeout=_INVOCATION_SECONDS)
+        connection = ModelConnection(serving.socket, timeout=_INVOCATION_SECONDS)
         try:
             connection.request("POST", "/invocations", body, {"Content-Type": content_type, "Accept": accept})
             response = connection.getresponse()

@@ -15,15 +15,26 @@ from in_process import ROLE, SCOPE, InProcess, Refused, until
 from local_cloud.sagemaker import endpoint_process
 from local_cloud.sagemaker.endpoint_runner import ModelError, RuntimeValidationError
 from local_cloud.sagemaker.hosting import Hosting
+from local_cloud.sagemaker.images import INFERENCE_SERVER
 from local_cloud.sagemaker.jobs.launcher import Container
+from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
 
 SERVER = """
-import http.server, os
+import http.server, os, socket
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"ok")
     do_POST = do_GET
-http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+class Server(http.server.HTTPServer):
+    address_family = socket.AF_UNIX
+    def server_bind(self):
+        folder, name = os.path.split(self.server_address)
+        os.chdir(folder)
+        self.socket.bind(name)
+        self.server_name, self.server_port = "model", 0
+    def get_request(self):
+        return self.socket.accept()[0], ("gateway", 0)
+Server(os.environ["MODEL_SERVER_SOCKET"], Handler).serve_forever()
 """
 
 
@@ -51,7 +62,8 @@ class Servers:
         self.script, self.started = SERVER, list[Server]()
 
     def launch(self, container: Container) -> Server:
-        self.started.append(Server(self.script, {**os.environ, **container.environment}))
+        inside = {name: value.replace("/opt/ml", str(container.root)) for name, value in container.environment.items()}
+        self.started.append(Server(self.script, {**os.environ, **inside}))
         return self.started[-1]
 
 
@@ -168,3 +180,43 @@ def test_an_endpoint_made_anew_is_not_touched_by_the_old_deployment(sagemaker: I
 def test_a_model_that_could_not_be_served_is_refused(sagemaker: InProcess, request_: dict[str, Any]) -> None:
     with pytest.raises(Refused, match="ValidationException"):
         sagemaker.call("CreateModel", ModelName="n", **request_)
+
+
+def test_a_model_answers_at_a_socket_of_its_own_user_alone(tmp_path: Path) -> None:
+    """A port would answer every user of the machine, and a page in its browsers."""
+    code, folder = tmp_path / "model" / "code", tmp_path / ("long" * 40) / "server"
+    code.mkdir(parents=True)
+    folder.mkdir(parents=True)
+    (code / "inference.py").write_text(
+        "def model_fn(path): return 'model'\n"
+        "def input_fn(body, kind): return body.decode()\n"
+        "def predict_fn(data, model): return model + data\n"
+        "def output_fn(prediction, accept): return prediction\n"
+    )
+    file = folder / SOCKET
+    variables = {**os.environ, "SM_MODEL_DIR": str(code.parent), "MODEL_SERVER_SOCKET": str(file)}
+    server = subprocess.Popen([sys.executable, INFERENCE_SERVER], env=variables)
+    try:
+        until(file.exists)
+        until(lambda: endpoint_process._answers(file))
+        connection = ModelConnection(file, timeout=10)
+        connection.request("POST", "/invocations", b"1", {"Content-Type": "text/plain"})
+        assert connection.getresponse().read() == b"model1"
+        connection.close()
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert listening_ports(server.pid) == []
+    finally:
+        server.kill()
+        server.wait()
+
+
+def listening_ports(pid: int) -> list[str]:
+    """The TCP sockets on which a process listens."""
+    inodes = {
+        os.readlink(link).removeprefix("socket:[").rstrip("]")
+        for link in Path(f"/proc/{pid}/fd").iterdir()
+        if os.readlink(link).startswith("socket:")
+    }
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    rows = [line.split() for lines in tables for line in lines]
+    return [row[1] for row in rows if row[3] == "0A" and row[9] in inodes]

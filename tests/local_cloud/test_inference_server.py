@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import tarfile
@@ -16,9 +15,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from pipeline_runs import BUCKET, free_port
+from pipeline_runs import BUCKET
 
 from local_cloud.sagemaker.images import INFERENCE_SERVER
+from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
 
 CODE = """
 import json
@@ -48,18 +48,18 @@ def write_model(folder: Path) -> Path:
 
 
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[int]:
+def server_socket(tmp_path: Path) -> Iterator[Path]:
     """A server of its own, in a process, as an endpoint has it."""
-    found = free_port()
+    found = tmp_path / SOCKET
     environment = {
         **os.environ,
         "SM_MODEL_DIR": str(write_model(tmp_path / "model")),
-        "SAGEMAKER_BIND_TO_PORT": str(found),
+        "MODEL_SERVER_SOCKET": str(found),
     }
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen([sys.executable, str(INFERENCE_SERVER)], env=environment, stdout=log, stderr=log)
     try:
-        while not listens(found):
+        while not found.exists():
             assert server.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.02)
         yield found
@@ -68,22 +68,17 @@ def port(tmp_path: Path) -> Iterator[int]:
         server.wait()
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def invoke(connection: http.client.HTTPConnection, body: bytes = b"x", **headers: str) -> tuple[int, str, bytes]:
     connection.request("POST", "/invocations", body, {name.replace("_", "-"): text for name, text in headers.items()})
     response = connection.getresponse()
     return response.status, response.headers["Content-Type"], response.read()
 
 
-def test_no_connection_is_reset_when_many_come_at_once(port: int) -> None:
+def test_no_connection_is_reset_when_many_come_at_once(server_socket: Path) -> None:
     """With the standard library's queue of 5 connections, 3 of 200 requests by 40 clients were reset."""
 
     def one(_: int) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = ModelConnection(server_socket, timeout=60)
         try:
             return invoke(connection)[0]
         finally:
@@ -93,9 +88,11 @@ def test_no_connection_is_reset_when_many_come_at_once(port: int) -> None:
         assert set(clients.map(one, range(640))) == {200}
 
 
-def test_an_answer_is_one_packet_and_does_not_wait_for_the_last_one(port: int) -> None:
+def test_an_answer_is_one_packet_and_does_not_wait_for_the_last_one(server_socket: Path) -> None:
     """Two packets would wait for each other on a kept connection: 44 ms, where the answer itself takes 1 ms."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+    connection = ModelConnection(server_socket, timeout=60)
+    connection.connect()
+    with connection.sock as client:
         for _ in range(3):
             client.sendall(b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Length: 1\r\n\r\nx")
             answer = client.recv(65536)
@@ -103,8 +100,8 @@ def test_an_answer_is_one_packet_and_does_not_wait_for_the_last_one(port: int) -
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, application/json;q=0.9", "image/*"])
-def test_an_answer_has_the_type_of_its_content(port: int, accept: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+def test_an_answer_has_the_type_of_its_content(server_socket: Path, accept: str) -> None:
+    connection = ModelConnection(server_socket, timeout=60)
     status, kind, body = invoke(connection, Accept=accept)
     connection.close()
     assert (status, kind) == (200, "application/json")

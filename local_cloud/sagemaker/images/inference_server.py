@@ -1,14 +1,16 @@
 """What the PyTorch inference image does: serves ``code/inference.py`` of the model on ``/ping`` and ``/invocations``.
 
-Run as ``python inference_server.py`` in a container whose ``/opt/ml/model`` holds the unpacked artifact; the port is
-``SAGEMAKER_BIND_TO_PORT``. The model's code gives model_fn, input_fn, predict_fn and output_fn, as for AWS's image.
-Standard library only. A ValueError of the model's code is the caller's fault (400), anything else the model's (500).
+Run as ``python inference_server.py`` in a container whose ``/opt/ml/model`` holds the unpacked artifact. It listens at
+the Unix socket ``MODEL_SERVER_SOCKET``, so that nobody but the local cloud reaches it. The model's code gives model_fn,
+input_fn, predict_fn and output_fn, as for AWS's image. Standard library only. A ValueError of the model's code is the
+caller's fault (400), anything else the model's (500).
 """
 
 import importlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -31,14 +33,8 @@ def load_code(model: Path) -> ModuleType:
     return importlib.import_module("inference")
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 1024  # connections that wait to be accepted; with the default of 5, more are reset
-
-
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # A header and a body in two packets would wait 40 ms for each other on a kept connection (Nagle, delayed ACK).
-    disable_nagle_algorithm = True
     wbufsize = 64 * 1024
     code: ModuleType
     model: Any
@@ -78,13 +74,37 @@ class Handler(BaseHTTPRequestHandler):
             super().log_message(format, *args)
 
 
+class Server(ThreadingHTTPServer):
+    """At a Unix socket that its own user alone may open."""
+
+    address_family = socket.AF_UNIX
+    request_queue_size = 1024  # connections that wait to be accepted; with the default of 5, more are refused
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, Handler)  # type: ignore[arg-type]
+
+    def server_bind(self) -> None:
+        folder, name = os.path.split(str(self.server_address))
+        before = os.getcwd()
+        os.chdir(folder)  # the path of a socket has at most 107 bytes
+        try:
+            self.socket.bind(name)
+            os.chmod(name, 0o600)
+        finally:
+            os.chdir(before)
+        self.server_name, self.server_port = "localhost", 0
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        connection, _ = self.socket.accept()
+        return connection, ("gateway", 0)
+
+
 def main() -> None:
     model = Path(os.environ["SM_MODEL_DIR"])
     Handler.code = load_code(model)
     Handler.model = Handler.code.model_fn(str(model))
-    port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-    print(f"serving on port {port}", flush=True)
-    Server(("127.0.0.1", port), Handler).serve_forever()
+    print("serving", flush=True)
+    Server(os.environ["MODEL_SERVER_SOCKET"]).serve_forever()
 
 
 if __name__ == "__main__":
