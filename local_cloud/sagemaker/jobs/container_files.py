@@ -1,10 +1,11 @@
 """The files that a container finds under ``/opt/ml`` before it starts, and what it leaves there."""
 
-import json
 import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from local_cloud.sagemaker.jobs.folder import Folder, under
 
 _REASON_LIMIT = 1024
 _KILLED = 128 + signal.SIGKILL
@@ -15,11 +16,6 @@ _OUT_OF_MEMORY = (
     "\nhint: choose a larger instance type, or lower batch_size or image_size under [<environment>.pipeline]; in the "
     "local cloud, free memory of this machine"
 )
-
-
-def write_json(file: Path, content: Any) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content))
 
 
 def resource_config(instance_type: str, current: str, names: Iterable[str]) -> dict[str, Any]:
@@ -37,11 +33,9 @@ def resource_config(instance_type: str, current: str, names: Iterable[str]) -> d
     }
 
 
-def message(file: Path) -> str:
+def message(folder: Folder, name: str) -> str:
     """What the container wrote as its last word: the first 1,024 characters, or nothing."""
-    if not file.is_file():
-        return ""
-    return file.read_text(errors="replace")[:_REASON_LIMIT].strip()
+    return folder.read(name, 4 * _REASON_LIMIT).decode(errors="replace")[:_REASON_LIMIT].strip()
 
 
 def algorithm_error(text: str, exit_code: int) -> str:
@@ -53,7 +47,6 @@ def algorithm_error(text: str, exit_code: int) -> str:
     return head[: _REASON_LIMIT - len(tail)] + tail
 
 
-def local_path(root: Path, path: str) -> Path:
-    """The host's path of a path inside the container; it must lie under ``/opt/ml``."""
-    relative = Path(path).relative_to("/opt/ml")
-    return root / relative
+def local_folder(root: Path, path: str) -> Folder:
+    """The host's folder of a path inside the container. Raises UnsafePath if that is not below ``/opt/ml``."""
+    return Folder(root, *under("/opt/ml", path))

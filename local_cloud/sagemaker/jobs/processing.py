@@ -7,7 +7,8 @@ from local_cloud.sagemaker import arns, events, network, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ServiceError, ValidationException
 from local_cloud.sagemaker.jobs import transfer
-from local_cloud.sagemaker.jobs.container_files import algorithm_error, local_path, message, resource_config, write_json
+from local_cloud.sagemaker.jobs.container_files import algorithm_error, local_folder, message, resource_config
+from local_cloud.sagemaker.jobs.folder import Folder, under
 from local_cloud.sagemaker.jobs.runner import Job
 from local_cloud.sagemaker.paging import page, summary
 from local_cloud.sagemaker.service import Operation, SageMaker
@@ -41,7 +42,7 @@ class Processing:
                 | {"PROCESSING_JOB_NAME": job.name, "PROCESSING_JOB_ARN": description["ProcessingJobArn"]},
                 seconds=longest,
             )
-            exit_message = message(job.root / "output" / "message")
+            exit_message = message(Folder(job.root, "output"), "message")
             if ending.how == "exit" and ending.code != 0:
                 self.fail(job, algorithm_error(exit_message, ending.code), exit_message)
             elif ending.how == "exit":
@@ -58,22 +59,24 @@ class Processing:
         self._end(job, "Failed", FailureReason=reason, ExitMessage=exit_message or None)
 
     def _prepare(self, job: Job, description: Document, s3: Any) -> None:
-        write_json(job.root / "config" / "processingjobconfig.json", {
+        job.root.mkdir(parents=True)
+        inside = Folder(job.root)
+        inside.write_json("config/processingjobconfig.json", {
             name: value for name, value in description.items() if not name.endswith("Time")
         })  # fmt: skip
         instance = description["ProcessingResources"]["ClusterConfig"]["InstanceType"]
-        write_json(job.root / "config" / "resourceconfig.json", resource_config(instance, "algo-1", ["algo-1"]))
-        (job.root / "output").mkdir(parents=True)
+        inside.write_json("config/resourceconfig.json", resource_config(instance, "algo-1", ["algo-1"]))
+        (inside / "output").make()
         for source in description.get("ProcessingInputs", []):
             s3_input = source["S3Input"]
-            transfer.download(s3, s3_input, local_path(job.root, s3_input["LocalPath"]))
+            transfer.download(s3, s3_input, local_folder(job.root, s3_input["LocalPath"]))
         for output in description.get("ProcessingOutputConfig", {}).get("Outputs", []):
-            local_path(job.root, output["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+            local_folder(job.root, output["S3Output"]["LocalPath"]).make()
 
     def _upload(self, job: Job, description: Document, s3: Any) -> None:
         for output in description.get("ProcessingOutputConfig", {}).get("Outputs", []):
             s3_output = output["S3Output"]
-            transfer.upload_folder(s3, local_path(job.root, s3_output["LocalPath"]), s3_output["S3Uri"])
+            transfer.upload_folder(s3, local_folder(job.root, s3_output["LocalPath"]), s3_output["S3Uri"])
 
     def _end(self, job: Job, status: str, **more: Any) -> None:
         now = time.time()
@@ -123,6 +126,7 @@ def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
             raise ValidationException(
                 "The local cloud serves S3 inputs and outputs only, with a LocalPath under /opt/ml/processing/."
             )
+        under("/opt/ml/processing", s3["LocalPath"])
         if s3.get("S3InputMode", "File") != "File":
             raise ValidationException("The local cloud serves the S3InputMode File only.")
 

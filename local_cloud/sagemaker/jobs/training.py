@@ -6,6 +6,8 @@ from typing import Any
 from local_cloud.sagemaker import arns, network, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
+from local_cloud.sagemaker.jobs.checkpoints import DEFAULT_PATH
+from local_cloud.sagemaker.jobs.folder import under
 from local_cloud.sagemaker.jobs.hosts import MOST_HOSTS
 from local_cloud.sagemaker.jobs.launcher import has_private_mounts
 from local_cloud.sagemaker.jobs.training_run import DOCUMENT, artifact_uri, publish
@@ -65,7 +67,9 @@ def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
             )
     elif "MaxWaitTimeInSeconds" in stopping:
         raise ValidationException("MaxWaitTimeInSeconds needs EnableManagedSpotTraining.")
+    under("/opt/ml", request.get("CheckpointConfig", {}).get("LocalPath", DEFAULT_PATH))
     for channel in request.get("InputDataConfig", []):
+        under("/opt/ml/input/data", f"/opt/ml/input/data/{channel['ChannelName']}")
         mode = channel.get("InputMode", algorithm["TrainingInputMode"])
         if "S3DataSource" not in channel["DataSource"] or mode not in ("File", "FastFile"):
             raise ValidationException(

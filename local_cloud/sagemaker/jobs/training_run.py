@@ -6,14 +6,14 @@ Uploading, Completed. Running time is what the job holds an instance for; an int
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_cloud.sagemaker import events
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.checkpoints import Checkpoints
-from local_cloud.sagemaker.jobs.container_files import algorithm_error, message, resource_config, write_json
+from local_cloud.sagemaker.jobs.container_files import algorithm_error, message, resource_config
+from local_cloud.sagemaker.jobs.folder import Folder
 from local_cloud.sagemaker.jobs.hosts import Ending, Host
 from local_cloud.sagemaker.jobs.logs import Metrics
 from local_cloud.sagemaker.jobs.runner import Job
@@ -115,18 +115,19 @@ class _TrainingRun:
             self.used += time.monotonic() - begun
 
     def _prepare(self, host: Host, number: int) -> None:
-        root, description = host.root, self.description
+        host.root.mkdir(parents=True, exist_ok=True)
+        inside, description = Folder(host.root), self.description
         for folder in ("model", "output/data", "input/data"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-        config = root / "input" / "config"
+            (inside / folder).make()
+        config = inside / "input/config"
         channels = description.get("InputDataConfig", [])
-        write_json(config / "hyperparameters.json", description.get("HyperParameters", {}))
-        write_json(config / "inputdataconfig.json", {channel["ChannelName"]: _channel(channel) for channel in channels})
+        config.write_json("hyperparameters.json", description.get("HyperParameters", {}))
+        config.write_json("inputdataconfig.json", {channel["ChannelName"]: _channel(channel) for channel in channels})
         names = [host.name for host in self.hosts]
         instance = description["ResourceConfig"]["InstanceType"]
-        write_json(config / "resourceconfig.json", resource_config(instance, host.name, names))
+        config.write_json("resourceconfig.json", resource_config(instance, host.name, names))
         for channel in channels:
-            folder = root / "input" / "data" / channel["ChannelName"]
+            folder = inside / "input/data" / channel["ChannelName"]
             if not folder.exists():  # a spot job's new instance downloads again; here the files are still there
                 source = channel["DataSource"]["S3DataSource"]
                 sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
@@ -141,9 +142,11 @@ class _TrainingRun:
     def _end(self, ending: Ending) -> None:
         job = self.job
         if ending.how == "exit" and ending.code != 0:
-            files = [host.root / "output" / "failure" for host in self.hosts]
-            first = min(filter(Path.is_file, files), key=lambda file: file.stat().st_mtime_ns, default=files[0])
-            reason = algorithm_error(message(first), ending.code)  # a host fails in its turn when another is gone
+            outputs = [Folder(host.root, "output") for host in self.hosts]
+            written = [(when, number) for number, output in enumerate(outputs) if (when := output.changed("failure"))]
+            first = outputs[min(written, default=(0, 0))[1]]
+            # A host fails in its turn when another is gone.
+            reason = algorithm_error(message(first, "failure"), ending.code)
             _conclude(job, "Failed", "Failed", FailureReason=reason, **self._times())
             return
         _move(job, "Uploading")
@@ -161,11 +164,11 @@ class _TrainingRun:
 
     def _upload(self) -> None:
         archive = self.job.directory / "model.tar.gz"
-        transfer.pack([host.root / "model" for host in self.hosts], archive)
+        transfer.pack([Folder(host.root, "model") for host in self.hosts], archive)
         uri = artifact_uri(self.description)
         transfer.upload_file(self.s3, archive, uri)
-        outputs = [host.root / "output" / "data" for host in self.hosts]
-        if any(any(folder.iterdir()) for folder in outputs):
+        outputs = [Folder(host.root, "output", "data") for host in self.hosts]
+        if any(True for folder in outputs for _ in folder.files()):
             archive = self.job.directory / "output.tar.gz"
             transfer.pack(outputs, archive)
             transfer.upload_file(self.s3, archive, uri.replace("model.tar.gz", "output.tar.gz"))

@@ -6,13 +6,16 @@ lists suffixes below the prefix in its first element.
 
 import json
 import logging
+import os
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from botocore.exceptions import ClientError
+
+from local_cloud.sagemaker.jobs.folder import Entry, Folder, UnsafePath
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -30,12 +33,12 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def download(s3: Any, source: dict[str, Any], destination: Path, share: slice = ALL) -> None:
+def download(s3: Any, source: dict[str, Any], destination: Folder, share: slice = ALL) -> None:
     """Fetches an ``S3DataSource`` or ``S3Input``, or this share of its objects. Raises TransferError.
 
     Of fewer objects than hosts, some hosts get none, as on AWS.
     """
-    destination.mkdir(parents=True, exist_ok=True)
+    destination.make()
     uri = source["S3Uri"]
     if source.get("S3DataType", "S3Prefix") == "ManifestFile":
         bucket, names = _read_manifest(s3, uri)
@@ -47,7 +50,7 @@ def download(s3: Any, source: dict[str, Any], destination: Path, share: slice = 
     _fetch(s3, bucket, sorted(names)[share], destination)
 
 
-def download_prefix(s3: Any, uri: str, destination: Path) -> None:
+def download_prefix(s3: Any, uri: str, destination: Folder) -> None:
     bucket, prefix = split(uri)
     _fetch(s3, bucket, ((key, _local_name(key, prefix)) for key in _keys(s3, bucket, prefix)), destination)
 
@@ -55,14 +58,20 @@ def download_prefix(s3: Any, uri: str, destination: Path) -> None:
 def download_object(s3: Any, uri: str, destination: Path) -> None:
     bucket, key = split(uri)
     destination.parent.mkdir(parents=True, exist_ok=True)
-    _fetch_one(s3, bucket, key, destination)
+    _fetch_one(s3, bucket, key, lambda: destination.open("wb"))
 
 
-def upload_folder(s3: Any, folder: Path, uri: str) -> int:
+def upload_folder(s3: Any, folder: Folder, uri: str) -> int:
+    """All regular files; links are left out."""
     bucket, prefix = split(uri.rstrip("/"))
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.is_symlink()]
-    _all(lambda file: upload_file(s3, file, f"s3://{bucket}/{prefix}/{file.relative_to(folder).as_posix()}"), files)
-    return len(files)
+    names = [entry.name for entry in folder.files() if entry.link is None]
+
+    def send(name: str) -> None:
+        with folder.open(name) as content:
+            upload(s3, content, f"s3://{bucket}/{prefix}/{name}")
+
+    _all(send, names)
+    return len(names)
 
 
 def upload_file(s3: Any, file: Path, uri: str) -> None:
@@ -84,20 +93,28 @@ def delete_object(s3: Any, uri: str) -> None:
     s3.delete_object(Bucket=bucket, Key=key)
 
 
-def pack(folders: Iterable[Path], archive: Path) -> None:
+def pack(folders: Iterable[Folder], archive: Path) -> None:
     """The folders' content as one tar.gz, entries in order. Level 1: weights hardly shrink further.
 
     Of files of the same name, the first folder's; AWS asks the hosts of a job to write no such files.
     """
-    files: dict[str, Path] = {}
+    files: dict[str, tuple[Folder, Entry]] = {}
     for folder in folders:
-        for file in folder.rglob("*"):
-            name = file.relative_to(folder).as_posix()
-            if file.is_file() and files.setdefault(name, file) is not file:
-                log.warning("%s: another host has written %s, too, and its is kept", file, name)
+        for entry in folder.files():
+            if files.setdefault(entry.name, (folder, entry))[1] is not entry:
+                log.warning("%s: another host has written it too, and that host's is kept", entry.name)
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
         for name in sorted(files):
-            tar.add(files[name], name)
+            folder, entry = files[name]
+            member = tarfile.TarInfo(name)
+            member.mode, member.mtime = entry.mode, entry.changed // 10**9
+            if entry.link is not None:  # as a link: nobody looks where it leads
+                member.type, member.linkname = tarfile.SYMTYPE, entry.link
+                tar.addfile(member)
+                continue
+            with folder.open(name) as content:
+                member.size = os.fstat(content.fileno()).st_size
+                tar.addfile(member, content)
 
 
 def _read_manifest(s3: Any, uri: str) -> tuple[str, list[tuple[str, str]]]:
@@ -128,24 +145,18 @@ def _local_name(key: str, prefix: str) -> str:
     return key[prefix.rfind("/") + 1 :]
 
 
-def _fetch(s3: Any, bucket: str, names: Iterable[tuple[str, str]], destination: Path) -> None:
-    root = destination.resolve()
-    items = []
-    for key, name in names:
-        target = (root / name).resolve()
-        if not target.is_relative_to(root):
-            raise TransferError(f"ClientError: Data download failed: the key {key} leads out of the input's folder.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        items.append((key, target))
-    _all(lambda item: _fetch_one(s3, bucket, *item), items)
+def _fetch(s3: Any, bucket: str, names: Iterable[tuple[str, str]], destination: Folder) -> None:
+    _all(lambda item: _fetch_one(s3, bucket, item[0], lambda: destination.create(item[1])), list(names))
 
 
-def _fetch_one(s3: Any, bucket: str, key: str, target: Path) -> None:
+def _fetch_one(s3: Any, bucket: str, key: str, create: Callable[[], IO[bytes]]) -> None:
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"]
-        with target.open("wb") as file:
+        with create() as file:
             for chunk in body.iter_chunks(1 << 20):
                 file.write(chunk)
+    except UnsafePath as error:
+        raise TransferError(f"ClientError: Data download failed: the key {key}: {error}") from error
     except ClientError as error:
         raise TransferError(f"ClientError: Data download failed: s3://{bucket}/{key}: {_message(error)}") from error
 
