@@ -129,4 +129,10 @@ def _variables(root: Path, environment: Environment) -> dict[str, str]:
     if environment.running is not None:
         kept = {key: value for key, value in variables.items() if not key.startswith("AWS_") and key not in UNSET}
         variables = kept | exports(environment.running, account=str(environment.account), region=environment.region)
+        variables |= _home(root)
     return variables | {"CI": "true"}  # no colours, no questions
+
+
+def _home(root: Path) -> dict[str, str]:
+    """The state folder as the home, since the CDK reads ~/.cdk.json. jsii's 150 MB of packages are kept in .venv."""
+    return {"HOME": str(state_folder()), "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(root / ".venv" / "jsii")}

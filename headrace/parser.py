@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import NoReturn
 
 from headrace.argument_types import assignment as _assignment
 from headrace.argument_types import count as _count
@@ -14,6 +15,7 @@ from headrace.argument_types import port as _port
 from headrace.argument_types import project_name as _project_name
 from headrace.argument_types import seconds as _seconds
 from headrace.steering_parser import add_registry_steering, add_run_steering, add_shell, version
+from headrace.visible import visible_lines
 
 DESCRIPTION = """\
 Upload data at one end; a tested, approved, served model comes out at the other.
@@ -35,8 +37,15 @@ Exit status: 0 done, 1 failed (the message says why, and what to try), 2 a mista
 Environment: HEADRACE_ENV is the default of --env; HEADRACE_STATE is the local cloud's state folder (.headrace)."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Its errors quote arguments, which a shell may have made of the names of files."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible_lines(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="headrace",
         description=DESCRIPTION,
         epilog=EPILOG,

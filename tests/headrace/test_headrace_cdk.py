@@ -62,3 +62,13 @@ def test_a_protected_stack_is_destroyed_in_two_steps(headrace: Headrace, aws: Fa
     assert result.status == 1
     assert "the stack headrace-local is protected" in result.err
     assert "update-termination-protection --no-enable-termination-protection --stack-name headrace-local" in result.err
+
+
+def test_the_cdk_does_not_read_the_users_own_settings_of_the_cdk(headrace: Headrace, tmp_path: Path) -> None:
+    """It reads ~/.cdk.json, which may name another app, context or toolkit stack."""
+    (tmp_path / ".headrace").mkdir()
+    npx = tmp_path / ".venv/bin/npx"
+    npx.parent.mkdir(parents=True)
+    npx.write_text('#!/bin/sh\necho "home is $HOME"\nexit 1\n')
+    npx.chmod(0o755)
+    assert f"home is {tmp_path / '.headrace'}" in headrace("deploy").err
