@@ -32,12 +32,10 @@ from pathlib import Path
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
 import numpy as np
-import preprocess_revisions
 import simplejpeg
 import torch
 import torch.nn.functional as F
@@ -45,6 +43,7 @@ from photographs import write_contents, write_photographs
 from PIL import Image
 
 import preprocess
+from benchmarks import preprocess_revisions
 
 SIZE = 224
 THREADS = os.cpu_count() or 1
