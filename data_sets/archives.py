@@ -13,7 +13,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -21,10 +21,11 @@ from typing import IO
 
 from data_sets.errors import ArchiveError
 from data_sets.names import ARCHIVE_SUFFIXES as SUFFIXES
-from data_sets.names import UNPRINTABLE, escaped, is_archive, is_junk
+from data_sets.names import UNPRINTABLE, escaped, is_archive, is_junk, suffix_of
+from data_sets.wording import some_of
 from data_sets.zip_names import decoded_names
 
-__all__ = ["SUFFIXES", "Limits", "Member", "is_archive", "members", "unpack"]
+__all__ = ["SUFFIXES", "Limits", "Member", "is_archive", "members", "sole_archive", "unpack"]
 
 MEMBER_BYTES = 512  # what a member costs besides its bytes (a tar header): a million empty files count too
 LONGEST_NAME = 255  # bytes of a file's or a folder's name, which is as much as Linux takes
@@ -32,6 +33,27 @@ ENCRYPTED = 0x1
 # What APPNOTE.TXT calls the methods that Python's zipfile does not know.
 METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd"}
 KNOWN_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+
+# What may lie beside the one archive that is a data set.
+DOCUMENTS = frozenset({"", ".txt", ".md", ".rst", ".pdf", ".html", ".csv", ".json", ".yaml", ".yml", ".bib"})
+
+
+def sole_archive(paths: Iterable[str]) -> str | None:
+    """The archive that these files, junk left out, are a data set of; None if there is no archive.
+
+    Raises ArchiveError for one beside other archives or images: what is meant is not clear.
+    """
+    known = list(paths)
+    archives = [path for path in known if is_archive(path)]
+    if not archives:
+        return None
+    if len(archives) > 1 or any(path not in archives and suffix_of(path) not in DOCUMENTS for path in known):
+        raise ArchiveError(
+            f"the data set holds {some_of(archives)} beside {len(known) - 1:,} other files",
+            hint=f"upload loose images, or one archive ({', '.join(SUFFIXES)}), as a data set",
+        )
+    return archives[0]
 
 
 @dataclass(frozen=True, slots=True)

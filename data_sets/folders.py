@@ -116,8 +116,7 @@ def _set_others_aside(
             Problem(
                 f"{some_of(doubtful)} beside {some_of(splits)} may be a copy, a split or a class. As splits: {held} "
                 f"images, and {some_of(doubtful)} left out; as class folders: the classes {some_of(sorted(tops), 6)}",
-                hint=f"move {some_of(doubtful)} out of the data set, or name it train, validation or test; to leave it "
-                f"out as it is, {how_to_accept(Accept.REPEATED)}",
+                hint=f"move {some_of(doubtful)} out of the data set, or name it train, validation or test",
                 accept=Accept.REPEATED,
             )
         )
@@ -138,8 +137,7 @@ def _read_classes(root: str, tops: Mapping[str, list[str]], splits: Mapping[str,
             Problem(
                 f"{some_of(splits)} is named like a split, beside {some_of(sorted(tops.keys() - splits.keys()))}. "
                 f"As class folders: the classes {some_of(sorted(tops), 6)}; as splits: {as_splits}",
-                hint="name split folders train, validation and test and keep nothing beside them, or rename the class; "
-                f"if it is a class, {how_to_accept(Accept.SPLIT_CLASS)}",
+                hint="name split folders train, validation and test and keep nothing beside them, or rename the class",
                 accept=Accept.SPLIT_CLASS,
             )
         )
@@ -150,8 +148,7 @@ def _read_classes(root: str, tops: Mapping[str, list[str]], splits: Mapping[str,
             Problem(
                 f"the folders {some_of(names)} hold folders of the same names ({some_of(shared)}). As class folders: "
                 f"the classes {some_of(sorted(tops), 6)}; as splits or copies: the classes {some_of(shared, 6)}",
-                hint="name split folders train, validation and test, and keep one copy of the images; if these are "
-                f"classes, {how_to_accept(Accept.REPEATED)}",
+                hint="name split folders train, validation and test, and keep one copy of the images",
                 accept=Accept.REPEATED,
             )
         )
@@ -189,7 +186,3 @@ def _unclassed(paths: Sequence[str]) -> Problem:
     if len(paths) == 1:
         return Problem(f"the image {some_of(paths)} lies in no class folder", hint=_MOVE)
     return Problem(f"{len(paths):,} images lie in no class folder: {some_of(paths)}", hint=_MOVE)
-
-
-def how_to_accept(accept: Accept) -> str:
-    return f'put dataset.toml with accept = ["{accept}"] into the data set'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from data_sets.folders import how_to_accept
 from data_sets.names import MISLEADING, folded, spelled_out
 from data_sets.sample import Accept, Problem, Sample
 from data_sets.wording import some_of
@@ -38,8 +37,7 @@ def name_problems(raw_labels: Collection[str], accept: Collection[str]) -> list[
             Problem(
                 f"class names differ only in case, white space or Unicode normalisation: {shown}. As written they are "
                 f"{len(raw_labels)} classes, as they look {merged}",
-                hint=f"give the same class the same name everywhere; if these are classes of their own, "
-                f"{how_to_accept(Accept.SIMILAR)}",
+                hint="give the same class the same name everywhere",
                 accept=Accept.SIMILAR,
             )
         )
@@ -98,8 +96,7 @@ def copy_problems(copies: Sequence[Sequence[Sample]], accept: Collection[str]) -
         problems.append(
             Problem(
                 f"{len(labels):,} images lie in two classes with the same bytes: {_pairs(labels, lambda s: s.label)}",
-                hint="keep each image in the class that is right; if both are right, "
-                + how_to_accept(Accept.TWO_CLASSES),
+                hint="keep each image in the class that is right",
                 accept=Accept.TWO_CLASSES,
             )
         )
@@ -109,7 +106,7 @@ def copy_problems(copies: Sequence[Sequence[Sample]], accept: Collection[str]) -
             Problem(
                 f"{len(tested):,} images of the test set are also trained on, with the same bytes: "
                 f"{_pairs(tested, lambda s: str(s.split))}. The test's accuracy would say nothing",
-                hint="remove them from train or from test; if that is meant, " + how_to_accept(Accept.TWO_SPLITS),
+                hint="remove them from train or from test",
                 accept=Accept.TWO_SPLITS,
             )
         )

@@ -64,11 +64,15 @@ def read(
     *,
     max_skipped_share: float | None = MAX_SKIPPED_SHARE,
     taken: Collection[str] = kinds.TAKEN,
+    exact: bool = False,
 ) -> Reading:
-    """Read a data set. Without `max_skipped_share`, what is left out is not compared with a limit."""
+    """Read a data set. Without `max_skipped_share`, what is left out is not compared with a limit.
+
+    With `exact`, files with an image's suffix are judged by their first bytes, too.
+    """
     entries = {entry.path: entry for entry in listing.entries}
     paths, junk = without_junk(entries)
-    images, others = _images(listing, paths, taken)
+    images, others = _images(listing, paths, taken, exact)
     accept, problems = _settings(listing, others)
     found = _layout(listing, images, others, accept)
     problems += found.problems
@@ -102,9 +106,11 @@ def read(
     return replace(reading, problems=(*problems, *_too_many(reading, max_skipped_share)))
 
 
-def _images(listing: Listing, paths: Sequence[str], taken: Collection[str]) -> tuple[list[str], dict[str, str]]:
+def _images(
+    listing: Listing, paths: Sequence[str], taken: Collection[str], exact: bool
+) -> tuple[list[str], dict[str, str]]:
     """The images, and every other file with its kind."""
-    asked = [path for path in paths if suffix_of(path) not in IMAGE_SUFFIXES]
+    asked = [path for path in paths if exact or suffix_of(path) not in IMAGE_SUFFIXES]
     heads = listing.heads(asked)
     images: list[str] = []
     others: dict[str, str] = {}

@@ -25,14 +25,17 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def refusal(problems: Sequence[Problem]) -> DataSetError:
-    """All problems as one error: each message, then each hint once."""
-    if len(problems) == 1:
-        return DataSetError(problems[0].message, hint=problems[0].hint)
+    """All problems as one error: each message, then each hint once, then how to have it taken as it stands."""
+    several = len(problems) > 1
     room = MOST_CHARACTERS // 2 // len(problems)
-    messages = [_cut(problem.message, room) for problem in problems]
-    hints = list(dict.fromkeys(_cut(problem.hint, room) for problem in problems))
+    messages = [_cut(problem.message, room) if several else problem.message for problem in problems]
+    hints = list(dict.fromkeys(_cut(problem.hint, room) if several else problem.hint for problem in problems))
+    accept = list(dict.fromkeys(f'"{problem.accept}"' for problem in problems if problem.accept))
+    if accept:
+        hints.append(f"if it is meant as it is, put dataset.toml with accept = [{', '.join(accept)}] into the data set")
     numbered = [f"({number}) {message}" for number, message in enumerate(messages, start=1)]
-    return DataSetError(f"{len(problems)} problems: {'; '.join(numbered)}", hint="; ".join(hints))
+    what = f"{len(problems)} problems: {'; '.join(numbered)}" if several else messages[0]
+    return DataSetError(what, hint="; ".join(hints))
 
 
 def _cut(text: str, length: int) -> str:

@@ -14,7 +14,9 @@ from headrace import (
     completion,
     config,
     decision,
+    deletion,
     endpoint,
+    inspection,
     local,
     logs,
     notices,
@@ -102,6 +104,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             return completion.show_completion(build_parser(), output, shell=options.shell)
         case "interrupt":
             return local.interrupt(cloud, output, job=options.job)
+        case "inspect" if inspection.is_here(options.target):
+            return inspection.inspect_here(name, output, target=options.target)
     environment = open_environment(name, cloud, rehearsed=options.local)
     if options.project:
         projects.choose_project(environment, options.project)
@@ -124,7 +128,18 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         case "projects":
             manage_projects(options, environment, output)
         case "upload":
-            upload.upload(environment, output, path=options.path, name=options.name, delete=options.delete)
+            upload.upload(
+                environment,
+                output,
+                path=options.path,
+                name=options.name,
+                delete=options.delete,
+                check=options.check,
+            )
+        case "inspect":
+            inspection.inspect(environment, output, target=options.target)
+        case "delete":
+            deletion.delete(environment, output, data_set=options.data_set, confirmed=options.yes)
         case "watch":
             watch.watch(
                 environment,

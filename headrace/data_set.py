@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from data_sets.archive_listing import ArchiveListing
+from data_sets.archives import sole_archive
+from data_sets.errors import DataSetError
+from data_sets.listing import FolderListing
+from data_sets.names import ARCHIVE_SUFFIXES, OTHER_ARCHIVES, UNPRINTABLE, escaped, is_archive, is_junk, without_junk
+from data_sets.reading import MAX_SKIPPED_SHARE, Reading, read
 from headrace.errors import UsageError
-from headrace.wording import counted
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
-# As preprocessing reads folder names.
-SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
-JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,86 +30,92 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """What will be uploaded. `prefix` holds nothing but this data set when it is a folder; it is "" for an archive."""
+    """What will be uploaded. `prefix` holds nothing but this data set when it is a folder; it is "" for an archive.
+
+    `reading` is None where the data set is sent without being read.
+    """
 
     name: str
     location: str  # `datasets/birds/` or `datasets/birds.zip`
     prefix: str
     files: tuple[File, ...]
-    warnings: tuple[str, ...]
+    reading: Reading | None
 
 
-def read_data_set(path: Path, name: str | None = None) -> DataSet:
-    """The data set at `path`: a folder of class folders (or of train, validation and test folders), or an archive.
+def read_data_set(
+    path: Path, name: str | None = None, *, check: bool = True, max_skipped_share: float = MAX_SKIPPED_SHARE
+) -> DataSet:
+    """The data set at `path`, a folder or an archive. With `check`, it is read as preprocessing will read it.
+
+    What is wrong with the reading is in its `problems`.
 
     Raises:
-        UsageError: it is neither, holds no images, or holds something that cannot be sent as it is.
+        UsageError: it is neither, or it holds something that cannot be sent or unpacked.
     """
     try:
         found = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise UsageError(f"{path} is not there", hint=f"ls {path.parent}") from error
-    if found.is_dir():
-        return _read_folder(found, _checked(name or found.name, path))
-    if found.is_file():
-        return _read_archive(found, name)
+        raise UsageError(f"{path} does not exist", hint=f"ls {path.parent}") from error
+    try:
+        if found.is_dir():
+            return _read_folder(found, _checked(name or found.name, path), check, max_skipped_share)
+        if found.is_file():
+            return _read_archive(found, name, check, max_skipped_share)
+    except DataSetError as refused:
+        raise UsageError(f"{path}: {refused.message}", hint=refused.hint) from refused
     raise UsageError(f"{path} is neither a folder nor a file", hint="headrace upload FOLDER_OF_CLASS_FOLDERS")
 
 
-def _read_folder(root: Path, name: str) -> DataSet:
-    if name.lower().endswith(ARCHIVE_SUFFIXES):
+def _read_folder(root: Path, name: str, check: bool, max_skipped_share: float) -> DataSet:
+    if is_archive(name):
         raise UsageError(
             f"a folder cannot be the data set {name}: that name says it is an archive",
             hint=f"headrace upload {root} --name {name.split('.')[0]}",
         )
     prefix = f"datasets/{name}/"
-    files: list[File] = []
-    others: list[str] = []
-    for path in _files_below(root, root):
-        relative = path.relative_to(root)
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            others.append(str(relative))
-            continue
-        files.append(File(path, prefix + _key_of(relative), path.stat().st_size))
-    if not files:
-        raise UsageError(
-            f"{root} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})",
-            hint=f"put the images into one folder per class: {root}/CLASS/IMAGE.jpg",
-        )
-    classes = _classes([file.key.removeprefix(prefix) for file in files], root)
-    warnings = []
-    if len(classes) == 1:
-        warnings.append(f"there is a single class ({classes[0]}): training needs at least two, so the run will fail")
-    if others:
-        no_images = "file that is no image stays" if len(others) == 1 else "files that are no images stay"
-        warnings.append(f"{len(others):,} {no_images} here, e.g. {others[0]}")
-    return DataSet(name, prefix, prefix, tuple(files), tuple(warnings))
+    found = {_key_of(path.relative_to(root)): path for path in _files_below(root, root)}
+    kept, _ = without_junk(found)
+    files = tuple(File(found[key], prefix + key, found[key].stat().st_size) for key in sorted(kept))
+    reading = _reading(name, root, sorted(found), kept, max_skipped_share) if check else None
+    return DataSet(name, prefix, prefix, files, reading)
 
 
-def _read_archive(path: Path, name: str | None) -> DataSet:
-    suffix = next((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), None)
+def _reading(name: str, root: Path, paths: list[str], kept: list[str], max_skipped_share: float) -> Reading:
+    archive = sole_archive(kept)
+    if archive:
+        return read(ArchiveListing.of(root / archive), max_skipped_share=max_skipped_share, exact=True)
+    listing = FolderListing.of(root, paths, name=name, hash=_sha256)
+    return read(listing, max_skipped_share=max_skipped_share, exact=True)
+
+
+def _read_archive(path: Path, name: str | None, check: bool, max_skipped_share: float) -> DataSet:
+    kinds = ", ".join(ARCHIVE_SUFFIXES)
+    suffix = max((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), key=len, default=None)
     if suffix is None:
+        other = path.name.lower().endswith(OTHER_ARCHIVES)
         raise UsageError(
-            f"{path} is neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)})",
-            hint="headrace upload FOLDER_OF_CLASS_FOLDERS",
+            f"{path} is an archive of another kind than {kinds}"
+            if other
+            else f"{path} is neither a folder nor an archive ({kinds})",
+            hint="unpack it, then: headrace upload FOLDER" if other else "headrace upload FOLDER_OF_CLASS_FOLDERS",
         )
     _check_readable(path, path.parent)
-    if not (zipfile.is_zipfile(path) if suffix == ".zip" else tarfile.is_tarfile(path)):
-        raise UsageError(f"{path} is damaged, or no {suffix} archive", hint="make the archive again, then upload it")
     chosen = name or path.name
     full_name = _checked(chosen if chosen.lower().endswith(suffix) else chosen + suffix, path)
     key = f"datasets/{full_name}"
-    return DataSet(full_name, key, "", (File(path, key, path.stat().st_size),), ())
+    reading = read(ArchiveListing.of(path), max_skipped_share=max_skipped_share, exact=True) if check else None
+    return DataSet(full_name, key, "", (File(path, key, path.stat().st_size),), reading)
 
 
 def _files_below(folder: Path, root: Path) -> Iterator[Path]:
-    """Regular files below `folder`, sorted; hidden ones and what archivers leave behind are no part of a data set."""
+    """Regular files below `folder`, sorted. Junk is not looked at, be it a link or unreadable."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise UsageError(f"cannot read the folder {folder}: {error.strerror}", hint=f"ls -ld {folder}") from error
     for entry in entries:
-        if entry.name.startswith(".") or entry.name.lower() in JUNK:
+        if is_junk(f"{entry.relative_to(root).as_posix()}{'/x.png' if entry.is_dir() else ''}"):
+            yield entry  # to be listed; a folder by its own name
             continue
         if entry.is_symlink():
             _check_link(entry, root)
@@ -133,10 +139,10 @@ def _check_link(link: Path, root: Path) -> None:
 
 
 def _check_readable(path: Path, root: Path) -> None:
-    where = f"{path.relative_to(root)} in {root}"
+    where = f"{escaped(str(path.relative_to(root)))} in {root}"
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise UsageError(f"{where} is no regular file", hint=f"rm {path}")
+            raise UsageError(f"{where} is not a regular file", hint=f"rm {path}")
         with path.open("rb"):
             pass
     except OSError as error:
@@ -145,26 +151,21 @@ def _check_readable(path: Path, root: Path) -> None:
 
 def _key_of(relative: Path) -> str:
     key = PurePosixPath(*relative.parts).as_posix()
-    if not key.isprintable():  # control characters, and the surrogates that stand for bytes which are no UTF-8
+    # Control characters, and the surrogates that stand for bytes which are not UTF-8.
+    if UNPRINTABLE.search(key) and not is_junk(key):
         raise UsageError(
-            f"the file name {key!r} cannot be an object's key", hint="rename the file with printable characters"
+            f"the file name {escaped(key)!r} cannot be an object's key",
+            hint="rename the file with printable characters",
         )
     return key
 
 
-def _classes(keys: list[str], root: Path) -> list[str]:
-    """Class names, from `class/…` or `train/class/…`, within one folder around it all; images in none are refused."""
-    names = [key.split("/") for key in keys]
-    while len({name[0] for name in names}) == 1 and names[0][0].lower() not in SPLITS and min(map(len, names)) > 2:
-        names = [name[1:] for name in names]
-    depth = 2 if {name[0].lower() for name in names} <= SPLITS else 1
-    outside = [name for name in names if len(name) <= depth]
-    if outside:
-        raise UsageError(
-            f"{counted(len(outside), 'image')} of {root} in no class folder, e.g. {'/'.join(outside[0])}",
-            hint="put each image into a folder named after its class: CLASS/IMAGE.jpg, or train/CLASS/IMAGE.jpg",
-        )
-    return sorted({name[depth - 1] for name in names})
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _checked(name: str, path: Path) -> str:

@@ -148,15 +148,32 @@ def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
 def _add_data_and_runs(commands: Commands[argparse.ArgumentParser]) -> None:
     upload = _command(
         commands, "upload", "send a data set, which starts a run",
-        "PATH is a folder of class folders of images (or of train, validation and test folders of class folders), or a "
-        ".zip, .tar, .tar.gz or .tgz of one. Files that are there already with the same content are not sent again, so "
-        "an interrupted upload goes on where it stopped. Prints the data set's S3 URI.",
+        "PATH is a folder of class folders of images (or of train, validation and test folders of class folders), one "
+        "with a table (labels.csv, metadata.csv, metadata.jsonl) or the lists of CUB-200-2011, or a .zip, .tar, "
+        ".tar.gz, .tar.bz2 or .tar.xz of one. It is read as preprocessing will read it, and refused for the same "
+        "reasons. Files that are there already with the same content are not sent again, so an interrupted upload goes "
+        "on where it stopped. Prints the data set's S3 URI.",
     )  # fmt: skip
     upload.add_argument("path", type=Path, metavar="PATH", help="a folder or an archive")
     upload.add_argument("--name", metavar="NAME", help="the data set's name (default: the folder's or file's name)")
     upload.add_argument(
         "--delete", action="store_true", help="remove objects of the data set that the folder no longer holds"
     )
+    upload.add_argument(
+        "--no-check", dest="check", action="store_false", help="send it without reading it: for a training of your own"
+    )
+    inspect = _command(
+        commands, "inspect", "show what would be learned from a data set",
+        "Layout, classes with the images of each split, what is left out and why, and what is odd or would be refused. "
+        "Nothing is sent. Ends with status 0 if preprocessing would take it.",
+    )  # fmt: skip
+    inspect.add_argument("target", metavar="PATH|DATA_SET", help="a folder, an archive, or a data set in the bucket")
+    delete = _command(
+        commands, "delete", "remove a data set from the data bucket",
+        "All its objects. What was trained on it stays, and a deletion starts no run.",
+    )  # fmt: skip
+    delete.add_argument("data_set", metavar="DATA_SET", help="its name, as in datasets/NAME")
+    delete.add_argument("--yes", action="store_true", help="needed, because the objects are deleted")
 
     watch = _command(
         commands, "watch", "follow a run until it ends",

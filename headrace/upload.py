@@ -24,6 +24,7 @@ from boto3.s3.transfer import TransferConfig
 from headrace.data_set import DataSet, File, read_data_set
 from headrace.environment import Environment
 from headrace.errors import AwsError, Interrupted, UsageError
+from headrace.inspection import max_skipped_share, refuse, show
 from headrace.output import Output
 from headrace.progress import UploadProgress
 from headrace.wording import counted, iso, size
@@ -46,16 +47,24 @@ class Summary:
     extra: int  # objects of the data set that are not in the folder, and were left
 
 
-def upload(environment: Environment, output: Output, *, path: Path, name: str | None, delete: bool) -> Summary:
+def upload(
+    environment: Environment, output: Output, *, path: Path, name: str | None, delete: bool, check: bool = True
+) -> Summary:
     """The command: checks, sends, says what to do next; prints the data set's S3 URI."""
     began = datetime.now(UTC)
-    data_set = read_data_set(path, name)
-    for warning in data_set.warnings:
-        output.warn(warning)
+    data_set = read_data_set(path, name, check=check, max_skipped_share=max_skipped_share(environment.name))
+    if data_set.reading:
+        if data_set.reading.samples:
+            show(output, data_set.reading)
+        refuse(data_set.reading, path)
+    else:
+        output.warn("the data set is sent without a check: preprocessing may refuse it")
     if delete and not data_set.prefix:
         output.warn("--delete has no effect on an archive: it is one object, replaced as a whole")
     total = sum(file.size for file in data_set.files)
-    again = environment.command(f"upload {path}" + (f" --name {name}" if name else ""))
+    again = environment.command(
+        f"upload {path}" + (f" --name {name}" if name else "") + ("" if check else " --no-check")
+    )
     with UploadProgress(output.progress, files=len(data_set.files), size=total) as progress:
         try:
             summary = send(environment, data_set, delete=delete, sent=progress.sent, done=progress.done)
@@ -100,7 +109,7 @@ def send(
     """Sends what is missing or different, then (`delete`) removes what the folder no longer holds."""
     bucket = environment.stack.data_bucket
     client = environment.client("s3")
-    there = _objects(environment, bucket, data_set.location)
+    there = list_objects(environment, bucket, data_set.location)
     counts = {True: 0, False: 0}
     stopping = threading.Event()
 
@@ -123,7 +132,7 @@ def send(
         pool.shutdown(wait=True, cancel_futures=True)
     extra = sorted(set(there) - {file.key for file in data_set.files}) if data_set.prefix else []
     if delete and extra:
-        _delete(environment, bucket, extra)
+        delete_objects(environment, bucket, extra)
     return Summary(
         uri=f"s3://{bucket}/{data_set.location}",
         sent=counts[True],
@@ -133,7 +142,7 @@ def send(
     )
 
 
-def _objects(environment: Environment, bucket: str, prefix: str) -> dict[str, int]:
+def list_objects(environment: Environment, bucket: str, prefix: str) -> dict[str, int]:
     with environment.doing(f"listing s3://{bucket}/{prefix}"):
         pages = environment.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
@@ -162,7 +171,7 @@ def _send_one(client: Any, bucket: str, file: File, size_there: int | None, sent
     return True
 
 
-def _delete(environment: Environment, bucket: str, keys: list[str]) -> None:
+def delete_objects(environment: Environment, bucket: str, keys: list[str]) -> None:
     with environment.doing(f"deleting {counted(len(keys), 'object')} from {bucket}"):
         for start in range(0, len(keys), 1000):  # S3 takes at most 1,000 keys a call
             batch = [{"Key": key} for key in keys[start : start + 1000]]

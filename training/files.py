@@ -5,32 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from archive import SUFFIXES as ARCHIVE_SUFFIXES
-from archive import is_archive, unpack
+from archive import unpack
 from data_sets import plausibility
+from data_sets.archives import sole_archive
+from data_sets.errors import ArchiveError
 from data_sets.listing import FolderListing
 from data_sets.names import without_junk
 from data_sets.reading import Reading, read
 from data_sets.wording import refusal, some_of
 from errors import DataSetError
 
-# What may lie beside the one archive of a data set.
-DOCUMENTS = frozenset({".txt", ".md", ".rst", ".pdf", ".html", ".csv", ".json", ".yaml", ".yml", ".bib", ""})
-
 
 def unpack_data(data: Path, target: Path) -> Path:
     """The folder with the images: `data` itself, or where its one archive was unpacked to."""
     paths, _ = without_junk(path.relative_to(data).as_posix() for path in data.rglob("*") if path.is_file())
-    archives = [path for path in paths if is_archive(path)]
-    if not archives:
+    try:
+        archive = sole_archive(paths)
+    except ArchiveError as refused:
+        raise DataSetError(refused.message, hint=refused.hint) from refused
+    if archive is None:
         return data
-    others = [path for path in paths if path not in archives and Path(path).suffix.lower() not in DOCUMENTS]
-    if len(archives) > 1 or others:
-        raise DataSetError(
-            f"the data set holds {some_of(archives)} beside {len(paths) - 1} other files or folders",
-            hint=f"upload loose images, or one archive ({', '.join(ARCHIVE_SUFFIXES)}), as a data set",
-        )
-    unpack(data / archives[0], target)
+    unpack(data / archive, target)
     return target
 
 

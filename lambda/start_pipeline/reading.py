@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 import log
 from aws import HEAD_REQUESTS_AT_ONCE, S3Client
 from data_sets import plausibility
+from data_sets.archives import sole_archive
+from data_sets.errors import ArchiveError
 from data_sets.kinds import HEAD_BYTES
 from data_sets.listing import Entry
 from data_sets.reading import MAX_SKIPPED_SHARE, read
@@ -95,8 +97,13 @@ def refuse_implausible(
     An archive is opened by the job only.
     """
     arguments = _arguments(definition)
-    if arguments is None or is_archive(data_set) or any(is_archive(listed.key) for listed in checksums):
+    if arguments is None or is_archive(data_set):
         return
+    try:
+        if sole_archive(listed.key for listed in checksums):
+            return
+    except ArchiveError as unclear:
+        raise DataSetError(f"data set {data_set}: {unclear.message}", hint=unclear.hint) from unclear
     entries = tuple(Entry(listed.key, listed.size, checksum) for listed, checksum in sorted(checksums.items()))
     listing = ObjectListing(data_set, entries, s3, bucket, prefix_of(data_set), seconds_left)
     try:

@@ -22,6 +22,7 @@ from headrace.wording import counted, duration, size
 Headrace = Callable[..., Result]
 COMMANDS = [
     "up", "down", "deploy", "destroy", "adopt", "publish", "interrupt", "env", "status", "upload", "watch", "runs",
+    "inspect", "delete",
     "run", "redrive", "logs", "models", "approve", "reject", "predict", "projects", "stop", "evaluation", "compare",
     "notices", "rollback", "repair", "completion", "config",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from data_set_samples import image
 from scripted_cloud import FakeCloud, Result
 
 from headrace.environment import Environment
@@ -21,7 +22,7 @@ Storage = tuple[FakeCloud, Environment]
 def birds(tmp_path: Path) -> Path:
     for name in ("robin/1.jpg", "robin/ü +&.jpg", "wren/1.png"):
         (tmp_path / "birds" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "birds" / name).write_bytes(name.encode() * 10)
+        (tmp_path / "birds" / name).write_bytes(image(name, "JPEG" if name.endswith("jpg") else "PNG"))
     return tmp_path / "birds"
 
 
@@ -53,7 +54,7 @@ def test_what_is_there_already_is_not_sent_again(
 ) -> None:
     cloud, _ = storage
     headrace("upload", str(birds), on=cloud)
-    (birds / "wren" / "1.png").write_bytes(b"W" + (birds / "wren" / "1.png").read_bytes()[1:])  # of the same size
+    (birds / "wren" / "1.png").write_bytes((birds / "wren" / "1.png").read_bytes()[:-1] + b"W")  # of the same size
     changed = headrace("upload", str(birds), "--json", on=cloud)
     assert (changed.data["sent"], changed.data["skipped"]) == (1, 2)
     same = headrace("upload", str(birds), on=cloud)
@@ -82,7 +83,8 @@ def test_a_large_archive_is_sent_in_parts_and_once(
 ) -> None:
     cloud, environment = storage
     with zipfile.ZipFile(tmp_path / "large.zip", "w") as archive:
-        archive.writestr("a/1.jpg", bytes(PART_SIZE + 1000))
+        archive.writestr("a/1.jpg", image(1, "JPEG") + bytes(PART_SIZE + 1000))
+        archive.writestr("b/1.jpg", image(2, "JPEG"))
     first = headrace("upload", str(tmp_path / "large.zip"), "--name", "birds", "--delete", on=cloud)
     assert first.status == 0, first.err
     assert first.out.endswith("/datasets/birds.zip\n")
@@ -97,7 +99,7 @@ def test_an_interrupted_upload_says_how_to_go_on_and_does(
 ) -> None:
     cloud, _ = storage
     for number in range(200):
-        (birds / "robin" / f"more{number}.jpg").write_bytes(b"%d" % number)
+        (birds / "robin" / f"more{number}.jpg").write_bytes(image(number, "JPEG"))
 
     def interrupted(progress: UploadProgress) -> None:
         progress.files += 1
