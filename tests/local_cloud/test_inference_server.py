@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import json
 import os
 import subprocess
 import sys
@@ -15,10 +17,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from odd_images import OddImage, damaged_image, odd_image
 from pipeline_runs import BUCKET
 
+import artifact
 from local_cloud.sagemaker.images import INFERENCE_SERVER
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
+from model import ModelConfig, build
 
 CODE = """
 import json
@@ -108,20 +113,33 @@ def test_an_answer_has_the_type_of_its_content(server_socket: Path, accept: str)
     assert body == b'{"type": "application/octet-stream", "length": 1}'
 
 
+def serve(connect: Any, role: str, name: str, model: Path) -> str:
+    """An endpoint of the local cloud for what lies in `model`."""
+    with tarfile.open(model.with_suffix(".tar.gz"), "w:gz") as archive:
+        archive.add(model, arcname=".")
+    connect("s3").upload_file(str(model.with_suffix(".tar.gz")), BUCKET, f"{name}/model.tar.gz")
+    sagemaker = connect("sagemaker")
+    container = {"Image": "pytorch-inference", "ModelDataUrl": f"s3://{BUCKET}/{name}/model.tar.gz"}
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role)
+    variant = {"VariantName": "v", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+    return name
+
+
 @pytest.fixture(scope="session")
 def endpoint(connect: Any, bucket: str, role: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("endpoint")
-    with tarfile.open(folder / "model.tar.gz", "w:gz") as archive:
-        archive.add(write_model(folder / "model"), arcname=".")
-    connect("s3").upload_file(str(folder / "model.tar.gz"), BUCKET, "echo/model.tar.gz")
-    sagemaker = connect("sagemaker")
-    container = {"Image": "pytorch-inference", "ModelDataUrl": f"s3://{BUCKET}/echo/model.tar.gz"}
-    sagemaker.create_model(ModelName="echo", PrimaryContainer=container, ExecutionRoleArn=role)
-    variant = {"VariantName": "v", "ModelName": "echo", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName="echo", ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName="echo", EndpointConfigName="echo")
-    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="echo", WaiterConfig={"Delay": 1})
-    return "echo"
+    return serve(connect, role, "echo", write_model(tmp_path_factory.mktemp("endpoint") / "model"))
+
+
+@pytest.fixture(scope="session")
+def classifier(connect: Any, bucket: str, role: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The artifact that training writes, with weights that nobody trained."""
+    folder = tmp_path_factory.mktemp("classifier") / "model"
+    config = ModelConfig("small-cnn", ("a", "b"), 16, (0.5,) * 3, (0.5,) * 3)
+    artifact.write_model(folder, build(config), config, {})
+    return serve(connect, role, "classifier", folder)
 
 
 def test_an_endpoint_answers_with_the_type_that_the_model_gives(connect: Any, endpoint: str) -> None:
@@ -156,3 +174,34 @@ def test_64_clients_of_an_endpoint_all_get_an_answer(connect: Any, endpoint: str
         answers = list(clients.map(lambda _: runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x"), range(256)))
     assert {answer["ResponseMetadata"]["HTTPStatusCode"] for answer in answers} == {200}
     assert {answer["ResponseMetadata"]["RetryAttempts"] for answer in answers} == {0}
+
+
+def test_odd_files_are_answered_with_200_or_400_and_a_reason(connect: Any, classifier: str) -> None:
+    runtime = connect("sagemaker-runtime")
+    images = [make(number) for number in range(60) for make in (odd_image, damaged_image)]
+    images += [
+        OddImage("empty", b"", False),
+        OddImage("text", b"dear diary", False),
+        OddImage("page", b"<html>", False),
+    ]
+
+    def ask(image: OddImage) -> str:
+        """What is wrong with the answer, or nothing."""
+        try:
+            answer = runtime.invoke_endpoint(EndpointName=classifier, Body=image.content, ContentType="image/jpeg")
+            return "" if json.loads(answer["Body"].read())["predictions"][0]["label"] in "ab" else "another label"
+        except ClientError as error:
+            status, text = error.response["OriginalStatusCode"], error.response["OriginalMessage"]
+            good = status == 400 and json.loads(text)["message"] and not image.sound
+            return "" if good else f"{image.name}: {status} {text}"
+
+    with ThreadPoolExecutor(4) as clients:
+        assert [wrong for wrong in clients.map(ask, images) if wrong] == []
+    batch = {"instances": [{"b64": base64.b64encode(image.content).decode()} for image in images]}
+    answer = runtime.invoke_endpoint(
+        EndpointName=classifier, Body=json.dumps(batch), ContentType="application/json", Accept="application/json"
+    )
+    predictions = json.loads(answer["Body"].read())["predictions"]
+    assert len(predictions) == len(images)
+    assert all(prediction.get("label") or prediction.get("error") for prediction in predictions)
+    assert all("label" in prediction for prediction, image in zip(predictions, images, strict=True) if image.sound)
