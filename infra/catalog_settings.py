@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.settings import PROJECT, Problem, Settings, load_settings, load_tables
+from infra.project_settings import load_project_settings
+from infra.settings import PROJECT, PROJECTS, Problem, Settings, load_settings, load_tables
 from infra.typed_table import SettingsError, typed_values
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*([\w+=,.@-]{1,64})")
@@ -33,6 +34,8 @@ class CatalogSettings:
     """Owner of the Service Catalog product."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions that Service Catalog offers: name and the hash that `headrace publish` shows."""
+    model_approval_status: str = "PendingManualApproval"
+    """That of [projects.pipeline]: no project's pipeline may register models otherwise."""
 
     def __post_init__(self) -> None:
         for what, hint in self._problems():
@@ -67,7 +70,10 @@ def load_catalog_settings(path: Path, environment: str) -> CatalogSettings:
         raise SettingsError(
             f"{environment} offers no project template", where, f"add a table [{environment}.catalog], empty at first"
         )
-    values = typed_values(table, CatalogSettings, where, apart=frozenset({"environment"}))
-    if "environment" in table:
-        raise SettingsError("environment is set", where, "the table it is in says it: leave it out")
-    return CatalogSettings(environment=settings, **values)
+    derived = frozenset({"environment", "model_approval_status"})
+    for name in sorted(derived & table.keys()):
+        known = "this table's name" if name == "environment" else f"[{PROJECTS}.pipeline]"
+        raise SettingsError(f"{name} is set", where, f"leave it out: {known} says it")
+    values = typed_values(table, CatalogSettings, where, apart=derived)
+    status = load_project_settings(path).pipeline.model_approval_status
+    return CatalogSettings(environment=settings, model_approval_status=status, **values)

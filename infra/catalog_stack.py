@@ -34,7 +34,9 @@ class CatalogStack(Stack):
         for key, value in environment.tags.items():
             Tags.of(self).add(key, value)
         templates = TemplateBucket(self, "Templates")
-        boundary = ProjectBoundary(self, "Boundary", templates=templates)
+        boundary = ProjectBoundary(
+            self, "Boundary", templates=templates, model_approval_status=settings.model_approval_status
+        )
         launch = LaunchRole(self, "Launch", templates=templates, boundary=boundary)
         starters = [
             iam.Role.from_role_arn(self, f"Starter{number}", arn, mutable=False)

@@ -34,6 +34,9 @@ class ModelRegistry(Construct):
         self.group_name = self.called = name or settings.name
         self.account = settings.account
         self._policy = iam.PolicyDocument()
+        # Where people decide, no definition can register a model as approved. Everywhere, a model that cannot be
+        # compared with the champion waits for a person.
+        self._statuses = sorted({"PendingManualApproval", settings.pipeline.model_approval_status})
         self.group = sagemaker.CfnModelPackageGroup(
             self,
             "Group",
@@ -83,6 +86,17 @@ class ModelRegistry(Construct):
             ),
         )
 
+    def grant_decide(self, role: iam.Role) -> None:
+        """Approve and reject; the condition keeps a caller from changing metadata without a decision."""
+        self.grant_read(role)
+        allow(
+            role,
+            ["sagemaker:UpdateModelPackage"],
+            [self.versions_arn],
+            conditions={"StringEquals": {"sagemaker:ModelApprovalStatus": ["Approved", "Rejected"]}},
+            because="Versions are numbered as they are registered; these are all of this group.",
+        )
+
     def grant_delete_versions(self, role: Grantee) -> None:
         why = "Versions are numbered as they are registered; these are all of this group."
         allow(role, ["sagemaker:ListModelPackages"], [self.versions_arn], because=why)
@@ -93,8 +107,14 @@ class ModelRegistry(Construct):
         why = "The version's number is not known before it is registered."
         allow(role, ["sagemaker:CreateModelPackageGroup", "sagemaker:DescribeModelPackageGroup"], [self.group_arn])
         allow(role, ["sagemaker:AddTags"], [self.group_arn, self.versions_arn], because=why)
-        create = ["sagemaker:CreateModelPackage", "sagemaker:DescribeModelPackage"]
-        allow(role, create, [self.versions_arn], because=why)
+        allow(role, ["sagemaker:DescribeModelPackage"], [self.versions_arn], because=why)
+        allow(
+            role,
+            ["sagemaker:CreateModelPackage"],
+            [self.versions_arn],
+            conditions={"StringEquals": {"sagemaker:ModelApprovalStatus": self._statuses}},
+            because=why,
+        )
 
 
 def decisions_on(registries: Sequence[Registry]) -> events.EventPattern:

@@ -35,7 +35,7 @@ RUNS = [
 MODELS = [
     *(f"sagemaker:{verb}Endpoint" for verb in ("Create", "Delete", "Describe", "Update")),
     *(f"sagemaker:{verb}{what}" for verb in ("Create", "Delete") for what in ("EndpointConfig", "Model")),
-    *(f"sagemaker:{verb}ModelPackage" for verb in ("Create", "Delete", "Describe")),
+    *(f"sagemaker:{verb}ModelPackage" for verb in ("Delete", "Describe")),
     *(f"sagemaker:{verb}ModelPackageGroup" for verb in ("Create", "Describe")),
     "sagemaker:ListModelPackages",
 ]
@@ -47,7 +47,7 @@ class ProjectBoundary(Construct):
     It is called by its name, because the template has to name it before this account is known.
     """
 
-    def __init__(self, scope: Construct, id: str, *, templates: TemplateBucket) -> None:
+    def __init__(self, scope: Construct, id: str, *, templates: TemplateBucket, model_approval_status: str) -> None:
         super().__init__(scope, id)
         jobs = [f"{kind}/pipelines-*" for kind in ("hyper-parameter-tuning-job", "processing-job", "training-job")]
         made = ("endpoint", "endpoint-config", "model", "model-package", "model-package-group", "pipeline")
@@ -63,6 +63,8 @@ class ProjectBoundary(Construct):
             self._allow(["sns:Publish"], self._arn("sns", OWN)),
             self._allow(["lambda:InvokeFunction"], self._arn("lambda", f"function:{OWN}")),
             self._allow([*RUNS, *MODELS], *(self._arn("sagemaker", x) for x in jobs + named)),
+            self._allow_status("CreateModelPackage", sorted({"PendingManualApproval", model_approval_status})),
+            self._allow_status("UpdateModelPackage", ["Approved", "Rejected"]),
             iam.PolicyStatement(
                 actions=KEYS,
                 resources=[self._arn("kms", "key/*")],
@@ -96,6 +98,13 @@ class ProjectBoundary(Construct):
 
     def _allow(self, actions: list[str], *resources: str) -> iam.PolicyStatement:
         return iam.PolicyStatement(actions=actions, resources=list(resources))
+
+    def _allow_status(self, operation: str, statuses: list[str]) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            actions=[f"sagemaker:{operation}"],
+            resources=[self._arn("sagemaker", "model-package/*-p-*")],
+            conditions={"StringEquals": {"sagemaker:ModelApprovalStatus": statuses}},
+        )
 
     def _arn(self, service: str, resource: str, **place: str) -> str:
         return Stack.of(self).format_arn(

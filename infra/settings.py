@@ -215,6 +215,12 @@ class Settings:
         yield from line_problems(self.environment, self.lines)
         for name, line in self.lines.items():
             yield from self._endpoint_problems(f"lines.{name}", *self.endpoint_instances(name), line.pipeline)
+            status = line.pipeline.model_approval_status
+            if status != self.pipeline.model_approval_status:
+                yield (
+                    f"model_approval_status of the line {name} is {status!r}",
+                    f"set it under [{self.environment}.pipeline]: who decides on models is the same for all lines",
+                )
         yield from self._cost_problems()
         yield from self._promotion_problems()
         yield from self._network_problems()

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra import model_deployer, upload_trigger
 from infra.announcement import Announcement
+from infra.approver_role import ApproverRole
 from infra.champion_finder import ChampionFinder
 from infra.dashboard import Dashboard
 from infra.data_bucket import DataBucket
@@ -88,6 +89,7 @@ class HeadraceStack(EnvironmentStack):
             network=network,
         )
         maintainer = MaintainerRole(self, "Maintainer", data=data)
+        approver = ApproverRole(self, "Approver", data=data, registries=registries)
         source = PublishedSource(
             self,
             "Source",
@@ -116,6 +118,7 @@ class HeadraceStack(EnvironmentStack):
                 "DataBucket": data.bucket.bucket_name,
                 "DataKeyArn": data.key.key_arn,
                 "FindChampionFunctionArn": champion.function.function_arn,
+                "ModelApprovalStatus": settings.pipeline.model_approval_status,
                 "InferenceImage": images.inference.uri,
                 "JobRoleArn": jobs.role.role_arn,
                 "ModelPackageGroupName": registry.group_name,
@@ -205,5 +208,6 @@ class HeadraceStack(EnvironmentStack):
                 "StartPipelineFunctionName": trigger.function.function_name,
                 "DeployModelFunctionName": deployer.function.function_name,
                 "MaintainerRoleArn": maintainer.role.role_arn,
+                "ApproverRoleArn": approver.role.role_arn,
             }
         )

@@ -79,7 +79,7 @@ def register_model(
         "Arguments": {
             "ModelPackageGroupName": binding("ModelPackageGroupName"),
             "InferenceSpecification": _inference(settings),
-            "ModelApprovalStatus": approval or parameter("ModelApprovalStatus"),
+            "ModelApprovalStatus": approval or binding("ModelApprovalStatus"),
             "ModelMetrics": _metrics(),
             "MetadataProperties": {"GeneratedBy": execution("PipelineExecutionArn")},
             "CustomerMetadataProperties": {

@@ -8,7 +8,10 @@ from pipeline_definition.settings import PipelineSettings
 
 
 def parameters(settings: PipelineSettings) -> list[dict[str, Any]]:
-    """The data set and its fingerprint have no default: every execution says which content it is about."""
+    """DataSet and Fingerprint have no default: every execution names its content.
+
+    The approval status is not a parameter: whoever may start an execution could approve its model.
+    """
     return [
         {"Name": "DataSet", "Type": "String"},
         {"Name": "Fingerprint", "Type": "String"},
@@ -27,10 +30,4 @@ def parameters(settings: PipelineSettings) -> list[dict[str, Any]]:
         {"Name": "ChampionTolerance", "Type": "Float", "DefaultValue": settings.champion_tolerance},
         {"Name": "MacroF1Threshold", "Type": "Float", "DefaultValue": settings.macro_f1_threshold},
         {"Name": "ClassRecallFloor", "Type": "Float", "DefaultValue": settings.class_recall_floor},
-        {
-            "Name": "ModelApprovalStatus",
-            "Type": "String",
-            "DefaultValue": settings.model_approval_status,
-            "EnumValues": ["PendingManualApproval", "Approved"],
-        },
     ]

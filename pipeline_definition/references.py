@@ -21,6 +21,7 @@ BINDING_NAMES = frozenset(
         "FindChampionFunctionArn",
         "InferenceImage",
         "JobRoleArn",
+        "ModelApprovalStatus",
         "ModelPackageGroupName",
         "PipelineName",
         "PipelineRoleArn",

@@ -64,7 +64,7 @@ class PipelineSettings:
     class_recall_floor: float = 0.0
     """Recall that a model needs in every class; 0 switches it off. Parameter ClassRecallFloor."""
     model_approval_status: Approval = "PendingManualApproval"
-    """Approved deploys every registered model without a person. Parameter ModelApprovalStatus."""
+    """Approved deploys every registered model without a person; the pipeline role can register with no other status."""
 
     network: str = "small-cnn"
     """Network to train: one of NETWORKS in training/model.py, or timm:NAME."""

@@ -4,7 +4,8 @@ A definition names what it needs as `${headrace:DataBucket}`, `${headrace:JobRol
 text, say) stays as it is. A name of several values, `${headrace:SubnetIds}`, is an item of a list, and they take its
 place. Definitions are executable, so a bound one is also refused when it names a role, an image
 account, an output bucket, a subnet or a security group that the environment does not name, or leaves one of them to
-be decided at run time; and when an ARN anywhere in it is of another account or region.
+be decided at run time; when an ARN anywhere in it is of another account or region; and when it registers a model with
+another approval status than the environment's. The pipeline role's policy has the same limit.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ IMAGE_KEYS = frozenset({"ImageUri", "TrainingImage", "Image"})
 OUTPUT_KEYS = frozenset({"S3OutputPath", "S3FailurePath", "DestinationS3Uri"})
 NETWORK_KEYS = {"Subnets": "SubnetIds", "SecurityGroupIds": "SecurityGroupIds"}  # of a VpcConfig, and their binding
 OUTPUT_PARENTS = frozenset({"S3Output", "CheckpointConfig"})  # whose S3Uri is written to
+PENDING = "PendingManualApproval"
 BRANCHES = frozenset({"IfSteps", "ElseSteps"})
 
 
@@ -161,6 +163,8 @@ def check(definition: Any, bindings: Bindings) -> None:
         elif place.parent == "VpcConfig" and place.key in NETWORK_KEYS:
             name = NETWORK_KEYS[place.key]
             _check_network(place, value, bindings.get(name, ()), name)
+        elif place.key == "ModelApprovalStatus":
+            _check_approval(place, value, single.get("ModelApprovalStatus", PENDING))
     for step in found:
         _check_arns(step, Place(step["Name"]), single)
     _check_arns(definition.get("Parameters"), Place("", "Parameters"), single)
@@ -198,6 +202,17 @@ def _check_network(place: Place, value: Any, known: str | Sequence[str], name: s
         raise DefinitionError(
             f"{place}: {_shown(foreign)} is not of this environment's network",
             hint=f'write ["${{headrace:{name}}}"]' if known else "leave VpcConfig out: this environment has no network",
+        )
+
+
+def _check_approval(place: Place, value: Any, status: str) -> None:
+    """Only a literal: a parameter or a step's output would let whoever starts a run approve its model."""
+    if value not in (PENDING, status):
+        raise DefinitionError(
+            f"{place}: a model would be registered with the approval status {_shown(value)}, and this environment "
+            f"registers models as {status}",
+            hint="write ${headrace:ModelApprovalStatus}; model_approval_status under [<environment>.pipeline] in "
+            "environments.toml sets it",
         )
 
 

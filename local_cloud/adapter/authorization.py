@@ -22,7 +22,7 @@ def plug_in() -> None:
     iam_actions.SERVICE_TO_IAM_NAMESPACE[NAME] = NAME
     iam_actions.extract_iam_action = _action_of(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = _resource_of(iam_actions.extract_resource_arn)
-    iam_actions.request_tag_context = _with_namespace(iam_actions.request_tag_context)
+    iam_actions.request_tag_context = _with_approval(_with_namespace(iam_actions.request_tag_context))
     iam_evaluator._resolve_condition_key = _role_as_principal(iam_evaluator._resolve_condition_key)
 
 
@@ -111,11 +111,29 @@ def _with_namespace(original: Callable[..., dict[str, Any]]) -> Callable[..., di
     return context
 
 
+def _with_approval(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """``sagemaker:ModelApprovalStatus`` of a model package that is created or updated; absent where the request is.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
+    """
+
+    def context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
+        found = original(service, action, body, params)
+        if action in ("sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"):
+            status = _member(body, "ModelApprovalStatus")
+            if isinstance(status, str):
+                found = found | {"sagemaker:modelapprovalstatus": status}
+        return found
+
+    return context
+
+
 def _member(body: bytes, name: str) -> Any:
     try:
-        return json.loads(body).get(name)
+        document = json.loads(body)
     except ValueError:
         return None
+    return document.get(name) if isinstance(document, dict) else None
 
 
 def _role_as_principal(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ import yaml
 from aws_cdk.assertions import Match
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
+from templates import listed
 
 from infra.catalog_settings import load_catalog_settings
 from infra.launch_role import NEEDED
@@ -103,6 +104,12 @@ def test_boundary_holds_all_that_the_roles_of_a_project_are_allowed(catalog: Any
                 assert any(fnmatch.fnmatchcase(action, pattern) for pattern in allowed), action
     assert not any(action.startswith(("iam:", "sts:")) and action != "iam:PassRole" for action in allowed)
     assert len(json.dumps(document, separators=(",", ":"))) < 6_144  # characters that a managed policy may have
+
+
+def test_no_project_registers_a_model_as_approved_where_projects_ask_a_person(catalog: Any) -> None:
+    document = catalog.properties("Boundary/Policy")["PolicyDocument"]
+    (statement,) = [it for it in document["Statement"] if "sagemaker:CreateModelPackage" in listed(it["Action"])]
+    assert statement["Condition"] == {"StringEquals": {"sagemaker:ModelApprovalStatus": ["PendingManualApproval"]}}
 
 
 def test_those_who_start_projects_may_pass_the_launch_role_and_make_nothing_themselves(catalog: Any) -> None:

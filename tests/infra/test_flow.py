@@ -161,6 +161,7 @@ def test_outputs_are_what_the_command_line_reads(prod: Any) -> None:
         "DeployModelFunctionName",
         "EndpointName",
         "MaintainerRoleArn",
+        "ApproverRoleArn",
         "ModelPackageGroupName",
         "NoticeDeadLetterQueueUrl",
         "NoticeQueueUrl",

@@ -52,6 +52,10 @@ def lines(**patterns: list[str]) -> str:
 
 
 REFUSED: Mapping[str, tuple[str, list[str]]] = {
+    "another approval status": (
+        DEV + PETS + '[dev.lines.pets.pipeline]\nmodel_approval_status = "Approved"\n',
+        ["model_approval_status of the line pets is 'Approved'", "[dev.pipeline]"],
+    ),
     "no table of lines": (DEV + 'lines = ["pets"]', ["[dev]", "lines is ['pets']", "[dev.lines.NAME]"]),
     "no table of a line": (DEV + "[dev.lines]\npets = 1", ["[dev.lines.pets]", "it is 1, no table"]),
     "no data sets": (DEV + "[dev.lines.pets]", ["[dev.lines.pets]", "data_sets is missing", "a list of text"]),

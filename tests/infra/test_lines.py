@@ -52,6 +52,7 @@ def test_a_line_changes_no_resource_but_those_that_have_to_know_it(plain: Any, l
         path for path, resource in plain.resources.items() if _content(lined.resources[path]) != _content(resource)
     }
     assert changed == {
+        "Approver/Role/DefaultPolicy",
         "Dashboard/Dashboard",
         "Decisions/Feed",
         "DeployModel/Function",

@@ -110,6 +110,13 @@ ACTIONS = {
         "s3:PutObject",
     },
     "EndpointRole/Role": RUN_CONTAINERS | {"kms:Decrypt", "s3:GetObject", "s3:ListBucket"},
+    "Approver/Role": {
+        "kms:Decrypt",
+        "s3:GetObject",
+        "sagemaker:DescribeModelPackage",
+        "sagemaker:ListModelPackages",
+        "sagemaker:UpdateModelPackage",
+    },
     "Maintainer/Role": {
         "kms:Decrypt",
         "kms:GenerateDataKey",
@@ -243,6 +250,7 @@ def test_functions_are_called_by_lambda_only(prod: Any) -> None:
         ("Notify/Role", "s3:GetObject", {"notices/*", "runs/*"}),
         ("Notify/Role", "s3:PutObject", {"notices/*"}),
         ("Maintainer/Role", "s3:PutObject", {"datasets/*", "pipelines/*", "code/*"}),
+        ("Approver/Role", "s3:GetObject", {"runs/*"}),
         ("Source/Deployment/Role", "s3:PutObject", {"code/*", "pipelines/headrace-prod.json", "champions/none/NONE"}),
     ],
 )
@@ -258,6 +266,29 @@ def test_jobs_list_only_under_the_prefixes_they_read(prod: Any) -> None:
         assert statement["Condition"] == {"StringLike": {"s3:prefix": ["runs/*"]}}
     (statement,) = [item for item in prod.statements("JobRole/Role") if item["Action"] == "s3:ListBucket"]
     assert "ledger/*" not in statement["Condition"]["StringLike"]["s3:prefix"]
+
+
+def test_only_the_approver_decides_on_a_model(prod: Any) -> None:
+    deciding = {role for role in ACTIONS if list(on(prod.statements(role), "sagemaker:UpdateModelPackage"))}
+    assert deciding == {"Approver/Role"}
+    (statement,) = [it for it in prod.statements("Approver/Role") if it["Action"] == "sagemaker:UpdateModelPackage"]
+    assert statement["Condition"] == {"StringEquals": {"sagemaker:ModelApprovalStatus": ["Approved", "Rejected"]}}
+
+
+@pytest.mark.parametrize(
+    ("status", "registered"),
+    [
+        ("PendingManualApproval", ["PendingManualApproval"]),
+        ("Approved", ["Approved", "PendingManualApproval"]),
+    ],
+)
+def test_pipeline_registers_with_the_approval_status_of_its_environment(
+    synthesized: Any, status: str, registered: list[str]
+) -> None:
+    stack = synthesized("prod", model_approval_status=status)
+    creating = [it for it in stack.statements("PipelineRole/Role") if it["Action"] == "sagemaker:CreateModelPackage"]
+    (statement,) = creating
+    assert statement["Condition"] == {"StringEquals": {"sagemaker:ModelApprovalStatus": registered}}
 
 
 def test_pipeline_starts_only_jobs_of_pipelines(prod: Any) -> None:

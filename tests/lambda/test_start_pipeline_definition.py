@@ -192,6 +192,57 @@ def test_what_is_foreign_to_the_environment_is_refused_by_step_and_path(path: st
     assert "${headrace:" in refusal.value.hint
 
 
+def registering(status: object, *, kind: str = "RegisterModel") -> dict[str, Any]:
+    """A step that registers a model with this approval status."""
+    return {"Name": "Register", "Type": kind, "Arguments": {"ModelApprovalStatus": status}}
+
+
+def branched(step: dict[str, Any], branch: str) -> dict[str, Any]:
+    return {"Name": "Decide", "Type": "Condition", "Arguments": {"Conditions": [], branch: [step]}}
+
+
+WAYS_TO_APPROVED = {
+    "literal": [registering("Approved")],
+    "parameter": [registering({"Get": "Parameters.Status"})],
+    "output of a step": [registering({"Get": "Steps.Find.OutputParameters['Status']"})],
+    "joined": [registering({"Std:Join": {"On": "", "Values": ["Appr", "oved"]}})],
+    "joined to what is allowed": [registering({"Std:Join": {"On": "", "Values": ["PendingManualApproval"]}})],
+    "branch": [branched(registering("Approved"), "ElseSteps")],
+    "branch of a branch": [branched(branched(registering("Approved"), "IfSteps"), "IfSteps")],
+    "second step": [registering("PendingManualApproval"), registering("Approved") | {"Name": "Again"}],
+    "a step of another type": [registering("Approved", kind="Model")],
+    "below the arguments": [
+        {"Name": "Each", "Type": "ForEach", "Arguments": {"Steps": [registering("Approved")]}},
+    ],
+    "another word": [registering("approved")],
+    "rejected": [registering("Rejected")],
+}
+
+
+@pytest.mark.parametrize("steps", WAYS_TO_APPROVED.values(), ids=WAYS_TO_APPROVED)
+def test_no_definition_approves_its_model_where_people_decide(steps: list[dict[str, Any]]) -> None:
+    parameters = [{"Name": "Status", "Type": "String", "DefaultValue": "Approved"}]
+    text = json.dumps({"Version": "2020-12-01", "Parameters": parameters, "Steps": steps})
+    with pytest.raises(DefinitionError, match="registers models as PendingManualApproval") as refusal:
+        bound_definition(text, BINDINGS)
+    assert "model_approval_status" in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("environment", "status"),
+    [
+        ("PendingManualApproval", "PendingManualApproval"),
+        ("PendingManualApproval", "${headrace:ModelApprovalStatus}"),
+        ("Approved", "Approved"),
+        ("Approved", "PendingManualApproval"),
+        ("Approved", "${headrace:ModelApprovalStatus}"),
+    ],
+)
+def test_definition_registers_as_its_environment_says_or_for_a_person_to_decide(environment: str, status: str) -> None:
+    text = json.dumps({"Version": "2020-12-01", "Steps": [registering(status)]})
+    bound_definition(text, BINDINGS | {"ModelApprovalStatus": environment})
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

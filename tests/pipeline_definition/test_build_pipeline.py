@@ -205,7 +205,7 @@ def test_what_was_not_compared_waits_for_a_person_even_where_models_are_approved
     assert condition["LeftValue"]["Std:JsonGet"]["Path"] == "gate.needs_person"
     assert (condition["Type"], condition["RightValue"]) == ("LessThanOrEqualTo", 0)
     compared, not_compared = steps["RegisterModel"]["Arguments"], steps["RegisterForReview"]["Arguments"]
-    assert compared["ModelApprovalStatus"] == {"Get": "Parameters.ModelApprovalStatus"}
+    assert compared["ModelApprovalStatus"] == "${headrace:ModelApprovalStatus}"
     assert not_compared["ModelApprovalStatus"] == "PendingManualApproval"
     assert compared | {"ModelApprovalStatus": ""} == not_compared | {"ModelApprovalStatus": ""}
 

@@ -65,9 +65,6 @@ class Author:
         self.tolerance = ParameterFloat("ChampionTolerance", settings["champion_tolerance"])
         self.macro_f1 = ParameterFloat("MacroF1Threshold", settings["macro_f1_threshold"])
         self.recall_floor = ParameterFloat("ClassRecallFloor", settings["class_recall_floor"])
-        self.approval = ParameterString(
-            "ModelApprovalStatus", settings["model_approval_status"], enum_values=["PendingManualApproval", "Approved"]
-        )
 
     def pipeline(self) -> Pipeline:
         preprocess = self.preprocess()
@@ -81,7 +78,7 @@ class Author:
             parameters=[
                 *(self.data_set, self.fingerprint, self.processing_type, self.train_type, self.train_count),
                 *(self.epochs, self.batch_size, self.learning_rate, self.image_size, self.threshold),
-                *(self.tolerance, self.macro_f1, self.recall_floor, self.approval),
+                *(self.tolerance, self.macro_f1, self.recall_floor),
             ],
             pipeline_experiment_config=None,
             steps=[preprocess, *training.values(), champion, evaluate, decide],
@@ -247,7 +244,9 @@ class Author:
         compared = ConditionStep(
             "CheckComparison",
             conditions=[ConditionLessThanOrEqualTo(left=figure("gate.needs_person"), right=0)],
-            if_steps=[self.register("RegisterModel", self.approval, training, evaluate, figures)],
+            if_steps=[
+                self.register("RegisterModel", self.bindings["ModelApprovalStatus"], training, evaluate, figures)
+            ],
             else_steps=[self.register("RegisterForReview", "PendingManualApproval", training, evaluate, figures)],
         )
         return ConditionStep(

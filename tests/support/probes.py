@@ -160,7 +160,13 @@ class Foreign:
         yield "sagemaker:DeleteModelPackage", _call("delete_model_package", {"ModelPackageName": package})
         yield "sagemaker:CreateModelPackageGroup", _call("create_model_package_group", group)
         yield "sagemaker:DescribeModelPackageGroup", _call("describe_model_package_group", group)
-        yield "sagemaker:CreateModelPackage", _call("create_model_package", group)
+        pending, approved = ({"ModelApprovalStatus": status} for status in ("PendingManualApproval", "Approved"))
+        mine = {"ModelPackageGroupName": self.stack.model_package_group}
+        yield "sagemaker:CreateModelPackage", _call("create_model_package", group | pending)
+        yield "sagemaker:CreateModelPackage", _call("create_model_package", mine | approved)
+        own = {"ModelPackageArn": self.arn("sagemaker", f"model-package/{self.stack.model_package_group}/1")}
+        yield "sagemaker:UpdateModelPackage", _call("update_model_package", {"ModelPackageArn": package} | approved)
+        yield "sagemaker:UpdateModelPackage", _call("update_model_package", own | pending)
         for arn in (package, self.arn("sagemaker", f"model-package-group/{STRANGER}")):
             yield "sagemaker:AddTags", _call("add_tags", {"ResourceArn": arn, "Tags": tags})
 

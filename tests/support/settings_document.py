@@ -29,6 +29,7 @@ WRITE = "python -m pytest tests/infra/test_settings_document.py --write-settings
 
 # Not for environments.toml to say: tables of their own, and what is found out.
 APART = {"environment", "pipeline", "lines", "prices", "source", "consumers"}
+DERIVED: dict[type, set[str]] = {CatalogSettings: {"model_approval_status"}}
 TABLES = {
     "": ("The environment", Settings),
     "pipeline": ("Its pipeline", PipelineSettings),
@@ -57,7 +58,7 @@ def settings() -> list[dict[str, Any]]:
 
 
 def _table(heading: str, key: str, title: str, kind: type, known: type | None = None) -> dict[str, Any]:
-    left_out = APART | ({field.name for field in fields(known)} if known else set())
+    left_out = APART | DERIVED.get(kind, set()) | ({field.name for field in fields(known)} if known else set())
     texts, hints = meanings(kind), get_type_hints(kind)
     return {
         "table": key,

@@ -36,6 +36,7 @@ BINDINGS = {
     "CodeUri": f"s3://{BUCKET}/code/aaa/source.tar.gz",
     "TrainingImage": f"763104351884.dkr.ecr.{REGION}.amazonaws.com/pytorch-training:2.9",
     "InferenceImage": f"763104351884.dkr.ecr.{REGION}.amazonaws.com/pytorch-inference:2.6",
+    "ModelApprovalStatus": "PendingManualApproval",
     "Region": REGION,
     "Account": ACCOUNT,
 }
