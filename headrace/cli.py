@@ -17,6 +17,7 @@ from headrace import (
     deletion,
     endpoint,
     inspection,
+    lines,
     local,
     logs,
     notices,
@@ -33,7 +34,7 @@ from headrace import (
     upload,
     watch,
 )
-from headrace.environment import Environment, open_environment
+from headrace.environment import LINE_COMMANDS, Environment, open_environment
 from headrace.errors import HeadraceError, Interrupted, UsageError
 from headrace.local import LocalCloud, ProcessCloud
 from headrace.output import Output
@@ -87,6 +88,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         )
     if command in OF_NO_PROJECT and options.project:
         raise UsageError(f"--project has no meaning for {command}", hint=f"leave --project {options.project} out")
+    if options.line and command not in LINE_COMMANDS:
+        raise UsageError(f"--line has no meaning for {command}", hint=f"leave --line {options.line} out")
     if not is_local and os.environ.get("AWS_ENDPOINT_URL"):
         output.warn(f"AWS_ENDPOINT_URL is set: talking to {os.environ['AWS_ENDPOINT_URL']}, not to AWS")
     match command:
@@ -95,7 +98,7 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         case "down":
             return local.down(cloud, output)
         case "status":
-            return status.status(name, cloud, output, is_local=is_local, project=options.project)
+            return status.status(name, cloud, output, is_local=is_local, project=options.project, line=options.line)
         case "config":
             read_target(name)  # judges the file and the environment's name
             config.show_config(name, output, setting=options.setting)
@@ -111,6 +114,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         projects.choose_project(environment, options.project)
     if command in TRAINING:
         environment.require_training(TRAINING[command])
+    if options.line:
+        environment = environment.in_line(options.line)
     match command:
         case "env":
             assert environment.running is not None
@@ -170,24 +175,34 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
         case "models":
             registry.show_models(environment, output)
         case "approve":
+            environment = lines.of_version(environment, options.version, f"approve {options.version}")
             decision.decide(environment, output, version=options.version, approval=registry.APPROVED, note=options.note)
         case "reject":
+            environment = lines.of_version(environment, options.version, f"reject {options.version}")
             decision.decide(environment, output, version=options.version, approval=registry.REJECTED, note=options.note)
         case "rollback":
+            if options.version is None:
+                environment = lines.of_one(environment, "rollback")
+            else:
+                environment = lines.of_version(environment, options.version, f"rollback {options.version}")
             rollback.rollback(environment, output, version=options.version, note=options.note, dry_run=options.dry_run)
         case "repair":
+            environment = lines.of_one(environment, "repair")
             repair.repair(environment, output, wait=options.wait, interval=options.interval)
         case "stop":
             stop.stop(environment, output, name=options.execution, wait=options.wait, interval=options.interval)
         case "notices":
             notices.show_notices(environment, output, limit=options.limit)
         case "evaluation":
+            environment = lines.of_subject(environment, options.name, f"evaluation {options.name}")
             show_evaluation.show_evaluation(
                 environment, output, name=options.name, every=options.all, csv_file=options.csv
             )
         case "compare":
             compare.show_comparison(environment, output, names=options.names, every=options.all)
         case "predict":
+            endpoint.list_images(options.files)  # what cannot be sent is refused before AWS is asked
+            environment = lines.of_endpoint(environment, "predict IMAGE")
             endpoint.predict(environment, output, files=options.files, wait=options.wait, interval=options.interval)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from headrace import lines
 from headrace.environment import Environment
 from headrace.errors import HeadraceError, NotFound, UsageError, is_missing
 from headrace.evaluation import Report, find_report, is_version
@@ -76,6 +77,7 @@ def show_comparison(environment: Environment, output: Output, *, names: Sequence
 
 
 def read_subject(environment: Environment, name: str) -> Subject:
+    environment = lines.of_subject(environment, name, f"compare {name} RUN_OR_VERSION")
     model = find_model(environment, name) if is_version(environment, name) else None
     try:
         execution = find_execution(environment, model.run if model else name)

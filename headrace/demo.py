@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from headrace import cdk, decision, endpoint, registry, runs, upload, watch
+from headrace import cdk, decision, endpoint, lines, registry, runs, upload, watch
 from headrace.digits import write_digits
 from headrace.environment import Environment, open_environment
 from headrace.errors import HeadraceError, Interrupted, RunFailed, UsageError
@@ -103,6 +103,7 @@ def demo(output: Output, cloud: LocalCloud, source: Path | None, scratch: Path) 
         if summary.sent == 0:
             output.note("the same content is there already, so nothing starts by itself; asking for a run")
             runs.run_again(environment, output, data_set=summary.uri.rstrip("/").rsplit("/", 1)[-1], again=True)
+    environment = lines.of_data_set(environment, summary.uri.rstrip("/").rsplit("/", 1)[-1])
     with phases.phase("pipeline"), one_interruption(environment, cloud, output, after=began):
         run = watch.watch(
             environment, Output(stdout=sys.stderr), name=None, after=began, wait_for_start=60, interval=_INTERVAL

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
@@ -22,6 +24,12 @@ from headrace.session import isolated_config, isolated_session, users_config
 
 QUEUES = ("Upload", "Decision", "Notice")  # as the stack's outputs name them
 SERVING_QUEUES = QUEUES[1:]
+DEFAULT_LINE = "default"  # the environment's own model line, beside those that it declares
+# Commands that concern a model line, or all of them.
+LINE_COMMANDS = frozenset(
+    {"approve", "compare", "evaluation", "logs", "models", "predict", "reject", "repair", "rollback", "run", "runs"}
+    | {"status", "stop", "upload", "watch"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,7 @@ class Stack:
     model_package_group: str
     endpoint: str
     queues: tuple[Queue, ...]  # uploads first
+    lines: dict[str, tuple[str, ...]] = field(default_factory=dict)  # patterns of data sets by declared line
 
     @property
     def data_bucket(self) -> str:
@@ -86,6 +95,7 @@ class Environment:
         self.account = account  # as environments.toml names it
         self.running = running
         self.project: str | None = None
+        self.line: str | None = None  # the model line that was chosen
         self.stack_name = f"{PROJECT}-{name}"
         self._session = session
         self._config = config
@@ -118,7 +128,8 @@ class Environment:
     def command(self, arguments: str) -> str:
         """A headrace command to type for this same environment, and project."""
         whose = f"--project {self.project} " if self.project and not arguments.startswith("projects ") else ""
-        return self._command(self.name, f"{whose}{arguments}")
+        of_line = self.line is not None and arguments.split(" ", 1)[0] in LINE_COMMANDS
+        return self._command(self.name, f"{whose}{f'--line {self.line} ' if of_line else ''}{arguments}")
 
     def registry_command(self, arguments: str) -> str:
         """One for where models are trained and approved: here, or in the environment that this one promotes from."""
@@ -157,6 +168,43 @@ class Environment:
     def use_project(self, name: str, stack_name: str) -> None:
         """From here on the stack is a project's, which has the same outputs as the environment's own."""
         self.project, self.stack_name, self._stack = name, stack_name, None
+
+    @property
+    def line_names(self) -> list[str]:
+        """The default line and those that are declared."""
+        return [DEFAULT_LINE, *sorted(self.stack.lines)]
+
+    @property
+    def every_line(self) -> list[Environment]:
+        """The environment in each of its lines; in the chosen one only, if one was chosen or no other is declared."""
+        return [self] if self.line or not self.stack.lines else [self.in_line(name) for name in self.line_names]
+
+    def in_line(self, name: str) -> Environment:
+        """The same environment and clients, with the pipeline, model package group and endpoint of that line.
+
+        Raises:
+            UsageError: the deployed stack has no such line.
+        """
+        stack = self.stack
+        if name == self.line:
+            return self
+        assert self.line is None, "a line is chosen in an environment without one"
+        if name not in self.line_names:
+            raise UsageError(
+                f"environment {self.name} has no model line {name!r}; it has {', '.join(self.line_names)}",
+                hint=f"declare [{self.name}.lines.{name}] in environments.toml, then: {self.deploy_command}",
+            )
+        other = copy.copy(self)
+        other.line = name
+        if name != DEFAULT_LINE:
+            assert stack.training, "only an environment that trains declares lines"
+            other._stack = replace(
+                stack,
+                training=replace(stack.training, pipeline=f"{stack.pipeline}-{name}"),
+                model_package_group=f"{stack.model_package_group}-{name}",
+                endpoint=f"{stack.endpoint}-{name}",
+            )
+        return other
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
@@ -223,6 +271,7 @@ class Environment:
                 Queue(f"{kind.lower()}s", value(f"{kind}QueueUrl"), value(f"{kind}DeadLetterQueueUrl"))
                 for kind in (SERVING_QUEUES if promotes_from else QUEUES)
             ),
+            lines={name: tuple(names) for name, names in json.loads(outputs.get("ModelLines", "{}")).items()},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,10 @@ class Execution:
         return self.arn.rsplit("/", 1)[-1]
 
     @property
+    def pipeline(self) -> str:
+        return self.arn.partition(":pipeline/")[2].partition("/")[0]
+
+    @property
     def going_on(self) -> bool:
         return self.status in GOING_ON
 
@@ -70,7 +75,16 @@ class Step:
 
 
 def list_executions(environment: Environment) -> Iterator[Execution]:
-    """All executions, newest first, fetched page by page as they are taken; none while there is no pipeline yet."""
+    """All executions, newest first, of all lines or of the chosen one; fetched page by page as they are taken."""
+    every = [_list_executions(line) for line in environment.every_line]
+    names: set[str] = set()
+    for execution in heapq.merge(*every, key=lambda execution: execution.started, reverse=True):
+        yield replace(execution, newest_of_name=execution.display_name not in names)
+        names.add(execution.display_name)
+
+
+def _list_executions(environment: Environment) -> Iterator[Execution]:
+    """Those of one line; none while there is no pipeline yet."""
     pipeline = environment.stack.pipeline
     with environment.doing(f"listing the runs of {pipeline}"):
         try:
@@ -84,11 +98,8 @@ def list_executions(environment: Environment) -> Iterator[Execution]:
                     PaginationConfig={"PageSize": 100},
                 )
             )
-            names: set[str] = set()
             for page in pages:
-                for execution in map(_execution, page["PipelineExecutionSummaries"]):
-                    yield replace(execution, newest_of_name=execution.display_name not in names)
-                    names.add(execution.display_name)
+                yield from map(_execution, page["PipelineExecutionSummaries"])
         except ClientError as error:
             if not is_missing(error):  # the first upload creates the pipeline
                 raise
@@ -108,9 +119,8 @@ def find_execution(environment: Environment, name: str | None) -> Execution:
         return newest
     found = next((execution for execution in executions if execution.answers_to(name)), None)
     if found is None:
-        raise NotFound(
-            f"no run of {environment.stack.pipeline} has the name, id or ARN {name!r}", hint=environment.command("runs")
-        )
+        pipelines = " and ".join(line.stack.pipeline for line in environment.every_line)
+        raise NotFound(f"no run of {pipelines} has the name, id or ARN {name!r}", hint=environment.command("runs"))
     return found
 
 

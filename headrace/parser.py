@@ -66,6 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--project", metavar="NAME", help="work on the SageMaker project of that name instead of the environment's own"
     )
+    parser.add_argument(
+        "--line", metavar="NAME", help="one model line of an environment that declares several; default: its own line. "
+        "Without it commands take all lines, or the one that the data set, run or version belongs to"
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print data as JSON")
     parser.add_argument("--version", action="version", version=version(), help="print the version of this command line")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
@@ -81,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--env", metavar="NAME", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         command.add_argument("--local", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         command.add_argument("--project", metavar="NAME", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        command.add_argument("--line", metavar="NAME", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         command.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print data as JSON")
     return parser
 

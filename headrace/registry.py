@@ -110,6 +110,9 @@ def read_model(environment: Environment, arn: str) -> Model:
 
 def show_models(environment: Environment, output: Output) -> None:
     """The command `models`."""
+    every = environment.every_line
+    if len(every) > 1:
+        return _show_models_of_lines(environment, every, output)
     now = datetime.now(UTC)
     models = list_models(environment)
     if not models and not output.as_json:
@@ -122,6 +125,28 @@ def show_models(environment: Environment, output: Output) -> None:
         output.next(environment.registry_command(f"approve {waiting.version}"), "or reject it; approval deploys it")
     elif any(model.approval == APPROVED for model in models):
         output.next(environment.command("predict IMAGE"))
+
+
+def _show_models_of_lines(environment: Environment, every: list[Environment], output: Output) -> None:
+    """One table, line after line; a version's number says which only together with its line."""
+    now = datetime.now(UTC)
+    found = [(line, model) for line in every for model in list_models(line)]
+    if not found and not output.as_json:
+        output.note("no model has been registered yet: a run registers one if it is accurate enough")
+        output.next(environment.command("runs"))
+        return
+    output.table(
+        ("line", *COLUMNS),
+        [[str(line.line), *_row(model, now)] for line, model in found],
+        [{"line": line.line, **model.as_data()} for line, model in found],
+    )
+    waiting = next(((line, model) for line, model in found if model.approval == PENDING), None)
+    approved = next((line for line, model in found if model.approval == APPROVED), None)
+    if waiting:
+        line, model = waiting
+        output.next(line.command(f"approve {model.version}"), "or reject it; approval deploys it")
+    elif approved:
+        output.next(approved.command("predict IMAGE"))
 
 
 def find_model(environment: Environment, version: str) -> Model:

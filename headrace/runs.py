@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from headrace import pipeline_parameters
+from headrace import lines, pipeline_parameters
 from headrace.costs import JobCost, read_cost, rounded
 from headrace.environment import Environment
 from headrace.errors import NotFound, UsageError, is_missing
@@ -146,7 +146,16 @@ def show_runs(environment: Environment, output: Output, *, limit: int) -> None:
         output.note("there are no runs yet")
         output.next(environment.command("upload FOLDER"))
         return
-    output.table(COLUMNS, [_row(run, now) for run in runs], [run.as_data(now) for run in runs])
+    several = {line.stack.pipeline: str(line.line) for line in environment.every_line}
+    if len(several) > 1:
+        named = [several[run.execution.pipeline] for run in runs]
+        output.table(
+            ("line", *COLUMNS),
+            [[line, *_row(run, now)] for line, run in zip(named, runs, strict=True)],
+            [{"line": line, **run.as_data(now)} for line, run in zip(named, runs, strict=True)],
+        )
+    else:
+        output.table(COLUMNS, [_row(run, now) for run in runs], [run.as_data(now) for run in runs])
     warn_of_unpriced(environment, output, runs)
     if more:
         output.note(f"the newest {limit}; older ones are there too: {environment.command('runs --limit 0')}")
@@ -190,6 +199,7 @@ def run_again(
         if data_set is None:
             raise NotFound("there is no run to repeat yet", hint=environment.command("upload FOLDER"))
     _check_data_set(environment, data_set)
+    environment = lines.of_data_set(environment, data_set)
     if chosen:
         pipeline_parameters.check(environment, chosen)
     began = datetime.now(UTC)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.endpoint import IN_SERVICE, Endpoint, read_endpoint
-from headrace.environment import Environment
+from headrace.environment import DEFAULT_LINE, Environment
 from headrace.registry import APPROVED, PENDING, is_servable, list_packages
 
 ON_ITS_WAY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
@@ -148,9 +148,10 @@ def ask_for_deployment(environment: Environment) -> None:
     By the message that the function sends itself: an approval that changes nothing makes no event.
     """
     queue = next(queue for queue in environment.stack.queues if queue.name == "decisions")
+    line = {} if environment.line in (None, DEFAULT_LINE) else {"line": environment.line}
     with environment.doing("asking for the deployment"):
         environment.client("sqs").send_message(
-            QueueUrl=queue.url, MessageBody=json.dumps({"headrace": "look-again", "count": 0, "again": True})
+            QueueUrl=queue.url, MessageBody=json.dumps({"headrace": "look-again", "count": 0, "again": True, **line})
         )
 
 

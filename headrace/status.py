@@ -23,7 +23,9 @@ from headrace.wording import ago, counted, iso
 LAST_RUNS = 3
 
 
-def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool, project: str | None) -> None:
+def status(
+    name: str, cloud: LocalCloud, output: Output, *, is_local: bool, project: str | None, line: str | None = None
+) -> None:
     """The command. A part that is not there yet is a line of its own, no error: saying so is what it is for."""
     lines: dict[str, str] = {}
     data: dict[str, Any] = {"environment": name, "project": project}
@@ -39,6 +41,8 @@ def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool, proj
     try:
         if project:
             choose_project(environment, project)
+        if line:
+            environment = environment.in_line(line)
         stack = environment.stack
     except SetupError as missing:
         data["stack"] = None
@@ -55,7 +59,7 @@ def status(name: str, cloud: LocalCloud, output: Output, *, is_local: bool, proj
         data["stack"]["data_bucket"] = stack.data_bucket
         lines["data bucket"] = f"s3://{stack.data_bucket}/datasets/"
         suggestion = environment.command(_describe(environment, lines, data))
-    differences = _find_differences(environment)
+    differences = [difference for line in environment.every_line for difference in _find_differences(line)]
     data["set_aside"] = aside = count_set_aside(environment)
     if aside:
         lines["set aside"] = f"{counted(aside, 'message')} that could not be taken up"
@@ -90,8 +94,12 @@ def _describe(environment: Environment, lines: dict[str, str], data: dict[str, A
     data["runs"] = [{"id": run.id, "name": run.name, "status": run.status, "started": iso(run.started)} for run in runs]
     lines["last runs"] = "; ".join(f"{run.name} {run.status} ({ago(run.started, now)})" for run in runs) or "none yet"
 
-    approvals = _add_registry(environment, lines, data)
-    _add_endpoint(environment, lines, data)
+    every = environment.every_line
+    if len(every) > 1:
+        approvals = _add_lines(every, lines, data)
+    else:
+        approvals = _add_registry(environment, lines, data)
+        _add_endpoint(environment, lines, data)
 
     if runs and runs[0].going_on:
         return "watch"
@@ -102,6 +110,21 @@ def _describe(environment: Environment, lines: dict[str, str], data: dict[str, A
     if approvals[PENDING]:
         return "models"
     return "predict IMAGE" if approvals[APPROVED] else "runs"
+
+
+def _add_lines(every: list[Environment], lines: dict[str, str], data: dict[str, Any]) -> Counter[str]:
+    """Each model line with its data sets, registry and endpoint; the approvals of all."""
+    approvals: Counter[str] = Counter()
+    data["lines"] = {}
+    for line in every:
+        own: dict[str, Any] = {"data_sets": list(line.stack.lines.get(str(line.line), ()))}
+        shown: dict[str, str] = {}
+        approvals += _add_registry(line, shown, own)
+        _add_endpoint(line, shown, own)
+        data["lines"][line.line] = own
+        patterns = ", ".join(own["data_sets"]) or "all that no other line takes"
+        lines[f"line {line.line}"] = f"data sets {patterns}; {shown['registry']}; endpoint {shown['endpoint']}"
+    return approvals
 
 
 def _find_differences(environment: Environment) -> list[Difference]:

@@ -29,7 +29,7 @@ def stop(environment: Environment, output: Output, *, name: str | None, wait: bo
 
     def told(steps: tuple[str, ...]) -> None:
         during = f" during {', '.join(steps)}" if steps else ""
-        output.note(f"stopping run {execution.id} of {environment.stack.pipeline}{during}")
+        output.note(f"stopping run {execution.id} of {execution.pipeline}{during}")
 
     try:
         stopped = stop_execution(environment, execution, wait=wait, interval=interval, told=told)

@@ -21,6 +21,7 @@ from typing import Any
 
 from boto3.s3.transfer import TransferConfig
 
+from headrace import lines
 from headrace.data_set import DataSet, File, read_data_set
 from headrace.environment import Environment
 from headrace.errors import AwsError, Interrupted, UsageError
@@ -61,6 +62,9 @@ def upload(
         output.warn("the data set is sent without a check: preprocessing may refuse it")
     if delete and not data_set.prefix:
         output.warn("--delete has no effect on an archive: it is one object, replaced as a whole")
+    environment = lines.of_data_set(environment, data_set.name)
+    if environment.line:
+        output.note(f"{data_set.name} belongs to the model line {environment.line} ({environment.stack.pipeline})")
     total = sum(file.size for file in data_set.files)
     again = environment.command(
         f"upload {path}" + (f" --name {name}" if name else "") + ("" if check else " --no-check")

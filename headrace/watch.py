@@ -77,7 +77,7 @@ def watch(
         interval=interval,
         data_set=data_set,
     )
-    output.note(f"run {execution.name} of {environment.stack.pipeline}, started {clock(execution.started)}")
+    output.note(f"run {execution.name} of {execution.pipeline}, started {clock(execution.started)}")
     try:
         if output.progress.is_terminal:
             with Live(console=output.progress, refresh_per_second=4) as live:
