@@ -7,6 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from headrace import training_code
 from headrace.environment import Environment
 from headrace.errors import SetupError
 from headrace.local import UNSET, exports
@@ -21,6 +22,7 @@ _OF_THE_APP = re.compile(r"^error: (.*?)\nhint: (.*?)$", re.MULTILINE | re.DOTAL
 def deploy(environment: Environment, output: Output) -> None:
     """`cdk bootstrap` once, then `cdk deploy` of the real app. Raises SetupError with the end of the log."""
     _refuse_other_kind(environment)
+    _check_training_code(environment, output)
     output.note("cdk deploy …")
     _deploy(environment, "env")
     stack = environment.stack
@@ -30,6 +32,14 @@ def deploy(environment: Environment, output: Output) -> None:
         return
     output.note(f"{stack.name} is {stack.status}, its bucket {stack.data_bucket}")
     output.next(environment.command("upload FOLDER"), "class folders of images; a run starts by itself")
+
+
+def _check_training_code(environment: Environment, output: Output) -> None:
+    root = find_root()
+    if root is None or read_target(environment.name).promotes_from:
+        return
+    output.note("importing the training code …")
+    training_code.check(root, list(read_target(environment.name).networks))
 
 
 def _refuse_other_kind(environment: Environment) -> None:

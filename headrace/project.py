@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class Target:
     quiet_seconds: float = 0.0  # how long the bucket must be quiet before an upload starts a run
     studio_domain: str | None = None  # of [<environment>.catalog]
     promotes_from: str | None = None
+    networks: tuple[str, ...] = ()  # that are trained, in any line and variant
 
 
 def find_root(start: Path | None = None) -> Path | None:
@@ -87,7 +89,23 @@ def read_target(environment: str) -> Target:
         quiet_seconds=_seconds(table.get("quiet_seconds")),
         studio_domain=_text(table.get("catalog", {}), "domain", f"{environment}.catalog", path),
         promotes_from=_text(table, "promotes_from", environment, path),
+        networks=_networks(table),
     )
+
+
+def _networks(table: dict[str, Any]) -> tuple[str, ...]:
+    """The CDK app judges the file, this only reads it: what has another form is left out."""
+
+    def named(value: object) -> Iterator[str]:
+        for key, item in value.items() if isinstance(value, dict) else ():
+            if key == "network" and isinstance(item, str):
+                yield item
+            for each in item if key == "variants" and isinstance(item, list) else ():
+                yield from named(each)
+
+    lines = table.get("lines")
+    pipelines = [table, *(lines.values() if isinstance(lines, dict) else ())]
+    return tuple(sorted({name for each in pipelines if isinstance(each, dict) for name in named(each.get("pipeline"))}))
 
 
 def _account(table: dict[str, Any], environment: str, path: Path) -> str | None:

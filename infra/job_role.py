@@ -37,7 +37,9 @@ class JobRole(Construct):
             self, "Role", assumed_by=sagemaker_principal(self, sources), description="Processing and training jobs"
         )
         inputs = ["datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*"]
-        inputs += ["pretrained/*"] * any(pipeline.pretrained for pipeline in settings.every_pipeline)
+        inputs += ["pretrained/*"] * any(
+            trained.pretrained for pipeline in settings.every_pipeline for trained in pipeline.trained
+        )
         data.grant_read(self.role, *inputs)
         data.grant_list(self.role, *inputs)
         data.grant_upload_results(self.role, "runs/*", "checkpoints/*")

@@ -25,14 +25,17 @@ RETENTION = {
     365: logs.RetentionDays.ONE_YEAR,
 }
 
+SHARED = ("data_sets", "source_code")
+
 
 def lambda_code(root: Path) -> lambda_.Code:
-    """The whole `lambda/` folder, and `data_sets/` in it: each function is a package and shares what lies beside it."""
+    """The whole `lambda/` folder with the SHARED packages in it: each function is a package and shares the rest."""
     left_out = ["__pycache__", "*.pyc", ".*", "tests"]
     folder = mkdtemp()
     atexit.register(shutil.rmtree, folder)  # CDK copies the files when the first function is made
     shutil.copytree(root / "lambda", folder, dirs_exist_ok=True)
-    shutil.copytree(root / "data_sets", Path(folder, "data_sets"))
+    for package in SHARED:
+        shutil.copytree(root / package, Path(folder, package))
     return lambda_.Code.from_asset(folder, exclude=left_out, ignore_mode=IgnoreMode.GIT)
 
 

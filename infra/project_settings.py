@@ -77,6 +77,9 @@ class ProjectSettings(Settings):
 
     def _problems(self) -> Iterator[Problem]:
         yield from Settings._problems(self)  # super() does not work in a class with slots
+        if self.pipeline.variants:
+            yield "variants is set in its pipeline", "leave it out: whoever starts a project chooses its capacity"
+            return
         if not self.train_instance_types:
             yield "train_instance_types is empty", "name at least one, say ml.g4dn.xlarge"
         for capacity in CAPACITIES:

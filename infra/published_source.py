@@ -14,7 +14,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
-from infra.code_archive import CodeArchive
+from infra.code_archive import CodeArchive, code_files
 from infra.data_bucket import CODE, DataBucket
 from infra.endpoint_cleanup import allow_to_delete_endpoint
 from infra.lambda_function import LambdaFunction
@@ -22,8 +22,10 @@ from infra.model_registry import ModelRegistry
 from infra.network import Network
 from infra.permission import Grantee, allow
 from infra.settings import Settings
+from infra.training_code import check_training_code
 from infra.wheels import require_wheels
 from pipeline_definition import PipelineSettings, build_pipeline, render
+from source_code.archive import pack
 
 NO_CHAMPION = "champions/none/NONE"
 
@@ -55,7 +57,9 @@ class PublishedSource(Construct):
         super().__init__(scope, id)
         if network:
             require_wheels(settings, root / "training")
-        archive = CodeArchive.of(root / "training", root / "data_sets")
+        files = code_files(root / "training", root / "data_sets")
+        check_training_code(settings, files)
+        archive = CodeArchive(pack(files))
         self.code_hash = archive.hash
         self.code_uri = f"s3://{data.bucket.bucket_name}/code/{archive.hash}/source.tar.gz"
         definition_key = f"pipelines/{settings.name}.json"

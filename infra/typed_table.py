@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -40,6 +40,9 @@ def typed_values(
 def _value(value: Any, hint: Any, name: str, where: str) -> Any:
     if float in (hint, *get_args(hint)) and type(value) is int:
         return float(value)
+    item = get_args(hint)[0] if get_origin(hint) is tuple else None
+    if is_dataclass(item) and isinstance(item, type) and isinstance(value, list):  # [[<table>.<name>]]
+        return tuple(item(**typed_values(each, item, f"{where}, {name} {n}")) for n, each in enumerate(value, start=1))
     typed = tuple(value) if isinstance(value, list) else value
     if not _is(typed, hint):
         raise SettingsError(f"{name} is {value!r}", where, f"use {_called(hint)}")
@@ -68,6 +71,8 @@ def _called(hint: Any) -> str:
         return " or ".join(_called(option) for option in get_args(hint) if option is not type(None))
     if origin is tuple:
         return f"a list of {_called(get_args(hint)[0])}"
+    if is_dataclass(hint):
+        return "tables in double brackets"
     if origin is Mapping:
         return "a table of texts"
     return {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}[hint]

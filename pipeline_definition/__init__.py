@@ -4,7 +4,7 @@
 environment or looks at a clock: the same settings give the same bytes on every machine.
 """
 
-from pipeline_definition.build import build_pipeline, render
+from pipeline_definition.build import SCRIPTS, build_pipeline, render
 from pipeline_definition.references import BINDING_NAMES, LIST_BINDING_NAMES
 from pipeline_definition.settings import CAPACITIES, PipelineSettings, PipelineSettingsError
 
@@ -12,6 +12,7 @@ __all__ = [
     "BINDING_NAMES",
     "CAPACITIES",
     "LIST_BINDING_NAMES",
+    "SCRIPTS",
     "PipelineSettings",
     "PipelineSettingsError",
     "build_pipeline",

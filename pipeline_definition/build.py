@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pipeline_definition import evaluate as evaluation
+from pipeline_definition import preprocess as preprocessing
+from pipeline_definition import train as training
 from pipeline_definition.decide import check_quality
 from pipeline_definition.evaluate import evaluate, find_champion
 from pipeline_definition.network import in_vpc as put_in_vpc
@@ -13,6 +16,9 @@ from pipeline_definition.preprocess import preprocess
 from pipeline_definition.settings import PipelineSettings
 from pipeline_definition.train import channels, hyperparameters, lanes, metric_definitions, train
 from pipeline_definition.tune import tune
+
+SCRIPTS = (preprocessing.SCRIPT, training.SCRIPT, evaluation.SCRIPT)
+"""The scripts of the code that the definition's jobs run."""
 
 
 def build_pipeline(settings: PipelineSettings, *, in_vpc: bool = False) -> dict[str, Any]:

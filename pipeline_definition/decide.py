@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pipeline_definition import evaluate
 from pipeline_definition.evaluate import figure
 from pipeline_definition.job import service_retries
-from pipeline_definition.references import binding, execution, join, parameter, processing_output, step, text
+from pipeline_definition.references import binding, code_hash, execution, join, parameter, processing_output, step, text
 from pipeline_definition.settings import PipelineSettings
-from pipeline_definition.train import lanes
+from pipeline_definition.train import SCRIPT, lanes
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import ModelMetricsTypeDef
@@ -86,6 +86,7 @@ def register_model(
                 "DataSet": parameter("DataSet"),
                 "Fingerprint": parameter("Fingerprint"),
                 "CodeHash": binding("CodeHash"),
+                "TrainCode": code_hash(SCRIPT),  # what the training ran: under code/<this>/ in the data bucket
                 "PipelineExecutionArn": execution("PipelineExecutionArn"),
                 "Winner": text(figure("winner.name")),
                 "Accuracy": text(figure(ACCURACY)),

@@ -17,6 +17,7 @@ from pipeline_definition.job import (
 )
 from pipeline_definition.references import (
     binding,
+    code_uri,
     execution,
     json_get,
     lambda_output,
@@ -29,6 +30,7 @@ from pipeline_definition.settings import PipelineSettings
 from pipeline_definition.train import Lane, lanes
 
 NAME = "Evaluate"
+SCRIPT = "evaluate.py"
 FIND_CHAMPION = "FindChampion"
 REPORT_FILE = "evaluation.json"
 PROPERTY_FILE = "Evaluation"
@@ -74,7 +76,7 @@ def evaluate(settings: PipelineSettings) -> dict[str, Any]:
             },
             "RoleArn": binding("JobRoleArn"),
             "ProcessingInputs": [
-                processing_input("code", binding("CodeUri")),
+                processing_input("code", code_uri(SCRIPT)),
                 processing_input("test", processing_output(preprocess.NAME, preprocess.TEST_FILES)),
                 *(processing_input(lane.name, _artifact(lane)) for lane in candidates),
                 processing_input("champion", lambda_output(FIND_CHAMPION, "ModelDataUrl")),
@@ -105,7 +107,7 @@ def _artifact(lane: Lane) -> Any:
 def _arguments(candidates: list[Lane], settings: PipelineSettings) -> list[Any]:
     models = len(candidates) + 1
     return [
-        "evaluate.py",
+        SCRIPT,
         *("--test", f"{PROCESSING_INPUT}/test"),
         *(word for lane in candidates for word in ("--candidate", f"{lane.name}={PROCESSING_INPUT}/{lane.name}")),
         *("--champion", f"{PROCESSING_INPUT}/champion"),

@@ -14,10 +14,11 @@ from pipeline_definition.job import (
     processing_output_to,
     processing_resources,
 )
-from pipeline_definition.references import binding, join, parameter, text
+from pipeline_definition.references import binding, code_uri, join, parameter, text
 from pipeline_definition.settings import PipelineSettings
 
 NAME = "Preprocess"
+SCRIPT = "preprocess.py"
 SPLITS = ("train", "validation", "test")
 TEST_FILES = "test-files"  # the test images as they are, because each model prepares them with its own code
 OUTPUTS = (*SPLITS, TEST_FILES)
@@ -40,7 +41,7 @@ def preprocess(settings: PipelineSettings) -> dict[str, Any]:
             },
             "RoleArn": binding("JobRoleArn"),
             "ProcessingInputs": [
-                processing_input("code", binding("CodeUri")),
+                processing_input("code", code_uri(SCRIPT)),
                 processing_input("data", _manifest_uri("objects.manifest"), "ManifestFile"),
                 processing_input("contents", _manifest_uri("contents.json")),
             ],
@@ -64,7 +65,7 @@ def _manifest_uri(file: str) -> Any:
 def _arguments(settings: PipelineSettings) -> list[Any]:
     outputs = [word for name in OUTPUTS for word in (f"--{name}", f"{PROCESSING_OUTPUT}/{name}")]
     return [
-        "preprocess.py",
+        SCRIPT,
         *("--data", f"{PROCESSING_INPUT}/data"),
         *("--contents", f"{PROCESSING_INPUT}/contents/contents.json"),
         *outputs,

@@ -30,7 +30,10 @@ BINDING_NAMES = frozenset(
         "TrainingImage",
     }
 )
-"""Every name that a definition may ask for; the environment's stack supplies exactly these."""
+"""Every name that a definition may ask for; the environment's stack supplies exactly these.
+
+With a script behind them, `CodeUri/train.py` and `CodeHash/train.py`, two of them stand for what it needs of the code.
+"""
 
 LIST_BINDING_NAMES = frozenset({"SecurityGroupIds", "SubnetIds"})
 """Names that stand for several values; supplied where jobs run in a VPC."""
@@ -40,6 +43,16 @@ def binding(name: str) -> str:
     """A value that the environment supplies when the pipeline is created or updated."""
     assert name in BINDING_NAMES, f"no environment binds {name!r}"
     return "${headrace:" + name + "}"
+
+
+def code_uri(script: str) -> str:
+    """The archive of what that script of the code needs; its address changes when one of those files does."""
+    return "${headrace:CodeUri/" + script + "}"
+
+
+def code_hash(script: str) -> str:
+    """The address of what that script of the code needs."""
+    return "${headrace:CodeHash/" + script + "}"
 
 
 def binding_list(name: str) -> list[str]:

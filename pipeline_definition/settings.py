@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
+
+from pipeline_definition import variants
+from pipeline_definition.variants import Variant
 
 Capacity = Literal["spot", "on-demand", "both"]
 CAPACITIES: tuple[Capacity, ...] = get_args(Capacity)
@@ -102,12 +105,29 @@ class PipelineSettings:
     """Seconds that a spot job may wait for capacity, in addition to `max_run_seconds`."""
     cache_expires_after_days: int = 30
     """For how many days a step with the same inputs takes its result from the cache."""
+    variants: tuple[Variant, ...] = ()
+    """Models to train in place of one, of which the best is registered; of equals, the one listed first."""
     inference_instance_types: tuple[str, ...] = ("ml.m5.large", "ml.m5.xlarge", "ml.c5.xlarge")
     """Instance types on which a registered model may serve and transform batches."""
 
     def __post_init__(self) -> None:
-        for what, hint in (*self._wrong_choices(), *self._wrong_numbers()):
+        in_variants = variants.problems(self.variants, self.capacity, self.tuning_jobs)
+        for what, hint in (*self._wrong_choices(), *self._wrong_numbers(), *in_variants):
             raise PipelineSettingsError(what, hint)
+        for variant in self.variants:
+            try:
+                self.of(variant)
+            except PipelineSettingsError as error:
+                raise PipelineSettingsError(f"in the variant {variant.name!r}, {error.what}", error.hint) from error
+
+    def of(self, variant: Variant | None) -> PipelineSettings:
+        """The settings with which a variant is trained."""
+        return replace(self, variants=(), **variant.chosen) if variant else self
+
+    @property
+    def trained(self) -> list[PipelineSettings]:
+        """The settings of each model that a run trains; once where it is trained on two kinds of capacity."""
+        return [self.of(variant) for variant in self.variants or (None,)]
 
     def _wrong_choices(self) -> Iterator[tuple[str, str]]:
         if self.capacity not in CAPACITIES:

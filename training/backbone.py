@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from importlib import metadata
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,19 +25,8 @@ class TimmClassifier(nn.Module):
 
     def __init__(self, network: str, classes: int, side: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        try:
-            timm = importlib.import_module("timm")
-        except (
-            ImportError,
-            RuntimeError,
-        ) as error:  # torchvision, which timm needs, may not fit the torch that is there
-            raise ValueError(
-                f"the network {network} needs timm, which cannot be imported: {error}\n"
-                "hint: name timm and torchvision, in versions that fit the image's torch, in training/requirements.txt"
-            ) from error
+        timm = refuse_unknown(network)
         name = network.removeprefix(PREFIX)
-        if not timm.is_model(name):
-            raise ValueError(f"timm {timm.__version__} has no model {name}\nhint: its names: timm.list_models('*net*')")
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1) * 255, persistent=False)
         known = timm.get_pretrained_cfg(name)
@@ -52,6 +42,21 @@ class TimmClassifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.classify(self.features(images))
         return logits
+
+
+def refuse_unknown(network: str) -> Any:
+    """The package timm, which has that network. Raises ValueError where there is no such network, or no timm."""
+    try:
+        timm = importlib.import_module("timm")
+    except (ImportError, RuntimeError) as error:  # torchvision, which timm needs, may not fit the torch that is there
+        raise ValueError(
+            f"the network {network} needs timm, which cannot be imported: {error}\n"
+            "hint: name timm and torchvision, in versions that fit the image's torch, in training/requirements.txt"
+        ) from error
+    name = network.removeprefix(PREFIX)
+    if not timm.is_model(name):
+        raise ValueError(f"timm {timm.__version__} has no model {name}\nhint: its names: timm.list_models('*net*')")
+    return timm
 
 
 def packages() -> list[str]:

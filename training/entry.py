@@ -64,6 +64,7 @@ def main(arguments: list[str]) -> int:
             hyperparameters, _ = toolkit.split(toolkit.decode(toolkit.read_config(ROOT, "hyperparameters.json")))
             flags = [*toolkit.flags_of(hyperparameters), *flags]
         sys.argv = [str(script), *flags]
+        # headrace: imports nothing more
         runpy.run_path(str(script), run_name="__main__")
     except SystemExit as stop:
         status = status_of(stop, training)

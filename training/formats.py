@@ -67,6 +67,7 @@ def heif_decoder() -> bool:
 def _load_heif_decoder() -> bool:
     for name in HEIF_DECODERS:
         try:
+            # headrace: imports nothing more
             importlib.import_module(name).register_heif_opener()
         except ImportError:
             continue

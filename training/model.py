@@ -106,6 +106,17 @@ NETWORKS: dict[str, Callable[[ModelConfig], nn.Module]] = {
 }
 
 
+def refuse_unknown(network: str) -> None:
+    """Raises ValueError for a name that no network has; of timm's names only where timm can be imported."""
+    if not is_known(network):
+        raise ValueError(
+            f"there is no network {network!r}\nhint: use one of {', '.join(NETWORKS)} or {backbone.PREFIX}NAME, or "
+            "list your own in NETWORKS"
+        )
+    if network.startswith(backbone.PREFIX):
+        backbone.refuse_unknown(network)
+
+
 def is_known(network: str) -> bool:
     return network in NETWORKS or network.startswith(backbone.PREFIX)
 

@@ -3,25 +3,33 @@
 A deployment puts the sources' code there, and a maintainer may put another archive over it, as with the definition.
 Jobs are given it at an address made of its content, so that executions under way keep the code they started with, and
 steps are taken from the cache for the same code only.
+
+A definition asks for the whole code, `${headrace:CodeUri}`, or for what one script needs of it,
+`${headrace:CodeUri/train.py}`; so a step is taken from the cache although a file was changed that it does not need.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
-import zlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
 import log
 from aws import NOT_FOUND, S3Client, error_code
 from refusals import DefinitionError
+from source_code.address import address
+from source_code.archive import File, pack, unpack
+from source_code.errors import SourceError
+from source_code.imports import ENTRY, needed, refuse_uncompilable
 from start_pipeline import documents
 from start_pipeline.environment import Environment
 
 KEY = "code/source.tar.gz"
 LARGEST = 64 * 1024 * 1024  # bytes: it is read into memory, of which the function has 1 GB
+OF_A_SCRIPT = re.compile(r"\$\{headrace:Code(?:Uri|Hash)/([^}]*)\}")
 
 
 class Replaced(Exception):
@@ -33,21 +41,65 @@ def etag(s3: S3Client, environment: Environment) -> str | None:
     return documents.etag(s3, environment.data_bucket, KEY)
 
 
-def bindings(s3: S3Client, environment: Environment, version: str | None) -> dict[str, str]:
-    """What CodeHash and CodeUri stand for with that version of the archive. Raises DefinitionError for a bad one.
+def scripts_in(definition: str | bytes) -> set[str]:
+    """The scripts that a definition names, as in `${headrace:CodeUri/train.py}` or `${headrace:CodeHash/train.py}`."""
+    text = definition if isinstance(definition, str) else definition.decode("utf-8", "replace")
+    return set(OF_A_SCRIPT.findall(text.replace("\\/", "/")))  # JSON may write a slash so
 
-    The archive is read once for each version of it; what was found is noted under ledger/code/.
+
+def bindings(
+    s3: S3Client, environment: Environment, version: str | None, scripts: Collection[str] = ()
+) -> dict[str, str]:
+    """What CodeHash and CodeUri stand for with that version of the archive, as a whole and for each of the scripts.
+
+    The archive is read once for each version of it and each new script; what was found is noted under ledger/code/.
+    Without an archive each script has the whole code that was deployed. Raises DefinitionError for a bad one.
     """
     if version is None:
-        return {}
+        return deployed(environment, scripts)
     bucket, note = environment.data_bucket, f"ledger/code/{version.strip(chr(34))}.json"
-    known = documents.read(s3, bucket, note)
-    digest = known.content["hash"] if known else _adopted(s3, bucket, version, note)
-    return {"CodeHash": digest, "CodeUri": f"s3://{bucket}/code/{digest}/source.tar.gz"}
+    stored = documents.read(s3, bucket, note)
+    known = _Known(stored.content["hash"], stored.content.get("scripts", {})) if stored else None
+    if known is None or not known.scripts.keys() >= set(scripts):
+        known = _adopted(s3, bucket, version, {*scripts, *(known.scripts if known else ())})
+        documents.write(s3, bucket, note, {"hash": known.hash, "scripts": known.scripts})
+    found = {"": known.hash, **{f"/{script}": known.scripts[script] for script in scripts}}
+    uris = {f"CodeUri{name}": f"s3://{bucket}/code/{digest}/source.tar.gz" for name, digest in found.items()}
+    return {**uris, **{f"CodeHash{name}": digest for name, digest in found.items()}}
 
 
-def _adopted(s3: S3Client, bucket: str, version: str, note: str) -> str:
+def deployed(environment: Environment, scripts: Collection[str]) -> dict[str, str]:
+    """Each script's names, which stand for the whole code that was deployed."""
+    known = {name: str(environment.bindings[name]) for name in ("CodeHash", "CodeUri") if name in environment.bindings}
+    return {f"{name}/{script}": value for script in scripts for name, value in known.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The archive's hash, and the address of what each script needs of it."""
+
+    hash: str
+    scripts: Mapping[str, str]
+
+
+def _adopted(s3: S3Client, bucket: str, version: str, scripts: Collection[str]) -> _Known:
     place = f"s3://{bucket}/{KEY}"
+    content = _read(s3, bucket, version, place)
+    try:
+        files = _checked(content, place)
+        parts = {script: {name: files[name] for name in needed(files, script)} for script in sorted(scripts)}
+    except SourceError as error:
+        raise DefinitionError(f"{place}: {error.what}", hint=error.hint) from error
+    digest = hashlib.sha256(content).hexdigest()
+    s3.put_object(Bucket=bucket, Key=f"code/{digest}/source.tar.gz", Body=content)
+    addresses = {script: address(part) for script, part in parts.items()}
+    for script, part in parts.items():
+        _put_first(s3, bucket, f"code/{addresses[script]}/source.tar.gz", pack(part), digest)
+    log.info("code adopted", code=digest, version=version, scripts=addresses)
+    return _Known(digest, addresses)
+
+
+def _read(s3: S3Client, bucket: str, version: str, place: str) -> bytes:
     try:
         found = s3.get_object(Bucket=bucket, Key=KEY, IfMatch=version)
     except ClientError as error:
@@ -59,27 +111,28 @@ def _adopted(s3: S3Client, bucket: str, version: str, note: str) -> str:
             f"{place} has {found['ContentLength']:,} bytes, and an archive of code {LARGEST:,} at most",
             hint="leave data and weights out of it: those are objects of the bucket under pretrained/",
         )
-    content = found["Body"].read()
-    _check(content, place)
-    digest = hashlib.sha256(content).hexdigest()
-    s3.put_object(Bucket=bucket, Key=f"code/{digest}/source.tar.gz", Body=content)
-    documents.write(s3, bucket, note, {"hash": digest})
-    log.info("code adopted", code=digest, version=version)
-    return digest
+    return bytes(found["Body"].read())
 
 
-def _check(content: bytes, place: str) -> None:
-    """It can be unpacked, and has what every step starts with; what is in the files the jobs will see."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-            names = {name.removeprefix("./") for name in archive.getnames()}
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise DefinitionError(
-            f"{place} is no gzip-compressed tar archive: {error}",
-            hint="make it with: tar czf source.tar.gz -C <folder> .",
-        ) from error
-    if "entry.py" not in names:
-        raise DefinitionError(
-            f"{place} has no entry.py at its top level, with which every step starts",
-            hint="make it of what is in the folder, not of the folder: tar czf source.tar.gz -C <folder> .",
+def _checked(content: bytes, place: str) -> dict[str, File]:
+    """The archive's files, which have to compile. This Python compiles them, and the jobs' image may have another."""
+    files = unpack(content)
+    if ENTRY not in files:
+        raise SourceError(
+            f"there is no {ENTRY} at its top level, with which every step starts",
+            "make it of what is in the folder, not of the folder: tar czf source.tar.gz -C <folder> .",
         )
+    refuse_uncompilable(files)
+    return files
+
+
+def _put_first(s3: S3Client, bucket: str, key: str, content: bytes, source: str) -> None:
+    """Unless there is one: what lies there differs in comments at most, and executions were started with it.
+
+    `source` is the hash of the whole archive that it was taken from, which stays with the object.
+    """
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*", Metadata={"source": source})
+    except ClientError as error:
+        if error_code(error) != "PreconditionFailed":
+            raise

@@ -60,8 +60,9 @@ def _publish(
     found = _find_definition(s3, environment)
     etag = None if found is None else str(found["ETag"])
     try:
-        bindings = {**environment.bindings, **code.bindings(s3, environment, version)}
-        definition = bound_definition(_content(found, environment), bindings, environment.parameter_defaults)
+        content = _content(found, environment)
+        of_code = code.bindings(s3, environment, version, code.scripts_in(content))
+        definition = bound_definition(content, {**environment.bindings, **of_code}, environment.parameter_defaults)
         upsert(sagemaker, environment, definition)
     except DefinitionError as problem:
         refusal.write(s3, sqs, environment, environment.definition_key, etag, problem)

@@ -13,9 +13,14 @@ from pathlib import Path
 import pytest
 from bad_input_table import ROOT
 
+from headrace import training_code
+from headrace.errors import SetupError
+from infra.code_archive import code_files
 from infra.project_settings import load_project_settings
 from infra.settings import load_settings
+from infra.training_code import check_training_code
 from infra.typed_table import SettingsError
+from source_code.archive import File
 
 SECTION = "Configuration"
 SEEN = "command output of `cdk` (synth, deploy, …)"
@@ -23,12 +28,20 @@ ACCOUNT, REGION = 'account = "123456789012"\n', 'region = "eu-central-1"\n'
 PLACE = ACCOUNT + REGION
 IN_VPC = 'network_access = "vpc"\n'
 
+GUARD = '\nif __name__ == "__main__":\n    pass\n'
+
 Row = Callable[..., None]
 
 
 def pipeline(settings: str) -> str:
     return f"{PLACE}[dev.pipeline]\n{settings}\n"
 
+
+def variants(settings: str, *tables: str) -> str:
+    return pipeline(settings) + "".join(f"[[dev.pipeline.variants]]\n{table}\n" for table in tables)
+
+
+SPOT = 'capacity = "spot"'
 
 # What was given, and the table [dev] without its head.
 MISTAKES = [
@@ -62,6 +75,16 @@ MISTAKES = [
     ("a warm pool for longer than SageMaker keeps one", pipeline("keep_alive_seconds = 7200")),
     ("a warm pool of spot capacity", pipeline('capacity = "spot"\nkeep_alive_seconds = 600')),
     ("approval by a word that SageMaker does not know", pipeline('model_approval_status = "automatic"')),
+    ("variants on both kinds of capacity", variants("", 'name = "a"')),
+    ("variants and a search for the learning rate", variants('capacity = "spot"\ntuning_jobs = 4', 'name = "a"')),
+    ("two variants that are the same", variants(SPOT, 'name = "a"\nepochs = 5', 'name = "b"\nepochs = 5')),
+    ("more variants than Evaluate has inputs", variants(SPOT, *(f'name = "v{n}"\nseed = {n}' for n in range(7)))),
+    ("a variant without a name", variants(SPOT, "epochs = 5")),
+    ("a variant with the name of another input of Evaluate", variants(SPOT, 'name = "champion"')),
+    ("two variants whose names make the same step", variants(SPOT, 'name = "a1"', 'name = "a-1"\nseed = 1')),
+    ("a variant with a number that no training has", variants(SPOT, 'name = "a"\nlearning_rate = 0')),
+    ("a variant with a key that there is not", variants(SPOT, 'name = "a"\nepoch = 5')),
+    ("a variant that is no table", pipeline('capacity = "spot"\nvariants = ["a"]')),
 ]  # fmt: skip
 
 
@@ -106,11 +129,13 @@ def test_a_setting_that_a_project_cannot_have(row: Row, tmp_path: Path) -> None:
     ("far", 'region = "eu-nowhere-7"\n', "a region in which AWS has no deep-learning images"),
     ("closed", IN_VPC, "a VPC without the wheels that its jobs need"),
     ("torn", "removal =", "a file that is no TOML"),
+    ("own", '[own.pipeline]\nnetwork = "resnet18"\n', "a network that training/model.py does not know"),
+    ("timm", '[timm.pipeline]\nnetwork = "timm:resnet18"\n', "a network of timm, which requirements.txt does not name"),
 ])  # fmt: skip
 def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings: str, given: str) -> None:
     """By app.py, as the CDK starts it."""
     shutil.copy(ROOT / "app.py", tmp_path)
-    for entry in ("infra", "pipeline_definition", "data_sets", "lambda", "training", "prices.toml"):
+    for entry in ("infra", "pipeline_definition", "data_sets", "source_code", "lambda", "training", "prices.toml"):
         (tmp_path / entry).symlink_to(ROOT / entry)
     place = ACCOUNT + ("" if "region =" in settings else REGION)
     (tmp_path / "environments.toml").write_text(f"[{name}]\n{place}{settings}")
@@ -121,6 +146,42 @@ def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     row(given, SEEN, done.stderr[done.stderr.index("error:") :])
+
+
+@pytest.mark.parametrize(("name", "text", "given"), [
+    ("optimizing.py", "def step(:\n", "a file of the training code that does not compile"),
+    ("model.py", "# headrace: imports networks/*.py\nNETWORKS = {}\n", "a declared import of no file"),
+    ("requirements.txt", "pillow==13.0.0\nsimplejpeg = 1.9\n", "a line of requirements.txt that pip could not read"),
+])  # fmt: skip
+def test_synthesis_with_bad_code(row: Row, tmp_path: Path, name: str, text: str, given: str) -> None:
+    code = code_files(ROOT / "training", ROOT / "data_sets") | {name: File(text.encode())}
+    path = tmp_path / "environments.toml"
+    path.write_text(f"[dev]\n{PLACE}")
+    with pytest.raises(SettingsError) as caught:
+        check_training_code(load_settings(path, "dev"), code)
+    version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+    row(given, SEEN, f"error: {caught.value}", **{"Python here": version})
+
+
+@pytest.mark.parametrize(("name", "text", "given"), [
+    ("train.py", f"import nothing_of_the_kind\n{GUARD}", "training code that imports a package that is not installed"),
+    ("train.py", f"x = 1\nx.shape\n{GUARD}", "training code that fails when it is imported"),
+    ("requirements.txt", "nothing-of-the-kind==1.0\n", "a requirement that is not installed here"),
+])  # fmt: skip
+def test_deployment_of_code_that_cannot_run_here(
+    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, given: str
+) -> None:
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SetupError) as caught:
+        training_code.check(tmp_path, [])
+    row(
+        given,
+        "output of `headrace deploy`",
+        f"error: {caught.value}\n\nhint: {caught.value.hint}",
+        python=sys.executable,
+    )
 
 
 def test_synthesis_of_an_unknown_environment(row: Row, tmp_path: Path) -> None:

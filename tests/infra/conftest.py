@@ -148,7 +148,7 @@ def _environment(settings: Settings, folder: Path, root: Path = ROOT) -> Synthes
 
 def with_wheels(root: Path) -> Path:
     """The sources with wheels of what requirements.txt names, empty ones, in the place of a download's."""
-    for name in ("lambda", "data_sets"):
+    for name in ("lambda", "data_sets", "source_code"):
         (root / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "training", root / "training", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "training/wheels").mkdir()

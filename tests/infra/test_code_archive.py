@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.code_archive import CodeArchive, _gzip
+from infra.code_archive import CodeArchive
+from source_code.archive import gzip as stored
 
 FILES = {"entry.py": b"print()\n", "package/model.py": b"x = 1\n", "wheels/a.whl": bytes(range(256)) * 600}
 
@@ -84,9 +85,9 @@ def test_archive_has_no_time_and_no_owner(tmp_path: Path) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.one_of(st.binary(max_size=200), st.integers(0, 200_000).map(bytes)))
 def test_gzip_is_read_by_others(data: bytes) -> None:
-    assert gzip.decompress(_gzip(data)) == data
+    assert gzip.decompress(stored(data)) == data
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_534, 65_535, 65_536, 131_070, 131_071])
 def test_gzip_blocks_end_where_they_should(size: int) -> None:
-    assert gzip.decompress(_gzip(b"x" * size)) == b"x" * size
+    assert gzip.decompress(stored(b"x" * size)) == b"x" * size

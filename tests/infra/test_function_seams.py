@@ -10,6 +10,7 @@ from deploy_model.environment import Environment as DeployModelEnvironment
 from deployment.request import Deployment
 from notify.environment import Environment as NotifyEnvironment
 from pipeline_definition import build_pipeline, render
+from start_pipeline import code
 from start_pipeline.binding import bound_definition
 from start_pipeline.budget import Budget
 from start_pipeline.environment import Environment as StartPipelineEnvironment
@@ -27,7 +28,9 @@ def test_trigger_reads_its_variables(prod: Any) -> None:
 def test_trigger_takes_the_deployed_definition(prod: Any) -> None:
     """Every name is bound, and roles, images and outputs are those of the environment."""
     environment = StartPipelineEnvironment.from_variables(variables(prod, "StartPipeline"))
-    bound = bound_definition(render(build_pipeline(prod.settings.pipeline)), environment.bindings)
+    definition = render(build_pipeline(prod.settings.pipeline))
+    of_code = code.deployed(environment, code.scripts_in(definition))
+    bound = bound_definition(definition, {**environment.bindings, **of_code})
     assert "${headrace:" not in json.dumps(bound)
     assert bound["Steps"][0]["Arguments"]["RoleArn"] == KNOWN["JobRole/Role"]
 

@@ -36,6 +36,15 @@ def archive(**files: str) -> bytes:
     return buffer.getvalue()
 
 
+def linked() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as target:
+        entry = tarfile.TarInfo("entry.py")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "train.py"
+        target.addfile(entry)
+    return buffer.getvalue()
+
+
 def put(world: UploadWorld, content: bytes) -> str:
     world.cloud.put(BUCKET, KEY, content)
     world._notify("s3_object_created", KEY)
@@ -105,10 +114,13 @@ def test_an_archive_is_read_once(world: UploadWorld) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        pytest.param(b"", "is no gzip-compressed tar archive", id="empty"),
-        pytest.param(b"not an archive", "is no gzip-compressed tar archive", id="text"),
-        pytest.param(archive(entry="x" * 100)[:-30], "is no gzip-compressed tar archive", id="cut off"),
-        pytest.param(archive(train="x"), "has no entry.py at its top level", id="without entry.py"),
+        pytest.param(b"", "is not a gzip-compressed tar archive", id="empty"),
+        pytest.param(b"not an archive", "is not a gzip-compressed tar archive", id="text"),
+        pytest.param(archive(entry="x" * 100)[:-30], "is not a gzip-compressed tar archive", id="cut off"),
+        pytest.param(archive(train="x"), "there is no entry.py at its top level", id="without entry.py"),
+        pytest.param(archive(entry="def f(:"), "entry.py, line 1 does not compile with Python", id="no Python"),
+        pytest.param(archive(entry="", other="1 +"), "other.py, line 1 does not compile", id="no Python elsewhere"),
+        pytest.param(linked(), "entry.py in it is a link or a device", id="a link"),
     ],
 )
 def test_a_bad_archive_leaves_the_pipeline_as_it_is_and_is_told(world: UploadWorld, content: bytes, what: str) -> None:

@@ -50,7 +50,9 @@ sys.stdout.buffer.write(render(build_pipeline(PipelineSettings())))
 def test_definition_is_portable() -> None:
     """No account, region, bucket or machine path; only names that every environment binds."""
     text = render(build_pipeline(PipelineSettings())).decode()
-    assert set(re.findall(r"\$\{headrace:([^}]*)\}", text)) <= BINDING_NAMES
+    names = set(re.findall(r"\$\{headrace:([^}]*)\}", text))
+    assert {name.partition("/")[0] for name in names} <= BINDING_NAMES
+    assert all((ROOT / "training" / name.partition("/")[2]).exists() for name in names)
     assert not re.search(r"arn:aws|amazonaws|\d{12}|/home/|/work/", text)
 
 
@@ -105,7 +107,7 @@ def test_checkpoints_are_addressed_by_what_training_depends_on() -> None:
     for name in ("DataSet", "Fingerprint", "ImageSize", "Epochs", "BatchSize", "LearningRate", "TrainInstanceType",
                  "TrainInstanceCount"):  # fmt: skip
         assert f"Parameters.{name}" in text
-    assert "${headrace:CodeHash}" in text
+    assert "${headrace:CodeHash/train.py}" in text
     assert "/checkpoints/spot" in text
     for other in ({"seed": 1}, {"validation_share": 0.2}, {"test_share": 0.2}, {"max_skipped_share": 0.2}):
         assert steps_by_name(**other)["TrainSpot"]["Arguments"]["CheckpointConfig"]["S3Uri"] != prefix
@@ -124,7 +126,11 @@ def test_cache_keys_hold_nothing_of_the_execution(name: str) -> None:
     assert step["CacheConfig"] == {"Enabled": True, "ExpireAfter": "P30D"}
     key = {member: step["Arguments"].get(member) for member in CACHE_KEYS[step["Type"]]}
     assert "Execution." not in json.dumps(key)
-    assert "${headrace:CodeUri}" in json.dumps(key)
+    script = {"Preprocess": "preprocess.py", "Evaluate": "evaluate.py"}.get(name, "train.py")
+    assert set(re.findall(r"\$\{headrace:Code\w+[^}]*\}", json.dumps(key))) <= {
+        f"${{headrace:CodeUri/{script}}}", f"${{headrace:CodeHash/{script}}}"
+    }  # fmt: skip
+    assert f"${{headrace:CodeUri/{script}}}" in json.dumps(key)
 
 
 def test_preprocess_reads_the_manifest_of_the_fingerprint() -> None:
@@ -233,8 +239,8 @@ def test_evaluate_gets_every_threshold_of_the_gate() -> None:
 def test_registered_version_can_be_traced() -> None:
     properties = steps_by_name()["RegisterModel"]["Arguments"]["CustomerMetadataProperties"]
     assert set(properties) == {
-        *("DataSet", "Fingerprint", "CodeHash", "PipelineExecutionArn", "Winner", "Accuracy", "Improvement"),
-        *("Classes", "ClassesDigest", "ImageSize", "Network", "Comparison", "Warnings"),
+        *("DataSet", "Fingerprint", "CodeHash", "TrainCode", "PipelineExecutionArn", "Winner", "Accuracy"),
+        *("Improvement", "Classes", "ClassesDigest", "ImageSize", "Network", "Comparison", "Warnings"),
         *("TrainSpotJob", "TrainOnDemandJob"),
     }
 

@@ -100,7 +100,7 @@ class Author:
         ]
         step_arguments = self.processor().run(
             inputs=[
-                processing_input("code", self.bindings["CodeUri"]),
+                processing_input("code", self.bindings["CodeUri/preprocess.py"]),
                 processing_input("data", self.manifest("objects.manifest"), "ManifestFile"),
                 processing_input("contents", self.manifest("contents.json")),
             ],
@@ -148,7 +148,7 @@ class Author:
             input_data_config=[
                 channel("train", outputs["train"].S3Output.S3Uri),
                 channel("validation", outputs["validation"].S3Output.S3Uri),
-                channel("code", self.bindings["CodeUri"]),
+                channel("code", self.bindings["CodeUri/train.py"]),
             ],
             tags=[Tag(key="TrainingType", value=tag)],
         ).with_metric_definitions(
@@ -187,7 +187,7 @@ class Author:
         test = preprocess.properties.ProcessingOutputConfig.Outputs["test-files"].S3Output.S3Uri
         step_arguments = self.processor().run(
             inputs=[
-                processing_input("code", self.bindings["CodeUri"]),
+                processing_input("code", self.bindings["CodeUri/evaluate.py"]),
                 processing_input("test", test),
                 *(
                     processing_input(name, step.properties.ModelArtifacts.S3ModelArtifacts)
@@ -304,6 +304,7 @@ class Author:
                 "DataSet": self.data_set,
                 "Fingerprint": self.fingerprint,
                 "CodeHash": self.bindings["CodeHash"],
+                "TrainCode": self.bindings["CodeHash/train.py"],
                 "PipelineExecutionArn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
                 **{name: Join(on="", values=[value]) for name, value in figures.items()},
                 **{f"{step.name}Job": step.properties.TrainingJobName for step in training.values()},
@@ -350,7 +351,7 @@ class Author:
                 f"s3://{self.bindings['DataBucket']}/checkpoints/{lane}",
                 self.data_set,
                 self.fingerprint,
-                self.bindings["CodeHash"],
+                self.bindings["CodeHash/train.py"],
                 f"seed-{self.settings['seed']}-split-{'-'.join(map(str, shares))}",
                 Join(on="-", values=["image", self.image_size]),
                 Join(on="-", values=["epochs", self.epochs]),

@@ -16,6 +16,11 @@ BINDINGS = {
     "Account": ACCOUNT,
     "CodeHash": "c0de" * 16,
     "CodeUri": f"s3://data-bucket/code/{'c0de' * 16}/source.tar.gz",
+    **{f"CodeHash/{name}.py": name[0] * 64 for name in ("preprocess", "train", "evaluate")},
+    **{
+        f"CodeUri/{name}.py": f"s3://data-bucket/code/{name[0] * 64}/source.tar.gz"
+        for name in ("preprocess", "train", "evaluate")
+    },
     "DataBucket": "data-bucket",
     "DataKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/data",
     "FindChampionFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:find-champion",
@@ -104,7 +109,7 @@ def differences(ours: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, A
 
 
 def test_bindings_are_all_there_are() -> None:
-    assert set(BINDINGS) == BINDING_NAMES
+    assert {name for name in BINDINGS if "/" not in name} == BINDING_NAMES
 
 
 @pytest.mark.parametrize("capacity", CAPACITIES)

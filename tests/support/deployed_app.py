@@ -72,7 +72,8 @@ def project_with(folder: Path, *, table: str = "local", **settings: str) -> Path
     """A project of the same sources, in which a table of environments.toml says otherwise, as `removal = "retain"`."""
     shutil.copy(ROOT / "app.py", folder)  # it looks for environments.toml where it really is
     files = "cdk.json", "prices.toml"
-    for entry in (*files, ".venv", "node_modules", "data_sets", "infra", "lambda", "pipeline_definition", "training"):
+    packages = "data_sets", "infra", "lambda", "pipeline_definition", "source_code", "training"
+    for entry in (*files, ".venv", "node_modules", *packages):
         (folder / entry).symlink_to(ROOT / entry)
     lines = (ROOT / "environments.toml").read_text().splitlines()
     start = lines.index(f"[{table}]")

@@ -21,6 +21,7 @@ from infra.project_settings import ProjectSettings
 from infra.settings import Settings
 from infra.typed_table import _called
 from pipeline_definition import PipelineSettings
+from pipeline_definition.variants import Variant
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "settings.md"
@@ -33,6 +34,10 @@ DERIVED: dict[type, set[str]] = {CatalogSettings: {"model_approval_status"}}
 TABLES = {
     "": ("The environment", Settings),
     "pipeline": ("Its pipeline", PipelineSettings),
+    "pipeline.variants": (
+        "A variant to train, in double brackets; what it leaves out is as the pipeline has it",
+        Variant,
+    ),
     "lines.NAME": ("A further model line, which may have a table .pipeline of its own", LineSettings),
     "catalog": ("The project template that it offers", CatalogSettings),
     "delivery": ("Its delivery by GitHub", DeliverySettings),

@@ -1,0 +1,105 @@
+"""The training code, checked before anything is deployed with it.
+
+Its files are compiled by the Python that runs the CDK app. The images' Python may be another one, which is named in the
+message where it is known; the code is not imported here (`headrace deploy` does that, with the local environment).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Container, Iterator, Mapping
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from infra.settings import Settings
+from infra.typed_table import SettingsError
+from pipeline_definition import SCRIPTS, PipelineSettings
+from source_code.archive import File
+from source_code.errors import SourceError
+from source_code.imports import ENTRY, needed, refuse_uncompilable
+from source_code.networks import Networks, networks
+
+REQUIREMENTS = "requirements.txt"
+_TAGGED = re.compile(r"py3(\d+)")  # pytorch-inference:2.6.0-cpu-py312-…
+_UNTAGGED = re.compile(r"pytorch:2\.1[1-4]-")  # AWS's images of 2.11 to 2.14 have Python 3.12 (their release notes)
+_OWN_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.")
+
+
+def image_python(image: str) -> int | None:
+    """The minor version of the image's Python 3; None for an image of one's own, of which nothing is known."""
+    tagged = _TAGGED.search(image)
+    return int(tagged[1]) if tagged else 12 if _UNTAGGED.match(image) else None
+
+
+def check_training_code(settings: Settings, files: Mapping[str, File]) -> None:
+    """Raises SettingsError for code that no job could run, and for a network that it does not know."""
+    try:
+        refuse_uncompilable(files)
+        for script in (ENTRY, *SCRIPTS):
+            needed(files, script)
+        known = networks(files)
+    except SourceError as error:
+        raise SettingsError(error.what + _other_python(settings, error.what), "training", error.hint) from error
+    requirements = _requirements(files)
+    if known is not None:
+        for place, pipeline in _pipelines(settings):
+            for trained in pipeline.trained:
+                _check_network(settings, trained.network, place, known, requirements)
+
+
+def _pipelines(settings: Settings) -> Iterator[tuple[str, PipelineSettings]]:
+    """Each line's, and where it is set."""
+    table = settings.table.removesuffix("]")
+    yield f"{table}.pipeline]", settings.pipeline
+    for name, line in settings.lines.items():
+        yield f"{table}.lines.{name}.pipeline]", line.pipeline
+
+
+def _other_python(settings: Settings, what: str) -> str:
+    minor = image_python(settings.training_image)
+    if "does not compile" not in what or minor is None or minor == sys.version_info.minor:
+        return ""
+    return f" (the image {settings.training_image} has Python 3.{minor})"
+
+
+def _requirements(files: Mapping[str, File]) -> dict[str, Requirement]:
+    """By normalized name. Options of pip, such as --extra-index-url, are pip's to judge."""
+    found = {}
+    text = files[REQUIREMENTS].content.decode("utf-8", "replace") if REQUIREMENTS in files else ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = re.sub(r"(^|\s)#.*", "", line).strip()
+        if not words or words.startswith("-"):
+            continue
+        try:
+            requirement = Requirement(words)
+        except InvalidRequirement as error:
+            said = str(error).splitlines()[0]
+            raise SettingsError(
+                f"line {number}, {words!r}, is not a requirement: {said}",
+                f"training/{REQUIREMENTS}",
+                "write a package and its version: pillow==13.0.0",
+            ) from error
+        found[_normal(requirement.name)] = requirement
+    return found
+
+
+def _check_network(settings: Settings, network: str, place: str, known: Networks, requirements: Container[str]) -> None:
+    if not known.know(network):
+        timm = f"; a network of timm is written {known.prefix}{network}" if known.prefix else ""
+        raise SettingsError(
+            f"network is {network!r}, which training/model.py does not know",
+            place,
+            f"use one of {known}{timm}; or add your own to NETWORKS in training/model.py",
+        )
+    is_timm = known.prefix is not None and network.startswith(known.prefix)
+    if is_timm and "timm" not in requirements and not _OWN_IMAGE.match(settings.training_image):
+        raise SettingsError(
+            f"network is {network!r}, and training/{REQUIREMENTS} does not name timm, which the image does not have",
+            place,
+            f"add timm and torchvision to training/{REQUIREMENTS}, in versions that fit the torch of the images",
+        )
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

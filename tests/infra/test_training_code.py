@@ -1,0 +1,111 @@
+"""The training code is checked before anything is synthesized with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import backbone
+import model
+from infra.code_archive import code_files
+from infra.settings import Settings
+from infra.training_code import check_training_code, image_python
+from infra.typed_table import SettingsError
+from pipeline_definition import PipelineSettings
+from pipeline_definition.variants import Variant
+from source_code.archive import File
+from source_code.networks import networks
+
+ROOT = Path(__file__).parents[2]
+CODE = code_files(ROOT / "training", ROOT / "data_sets")
+
+
+def settings(**pipeline: Any) -> Settings:
+    return Settings(
+        environment="dev", account="123456789012", region="eu-central-1", pipeline=PipelineSettings(**pipeline)
+    )
+
+
+def refusal(found: Settings, **changed: str) -> str:
+    code = CODE | {name.replace("_", ".", 1): File(text.encode()) for name, text in changed.items()}
+    with pytest.raises(SettingsError) as caught:
+        check_training_code(found, code)
+    return str(caught.value)
+
+
+def test_the_projects_own_code_is_taken() -> None:
+    check_training_code(settings(), CODE)
+    check_training_code(settings(network="small-cnn-groupnorm"), CODE)
+
+
+def test_the_networks_are_read_from_the_text_as_python_has_them() -> None:
+    found = networks(CODE)
+    assert found is not None
+    assert (found.names, found.prefix) == (tuple(model.NETWORKS), backbone.PREFIX)
+
+
+def test_a_network_that_the_code_does_not_know_is_refused_with_the_known_ones() -> None:
+    said = refusal(settings(network="resnet18"))
+    assert said == (
+        "environments.toml [dev.pipeline]: network is 'resnet18', which training/model.py does not know\n"
+        "hint: use one of small-cnn, small-cnn-groupnorm, timm:<name>; a network of timm is written timm:resnet18; "
+        "or add your own to NETWORKS in training/model.py"
+    )
+
+
+def test_the_network_of_a_variant_is_checked_too() -> None:
+    found = settings(capacity="spot", variants=(Variant(name="a"), Variant(name="b", network="vgg")))
+    assert "network is 'vgg'" in refusal(found)
+
+
+def test_a_network_of_timm_needs_timm_in_the_requirements() -> None:
+    found = settings(network="timm:resnet18")
+    assert "does not name timm" in refusal(found)
+    requirements = CODE["requirements.txt"].content + b"timm==1.0.20\n"
+    check_training_code(found, CODE | {"requirements.txt": File(requirements)})
+    own = replace(found, training_image="123456789012.dkr.ecr.eu-central-1.amazonaws.com/mine:1")
+    check_training_code(own, CODE)  # of an image of one's own nothing is known
+
+
+def test_networks_that_are_not_written_out_are_left_to_the_job() -> None:
+    code = CODE | {"model.py": File(b"NETWORKS = {name: 1 for name in 'abc'}\n")}
+    assert networks(code) is None
+    check_training_code(settings(network="anything"), code)
+
+
+def test_a_file_that_does_not_compile_is_named_with_its_line_and_the_images_python() -> None:
+    said = refusal(settings(), optimizing_py="def f(:\n")
+    assert said.startswith("training: optimizing.py, line 1 does not compile with Python 3.")
+    assert "(the image pytorch:2.13-cu133-amzn2023-sagemaker has Python 3.12)" in said
+
+
+def test_a_script_that_the_definition_runs_has_to_be_there() -> None:
+    with pytest.raises(SettingsError, match=r"there is no file evaluate\.py in the code"):
+        check_training_code(settings(), {name: file for name, file in CODE.items() if name != "evaluate.py"})
+
+
+@pytest.mark.parametrize("line", ["pillow = 13", "pillow==", "!!"])
+def test_a_requirement_that_pip_could_not_read_is_named_with_its_line(line: str) -> None:
+    said = refusal(settings(), requirements_txt=f"# first\n{line}\n")
+    assert said.startswith(f"training/requirements.txt: line 2, {line!r}, is not a requirement: ")
+
+
+def test_options_comments_and_markers_are_requirements_too() -> None:
+    text = b"--extra-index-url https://example.com  # ours\n\npillow==13.0.0  # images\ntimm; python_version > '3'\n"
+    check_training_code(settings(), CODE | {"requirements.txt": File(text)})
+
+
+@pytest.mark.parametrize(
+    ("image", "minor"),
+    [
+        ("pytorch:2.13-cu133-amzn2023-sagemaker", 12),
+        ("pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker", 12),
+        ("pytorch-training:2.5.1-gpu-py311-cu124", 11),
+        ("123456789012.dkr.ecr.eu-central-1.amazonaws.com/mine:1", None),
+    ],
+)
+def test_the_python_of_an_image_is_known_from_its_name(image: str, minor: int | None) -> None:
+    assert image_python(image) == minor
