@@ -26,6 +26,7 @@ BINDINGS = {
     "FindChampionFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:find-champion",
     "InferenceImage": f"{IMAGES}/pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker",
     "JobRoleArn": f"arn:aws:iam::{ACCOUNT}:role/job",
+    "ModelApprovalStatus": "PendingManualApproval",
     "ModelPackageGroupName": "headrace-prod",
     "PipelineName": "headrace-prod",
     "PipelineRoleArn": f"arn:aws:iam::{ACCOUNT}:role/pipeline",
