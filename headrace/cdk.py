@@ -55,7 +55,7 @@ def _refuse_other_kind(environment: Environment) -> None:
         raise SetupError(
             f"{environment.stack_name} {is_now}; as environments.toml has it now, it would {becomes}. That is another "
             "stack: an update would delete what this one holds",
-            hint=f"{environment.command('destroy')} first, if that is meant; else put promotes_from back as it was",
+            hint=f"{environment.command('destroy')}   # if that is meant; else put promotes_from back as it was",
         )
 
 

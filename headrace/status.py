@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.endpoint import read_endpoint
 from headrace.environment import Environment, open_environment
-from headrace.errors import SetupError
+from headrace.errors import AwsError, SetupError
 from headrace.executions import list_executions
 from headrace.local import LocalCloud, description
 from headrace.output import Output
@@ -38,6 +38,19 @@ def status(
         output.next("headrace up")
         return
     environment = open_environment(name, cloud, rehearsed=is_local)
+    try:
+        _show(environment, output, lines, data, project=project)
+    except AwsError as error:
+        if error.hint != environment.command("status"):
+            raise
+        # That is this command: it would end in itself.
+        hint = "headrace down; headrace up" if is_local else "aws sts get-caller-identity   # shows who you are"
+        raise AwsError(str(error), hint=hint) from error
+
+
+def _show(
+    environment: Environment, output: Output, lines: dict[str, str], data: dict[str, Any], *, project: str | None
+) -> None:
     try:
         if project:
             choose_project(environment, project)

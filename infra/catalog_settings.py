@@ -56,8 +56,8 @@ class CatalogSettings:
             if not _VERSION.fullmatch(name) or not _HASH.fullmatch(template):
                 yield (
                     f"versions holds {name} = {template!r}",
-                    "a version is a name of letters, digits, dots and hyphens, and the hash of 64 digits that headrace "
-                    "publish shows",
+                    "a version is a name of letters, digits, dots and hyphens, and the hash of 64 digits that is shown "
+                    "by headrace publish",
                 )
 
 

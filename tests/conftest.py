@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
 os.environ |= {
@@ -9,3 +11,7 @@ os.environ |= {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-hints", action="store_true", help="write tests/hints.toml (tests/support/hints_table.py)")

@@ -63,7 +63,7 @@ def serve_champion(
     elif status != "Failed" and status not in UPDATABLE:
         raise EndpointError(
             f"the endpoint {name} is {status}, which this function does not know",
-            hint="look at it in the console, then send the message again",
+            hint="look at it in the console, then: headrace redrive",
         )
     elif status == "InService" and endpoint["EndpointConfigName"] == wanted:
         if wanted == look.asked or look.again:
@@ -76,7 +76,7 @@ def serve_champion(
             endpoint=name,
             status=status,
             configuration=wanted,
-            hint=f"reject version {champion.version}, or reject and approve it to try once more",
+            hint=f"headrace reject {champion.version}; or, to try it once more: headrace approve {champion.version}",
         )
     elif status == "Failed":
         # Nothing but deletion is possible with a failed endpoint.
@@ -88,7 +88,7 @@ def serve_champion(
         raise EndpointError(
             f"the endpoint {name} has the champion's configuration but is {status}: "
             f"{endpoint.get('FailureReason', 'no reason given')}",
-            hint="delete the endpoint and send the message again: it is then created anew",
+            hint=f"aws sagemaker delete-endpoint --endpoint-name {name}; then: headrace repair",
         )
 
 
@@ -148,7 +148,7 @@ def _look_again(sqs: SqsClient, environment: Environment, look: LookAgain, reaso
         raise EndpointError(
             f"the endpoint {environment.endpoint_name} does not come to rest: {reason} at the look number "
             f"{look.count + 1}",
-            hint="see why in the console, then redrive the dead-letter queue",
+            hint="see why in the console, then: headrace redrive",
         )
     body = replace(look, count=look.count + 1).body()
     sqs.send_message(QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=LOOK_AGAIN_SECONDS)

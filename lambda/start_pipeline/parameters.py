@@ -23,7 +23,7 @@ def check(definition: Mapping[str, Any], chosen: Mapping[str, str]) -> None:
         if known is None:
             raise ParameterError(
                 f"the pipeline has no parameter {name!r} that a run may choose",
-                hint=f"headrace run --set with one of {', '.join(declared) or 'none: the pipeline has no parameters'}",
+                hint=f"headrace run --set NAME=VALUE   # one of {', '.join(declared) or 'none: it has no parameters'}",
             )
         if problem := _problem(known, value):
             raise ParameterError(f"{name} is {value[:MAX_SHOWN]!r}, {problem}", hint=f"headrace run --set {name}=VALUE")

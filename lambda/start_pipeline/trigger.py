@@ -149,7 +149,7 @@ def run_if_quiet(
     if definition is None:  # the message goes to the dead-letter queue in the end, from where it can be sent again
         raise DefinitionError(
             f"no pipeline to run {data_set} with: {environment.definition_key} is refused and there is none before it",
-            hint=f"see {environment.refusal_key}, put a good definition, then redrive the dead-letter queue",
+            hint=f"see {environment.refusal_key}, put a good definition, then: headrace redrive",
         )
     chosen = chosen or {}
     parameters.check(definition, chosen)

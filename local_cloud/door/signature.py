@@ -92,7 +92,9 @@ def claim(request: Request) -> Claim:
         return _in_query(request, query)
     if "AWSAccessKeyId" in request.query and "Signature" in request.query:
         return _of_version_2(request)
-    raise Refused(Reason.NOT_SIGNED, "The request is not signed. hint: headrace env prints the keys to sign it with")
+    raise Refused(
+        Reason.NOT_SIGNED, "The request is not signed. hint: headrace env   # prints the keys to sign it with"
+    )
 
 
 def _in_header(request: Request, authorization: str) -> Claim:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from followed_hints import Follower
+from hints_table import record
 from scripted_aws import ACCOUNT, OUTPUTS, REGION, FakeAws
 from scripted_cloud import FakeCloud, FakeRunning, Result
 from scripted_sagemaker import FakeSageMaker
@@ -21,6 +23,8 @@ from scripted_sagemaker import FakeSageMaker
 from headrace.cli import main
 from headrace.environment import Environment, open_environment
 from headrace.session import isolated_session
+
+PASSED = pytest.StashKey[bool]()
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +66,11 @@ def environment(cloud: FakeCloud) -> Environment:
 
 
 @pytest.fixture
-def headrace(cloud: FakeCloud, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+def headrace(
+    cloud: FakeCloud, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[..., Result]]:
+    """Runs a command in this process. What it suggests is followed when the test has passed."""
+
     def run(*arguments: str, on: FakeCloud | None = None) -> Result:
         capsys.readouterr()
         try:
@@ -72,7 +80,25 @@ def headrace(cloud: FakeCloud, capsys: pytest.CaptureFixture[str]) -> Callable[.
         said = capsys.readouterr()
         return Result(status, said.out, said.err)
 
-    return run
+    follower = Follower(run, tmp_path)
+
+    def noted(*arguments: str, on: FakeCloud | None = None) -> Result:
+        result = run(*arguments, on=on)
+        follower.note(result, on)
+        return result
+
+    yield noted
+    if request.node.stash.get(PASSED, False):
+        follower.follow_all()
+        record(request.node.nodeid, follower.given, "headrace/")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
 
 
 @pytest.fixture(scope="session")

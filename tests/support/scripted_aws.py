@@ -76,6 +76,13 @@ class FakeAws:
                 else:
                     self._answer(200, content)
 
+            def do_HEAD(self) -> None:
+                self._answer(200 if unquote(self.path.lstrip("/")) in aws.objects else 404, b"")
+
+            def do_PUT(self) -> None:
+                aws.objects[unquote(self.path.lstrip("/"))] = self.rfile.read(int(self.headers["Content-Length"]))
+                self._answer(200, b"")
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 aws.authorizations.append(self.headers.get("Authorization", ""))
