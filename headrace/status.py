@@ -39,9 +39,9 @@ def status(
         return
     environment = open_environment(name, cloud, rehearsed=is_local)
     try:
-        _show(environment, output, lines, data, project=project)
+        _show(environment, output, lines, data, project=project, line=line)
     except AwsError as error:
-        if error.hint != environment.command("status"):
+        if error.hint is None or not error.hint.endswith(" status"):
             raise
         # That is this command: it would end in itself.
         hint = "headrace down; headrace up" if is_local else "aws sts get-caller-identity   # shows who you are"
@@ -49,7 +49,13 @@ def status(
 
 
 def _show(
-    environment: Environment, output: Output, lines: dict[str, str], data: dict[str, Any], *, project: str | None
+    environment: Environment,
+    output: Output,
+    lines: dict[str, str],
+    data: dict[str, Any],
+    *,
+    project: str | None,
+    line: str | None,
 ) -> None:
     try:
         if project:
@@ -72,7 +78,7 @@ def _show(
         data["stack"]["data_bucket"] = stack.data_bucket
         lines["data bucket"] = f"s3://{stack.data_bucket}/datasets/"
         suggestion = environment.command(_describe(environment, lines, data))
-    differences = [difference for line in environment.every_line for difference in _find_differences(line)]
+    differences = [difference for each in environment.every_line for difference in _find_differences(each)]
     data["set_aside"] = aside = count_set_aside(environment)
     if aside:
         lines["set aside"] = f"{counted(aside, 'message')} that could not be taken up"

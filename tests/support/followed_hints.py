@@ -115,7 +115,7 @@ def _patterns(file_folder: str) -> list[tuple[Hint, re.Pattern[str]]]:
 
 def hints_for(line: str, folder: str = "headrace/") -> set[tuple[str, str]]:
     """File and text of each hint of the sources that may have made this line."""
-    plain = re.sub(r"^headrace (--local )?(--env [a-z0-9-]+ )?(--project \S+ )?", "headrace ", line)
+    plain = re.sub(r"^headrace (--local )?(--env [a-z0-9-]+ )?(--project \S+ )?(--line \S+ )?", "headrace ", line)
     return {
         (hint.file, hint.text)
         for hint, pattern in _patterns(folder)
