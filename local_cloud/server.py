@@ -76,7 +76,7 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
 
     secret_key = cache(partial(root_key.secret_key, state))
     cloud = adapter.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)
-    service = api.assemble(cloud, state / "sagemaker", ProcessLauncher())
+    service = api.assemble(cloud, state / "sagemaker", ProcessLauncher(private=_private_folders(state)))
     adapter.plug_in(service, state, secret_key)
 
     config = Config()
@@ -113,6 +113,12 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     logging.shutdown()
     # All is saved. An orderly end would wait, up to 30 s each, for TLS clients that merely keep a connection open.
     os._exit(0)
+
+
+def _private_folders(state: Path) -> list[Path]:
+    """What jobs have no business with, beside the user's home: the state, and the project if this runs in one."""
+    project = Path(__file__).parents[1]
+    return [state, *([project] if (project / "pyproject.toml").exists() else [])]
 
 
 async def _until_open(port: int, serving: asyncio.Task[None]) -> None:

@@ -22,7 +22,11 @@ class ModelConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         # Without a timeout of Python's, whose sockets do not wait for a place in the queue of a busy server.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(self.timeout or 60), 0))
-        self._connect()
+        try:
+            self._connect()
+        except OSError:
+            self.close()
+            raise
         self.sock.settimeout(self.timeout)
 
     def _connect(self) -> None:

@@ -21,6 +21,7 @@ from odd_images import OddImage, damaged_image, odd_image
 from pipeline_runs import BUCKET
 
 import artifact
+from local_cloud.sagemaker import endpoint_process
 from local_cloud.sagemaker.images import INFERENCE_SERVER
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
 from model import ModelConfig, build
@@ -64,7 +65,7 @@ def server_socket(tmp_path: Path) -> Iterator[Path]:
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen([sys.executable, str(INFERENCE_SERVER)], env=environment, stdout=log, stderr=log)
     try:
-        while not found.exists():
+        while not endpoint_process._answers(found):
             assert server.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.02)
         yield found

@@ -5,18 +5,21 @@ allows it; where it does not (macOS, some hardened kernels), ``/opt/ml`` is rewr
 to the job's own directory, which a script with that path hard-coded does not survive.
 """
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
+
+from local_cloud.sagemaker.jobs.box import box
 
 _ENTER = Path(__file__).with_name("enter.py")
 
@@ -62,17 +65,21 @@ class Launcher(Protocol):
 
 
 class ProcessLauncher:
-    def __init__(self) -> None:
+    def __init__(self, private: Sequence[Path] = ()) -> None:
+        """``private`` folders are hidden from what it launches, as the user's home is."""
+        self._private = private
         # The kernel ends a job when the *thread* that started it ends (prctl's PDEATHSIG), so one that lives as long as
         # the local cloud starts them all.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="launcher")
 
     def launch(self, container: Container) -> Process:
-        site = container.root.parent / "site"
-        site.mkdir(parents=True, exist_ok=True)
+        beside = container.root.parent
+        for name in ("site", "home", "tmp"):
+            (beside / name).mkdir(parents=True, exist_ok=True)
+        site = beside / "site"
         environment = {
             "PATH": f"{container.image / 'bin'}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(container.root.parent),
+            "HOME": str(beside / "home"),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             # What a job installs goes into a place of its own, as in a container that is thrown away.
@@ -84,8 +91,11 @@ class ProcessLauncher:
         if has_private_mounts():
             if container.names:
                 _write_names(container)
-            isolation = ["--isolated"] if container.isolated and has_private_network() else []
-            command = [sys.executable, "-I", "-S", str(_ENTER), *isolation, str(container.root), *command]
+            isolated = container.isolated and has_private_network()
+            inside: dict[str, Any] = {"root": str(container.root), "isolated": isolated}
+            if is_confining():
+                inside = box(container.root, container.image, environment, private=self._private, isolated=isolated)
+            command = [sys.executable, "-I", "-S", str(_ENTER), json.dumps(inside), *command]
         else:
             here = str(container.root)
             command = [word.replace("/opt/ml", here) for word in command]
@@ -138,15 +148,25 @@ def has_private_mounts() -> bool:
 
 def has_private_network() -> bool:
     """Whether it lets him take the network away from it, too."""
-    return _enters("--isolated")
+    return _enters(isolated=True)
+
+
+def is_confining() -> bool:
+    """Whether it lets him hide folders and processes from a job, and make the rest read-only."""
+    return _enters(confined=True)
 
 
 @cache
-def _enters(*options: str) -> bool:
+def _enters(*, isolated: bool = False, confined: bool = False) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory, "ml")
         root.mkdir()
-        command = [sys.executable, "-I", "-S", str(_ENTER), *options, str(root), "true"]
+        inside: dict[str, Any] = {"root": str(root), "isolated": isolated}
+        if confined:
+            inside = box(root, Path(sys.prefix), {}, private=(), isolated=isolated)
+            for folder in inside["write"]:
+                Path(folder).mkdir()
+        command = [sys.executable, "-I", "-S", str(_ENTER), json.dumps(inside), "true"]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
