@@ -84,6 +84,7 @@ def _launch(
             command=("python3", str(INFERENCE_SERVER)),
             root=root,
             image=image(container["Image"], service.directory / "images"),
+            isolated=network.is_isolated(model),
             environment={
                 "SM_MODEL_DIR": "/opt/ml/model",
                 "MODEL_SERVER_SOCKET": f"/opt/ml/{folder.name}/{SOCKET}",
