@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from data_sets.names import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, OTHER_ARCHIVES, suffix_of
 
 HEAD_BYTES = 64  # enough for every signature below
 
-TAKEN = frozenset({"JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP"})
+TAKEN = frozenset({"JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF"})
 """The kinds of images that preprocessing decodes."""
 
-MEANT_AS_IMAGES = frozenset({"HEIC", "AVIF", "JPEG 2000", "JPEG XL", "PSD", "camera raw", "SVG", "ICO", "DICOM", "EXR"})
+OPTIONAL = {"HEIC": "pi-heif==1.4.0"}
+"""Kinds that it decodes too, if training/requirements.txt has this line, in any version (or pillow-heif)."""
+
+MEANT_AS_IMAGES = frozenset({"HEIC", "JPEG 2000", "JPEG XL", "PSD", "camera raw", "SVG", "ICO", "DICOM", "EXR"})
 """Other images: they were meant to be learned from, and count as left out wherever they lie."""
 
 TEXT, EMPTY, ARCHIVE, UNKNOWN = "text", "empty", "archive", "unknown"
@@ -65,6 +70,13 @@ _BY_SUFFIX = {
     **dict.fromkeys((".dcm", ".dicom"), "DICOM"),
     **dict.fromkeys((*ARCHIVE_SUFFIXES, *OTHER_ARCHIVES), ARCHIVE),
 }
+
+
+def taken(requirements: str) -> frozenset[str]:
+    """The kinds that a job decodes whose requirements.txt this is."""
+    names = {re.split(r"[^\w.-]", line.strip(), maxsplit=1)[0].lower() for line in requirements.splitlines()}
+    installs_heif = names & {"pi-heif", "pi_heif", "pillow-heif", "pillow_heif"}
+    return TAKEN | ({"HEIC"} if installs_heif else set())
 
 
 def kind_of(head: bytes) -> str:

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from data_sets import kinds
 from data_sets.archive_listing import ArchiveListing
 from data_sets.archives import sole_archive
 from data_sets.errors import DataSetError
-from data_sets.listing import FolderListing
+from data_sets.listing import FolderListing, Listing
 from data_sets.names import ARCHIVE_SUFFIXES, OTHER_ARCHIVES, UNPRINTABLE, escaped, is_archive, is_junk, without_junk
 from data_sets.reading import MAX_SKIPPED_SHARE, Reading, read
 from headrace.errors import UsageError
+from headrace.project import find_root
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CHUNK = 2**20
@@ -66,6 +68,13 @@ def read_data_set(
     raise UsageError(f"{path} is neither a folder nor a file", hint="headrace upload FOLDER_OF_CLASS_FOLDERS")
 
 
+def image_kinds() -> frozenset[str]:
+    """What the project's jobs decode, as its training/requirements.txt says; the usual kinds outside a project."""
+    root = find_root()
+    path = root / "training/requirements.txt" if root else None
+    return kinds.taken(path.read_text("utf-8") if path and path.is_file() else "")
+
+
 def _read_folder(root: Path, name: str, check: bool, max_skipped_share: float) -> DataSet:
     if is_archive(name):
         raise UsageError(
@@ -83,27 +92,30 @@ def _read_folder(root: Path, name: str, check: bool, max_skipped_share: float) -
 def _reading(name: str, root: Path, paths: list[str], kept: list[str], max_skipped_share: float) -> Reading:
     archive = sole_archive(kept)
     if archive:
-        return read(ArchiveListing.of(root / archive), max_skipped_share=max_skipped_share, exact=True)
-    listing = FolderListing.of(root, paths, name=name, hash=_sha256)
-    return read(listing, max_skipped_share=max_skipped_share, exact=True)
+        return _read_as_the_job(ArchiveListing.of(root / archive), max_skipped_share)
+    return _read_as_the_job(FolderListing.of(root, paths, name=name, hash=_sha256), max_skipped_share)
+
+
+def _read_as_the_job(listing: Listing, max_skipped_share: float) -> Reading:
+    return read(listing, max_skipped_share=max_skipped_share, taken=image_kinds(), exact=True)
 
 
 def _read_archive(path: Path, name: str | None, check: bool, max_skipped_share: float) -> DataSet:
-    kinds = ", ".join(ARCHIVE_SUFFIXES)
+    known = ", ".join(ARCHIVE_SUFFIXES)
     suffix = max((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), key=len, default=None)
     if suffix is None:
         other = path.name.lower().endswith(OTHER_ARCHIVES)
         raise UsageError(
-            f"{path} is an archive of another kind than {kinds}"
+            f"{path} is an archive of another kind than {known}"
             if other
-            else f"{path} is neither a folder nor an archive ({kinds})",
+            else f"{path} is neither a folder nor an archive ({known})",
             hint="unpack it, then: headrace upload FOLDER" if other else "headrace upload FOLDER_OF_CLASS_FOLDERS",
         )
     _check_readable(path, path.parent)
     chosen = name or path.name
     full_name = _checked(chosen if chosen.lower().endswith(suffix) else chosen + suffix, path)
     key = f"datasets/{full_name}"
-    reading = read(ArchiveListing.of(path), max_skipped_share=max_skipped_share, exact=True) if check else None
+    reading = _read_as_the_job(ArchiveListing.of(path), max_skipped_share) if check else None
     return DataSet(full_name, key, "", (File(path, key, path.stat().st_size),), reading)
 
 

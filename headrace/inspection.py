@@ -20,7 +20,7 @@ from data_sets.names import is_archive, without_junk
 from data_sets.reading import MAX_SKIPPED_SHARE, Reading, read
 from data_sets.report import as_data, report
 from data_sets.wording import refusal
-from headrace.data_set import read_data_set
+from headrace.data_set import image_kinds, read_data_set
 from headrace.environment import Environment
 from headrace.errors import NotFound, UsageError
 from headrace.output import Output
@@ -132,7 +132,7 @@ def _in_bucket(environment: Environment, name: str, limit: float) -> Reading:
         except DataSetError as refused:
             raise UsageError(f"{name}: {refused.message}", hint=refused.hint) from refused
         listed = tuple(Entry(path, size) for path, size in sorted(entries.items()) if not path.endswith("/"))
-        return read(Stored(name, listed, s3, bucket, location), max_skipped_share=limit)
+        return read(Stored(name, listed, s3, bucket, location), max_skipped_share=limit, taken=image_kinds())
 
 
 def _packed(s3: Any, bucket: str, key: str, limit: float) -> Reading:
@@ -140,7 +140,7 @@ def _packed(s3: Any, bucket: str, key: str, limit: float) -> Reading:
         path = Path(folder, key.rpartition("/")[2])
         with path.open("wb") as file:
             shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file, CHUNK)
-        return read(ArchiveListing.of(path), max_skipped_share=limit, exact=True)
+        return read(ArchiveListing.of(path), max_skipped_share=limit, taken=image_kinds(), exact=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from data_sets import kinds
 from infra.arn import sagemaker_arn
 from infra.code_archive import CodeArchive, code_files
 from infra.data_bucket import CODE, DataBucket
@@ -60,6 +61,8 @@ class PublishedSource(Construct):
         files = code_files(root / "training", root / "data_sets")
         check_training_code(settings, files)
         archive = CodeArchive(pack(files))
+        requirements = root / "training/requirements.txt"
+        self.image_kinds = kinds.taken(requirements.read_text("utf-8") if requirements.is_file() else "")
         self.code_hash = archive.hash
         self.code_uri = f"s3://{data.bucket.bucket_name}/code/{archive.hash}/source.tar.gz"
         definition_key = f"pipelines/{settings.name}.json"

@@ -111,6 +111,7 @@ class HeadraceStack(EnvironmentStack):
             uploads=uploads,
             notices=notices,
             pipeline_role=pipeline.role,
+            image_kinds=source.image_kinds,
             bindings={
                 "Account": settings.account,
                 "CodeHash": source.code_hash,

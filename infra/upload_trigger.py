@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from data_sets import kinds
 from infra.arn import sagemaker_arn
 from infra.data_bucket import CODE, DataBucket
 from infra.lambda_function import LambdaFunction
@@ -44,6 +45,7 @@ class UploadTrigger(LambdaFunction):
         notices: Notices,
         pipeline_role: iam.IRole,
         bindings: Mapping[str, str | list[str]],
+        image_kinds: Collection[str],
     ) -> None:
         super().__init__(
             scope,
@@ -67,6 +69,7 @@ class UploadTrigger(LambdaFunction):
                 "PIPELINE_TAGS": json.dumps(settings.all_tags, sort_keys=True),
                 **_budget(settings),
                 **_lines(settings),
+                **_image_kinds(image_kinds),
             },
         )
         refusal = "pipelines/*.error.json"  # beside each definition that is refused, misnamed ones too
@@ -104,3 +107,8 @@ def _budget(settings: Settings) -> dict[str, str]:
 def _lines(settings: Settings) -> dict[str, str]:
     """The variable that declares further lines; none where there are none."""
     return {"LINES": declared_lines(settings.lines)} if settings.lines else {}
+
+
+def _image_kinds(decoded: Collection[str]) -> dict[str, str]:
+    """The variable that names all kinds of images that jobs decode; none where these are the usual ones."""
+    return {"IMAGE_KINDS": json.dumps(sorted(decoded))} if set(decoded) != kinds.TAKEN else {}

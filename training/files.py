@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archive import unpack
-from data_sets import plausibility
+from data_sets import kinds, plausibility
 from data_sets.archives import sole_archive
 from data_sets.errors import ArchiveError
 from data_sets.listing import FolderListing
@@ -31,7 +31,9 @@ def unpack_data(data: Path, target: Path) -> Path:
 
 def read_files(folder: Path, name: str) -> Reading:
     """The reading of the files in `folder`. What is wrong with it is told by `refuse`, all at once."""
-    return read(FolderListing.of(folder, name=name), max_skipped_share=None)
+    path = Path(__file__).with_name("requirements.txt")
+    requirements = path.read_text("utf-8") if path.is_file() else ""
+    return read(FolderListing.of(folder, name=name), max_skipped_share=None, taken=kinds.taken(requirements))
 
 
 def refuse(reading: Reading, looks: Sequence[bytes | str] = ()) -> list[str]:

@@ -21,6 +21,13 @@ HEIF_DECODERS = ("pi_heif", "pillow_heif")  # one author; the second has an enco
 HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 AVIF_BRANDS = {b"avif", b"avis"}
 
+STARTS = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"RIFF", "WebP"),
+)
 OTHERS = (  # formats that people have and no job decodes, by their first bytes
     (b"\xff\x0a", "a JPEG XL image"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
@@ -79,13 +86,18 @@ def explain_unknown(content: bytes) -> str:
     """Why content that Pillow does not recognize is no image for this job, and what can be done."""
     if not content:
         return "an empty file"
-    if is_heif(content) and not heif_decoder():
+    if is_heif(content):
+        if heif_decoder():
+            return "damaged image: it begins as HEIC, but cannot be opened"
         return f"a HEIC image: add the line {HEIF_REQUIREMENT} to training/requirements.txt, or convert it to JPEG"
     if brands(content) & AVIF_BRANDS and not features.check("avif"):
         return "an AVIF image, which this build of Pillow cannot decode: use Pillow's wheel, or convert it to JPEG"
     tiff = explain_tiff(content)
     if tiff:
         return tiff
+    for start, name in STARTS:
+        if content.startswith(start):
+            return f"damaged image: it begins as {name}, but cannot be opened"
     known = f"not one of {', '.join(FORMATS)}"
     for start, name in OTHERS:
         if content.lstrip(b" \t\r\n\xef\xbb\xbf")[: len(start)].lower() == start.lower():

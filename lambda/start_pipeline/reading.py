@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 import log
 from aws import HEAD_REQUESTS_AT_ONCE, S3Client
-from data_sets import plausibility
+from data_sets import kinds, plausibility
 from data_sets.archives import sole_archive
 from data_sets.errors import ArchiveError
 from data_sets.kinds import HEAD_BYTES
@@ -90,6 +90,7 @@ def refuse_implausible(
     checksums: Mapping[Listed, str],
     definition: Mapping[str, Any],
     *,
+    image_kinds: frozenset[str] = kinds.TAKEN,
     seconds_left: Clock,
 ) -> None:
     """Raises DataSetError with all that is wrong, if the definition prepares data sets with preprocess.py.
@@ -107,7 +108,7 @@ def refuse_implausible(
     entries = tuple(Entry(listed.key, listed.size, checksum) for listed, checksum in sorted(checksums.items()))
     listing = ObjectListing(data_set, entries, s3, bucket, prefix_of(data_set), seconds_left)
     try:
-        reading = read(listing, max_skipped_share=_limit(arguments))
+        reading = read(listing, max_skipped_share=_limit(arguments), taken=image_kinds)
     except ClientError as error:  # an object that is gone again: a later event has the data set looked at once more
         log.warning("the data set is not read before its run", data_set=data_set, error=str(error))
         return

@@ -154,7 +154,10 @@ def run_if_quiet(
     chosen = chosen or {}
     parameters.check(definition, chosen)
     log.bind(fingerprint=taken.fingerprint)
-    refuse_implausible(s3, bucket, data_set, taken.checksums, definition, seconds_left=seconds_left)
+    refuse_implausible(
+        s3, bucket, data_set, taken.checksums, definition,
+        image_kinds=environment.image_kinds, seconds_left=seconds_left,
+    )  # fmt: skip
     try:
         execution = start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by, chosen=chosen)
     except UnderWay as under_way:

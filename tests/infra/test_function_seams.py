@@ -6,8 +6,10 @@ from typing import Any
 
 from templates import KNOWN, resolved, variables
 
+from data_sets import kinds
 from deploy_model.environment import Environment as DeployModelEnvironment
 from deployment.request import Deployment
+from infra import upload_trigger
 from notify.environment import Environment as NotifyEnvironment
 from pipeline_definition import build_pipeline, render
 from start_pipeline import code
@@ -23,6 +25,15 @@ def test_trigger_reads_its_variables(prod: Any) -> None:
     assert environment.pipeline_role_arn == KNOWN["PipelineRole/Role"]
     assert environment.quiet_seconds == 300
     assert environment.pipeline_tags == prod.settings.all_tags
+
+
+def test_the_trigger_reads_images_as_the_jobs_do(prod: Any) -> None:
+    given = variables(prod, "StartPipeline")
+    assert StartPipelineEnvironment.from_variables(given).image_kinds == kinds.TAKEN
+    decoded = kinds.taken("pillow==13.0.0\npi_heif==1.4.0")
+    more = {"IMAGE_KINDS": json.dumps(sorted(decoded))}
+    assert upload_trigger._image_kinds(decoded) == more
+    assert StartPipelineEnvironment.from_variables(given | more).image_kinds == kinds.TAKEN | {"HEIC"}
 
 
 def test_trigger_takes_the_deployed_definition(prod: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import random
 import re
@@ -11,12 +10,13 @@ import zlib
 
 import numpy as np
 import pytest
-from image_samples import TRAINING, picture
+from image_samples import HEIC, TRAINING, picture
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
 import formats
 import images
+from data_sets import kinds
 from images import UnreadableImage, fit_image, open_image
 from orientation import ORIENTATION
 
@@ -135,19 +135,6 @@ def test_a_tiff_of_many_bands_is_called_that(form: str) -> None:
     )
 
 
-# Four corners of four colours, 54 x 36 pixels, written by libheif.
-HEIC = base64.b64decode(
-    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAb5tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAAAA"
-    "AERAAAIAAQAAAAAB4gABAAAAAAAAAHUAAgAAAAACVwABAAAAAAAAACQAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVpbmZl"
-    "AgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAAA/WlwcnAAAADdaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH/"
-    "/wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkAAAATY29s"
-    "cm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAADYAAAABAAAAJAAAAAH////2AAAAAv///+QAAAACAAAAEHBpeGkAAAAA"
-    "AwgICAAAABhpcG1hAAAAAAAAAAEAAQWBAgMFhAAAABppcmVmAAAAAAAAAA5jZHNjAAIAAQABAAAAoW1kYXQAAABxKAGvGYBJS/jWKM3i4ir/GNPT"
-    "cGfd6u90K+ApkDl+QjGysCX9hndGa62tsuOq+1DEE+/H8RWGH/GdZdDU4n1q7T4Qajk2JHddiFrTbMKhN1GfLbMUvYzLzy24TjPzLWPxG/s6Xub3"
-    "elCib7IKgb06J/QAAAAGRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAEAAAAAAAA="
-)
-
-
 def test_heic_is_decoded_where_its_decoder_is_installed() -> None:
     pytest.importorskip("pi_heif", reason="an option: pip install .[dev]")
     corners = fitted(HEIC)[[4, 4, 28, 28], [4, 28, 4, 28]]
@@ -158,6 +145,7 @@ def test_without_its_decoder_heic_is_refused_with_the_line_to_add(monkeypatch: p
     monkeypatch.setattr(formats, "heif_decoder", lambda: False)
     line = re.search(r"add the line (\S+) to training/requirements.txt", reason(HEIC))
     assert line
+    assert line[1] == kinds.OPTIONAL["HEIC"]  # what the reader of data sets says of it
     assert f'"{line[1]}"' in (TRAINING.parent / "pyproject.toml").read_text()  # the suite tries this very version
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_samples import crc32, facts, picture, prepare, sha256, write_contents, write_pictures
+from image_samples import HEIC, crc32, facts, picture, prepare, sha256, write_contents, write_pictures
 from PIL import Image
 
 import dataset
 from contents import read_contents, verify
+from data_sets import kinds
 from dataset import read_split
 from errors import ContentsError, DataSetError
 from images import UnreadableImage, fit_image, open_image
@@ -107,7 +108,7 @@ def test_an_archive_beside_other_files_is_refused(tmp_path: Path) -> None:
     ("counts", "message"),
     [
         ({"red": 9}, r"one class only: red\nhint: a classifier needs two"),
-        ({}, r"holds no images \(1 other file\)\nhint: images are BMP, GIF"),
+        ({}, r"holds no images \(1 other file\)\nhint: images are AVIF, BMP"),
         ({"red": 9, "blue": 2}, r"class blue has 2 usable images, too few for test and validation and train\nhint: "),
         ({"train/red": 9, "train/blue": 9, "val/red": 9}, r"validation has no usable image of 1 of 2 classes: blue\n"),
         ({"train/red": 9, "val/red": 9, "valid/red": 9}, r"two folders stand for the same split: train, val, valid; "),
@@ -162,6 +163,19 @@ def test_a_photograph_with_damaged_exif_is_used(tmp_path: Path) -> None:
         Image.open(data / f"red/{number}.png").save(data / f"red/{number}.jpg", dpi=(72, 72), exif=b"Exif\0\0" + exif)
         (data / f"red/{number}.png").unlink()
     assert facts(prepare(data, tmp_path / "out") / "train")["skipped"] == {}
+
+
+def test_heic_is_learned_from_where_its_decoder_is_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pi_heif", reason="an option: pip install .[dev]")
+    monkeypatch.setattr(
+        kinds, "taken", lambda requirements, taken=kinds.taken: taken(requirements + "\npi-heif==1.4.0")
+    )
+    data = write_pictures(tmp_path / "data", {"red": 20, "blue": 20})
+    (data / "red/photograph").write_bytes(HEIC)
+    (data / "blue/copy.heic").write_bytes(HEIC[:-300])
+    (train,) = {str(facts(prepare(data, tmp_path / "out") / "train")["skipped"])}
+    assert "red/photograph" not in train
+    assert "blue/copy.heic': 'damaged image: " in train
 
 
 def test_too_many_damaged_images_fail_the_job_and_are_named(tmp_path: Path) -> None:
