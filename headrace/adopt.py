@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,9 @@ def adopt(environment: Environment, output: Output) -> None:
     for item in kept:
         output.note(f"kept: {item.type} {item.physical_id}")
     output.note("cdk synth …")
-    template = _import_template(_synthesized(environment), kept, _policy_reader(environment))
+    synthesized = _synthesized(environment)
+    kept = list(_still_declared(kept, synthesized, output))
+    template = _import_template(synthesized, kept, _policy_reader(environment))
     with environment.doing(f"importing them into a new stack {name}"):
         _import(environment, template, kept)
     if output.as_json:
@@ -119,6 +121,19 @@ def _synthesized(environment: Environment) -> Mapping[str, Any]:
         cdk.synthesize(environment, Path(folder))
         template: Mapping[str, Any] = json.loads((Path(folder) / f"{environment.stack_name}.template.json").read_text())
     return template
+
+
+def _still_declared(kept: list[Kept], synthesized: Mapping[str, Any], output: Output) -> Iterator[Kept]:
+    """All but the registries of model lines that environments.toml no longer declares, which stay as they are."""
+    for item in kept:
+        if (
+            item.type == GROUP
+            and item.logical_id.startswith("Line")
+            and item.logical_id not in synthesized["Resources"]
+        ):
+            output.note(f"left: {item.physical_id}, whose model line is not declared in environments.toml")
+        else:
+            yield item
 
 
 def _policy_reader(environment: Environment) -> Callable[[str], Any]:

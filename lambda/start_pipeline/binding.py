@@ -163,6 +163,8 @@ def check(definition: Any, bindings: Bindings) -> None:
         elif place.parent == "VpcConfig" and place.key in NETWORK_KEYS:
             name = NETWORK_KEYS[place.key]
             _check_network(place, value, bindings.get(name, ()), name)
+        elif place.key == "ModelPackageGroupName" and "ModelPackageGroupName" in single:
+            _check_group(place, value, single["ModelPackageGroupName"])
         elif place.key == "ModelApprovalStatus":
             _check_approval(place, value, single.get("ModelApprovalStatus", PENDING))
     for step in found:
@@ -202,6 +204,15 @@ def _check_network(place: Place, value: Any, known: str | Sequence[str], name: s
         raise DefinitionError(
             f"{place}: {_shown(foreign)} is not of this environment's network",
             hint=f'write ["${{headrace:{name}}}"]' if known else "leave VpcConfig out: this environment has no network",
+        )
+
+
+def _check_group(place: Place, value: Any, group: str) -> None:
+    """A model in another group would be compared and deployed as another model line's, or nobody's."""
+    if value != group:
+        raise DefinitionError(
+            f"{place}: {_shown(value)} is not the model package group of this pipeline, which is {group}",
+            hint="write ${headrace:ModelPackageGroupName}",
         )
 
 

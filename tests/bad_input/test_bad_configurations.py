@@ -43,6 +43,11 @@ def variants(settings: str, *tables: str) -> str:
 
 SPOT = 'capacity = "spot"'
 
+
+def line(name: str, data_sets: str, *, place: str = PLACE) -> str:
+    return f'{place}[dev.lines.{name}]\ndata_sets = ["{data_sets}"]\n'
+
+
 # What was given, and the table [dev] without its head.
 MISTAKES = [
     ("a key that there is not: `regoin`", f'{ACCOUNT}regoin = "eu-central-1"\n'),
@@ -85,6 +90,13 @@ MISTAKES = [
     ("a variant with a number that no training has", variants(SPOT, 'name = "a"\nlearning_rate = 0')),
     ("a variant with a key that there is not", variants(SPOT, 'name = "a"\nepoch = 5')),
     ("a variant that is no table", pipeline('capacity = "spot"\nvariants = ["a"]')),
+    ("a model line without data sets", f"{PLACE}[dev.lines.pets]\n"),
+    ("a model line that takes a path for a data set", line("pets", "datasets/pets")),
+    ("two model lines that take the same data sets", line("pets", "pets*") + line("birds", "*-birds", place="")),
+    ("a model line called like a version", line("v2", "pets*")),
+    ("a model line called like an environment", line("pets", "pets*") + f"[dev-pets]\n{PLACE}"),
+    ("more model lines than roles have room for",
+     line("a0", "a0") + "".join(line(f"a{number}", f"a{number}", place="") for number in range(1, 6))),
 ]  # fmt: skip
 
 

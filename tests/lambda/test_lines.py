@@ -58,6 +58,17 @@ def test_a_lines_definition_is_bound_to_its_own_group_and_pipeline(world: Upload
         assert bound["Metadata"] == {"Group": name, "Pipeline": name}
 
 
+def test_a_definition_that_registers_in_another_lines_group_is_refused(world: UploadWorld) -> None:
+    foreign = json.loads(DEFINITION)
+    foreign["Steps"].append({"Name": "R", "Type": "RegisterModel", "Arguments": {"ModelPackageGroupName": BIRDS}})
+    world.upload(f"pipelines/{PETS}.json", json.dumps(foreign))
+    world.settle()
+    refusal = world.document(f"pipelines/{PETS}.error.json")
+    assert f'"{BIRDS}" is not the model package group of this pipeline, which is {PETS}' in refusal["error"]
+    assert refusal["hint"] == "write ${headrace:ModelPackageGroupName}"
+    assert PETS not in world.cloud.pipelines
+
+
 def test_a_refused_definition_of_one_line_leaves_the_others_alone(world: UploadWorld) -> None:
     world.upload(f"pipelines/{PETS}.json", "no JSON")
     world.settle()
