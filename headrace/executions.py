@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from shlex import quote
 from typing import Any
@@ -62,6 +62,7 @@ class Step:
     attempt: int
     job_kind: str | None  # TrainingJob, ProcessingJob, TransformJob or Lambda
     job_arn: str | None
+    outputs: Mapping[str, str] = field(default_factory=dict)  # of a Lambda step
 
     @property
     def job(self) -> str | None:
@@ -244,4 +245,5 @@ def _step(item: dict[str, Any]) -> Step:
         attempt=item.get("AttemptCount", 0),
         job_kind=kind,
         job_arn=metadata[kind].get("Arn") if kind else None,
+        outputs={item["Name"]: item["Value"] for item in metadata.get("Lambda", {}).get("OutputParameters", [])},
     )

@@ -220,6 +220,8 @@ def _detail(step: Step, look: Look) -> str:
         words.append(f"attempt {step.attempt}")
     if step.outcome:
         words.append(f"the condition is {step.outcome}")
+    if "Change" in step.outputs:  # of ExplainChange: what the run changes against the champion
+        words.append(step.outputs["Change"])
     if step.name in look.progress:
         words.append(look.progress[step.name].words(datetime.now(UTC)))
     if step.name in look.costs:

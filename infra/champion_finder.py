@@ -8,14 +8,14 @@ from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.data_bucket import MODELS, DataBucket
+from infra.data_bucket import DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
 from infra.settings import Settings
 
 
 class ChampionFinder(LambdaFunction):
-    """Reads the lines' registries, and sees whether a champion's artifact is still there."""
+    """Reads the lines' registries and evaluations, and sees whether a champion's artifact is still there."""
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class ChampionFinder(LambdaFunction):
             settings=settings,
             code=code,
             package="find_champion",
-            description="Which model version a candidate has to beat",
+            description="Which model version a candidate has to beat, and what a run changes against it",
             timeout=Duration.seconds(60),
             when_it_fails="The pipeline waits for the answer: its step fails, the execution too, and a notice says so.",
         )
         for registry in registries:
             registry.grant_read(self.role)
-        data.grant_list(self.role, MODELS)
+        data.grant_read_models(self.role)

@@ -8,6 +8,8 @@ from typing import Any
 from pipeline_definition import evaluate as evaluation
 from pipeline_definition import preprocess as preprocessing
 from pipeline_definition import train as training
+from pipeline_definition.change import NAME as EXPLAIN_CHANGE
+from pipeline_definition.change import explain_change
 from pipeline_definition.decide import check_quality
 from pipeline_definition.evaluate import evaluate, find_champion
 from pipeline_definition.network import in_vpc as put_in_vpc
@@ -26,8 +28,9 @@ def build_pipeline(settings: PipelineSettings, *, in_vpc: bool = False) -> dict[
     tuning = settings.tuning_jobs > 0
     steps = [
         preprocess(settings),
-        *([tune(settings, channels(settings), hyperparameters(settings), metric_definitions())] * tuning),
-        *(train(lane, settings) for lane in lanes(settings)),
+        explain_change(settings),
+        *([known_before(tune(settings, channels(settings), hyperparameters(settings), metric_definitions()))] * tuning),
+        *(known_before(train(lane, settings)) for lane in lanes(settings)),
         find_champion(settings),
         evaluate(settings),
         check_quality(settings),
@@ -40,6 +43,11 @@ def build_pipeline(settings: PipelineSettings, *, in_vpc: bool = False) -> dict[
         "PipelineExperimentConfig": None,
         "Steps": [put_in_vpc(step) for step in steps] if in_vpc else steps,
     }
+
+
+def known_before(training: dict[str, Any]) -> dict[str, Any]:
+    """What a run changes is known before it is paid for."""
+    return {**training, "DependsOn": [EXPLAIN_CHANGE]}
 
 
 def render(definition: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The pipeline's FindChampion step: which model a candidate has to beat, as outputs of a Lambda step."""
+"""The pipeline's Lambda steps: FindChampion (which model a candidate has to beat) and ExplainChange (change.py)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import aws
 import log
 from aws import S3Client, error_code
 from champion import find_champion, model_data_url
+from find_champion.change import Plan, explain
 from refusals import MalformedEvent
 
 if TYPE_CHECKING:
@@ -83,10 +84,15 @@ def exists(s3: S3Client, url: str) -> bool:
     return any(item["Key"] == key for item in listed.get("Contents", []))
 
 
-def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer:
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer | dict[str, str]:
     """`PipelineExecutionArn` is for the log, and may be left out."""
     with log.about(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
-        found = answer(aws.client("sagemaker"), aws.client("s3"), Question.from_event(event))
+        sagemaker, s3 = aws.client("sagemaker"), aws.client("s3")
+        if "PreparedUri" in event:
+            change = explain(sagemaker, s3, Plan.from_event(event))
+            log.info("what this run changes", change=change)
+            return {"Change": change}
+        found = answer(sagemaker, s3, Question.from_event(event))
         said = {"found": "champion found", "none": "no champion yet", "gone": "the champion's artifact was deleted"}
         log.info(said[found["ChampionState"]], **found)
         return found

@@ -162,6 +162,8 @@ def test_an_upload_of_other_classes_ends_with_a_model_that_waits_for_a_person(li
     assert (found["version"], found["approval"]) == (2, "PendingManualApproval")
     comparison = found["evaluation"]["comparison"]
     assert (comparison["kind"], comparison["champion_version"]) == ("no-shared-classes", 1)
+    known = found["steps"]["ExplainChange"].outputs["Change"]
+    assert "2 classes added (digit-7, digit-8), 3 classes removed (0, 1, 2): no comparison" in known
     assert found["steps"]["CheckComparison"].outcome == "False"
     assert "not compared with champion version 1" in found["recorded"]["Comparison"]
     line.approve(2)
@@ -194,6 +196,8 @@ def test_one_class_more_is_compared_on_the_classes_that_both_know(line: Line) ->
     assert found["approval"] == "Approved"
     comparison = found["evaluation"]["comparison"]
     assert (comparison["kind"], comparison["added_classes"]) == ("shared-classes", ["3"])
+    known = found["steps"]["ExplainChange"].outputs["Change"]
+    assert "1 class added (3): compared with champion version 4 on the 3 classes that both know" in known
     assert (comparison["images"], found["evaluation"]["test"]["images"]) == (9, 12)
 
 

@@ -44,7 +44,8 @@ ACTIONS = {
         "sagemaker:UpdatePipeline",
         "sqs:SendMessage",
     },
-    "FindChampion/Role": LOG | {"s3:ListBucket", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"},
+    "FindChampion/Role": LOG
+    | {"kms:Decrypt", "s3:GetObject", "s3:ListBucket", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"},
     "DeployModel/Role": LOG
     | CONSUME
     | {
@@ -245,6 +246,7 @@ def test_functions_are_called_by_lambda_only(prod: Any) -> None:
         ("JobRole/Role", "s3:GetObject", INPUTS),
         ("EndpointRole/Role", "s3:GetObject", {"runs/*"}),
         ("PipelineRole/Role", "s3:GetObject", {"runs/*"}),
+        ("FindChampion/Role", "s3:GetObject", {"runs/*"}),
         ("StartPipeline/Role", "s3:PutObject", {"manifests/*", "ledger/*", "quiet/*", "code/*/source.tar.gz", REFUSAL}),
         ("StartPipeline/Role", "s3:DeleteObject", {"quiet/*", REFUSAL}),
         ("Notify/Role", "s3:GetObject", {"notices/*", "runs/*"}),

@@ -84,6 +84,16 @@ def test_capacity_chooses_the_lanes(capacity: str, trainings: list[str], candida
     assert given == [f"{name}=/opt/ml/processing/input/{name}" for name in candidates]
 
 
+@pytest.mark.parametrize("more", [{}, {"tuning_jobs": 2}])
+def test_what_a_run_changes_is_known_before_anything_trains(more: dict[str, Any]) -> None:
+    """By the classes that Preprocess has found, which it stays cached for; a training is in no cache key of it."""
+    steps = steps_by_name(**more)
+    trainings = [step for step in steps.values() if step["Type"] in ("Training", "Tuning")]
+    assert len(trainings) == 2 + bool(more)
+    assert all(step["DependsOn"] == ["ExplainChange"] for step in trainings)
+    assert "Steps.Preprocess." in json.dumps(steps["ExplainChange"]["Arguments"])
+
+
 def test_trainings_run_beside_each_other() -> None:
     steps = steps_by_name()
     assert "TrainSpot" not in json.dumps(steps["TrainOnDemand"])

@@ -68,7 +68,8 @@ class Author:
 
     def pipeline(self) -> Pipeline:
         preprocess = self.preprocess()
-        training = {name: self.train(name, preprocess) for name in self.lanes}
+        change = self.explain_change(preprocess)
+        training = {name: self.train(name, preprocess, change) for name in self.lanes}
         champion = self.find_champion(list(training.values()))
         report = PropertyFile(name="Evaluation", output_name="evaluation", path="evaluation.json")
         evaluate = self.evaluate(preprocess, training, champion, report)
@@ -81,7 +82,7 @@ class Author:
                 *(self.tolerance, self.macro_f1, self.recall_floor),
             ],
             pipeline_experiment_config=None,
-            steps=[preprocess, *training.values(), champion, evaluate, decide],
+            steps=[preprocess, change, *training.values(), champion, evaluate, decide],
             sagemaker_session=self.session,
         )
 
@@ -111,7 +112,21 @@ class Author:
             "Preprocess", step_args=step_arguments, cache_config=self.cache, retry_policies=job_retries()
         )
 
-    def train(self, lane: str, preprocess: ProcessingStep) -> TrainingStep:
+    def explain_change(self, preprocess: ProcessingStep) -> LambdaStep:
+        return LambdaStep(
+            "ExplainChange",
+            lambda_func=Lambda(function_arn=self.bindings["FindChampionFunctionArn"], session=self.session),
+            inputs={
+                "ModelPackageGroupName": self.bindings["ModelPackageGroupName"],
+                "PreparedUri": preprocess.properties.ProcessingOutputConfig.Outputs["test"].S3Output.S3Uri,
+                "ImageSize": self.image_size,
+                "Network": self.settings["network"],
+                "PipelineExecutionArn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+            },
+            outputs=[LambdaOutput("Change", LambdaOutputTypeEnum.String)],
+        )
+
+    def train(self, lane: str, preprocess: ProcessingStep, change: LambdaStep) -> TrainingStep:
         step_name, tag = self.lanes[lane]
         spot = lane == "spot"
         outputs = preprocess.properties.ProcessingOutputConfig.Outputs
@@ -157,7 +172,13 @@ class Author:
                 for name in ("train:loss", "validation:loss", "validation:accuracy")
             ]
         )
-        return TrainingStep(step_name, step_args=trainer.train(), cache_config=self.cache, retry_policies=job_retries())
+        return TrainingStep(
+            step_name,
+            step_args=trainer.train(),
+            cache_config=self.cache,
+            retry_policies=job_retries(),
+            depends_on=[change],
+        )
 
     def find_champion(self, after: list[TrainingStep]) -> LambdaStep:
         return LambdaStep(
