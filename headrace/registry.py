@@ -36,6 +36,8 @@ class Model:
     report_uri: str | None = None  # of its evaluation.json
     code: str | None = None  # the hash of the code that trained it
     fingerprint: str | None = None  # of its data set
+    comparison: str | None = None  # with the champion before it, in words
+    warnings: str | None = None  # of its evaluation
 
     def as_data(self) -> dict[str, Any]:
         return {
@@ -48,6 +50,8 @@ class Model:
             "accuracy": self.accuracy,
             "data_set": self.data_set,
             "run": self.run,
+            "comparison": self.comparison,
+            "warnings": self.warnings,
         }
 
 
@@ -105,6 +109,8 @@ def read_model(environment: Environment, arn: str) -> Model:
         report_uri=package.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics", {}).get("S3Uri"),
         code=package.get("CustomerMetadataProperties", {}).get("CodeHash"),
         fingerprint=package.get("CustomerMetadataProperties", {}).get("Fingerprint"),
+        comparison=package.get("CustomerMetadataProperties", {}).get("Comparison"),
+        warnings=_warnings(package),
     )
 
 
@@ -121,6 +127,10 @@ def show_models(environment: Environment, output: Output) -> None:
         return
     output.table(COLUMNS, [_row(model, now) for model in models], [model.as_data() for model in models])
     waiting = next((model for model in models if model.approval == PENDING), None)
+    if waiting and waiting.comparison:
+        output.note(f"version {waiting.version}: {waiting.comparison}")
+    if waiting and waiting.warnings:
+        output.warn(f"version {waiting.version}: {waiting.warnings}")
     if waiting:
         output.next(environment.registry_command(f"approve {waiting.version}"), "or reject it; approval deploys it")
     elif any(model.approval == APPROVED for model in models):
@@ -179,6 +189,11 @@ def _accuracy(environment: Environment, package: dict[str, Any]) -> float | None
         report = package.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics", {}).get("S3Uri")
         evaluation = read_evaluation(environment, report) if report else None
         return evaluation.accuracy if evaluation else None
+
+
+def _warnings(package: dict[str, Any]) -> str | None:
+    recorded = package.get("CustomerMetadataProperties", {}).get("Warnings")
+    return None if recorded == "none" else recorded  # SageMaker takes no empty value
 
 
 def _data_set(environment: Environment, package: dict[str, Any], execution_arn: str | None) -> str | None:

@@ -45,6 +45,21 @@ def test_versions_are_listed_newest_first(headrace: Headrace) -> None:
     assert (newest["version"], newest["accuracy"], newest["data_set"], newest["run"]) == (3, 0.93, "birds", "run3")
 
 
+def test_what_the_newest_waiting_version_was_compared_with_is_shown_with_its_warnings(
+    headrace: Headrace, sagemaker: FakeSageMaker
+) -> None:
+    compared = "not compared with champion version 1: its artifact was deleted"
+    recorded = {"Accuracy": "0.9", "DataSet": "birds", "Comparison": compared, "Warnings": "the classes are imbalanced"}
+    sagemaker.add_package(1, "Approved", CustomerMetadataProperties=recorded | {"Warnings": "none"})
+    sagemaker.add_package(2, "PendingManualApproval", CustomerMetadataProperties=recorded)
+    shown = headrace("models").err
+    assert f"version 2: {compared}\n" in shown
+    assert "version 2: the classes are imbalanced" in shown
+    newest, oldest = headrace("models", "--json").data
+    assert (newest["comparison"], newest["warnings"]) == (compared, "the classes are imbalanced")
+    assert oldest["warnings"] is None
+
+
 def test_accuracy_and_data_set_come_from_report_and_run_where_none_are_recorded(
     headrace: Headrace, sagemaker: FakeSageMaker, aws: FakeAws
 ) -> None:
