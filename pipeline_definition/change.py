@@ -24,7 +24,7 @@ def explain_change(settings: PipelineSettings) -> dict[str, Any]:
             "ModelPackageGroupName": binding("ModelPackageGroupName"),
             "PreparedUri": processing_output(preprocess.NAME, "test"),
             "ImageSize": parameter("ImageSize"),
-            "Network": settings.network,
+            "Network": ", ".join(dict.fromkeys(trained.network for trained in settings.trained)),
             "PipelineExecutionArn": execution("PipelineExecutionArn"),  # for the function's log
         },
         "OutputParameters": [{"OutputName": "Change", "OutputType": "String"}],

@@ -17,6 +17,7 @@ INPUT_MODES: tuple[str, ...] = get_args(InputMode)
 Approval = Literal["PendingManualApproval", "Approved"]
 APPROVALS: tuple[str, ...] = get_args(Approval)
 
+SMALLEST_SIDE, LARGEST_SIDE = 8, 1024  # pixels of an image; training/preprocess.py takes no others
 SHORTEST_SECONDS = 60
 LONGEST_SECONDS = 5 * 24 * 3600  # a processing job may run for 5 days, a training job for 28
 
@@ -112,8 +113,10 @@ class PipelineSettings:
 
     def __post_init__(self) -> None:
         in_variants = variants.problems(self.variants, self.capacity, self.tuning_jobs)
-        for what, hint in (*self._wrong_choices(), *self._wrong_numbers(), *in_variants):
-            raise PipelineSettingsError(what, hint)
+        problems = [*self._wrong_choices(), *self._wrong_numbers(), *in_variants]
+        if problems:  # all at once: each would cost another deployment
+            hints = dict.fromkeys(hint for _, hint in problems)
+            raise PipelineSettingsError("; ".join(what for what, _ in problems), "; ".join(hints))
         for variant in self.variants:
             try:
                 self.of(variant)
@@ -163,6 +166,13 @@ class PipelineSettings:
         ):
             if getattr(self, name) < 1:
                 yield f"{name} is {getattr(self, name)}", "use a whole number from 1 up"
+        if self.image_size >= 1 and not SMALLEST_SIDE <= self.image_size <= LARGEST_SIDE:
+            yield f"image_size is {self.image_size}", f"use {SMALLEST_SIDE} to {LARGEST_SIDE} pixels"
+        if self.train_instance_count >= 1 and self.batch_size % self.train_instance_count:
+            yield (
+                f"batch_size is {self.batch_size}, which {self.train_instance_count} instances cannot share equally",
+                f"use a multiple of train_instance_count = {self.train_instance_count}, and of all its GPUs",
+            )
         if not 0 < self.crop <= 1:
             yield f"crop is {self.crop}", "it is a share of the image's side: above 0, and 1 for the whole image"
         for name in ("flip_probability", "ema_decay"):

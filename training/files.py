@@ -12,6 +12,7 @@ from data_sets.errors import ArchiveError
 from data_sets.listing import FolderListing
 from data_sets.names import without_junk
 from data_sets.reading import Reading, read
+from data_sets.sample import Problem
 from data_sets.wording import refusal, some_of
 from errors import DataSetError
 
@@ -36,8 +37,8 @@ def read_files(folder: Path, name: str) -> Reading:
     return read(FolderListing.of(folder, name=name), max_skipped_share=None, taken=kinds.taken(requirements))
 
 
-def refuse(reading: Reading, looks: Sequence[bytes | str] = ()) -> list[str]:
-    """Raise DataSetError with all that is wrong: with the reading, and with images that have the same bytes.
+def refuse(reading: Reading, looks: Sequence[bytes | str] = (), more: Sequence[Problem] = ()) -> list[str]:
+    """Raise DataSetError with all that is wrong: with the reading, with images that have the same bytes, and `more`.
 
     Returns warnings about such images. A look at a sample begins with a hash of 32 bytes, or is a text.
     """
@@ -45,8 +46,8 @@ def refuse(reading: Reading, looks: Sequence[bytes | str] = ()) -> list[str]:
     same = {sample.path: result[:32].hex() for sample, result in pairs if isinstance(result, bytes)}
     copies = plausibility.equal_images(reading.samples, same)
     problems, warnings = plausibility.copy_problems(copies, reading.accept)
-    if problems or reading.problems:
-        refused = refusal([*reading.problems, *problems])
+    if problems or reading.problems or more:
+        refused = refusal([*reading.problems, *problems, *more])
         raise DataSetError(refused.message, hint=refused.hint)
     return [f"warning: {warning}" for warning in warnings]
 

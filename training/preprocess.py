@@ -31,20 +31,21 @@ from numpy.typing import NDArray
 import duplicates
 from contents import read_contents, verify
 from data_sets.names import escaped
-from data_sets.sample import Sample
+from data_sets.sample import Problem, Sample
 from data_sets.wording import some_of
 from dataset import Contrast, SplitWriter, write_labels
 from errors import DataSetError
 from files import describe, left_out_by_reason, read_files, refuse, unpack_data
 from images import UnreadableImage, fit_image, open_image
 from originals import OriginalsWriter
-from splits import SPLITS, refuse_absent, split_samples, with_groups
+from splits import SPLITS, refuse_absent, split_problems, split_samples, with_groups
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TOGETHER = 8  # images a task: a thread takes work 100 times a second, and all end at nearly the same time
 PROGRESS_SECONDS = 10.0
+SMALLEST_SIDE, LARGEST_SIDE = 8, 1024  # pixels
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,17 +64,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         skipped |= {
             sample.path: result for sample, result in zip(samples, looks, strict=True) if isinstance(result, str)
         }
-        warnings = refuse(reading, looks)
-        total = len(samples) + len(reading.counted_out)
-        refuse_many_skipped(skipped, total, arguments.max_skipped_share)
-        for warning in [*describe(reading), *warnings]:
-            print(warning, flush=True)
-
         classes = reading.classes
         known = with_groups(samples, arguments.group_pattern, reading.root)
         readable = [sample for sample, result in zip(known, looks, strict=True) if isinstance(result, bytes)]
         order = [result for result in looks if isinstance(result, bytes)]
         shares = {"validation": arguments.validation_share, "test": arguments.test_share}
+        total = len(samples) + len(reading.counted_out)
+        # All that cannot be taken is named at once, before an image is decoded.
+        problems = option_problems(arguments)
+        if not reading.problems:  # else the classes need not be those that are meant
+            problems += skipped_problems(skipped, total, arguments.max_skipped_share)
+            problems += split_problems(readable, classes, shares)
+        warnings = refuse(reading, looks, problems)
+        for warning in [*describe(reading), *warnings]:
+            print(warning, flush=True)
+
         rows = split_samples(readable, classes, order, shares)
 
         facts = {
@@ -156,13 +161,29 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--group-pattern", default="", help="regular expression for an image's path: images for which its first group "
         "matches the same text stay in one split")  # fmt: skip
     add("--threads", type=int, default=os.cpu_count(), help="threads that decode (one a processor)")
-    arguments = parser.parse_args(argv)
-    if not 8 <= arguments.image_size <= 1024:
-        parser.error("--image-size must be from 8 to 1024")
+    return parser.parse_args(argv)
+
+
+def option_problems(arguments: argparse.Namespace) -> list[Problem]:
+    """By the names of the settings, or of a run's parameters."""
+    problems = []
+    if not SMALLEST_SIDE <= arguments.image_size <= LARGEST_SIDE:
+        problems.append(
+            Problem(
+                f"the image size is {arguments.image_size} pixels",
+                f"use {SMALLEST_SIDE} to {LARGEST_SIDE} (image_size under [<environment>.pipeline], or the run's "
+                "parameter ImageSize)",
+            )
+        )
     shares = (arguments.validation_share, arguments.test_share)
     if min(shares) <= 0 or sum(shares) >= 1:
-        parser.error("--validation-share and --test-share must be above 0 and leave something to train on")
-    return arguments
+        problems.append(
+            Problem(
+                f"validation_share is {shares[0]:g} and test_share is {shares[1]:g}",
+                "use shares above 0 that leave something to train on, e.g. 0.15 each",
+            )
+        )
+    return problems
 
 
 def in_threads(pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
@@ -191,13 +212,17 @@ def decode(folder: Path, sample: Sample, target: NDArray[np.uint8]) -> str:
     return ""
 
 
+def skipped_problems(skipped: dict[str, str], count: int, limit: float) -> list[Problem]:
+    if len(skipped) <= limit * count:
+        return []
+    what = f"{len(skipped)} of {count} images cannot be read: "
+    what += some_of([f"{name} ({reason})" for name, reason in sorted(skipped.items())])
+    return [Problem(what, f"replace or remove them; up to a share of {limit:g} would be skipped (max_skipped_share)")]
+
+
 def refuse_many_skipped(skipped: dict[str, str], count: int, limit: float) -> None:
-    if len(skipped) > limit * count:
-        raise DataSetError(
-            f"{len(skipped)} of {count} images cannot be read: "
-            + some_of([f"{name} ({reason})" for name, reason in sorted(skipped.items())]),
-            hint=f"replace or remove them; up to a share of {limit:g} would be skipped (max_skipped_share)",
-        )
+    for problem in skipped_problems(skipped, count, limit):
+        raise DataSetError(problem.message, hint=problem.hint)
 
 
 class Progress:

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from data_sets.sample import Sample
-from data_sets.wording import some_of
+from data_sets.sample import Problem, Sample
+from data_sets.wording import refusal, some_of
 from errors import DataSetError
 
 SPLITS = ("train", "validation", "test")
@@ -44,13 +44,11 @@ def split_samples(
     and the next to validation. Samples of one group stay together, and go where their lowest key leads. Raises
     DataSetError when one of the `classes` has no sample in a split.
     """
+    if problems := split_problems(samples, classes, shares):
+        refused = refusal(problems)
+        raise DataSetError(refused.message, hint=refused.hint)
     rows: dict[str, list[int]] = {split: [] for split in SPLITS}
-    if len(classes) < 2:
-        raise DataSetError(
-            f"the data set has one class only: {some_of(classes)}",
-            hint="a classifier needs two; each class is a folder with its images",
-        )
-    missing = [split for split in ("test", "validation") if split not in {sample.split for sample in samples}]
+    missing = missing_splits(samples)
     training: dict[str, list[int]] = {label: [] for label in classes}
     for row, sample in enumerate(samples):
         if sample.split in ("validation", "test"):
@@ -60,18 +58,49 @@ def split_samples(
     wanted: dict[str, dict[str, int]] = {}
     for label, remaining in training.items():
         counts = {split: max(1, round(len(remaining) * shares[split])) for split in missing}
-        if missing and sum(counts.values()) >= len(remaining):
-            raise DataSetError(
-                f"class {some_of([label])} has {len(remaining)} usable images, too few for "
-                f"{' and '.join([*missing, 'train'])}",
-                hint="add images of it, or remove the class; each of these needs one image of each class at least",
-            )
         wanted[label] = counts
     for split, unit in _by_order(samples, [row for part in training.values() for row in part], order, wanted, missing):
         rows[split] += unit
     for split in SPLITS:
         refuse_absent(split, classes, {samples[row].label for row in rows[split]})
     return {split: sorted(rows[split]) for split in SPLITS}
+
+
+def missing_splits(samples: Sequence[Sample]) -> list[str]:
+    """The splits that the data set does not give, which are taken from train."""
+    given = {sample.split for sample in samples}
+    return [split for split in ("test", "validation") if split not in given]
+
+
+def split_problems(samples: Sequence[Sample], classes: Sequence[str], shares: Mapping[str, float]) -> list[Problem]:
+    """All that keeps the samples from being split, so that nobody has to upload again and again to learn the rest."""
+    problems = []
+    if len(classes) < 2:
+        what = f"the data set has one class only: {some_of(classes)}"
+        problems.append(Problem(what, "a classifier needs two; each class is a folder with its images"))
+    missing = missing_splits(samples)
+    counts = Counter(sample.label for sample in samples if sample.split not in ("validation", "test"))
+    least = {label: sum(max(1, round(counts[label] * shares[split])) for split in missing) + 1 for label in classes}
+    few = [label for label in classes if missing and counts[label] < least[label]]
+    if few:
+        where = " and ".join([*missing, "train"])
+        what = f"class {some_of(few)} has {counts[few[0]]} usable images"
+        if len(few) > 1:
+            what = f"{len(few)} classes have too few usable images: " + some_of(
+                [f"{label} ({counts[label]})" for label in few]
+            )
+        problems.append(
+            Problem(
+                f"{what}, too few for {where}" if len(few) == 1 else f"{what}; needed are {where}",
+                "add images of it, or remove the class; each of these needs one image of each class at least",
+            )
+        )
+    for split in SPLITS:
+        if split in missing or (split == "train" and missing):
+            continue  # taken from train, class by class
+        present = {sample.label for sample in samples if (sample.split or "train") == split}
+        problems += absent_problems(split, classes, present)
+    return problems
 
 
 def _by_order(
@@ -104,10 +133,16 @@ def _by_order(
     return found
 
 
-def refuse_absent(split: str, classes: Sequence[str], present: Collection[str]) -> None:
+def absent_problems(split: str, classes: Sequence[str], present: Collection[str]) -> list[Problem]:
     absent = sorted(set(classes) - set(present))
-    if absent:
-        raise DataSetError(
-            f"{split} has no usable image of {len(absent)} of {len(classes)} classes: {some_of(absent)}",
-            hint="name the class folders alike in train, validation and test, and leave none of them empty",
-        )
+    if not absent:
+        return []
+    what = f"{split} has no usable image of {len(absent)} of {len(classes)} classes: {some_of(absent)}"
+    hint = "name the class folders alike in train, validation and test, and leave none of them empty"
+    return [Problem(what, hint)]
+
+
+def refuse_absent(split: str, classes: Sequence[str], present: Collection[str]) -> None:
+    if problems := absent_problems(split, classes, present):
+        refused = refusal(problems)
+        raise DataSetError(refused.message, hint=refused.hint)

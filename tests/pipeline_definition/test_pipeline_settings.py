@@ -19,6 +19,8 @@ from pipeline_definition import PipelineSettings, PipelineSettingsError
         ({"capacity": "spot", "spot_wait_seconds": 0}, "spot_wait_seconds is 0, with capacity 'spot'"),
         ({"capacity": "both", "spot_wait_seconds": 0}, "spot_wait_seconds is 0, with capacity 'both'"),
         ({"epochs": 0}, "epochs is 0"),
+        ({"image_size": 4}, "image_size is 4\nhint: use 8 to 1024 pixels"),
+        ({"batch_size": 33, "train_instance_count": 2}, "batch_size is 33, which 2 instances cannot share equally"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"train_instance_type": "g4dn.xlarge"}, "train_instance_type is 'g4dn.xlarge'"),
         ({"inference_instance_types": ()}, "inference_instance_types is ()"),
@@ -44,3 +46,11 @@ def test_wrong_setting_is_refused(wrong: dict[str, Any], message: str) -> None:
 
 def test_spot_wait_does_not_matter_without_spot() -> None:
     assert PipelineSettings(capacity="on-demand", spot_wait_seconds=0).spot_wait_seconds == 0
+
+
+def test_all_wrong_settings_are_named_at_once() -> None:
+    with pytest.raises(PipelineSettingsError) as caught:
+        PipelineSettings(image_size=2000, epochs=0, capacity="cheap")  # type: ignore[arg-type]
+    what, _, hint = str(caught.value).partition("\nhint: ")
+    assert what == "capacity is 'cheap'; epochs is 0; image_size is 2000"
+    assert hint == "use one of spot, on-demand, both; use a whole number from 1 up; use 8 to 1024 pixels"

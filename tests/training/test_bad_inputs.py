@@ -150,3 +150,21 @@ def test_a_model_folder_that_cannot_be_written_fails_before_the_training(colors:
     words = ("--train", colors / "train", "--validation", colors / "validation", "--model-dir", tmp_path / "file/model")
     said = reason_of(tmp_path / "ml", "train.py", *words, training=True)
     assert said.startswith(f"the model cannot be written to {tmp_path}/file/model: Not a directory\nhint: --model-dir")
+
+
+def test_all_that_keeps_preprocessing_from_starting_is_named_at_once(tmp_path: Path) -> None:
+    """Image size, shares, a class with too few images, and images that cannot be read: one upload mends them all."""
+    data = write_pictures(tmp_path / "data", {"red": 9, "blue": 2, "green": 1})
+    (data / "red/damaged.png").write_bytes(b"no image")
+    contents = write_contents(data, tmp_path / "contents.json")
+    splits = [word for split in ("train", "validation", "test") for word in (f"--{split}", tmp_path / split)]
+    wrong = ("--image-size", "4", "--validation-share", "0.7", "--test-share", "0.3")
+    words = ("--data", data, "--contents", contents, *splits, *wrong)
+    said = reason_of(tmp_path / "ml", "preprocess.py", *words)
+    assert said.startswith(
+        "4 problems: (1) the image size is 4 pixels; (2) validation_share is 0.7 and test_share is 0.3"
+    )
+    assert "(3) 1 of 13 images cannot be read: " in said
+    assert "3 classes have too few usable images: blue (2), green (1), red (9)" in said
+    assert "\nhint: use 8 to 1024 (image_size under " in said
+    assert not (tmp_path / "train").exists()
