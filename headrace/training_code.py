@@ -28,6 +28,7 @@ IMPORTED = "inference.py"  # the one script that is imported by the server, and 
 SECONDS = 180  # torch takes 2 to 20 s to import on a busy machine
 
 _IMPORTING = Path(__file__).with_name("importing.py")
+_PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}, which jobs have here"
 _MODULE = re.compile(r"No module named '([^'.]+)")
 
 
@@ -46,9 +47,10 @@ def _check_requirements(folder: Path) -> None:
         return
     said = "; ".join(f"line {number} asks for {wanted}, and {found}" for number, wanted, found in missing)
     wanted = " ".join(shlex.quote(str(requirement)) for _, requirement, _ in missing)
+    to = f"download --dest {FOLDER}/{WHEELS} --only-binary :all:" if (folder / WHEELS).is_dir() else "install"
     raise SetupError(
         f"{FOLDER}/{REQUIREMENTS}: {said}. Jobs of the local cloud run with what is installed here",
-        hint=f"{shlex.quote(_shown(Path(sys.executable)))} -m pip install {wanted}",
+        hint=f"{shlex.quote(_shown(Path(sys.executable)))} -m pip {to} {wanted}",
     )
 
 
@@ -64,6 +66,9 @@ def _missing(folder: Path) -> Iterator[tuple[int, Requirement, str]]:
         except InvalidRequirement:
             continue  # the CDK app refuses it, with its line
         if (requirement.marker and not requirement.marker.evaluate()) or _has_wheel(folder / WHEELS, requirement):
+            continue
+        if (folder / WHEELS).is_dir():  # jobs install from there alone
+            yield number, requirement, f"{FOLDER}/{WHEELS}/ has none for {_PYTHON}"
             continue
         try:
             version = metadata.version(requirement.name)

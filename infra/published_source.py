@@ -56,8 +56,7 @@ class PublishedSource(Construct):
         network: Network | None,
     ) -> None:
         super().__init__(scope, id)
-        if network:
-            require_wheels(settings, root / "training")
+        require_wheels(settings, root / "training", vpc=network is not None)
         files = code_files(root / "training", root / "data_sets")
         check_training_code(settings, files)
         archive = CodeArchive(pack(files))

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from infra.settings import Settings
 from infra.typed_table import SettingsError
+from infra.wheels import image_python
 from pipeline_definition import SCRIPTS, PipelineSettings
 from source_code.archive import File
 from source_code.errors import SourceError
@@ -21,15 +22,7 @@ from source_code.imports import ENTRY, needed, refuse_uncompilable
 from source_code.networks import Networks, networks
 
 REQUIREMENTS = "requirements.txt"
-_TAGGED = re.compile(r"py3(\d+)")  # pytorch-inference:2.6.0-cpu-py312-…
-_UNTAGGED = re.compile(r"pytorch:2\.1[1-4]-")  # AWS's images of 2.11 to 2.14 have Python 3.12 (their release notes)
 _OWN_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.")
-
-
-def image_python(image: str) -> int | None:
-    """The minor version of the image's Python 3; None for an image of one's own, of which nothing is known."""
-    tagged = _TAGGED.search(image)
-    return int(tagged[1]) if tagged else 12 if _UNTAGGED.match(image) else None
 
 
 def check_training_code(settings: Settings, files: Mapping[str, File]) -> None:

@@ -108,7 +108,9 @@ def test_a_wheel_of_the_code_that_fits_is_enough(project: Path, tag: str, fits: 
     if fits:
         training_code.check(project, [])
     else:
-        assert "it is not installed" in refusal(project)[0]
+        what, hint = refusal(project)
+        assert "training/wheels/ has none for Python 3." in what
+        assert hint.endswith("-m pip download --dest training/wheels --only-binary :all: absent==1.0")
 
 
 def test_a_network_that_the_model_refuses_is_told_in_its_words(project: Path) -> None:

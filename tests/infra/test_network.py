@@ -15,6 +15,7 @@ from infra.settings import load_settings
 from infra.typed_table import SettingsError
 from infra.wheels import require_wheels
 from pipeline_definition import BINDING_NAMES, LIST_BINDING_NAMES, build_pipeline, render
+from start_pipeline import code
 from start_pipeline.binding import bound_definition
 from start_pipeline.environment import Environment as StartPipelineEnvironment
 
@@ -171,7 +172,9 @@ def test_functions_read_what_the_stack_says_of_the_network(isolated: Any) -> Non
 
 def test_the_deployed_definition_is_bound_to_the_network(isolated: Any) -> None:
     trigger = StartPipelineEnvironment.from_variables(variables(isolated, "StartPipeline"))
-    bound = bound_definition(render(build_pipeline(isolated.settings.pipeline, in_vpc=True)), trigger.bindings)
+    definition = render(build_pipeline(isolated.settings.pipeline, in_vpc=True))
+    of_code = code.deployed(trigger, code.scripts_in(definition))
+    bound = bound_definition(definition, {**trigger.bindings, **of_code})
     assert bound["Steps"][0]["Arguments"]["NetworkConfig"]["VpcConfig"]["Subnets"] == SUBNETS
 
 
@@ -199,6 +202,9 @@ def test_zones_are_those_that_the_environment_names(tmp_path: Path) -> None:
         ("pillow==13.0.0\nsimplejpeg==1.9.0\n", ["pillow-13.0.0-cp312-cp312-x.whl"], "simplejpeg==1.9.0"),
         ("pillow==13.0.0\n", ["pillow-12.0.0-cp312-cp312-x.whl"], "pillow==13.0.0"),
         ("Ruamel.YAML\n# a comment\n\n", ["pillow-13.0.0-cp312-cp312-x.whl"], "Ruamel.YAML"),
+        ("pillow\n", ["pillow-13.0.0-cp311-cp311-x.whl"], r"pillow for Python 3\.12 of pytorch\S+"),
+        ("pillow\n", ["pillow-13.0.0-cp313-abi3-x.whl"], r"pillow for Python 3\.12 of pytorch\S+"),
+        ("pillow\n", ["pillow-13.0.0-cp312-cp312-win_amd64.whl"], r"pillow for Python 3\.12 of pytorch\S+"),
     ],
 )
 def test_a_requirement_without_a_wheel_is_refused(
@@ -217,6 +223,8 @@ def test_a_requirement_without_a_wheel_is_refused(
         ("# nothing\n", []),
         ("ruamel.yaml[jinja2]==0.18  # why\n", ["ruamel_yaml-0.18-py3-none-any.whl"]),
         ("pillow\n", ["pillow-12.0.0-cp312-cp312-x.whl"]),
+        ("pillow\n", ["pillow-12.0.0-cp311-cp311-x.whl", "pillow-12.0.0-1-cp312-cp312-manylinux_2_28_x86_64.whl"]),
+        ("pillow\n", ["pillow-12.0.0-cp39-abi3-x.whl"]),
     ],
 )
 def test_requirements_with_wheels_are_taken(
@@ -224,6 +232,15 @@ def test_requirements_with_wheels_are_taken(
 ) -> None:
     make(tmp_path, requirements, wheels)
     require_wheels(isolated.settings, tmp_path)
+
+
+def test_wheels_are_complete_wherever_there_are_some(tmp_path: Path, prod: Any) -> None:
+    """entry.py installs from the folder alone when it is there, also where an index could be reached."""
+    make(tmp_path, "pillow\n", [])
+    with pytest.raises(SettingsError, match="lacks pillow, from which alone jobs install while it is there"):
+        require_wheels(prod.settings, tmp_path, vpc=False)
+    (tmp_path / "wheels").rmdir()
+    require_wheels(prod.settings, tmp_path, vpc=False)
 
 
 def make(training: Path, requirements: str, wheels: list[str]) -> None:
