@@ -74,4 +74,6 @@ def _arguments(settings: PipelineSettings) -> list[Any]:
         *("--test-share", str(settings.test_share)),
         *("--seed", str(settings.seed)),
         *("--max-skipped-share", str(settings.max_skipped_share)),
+        # One word, because a pattern may begin with a hyphen.
+        *([f"--group-pattern={settings.group_pattern}"] if settings.group_pattern else []),
     ]

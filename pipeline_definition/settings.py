@@ -22,6 +22,7 @@ SHORTEST_SECONDS = 60
 LONGEST_SECONDS = 5 * 24 * 3600  # a processing job may run for 5 days, a training job for 28
 
 MOST_WARM_SECONDS = 3600  # SageMaker's limit of a warm pool
+LONGEST_PATTERN = 200  # a word of a container's arguments may hold 256 characters
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
@@ -98,6 +99,8 @@ class PipelineSettings:
     """Share of the images that are held out for the test set, unless the data set is split."""
     max_skipped_share: float = 0.05
     """Share of files that may be unusable before preprocessing fails."""
+    group_pattern: str = ""
+    """Regular expression for an image's path; images for which its first group is the same text stay in one split."""
     volume_size_gb: int = 30
     """Size in GB of a job's volume."""
     max_run_seconds: int = 6 * 3600
@@ -153,6 +156,16 @@ class PipelineSettings:
             types = (value,) if isinstance(value, str) else value
             if not types or not all(map(_INSTANCE_TYPE.fullmatch, types)):
                 yield f"{name} is {value!r}", "SageMaker's instance types read ml.<family>.<size>, say ml.m5.xlarge"
+
+        try:
+            re.compile(self.group_pattern)
+        except re.error as error:
+            yield (
+                f"group_pattern is {self.group_pattern!r}, which is not a regular expression: {error}",
+                r"write one as in Python, e.g. '(patient\d+)_', in single quotes",
+            )
+        if len(self.group_pattern) > LONGEST_PATTERN:
+            yield f"group_pattern has {len(self.group_pattern)} characters", f"use at most {LONGEST_PATTERN}"
 
     def _wrong_numbers(self) -> Iterator[tuple[str, str]]:
         for name in (

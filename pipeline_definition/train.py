@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +145,8 @@ def _checkpoints(lane: Lane, settings: PipelineSettings) -> CheckpointConfigType
     """
     own, variant = settings.of(lane.variant), lane.variant
     split = f"split-{settings.validation_share}-{settings.test_share}-{settings.max_skipped_share}"
+    if settings.group_pattern:  # any text, which a key may not hold
+        split += f"-groups-{hashlib.sha256(settings.group_pattern.encode()).hexdigest()[:12]}"
     return {
         "S3Uri": join(
             f"s3://{binding('DataBucket')}/checkpoints/{lane.name}",

@@ -119,7 +119,13 @@ def test_checkpoints_are_addressed_by_what_training_depends_on() -> None:
         assert f"Parameters.{name}" in text
     assert "${headrace:CodeHash/train.py}" in text
     assert "/checkpoints/spot" in text
-    for other in ({"seed": 1}, {"validation_share": 0.2}, {"test_share": 0.2}, {"max_skipped_share": 0.2}):
+    for other in (
+        {"seed": 1},
+        {"validation_share": 0.2},
+        {"test_share": 0.2},
+        {"max_skipped_share": 0.2},
+        {"group_pattern": "-(a)"},
+    ):
         assert steps_by_name(**other)["TrainSpot"]["Arguments"]["CheckpointConfig"]["S3Uri"] != prefix
 
 

@@ -28,6 +28,8 @@ from pipeline_definition import PipelineSettings, PipelineSettingsError
         ({"max_run_seconds": 30}, "max_run_seconds is 30"),
         ({"model_approval_status": "Rejected"}, "PendingManualApproval"),
         ({"seed": -1}, "seed is -1"),
+        ({"group_pattern": "(patient"}, "group_pattern is '(patient', which is not a regular expression"),
+        ({"group_pattern": "x" * 201}, "group_pattern has 201 characters"),
         ({"input_mode": "Pipe"}, "use one of File, FastFile"),
         ({"pretrained": "weights/"}, "pretrained is 'weights/'"),
         ({"crop": 0.0}, "crop is 0.0"),
