@@ -18,8 +18,7 @@ from data_sets.wording import some_of
 
 UTF8_FLAG = 0x800
 UNICODE_PATH = 0x7075  # the extra field in which Info-ZIP writes the name in UTF-8
-CODE_PAGES = ("cp437", "cp850", "cp932", "gbk")
-OTHER_CODE_PAGES = ("cp866", "cp949", "big5")  # shown, not guessed
+CODE_PAGES = ("cp437", "cp850", "cp932", "gbk", "cp1252", "cp949", "cp866")
 
 
 def decoded_names(infos: Sequence[zipfile.ZipInfo], archive: str) -> list[str]:
@@ -60,11 +59,12 @@ def _decoder(raw: Sequence[bytes], archive: str) -> Callable[[bytes], str]:
     found = {page: texts for page in CODE_PAGES if (texts := _decode_all(raw, page)) is not None}
     likely = {page: texts for page, texts in found.items() if all(map(_LIKELY[page], _words(texts)))}
     readings = {tuple(texts) for texts in likely.values()}
-    if len(readings) == 1:
-        page = next(iter(likely))
+    certain = [page for page, texts in likely.items() if page != "cp1252" or all(map(_is_latin, _words(texts)))]
+    if len(readings) == 1 and certain:
+        page = certain[0]
         return lambda name: name.decode(page)
     first = next(name for name in raw if not name.isascii())
-    shown = [f"{page}: {some_of([text])}" for page in (likely or (*found, *OTHER_CODE_PAGES))
+    shown = [f"{page}: {some_of([text])}" for page in (likely or found)
              if (text := _decode(first, page)) is not None]  # fmt: skip
     raise ArchiveError(
         f"{archive} does not say in which code page its names are, and "
@@ -105,6 +105,23 @@ def _is_latin(word: str) -> bool:
     return latin and len(odd) <= max(1, plain) and "[" not in word and "]" not in word
 
 
+def _may_be_latin(word: str) -> bool:
+    """Letters of Western Europe, however many: not enough to choose this code page against another one."""
+    return all(unicodedata.name(c, "").startswith("LATIN ") for c in word if not c.isascii())
+
+
+def _is_korean(word: str) -> bool:
+    odd = [character for character in word if not character.isascii()]
+    plain = sum(character.isascii() and character.isalpha() for character in word)
+    return len(odd) > plain and all(unicodedata.name(c, "").startswith("HANGUL ") for c in odd)
+
+
+def _is_russian(word: str) -> bool:
+    """Cyrillic letters, and none of the Latin alphabet among them."""
+    odd = all(unicodedata.name(c, "").startswith("CYRILLIC ") for c in word if not c.isascii())
+    return odd and not any(c.isascii() and c.isalpha() for c in word)
+
+
 def _is_japanese(word: str) -> bool:
     """Kana and kanji, more of them than letters of the Latin alphabet; half-width kana are other bytes misread."""
     odd = [character for character in word if not character.isascii()]
@@ -130,4 +147,7 @@ _LIKELY: dict[str, Callable[[str], bool]] = {
     "cp850": _is_latin,
     "cp932": _is_japanese,
     "gbk": _is_chinese,
+    "cp1252": _may_be_latin,
+    "cp949": _is_korean,
+    "cp866": _is_russian,
 }

@@ -51,6 +51,8 @@ def near_duplicates(test: NDArray[np.uint8], train: NDArray[np.uint8]) -> list[P
     every = -(-len(test) * len(train) // MOST_PAIRS)
     rows = np.arange(0, len(test), every)
     rows = rows[test[rows].reshape(len(rows), -1).std(1) >= LEAST_CONTRAST]
+    if len(rows) == 0:
+        return []
     known, asked = _hashes(train), _hashes(test[rows])
     found: list[Pair] = []
     for start in range(0, len(rows), BLOCK):
