@@ -10,7 +10,7 @@ from ministack import app
 from ministack.core import responses, router
 
 from local_cloud.adapter.authorization import INVOCATION, NAME, authorizer, resource_authorizer
-from local_cloud.sagemaker import api
+from local_cloud.sagemaker import api, parameters
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.endpoint_runner import ModelError
 from local_cloud.sagemaker.errors import ServiceError
@@ -59,6 +59,7 @@ def _invoke(service: SageMaker, scope: Scope, endpoint: str, headers: dict[str, 
     # InvokeEndpoint carries the caller's Accept in a header of its own.
     accept = headers.get("x-amzn-sagemaker-accept") or headers.get("accept") or "application/json"
     try:
+        parameters.refuse_headers(headers)
         with service.faults.during("InvokeEndpoint"):
             answer_headers, content = service.hosting.invoke(scope, endpoint, body, content_type, accept)
     except ServiceError as error:

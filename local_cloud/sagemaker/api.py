@@ -4,7 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker import executions, group_policy, hosting, pipelines, projects, registry, shapes, tags
+from local_cloud.sagemaker import (
+    executions,
+    group_policy,
+    hosting,
+    parameters,
+    pipelines,
+    projects,
+    registry,
+    shapes,
+    tags,
+)
 from local_cloud.sagemaker.cloud import Call, Clients, Cloud
 from local_cloud.sagemaker.engine.run import ExecutionRunner
 from local_cloud.sagemaker.errors import ServiceError, ValidationException
@@ -72,6 +82,7 @@ def _checked_request(operation: str, body: bytes) -> dict[str, Any]:
         plural = "s" if len(found) > 1 else ""
         raise ValidationException(f"{len(found)} validation error{plural} detected: {'; '.join(found)}")
     assert isinstance(request, dict)
+    parameters.refuse(operation, request)
     return request
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_cloud.sagemaker import network
+from local_cloud.sagemaker.errors import ValidationException
 from local_cloud.sagemaker.images import INFERENCE_SERVER, image
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
@@ -109,12 +110,20 @@ def source_arn(scope: Scope) -> str:
 
 
 def served_container(service: "SageMaker", scope: Scope, model: Document) -> dict[str, Any]:
-    """The one container of a model, from its model package when it names one."""
+    """The one container of a model, from its model package when it names one; variables of the model's own add to it.
+
+    Raises ValidationException for a package of several containers.
+    """
     container: dict[str, Any] = (model.get("Containers") or [model["PrimaryContainer"]])[0]
-    if "ModelPackageName" in container:
-        package = existing_package(service, scope, container["ModelPackageName"])
-        container = package.get("InferenceSpecification", {"Containers": [{}]})["Containers"][0]
-    return container
+    if "ModelPackageName" not in container:
+        return container
+    package = existing_package(service, scope, container["ModelPackageName"])
+    containers = package.get("InferenceSpecification", {"Containers": [{}]})["Containers"]
+    if len(containers) != 1:
+        raise ValidationException("The local cloud serves model packages with exactly one container.")
+    packaged: dict[str, Any] = containers[0]
+    environment = packaged.get("Environment", {}) | container.get("Environment", {})
+    return packaged | ({"Environment": environment} if environment else {})
 
 
 def _fetch_model(s3: Any, uri: str, directory: Path, target: Path) -> None:

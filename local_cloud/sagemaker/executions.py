@@ -28,9 +28,6 @@ def _existing(service: SageMaker, call: Call, arn: str) -> Document:
 def _start(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     pipeline = pipelines.existing(service, call, request["PipelineName"])
     definition = pipelines.parsed(pipeline["PipelineDefinition"])
-    for member in ("SelectiveExecutionConfig", "PipelineVersionId", "MlflowExperimentName"):
-        if member in request:
-            raise ValidationException(f"The local cloud does not serve {member}.")
     given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
     parameters = _parameters(dict(definition.parameters), given)
     token = f"{pipeline['PipelineName']}/{request['ClientRequestToken']}"

@@ -88,9 +88,6 @@ def _list_models(service: SageMaker, call: Call, request: dict[str, Any]) -> dic
 def _create_config(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     if len(request["ProductionVariants"]) != 1:
         raise ValidationException("The local cloud serves endpoints with exactly one production variant.")
-    for member in ("ShadowProductionVariants", "AsyncInferenceConfig"):
-        if member in request:
-            raise ValidationException(f"The local cloud does not serve {member}.")
     for variant in request["ProductionVariants"]:
         if "ModelName" not in variant:
             raise ValidationException("The local cloud serves production variants with a ModelName only.")

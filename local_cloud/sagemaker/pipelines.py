@@ -106,8 +106,6 @@ def _update(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str
 
 
 def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    if "PipelineVersionId" in request:
-        raise ValidationException("The local cloud does not serve PipelineVersionId.")
     return _without_token(existing(service, call, request["PipelineName"]))
 
 

@@ -50,8 +50,6 @@ def _checked_parameters(parameters: list[dict[str, str]]) -> list[dict[str, str]
 
 
 def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    if "ServiceCatalogProvisioningDetails" in request:
-        raise ValidationException("The local cloud serves template providers only, not Service Catalog products.")
     template = request.get("TemplateProviders", [{}])[0].get("CfnTemplateProvider")
     if template is None or "RoleARN" not in template:
         raise ValidationException("The local cloud serves projects of one CfnTemplateProvider with a RoleARN only.")
@@ -106,9 +104,6 @@ def _list(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, 
 
 
 def _update(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    for member in ("ServiceCatalogProvisioningUpdateDetails", "Tags"):
-        if member in request:
-            raise ValidationException(f"The local cloud does not serve {member} in UpdateProject.")
     name = request["ProjectName"]
     changes: dict[str, Any] = summary(request, "ProjectDescription")
     with service.store.transaction():

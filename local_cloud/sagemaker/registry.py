@@ -19,7 +19,6 @@ _NOTED_CHANGES = {
     "ModelLifeCycle": "ModelLifeCycle",
     "SourceUri": "sourceUri",
 }
-_NOT_SERVED = ("AdditionalInferenceSpecificationsToAdd", "ModelCard", "ModelPackageRegistrationType")
 
 
 def create_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -129,9 +128,6 @@ def _describe_package(service: SageMaker, call: Call, request: dict[str, Any]) -
 
 
 def _update_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    for member in _NOT_SERVED:
-        if member in request:
-            raise ValidationException(f"The local cloud does not serve {member} in UpdateModelPackage.")
     home = group_policy.home_of(service, call, "UpdateModelPackage", request["ModelPackageArn"])
     with service.store.transaction():
         package = existing_package(service, home, request["ModelPackageArn"])
@@ -164,7 +160,11 @@ def _list_packages(service: SageMaker, call: Call, request: dict[str, Any]) -> d
         group = _existing_group(service, home, request["ModelPackageGroupName"])["ModelPackageGroupName"]
         packages = _versions(service, home, group)
     else:
-        packages = []  # without a group, only packages that are no versions are listed; there are none here
+        packages = service.store.find(call.scope, "package")
+    # Without a group AWS lists packages that are in none, unless it is asked for versions; here all are versions.
+    wanted = request.get("ModelPackageType", "Versioned" if "ModelPackageGroupName" in request else "Unversioned")
+    if wanted == "Unversioned":
+        packages = []
     approval = request.get("ModelApprovalStatus")
     members = ("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
                "CreationTime", "ModelPackageStatus", "ModelApprovalStatus")  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from local_cloud_in_use import kill
 from pipeline_runs import BUCKET, client, definition, make_role, processing_step, training_step, wait_for
+from tried import tries
 
 from local_cloud import process
 from local_cloud.process import Running
@@ -84,6 +85,7 @@ def sleepers() -> list[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@tries("sagemaker.CreateTrainingJob", "EnableManagedSpotTraining StoppingCondition.MaxWaitTimeInSeconds")
 def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(mortal: Running, number: signal.Signals) -> None:
     script = (
         "echo started >> /opt/ml/checkpoints/starts; "

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from pipeline_runs import definition, make_role, processing_step, read, run, training_step, wait_for
+from tried import tries
 
 Connect = Callable[[str], Any]
 
@@ -246,6 +247,7 @@ def test_a_bad_definition_is_refused_and_the_pipeline_stays(connect: Connect, ro
     assert sagemaker.describe_pipeline(PipelineName="stays")["PipelineDefinition"] == good
 
 
+@tries("sagemaker.StopPipelineExecution", "PipelineExecutionArn")
 def test_a_stopped_execution_stops_its_job(connect: Connect, role: str) -> None:
     sagemaker = connect("sagemaker")
     text = definition(processing_step("Long", role, "exec sleep 100"))

@@ -18,6 +18,7 @@ from projects_in_use import (
     put_template,
     user,
 )
+from tried import tries
 
 from local_cloud.process import Running
 
@@ -48,6 +49,8 @@ def create(sagemaker: Any, name: str, *providers: dict[str, Any], **more: Any) -
     return end_of(sagemaker, name)
 
 
+@tries("sagemaker.CreateProject", "ProjectName ProjectDescription Tags TemplateProviders")
+@tries("sagemaker.DescribeProject", "ProjectName")
 def test_a_project_is_a_stack_of_its_template_with_its_name_and_tags(
     cloud: Running, sagemaker: Any, url: str, role: str
 ) -> None:
@@ -75,6 +78,7 @@ def test_a_project_is_a_stack_of_its_template_with_its_name_and_tags(
     assert tags(sagemaker.list_tags(ResourceArn=project["ProjectArn"])["Tags"]) == {"team": "owls"}
 
 
+@tries("sagemaker.DeleteProject", "ProjectName")
 def test_two_projects_of_one_template_share_nothing(cloud: Running, sagemaker: Any, url: str, role: str) -> None:
     for name in ("left", "right"):
         sagemaker.create_project(ProjectName=name, TemplateProviders=[provider(url, role)])
@@ -134,6 +138,7 @@ def test_what_cloudformation_refuses_is_the_message_of_the_project(
         sagemaker.delete_project(ProjectName=name)
 
 
+@tries("sagemaker.UpdateProject", "ProjectName ProjectDescription TemplateProvidersToUpdate")
 def test_an_update_changes_the_stack_and_a_failed_one_leaves_it(
     cloud: Running, sagemaker: Any, url: str, role: str
 ) -> None:
@@ -241,7 +246,7 @@ def test_a_launch_role_can_be_bound_to_make_only_roles_with_a_boundary(
 
 
 def test_what_the_local_cloud_does_not_serve_is_said(sagemaker: Any, cloud: Running, url: str, role: str) -> None:
-    with pytest.raises(ClientError, match="serves template providers only"):
+    with pytest.raises(ClientError, match="does not serve ServiceCatalogProvisioningDetails"):
         sagemaker.create_project(ProjectName="p", ServiceCatalogProvisioningDetails={"ProductId": "prod-1"})
     with pytest.raises(ClientError, match="with a RoleARN only"):
         sagemaker.create_project(ProjectName="p", TemplateProviders=[provider(url)])

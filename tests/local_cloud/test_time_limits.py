@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pipeline_runs import definition, processing_step, run, training_step
+from tried import tries
 
 from headrace.time_limits import limit_of
 
@@ -18,6 +19,7 @@ def job_of(connect: Connect, step: dict[str, Any], kind: str) -> dict[str, Any]:
     return found
 
 
+@tries("sagemaker.CreateTrainingJob", "StoppingCondition.MaxRuntimeInSeconds")
 def test_a_training_beyond_max_runtime(connect: Connect, role: str) -> None:
     step = training_step(role, "sleep 60", StoppingCondition={"MaxRuntimeInSeconds": 1})
     _, steps = run(connect("sagemaker"), "slow-training", definition(step), role)
@@ -33,6 +35,7 @@ def test_a_training_beyond_max_runtime(connect: Connect, role: str) -> None:
     assert f"after {seconds} s: max_run_seconds under [local.pipeline] is 1 s" in limit.reason().text
 
 
+@tries("sagemaker.CreateProcessingJob", "StoppingCondition.MaxRuntimeInSeconds")
 def test_a_processing_beyond_max_runtime(connect: Connect, role: str) -> None:
     step = processing_step("Slow", role, "sleep 60")
     step["Arguments"]["StoppingCondition"] = {"MaxRuntimeInSeconds": 1}

@@ -74,9 +74,11 @@ class Processing:
             local_folder(job.root, output["S3Output"]["LocalPath"]).make()
 
     def _upload(self, job: Job, description: Document, s3: Any) -> None:
-        for output in description.get("ProcessingOutputConfig", {}).get("Outputs", []):
+        config = description.get("ProcessingOutputConfig", {})
+        for output in config.get("Outputs", []):
             s3_output = output["S3Output"]
-            transfer.upload_folder(s3, local_folder(job.root, s3_output["LocalPath"]), s3_output["S3Uri"])
+            folder = local_folder(job.root, s3_output["LocalPath"])
+            transfer.upload_folder(s3, folder, s3_output["S3Uri"], config.get("KmsKeyId"))
 
     def _end(self, job: Job, status: str, **more: Any) -> None:
         now = time.time()

@@ -57,7 +57,9 @@ class Job:
 
     @property
     def directory(self) -> Path:
-        return self.service.directory / "jobs" / self.name
+        """Its own: names are unique in one account and region, and for one kind of job."""
+        scope = f"{self.scope.account}-{self.scope.region}"
+        return self.service.directory / "jobs" / scope / f"{self.kind.document}-{self.name}"
 
     @property
     def root(self) -> Path:

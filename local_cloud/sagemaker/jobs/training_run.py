@@ -165,13 +165,13 @@ class _TrainingRun:
     def _upload(self) -> None:
         archive = self.job.directory / "model.tar.gz"
         transfer.pack([Folder(host.root, "model") for host in self.hosts], archive)
-        uri = artifact_uri(self.description)
-        transfer.upload_file(self.s3, archive, uri)
+        uri, key = artifact_uri(self.description), self.description["OutputDataConfig"].get("KmsKeyId")
+        transfer.upload_file(self.s3, archive, uri, key)
         outputs = [Folder(host.root, "output", "data") for host in self.hosts]
         if any(True for folder in outputs for _ in folder.files()):
             archive = self.job.directory / "output.tar.gz"
             transfer.pack(outputs, archive)
-            transfer.upload_file(self.s3, archive, uri.replace("model.tar.gz", "output.tar.gz"))
+            transfer.upload_file(self.s3, archive, uri.replace("model.tar.gz", "output.tar.gz"), key)
 
     def _times(self) -> dict[str, Any]:
         seconds = max(1, round(self.used))

@@ -61,29 +61,33 @@ def download_object(s3: Any, uri: str, destination: Path) -> None:
     _fetch_one(s3, bucket, key, lambda: destination.open("wb"))
 
 
-def upload_folder(s3: Any, folder: Folder, uri: str) -> int:
+def upload_folder(s3: Any, folder: Folder, uri: str, kms_key: str | None = None) -> int:
     """All regular files; links are left out."""
     bucket, prefix = split(uri.rstrip("/"))
     names = [entry.name for entry in folder.files() if entry.link is None]
 
     def send(name: str) -> None:
         with folder.open(name) as content:
-            upload(s3, content, f"s3://{bucket}/{prefix}/{name}")
+            upload(s3, content, f"s3://{bucket}/{prefix}/{name}", kms_key)
 
     _all(send, names)
     return len(names)
 
 
-def upload_file(s3: Any, file: Path, uri: str) -> None:
+def upload_file(s3: Any, file: Path, uri: str, kms_key: str | None = None) -> None:
     with file.open("rb") as content:
-        upload(s3, content, uri)
+        upload(s3, content, uri, kms_key)
 
 
-def upload(s3: Any, content: Any, uri: str) -> None:
-    """Bytes, or a file that nobody changes meanwhile: its length is announced before it is sent."""
+def upload(s3: Any, content: Any, uri: str, kms_key: str | None = None) -> None:
+    """Bytes, or a file that nobody changes meanwhile: its length is announced before it is sent.
+
+    Without a key the bucket's own encryption holds.
+    """
     bucket, key = split(uri)
+    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
     try:
-        s3.put_object(Bucket=bucket, Key=key, Body=content)
+        s3.put_object(Bucket=bucket, Key=key, Body=content, **encryption)
     except ClientError as error:
         raise TransferError(f"ClientError: Data upload failed: {uri}: {_message(error)}") from error
 
