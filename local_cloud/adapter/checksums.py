@@ -5,6 +5,7 @@ plain PUT by a presigned URL had none in ministack, and was refused as part of a
 """
 
 import base64
+import contextvars
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +14,11 @@ from ministack.services import s3
 
 from local_cloud.adapter.crc64 import crc64nvme
 
+_copied_with = contextvars.ContextVar("copied_with", default="")  # the algorithm that a copy asks for
+
 
 def plug_in() -> None:
+    s3._copy_object = _with_its_algorithm(s3._copy_object)
     s3._record_object_version = _with_checksum(s3._record_object_version)
 
 
@@ -22,9 +26,29 @@ def _with_checksum(original: Callable[..., Any]) -> Callable[..., Any]:
     """Every way of writing an object comes here, after it was checked and before it is kept."""
 
     def record(bucket: str, key: str, prior: Any, made: dict[str, Any], body: bytes | None) -> Any:
+        algorithm = _copied_with.get()
+        if algorithm:  # ministack keeps the source's as well; an object has one
+            made["checksums"] = {algorithm: made["checksums"][algorithm]}
+            made["checksum_type"] = "FULL_OBJECT"
         if body is not None and not made.get("checksums"):
             made["checksums"] = {"CRC64NVME": base64.b64encode(struct.pack(">Q", crc64nvme(body))).decode()}
             made["checksum_type"] = "FULL_OBJECT"
         return original(bucket, key, prior, made, body)
 
     return record
+
+
+def _with_its_algorithm(original: Callable[..., Any]) -> Callable[..., Any]:
+    """CopyObject's ``ChecksumAlgorithm``, which ministack reads under the name that PutObject's has."""
+
+    def copy(bucket: str, key: str, headers: dict[str, str], *arguments: Any, **named: Any) -> Any:
+        algorithm = headers.get("x-amz-checksum-algorithm", "").upper()
+        if algorithm:
+            headers = headers | {"x-amz-sdk-checksum-algorithm": algorithm}
+        token = _copied_with.set(algorithm)
+        try:
+            return original(bucket, key, headers, *arguments, **named)
+        finally:
+            _copied_with.reset(token)
+
+    return copy

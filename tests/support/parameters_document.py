@@ -34,22 +34,22 @@ def _sagemaker() -> str:
         "`CreateEndpoint: the local cloud does not serve DeploymentConfig, and does not take what it would leave "
         "undone. hint: leave DeploymentConfig out, or try this on AWS`. A value after `=` is the only one served.",
         "",
+        *_HEADER,
     ]
     known = tried()
     for operation in sorted(parameters.EFFECTIVE):
-        text += [f"### {operation}", "", "| parameter | here | test or reason |", "| --- | --- | --- |"]
         tests = known.get(f"sagemaker.{operation}", {})
+        rows: dict[tuple[str, str], list[str]] = {}
         for line in parameters.EFFECTIVE[operation].split():
-            path, equals, values = line.partition("=")
-            shown = f"`{path}`" + (f" = {' or '.join(f'`{value}`' for value in values.split('|'))}" if equals else "")
-            text.append(f"| {shown} | effect | {tests.get(path, 'none')} |")
+            rows.setdefault(("effect", tests.get(line.partition("=")[0], "none")), []).append(line)
         for path, reason in parameters.KEPT.get(operation, {}).items():
-            text.append(f"| `{path}` | kept | {reason} |")
-        text.append("")
-    text += ["### InvokeEndpoint", "", "| parameter | here | test or reason |", "| --- | --- | --- |"]
+            rows.setdefault(("kept", reason), []).append(path)
+        text += _rows(operation, rows)
+    rows = {}
     for path, test in known["sagemaker-runtime.InvokeEndpoint"].items():
-        text.append(f"| `{path}` | {'effect' if path in parameters.INVOKE_ENDPOINT else 'refused'} | {test} |")
-    return "\n".join([*text, ""])
+        here = "effect" if path in parameters.INVOKE_ENDPOINT else "refused"
+        rows.setdefault((here, test), []).append(path)
+    return "\n".join([*text, *_rows("InvokeEndpoint", rows), ""])
 
 
 def _base(passed: dict[str, set[str]]) -> str:
@@ -59,11 +59,22 @@ def _base(passed: dict[str, set[str]]) -> str:
         "",
         "What our own code, the documents' `aws` commands and the SDK pass to the services that ministack gives.",
         "",
-        "| operation | parameter | test |",
-        "| --- | --- | --- |",
+        *_HEADER,
     ]
     known = tried()
     for operation in sorted(passed):
+        rows: dict[tuple[str, str], list[str]] = {}
         for parameter in sorted(passed[operation]):
-            text.append(f"| {operation} | `{parameter}` | {known.get(operation, {}).get(parameter, 'none')} |")
+            rows.setdefault(("effect", known.get(operation, {}).get(parameter, "none")), []).append(parameter)
+        text += _rows(operation, rows)
     return "\n".join([*text, ""])
+
+
+_HEADER = ("| operation | parameters | here | test or reason |", "| --- | --- | --- | --- |")
+
+
+def _rows(operation: str, rows: dict[tuple[str, str], list[str]]) -> list[str]:
+    return [
+        f"| {operation} | {', '.join(f'`{name}`'.replace('|', ' or ') for name in names)} | {here} | {why} |"
+        for (here, why), names in rows.items()
+    ]

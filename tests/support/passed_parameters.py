@@ -34,6 +34,24 @@ S3_COMMANDS = {
     "s3.CompleteMultipartUpload": {"Bucket", "Key", "UploadId", "MultipartUpload"},
     "s3.AbortMultipartUpload": {"Bucket", "Key", "UploadId"},
 }
+# What the local cloud's SageMaker asks of the other services, as a job's or a pipeline's role.
+SAGEMAKERS_OWN = {
+    "s3.PutObject": {"Bucket", "Key", "Body", "ServerSideEncryption", "SSEKMSKeyId"},
+    "s3.GetObject": {"Bucket", "Key", "VersionId"},
+    "logs.CreateLogGroup": {"logGroupName"},
+    "logs.CreateLogStream": {"logGroupName", "logStreamName"},
+    "logs.PutLogEvents": {"logGroupName", "logStreamName", "logEvents"},
+    "cloudwatch.PutMetricData": {"Namespace", "MetricData"},
+    "lambda.Invoke": {"FunctionName", "Payload"},
+    "ec2.DescribeSubnets": {"SubnetIds"},
+    "ec2.DescribeSecurityGroups": {"GroupIds"},
+    "ec2.CreateNetworkInterface": {"SubnetId", "Groups", "Description"},
+    "ec2.DeleteNetworkInterface": {"NetworkInterfaceId"},
+    "cloudformation.CreateStack": {"StackName", "TemplateURL", "Parameters", "Capabilities", "RoleARN", "Tags"},
+    "cloudformation.UpdateStack": {"StackName", "TemplateURL", "Parameters", "Capabilities"},
+    "cloudformation.GetTemplateSummary": {"TemplateURL"},
+}
+OTHER_NAMES = {"notification-endpoint": "Endpoint"}  # of the CLI's options, where they are not the parameter's own
 NO_CALLS = {"configure", "sso", "s3", "ce"}  # the CLI's own; s3 is above, and billing has no local counterpart
 
 
@@ -46,12 +64,12 @@ def operation_names(service: str) -> dict[str, str]:
 def passed() -> dict[str, set[str]]:
     """By `<service>.<Operation>`; without SageMaker, whose every parameter is tried."""
     found: dict[str, set[str]] = {name: set(parameters) for name, parameters in S3_COMMANDS.items()}
+    for operation, parameters in SAGEMAKERS_OWN.items():
+        found.setdefault(operation, set()).update(parameters)
     for service, method, keywords in [*_calls(), *_commands()]:
         if service in OWN:
             continue
-        operation = operation_names(service).get(method)
-        assert operation is not None, f"{service} has no {method}"
-        found.setdefault(f"{service}.{operation}", set()).update(keywords)
+        found.setdefault(f"{service}.{operation_names(service)[method]}", set()).update(keywords)
     return found
 
 
@@ -79,7 +97,7 @@ def _calls() -> list[tuple[str, str, set[str]]]:
 def _commands() -> list[tuple[str, str, set[str]]]:
     """`aws sns subscribe --topic-arn …` in the documents and the messages of the sources."""
     sources = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    sources += [path for folder in ("lambda", "headrace", "infra") for path in sorted((ROOT / folder).rglob("*.py"))]
+    sources += [path for folder in ("lambda", "headrace") for path in sorted((ROOT / folder).rglob("*.py"))]
     commands = []
     known = botocore.session.get_session().get_available_services()
     for path in sources:
@@ -94,5 +112,6 @@ def _commands() -> list[tuple[str, str, set[str]]]:
             options = set(re.findall(r"--([a-z0-9-]+)", rest))
             members = model.input_shape.members if model.input_shape else {}
             names = {name for name in members if xform_name(name, "-") in options}
+            names |= {OTHER_NAMES[option] for option in options if option in OTHER_NAMES}
             commands.append((service, command.replace("-", "_"), names))
     return commands
