@@ -34,16 +34,19 @@ def crc32(content: bytes) -> str:
     return base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()
 
 
-@tries("s3.PutObject", "Bucket Key Body ContentType ChecksumAlgorithm Tagging ServerSideEncryption SSEKMSKeyId")
+@tries(
+    "s3.PutObject", "Bucket Key Body ContentType ChecksumAlgorithm Tagging Metadata ServerSideEncryption SSEKMSKeyId"
+)
 @tries("s3.HeadObject", "Bucket Key ChecksumMode")
 def test_what_an_object_is_put_with_is_there(connect: Connect, s3: Any, versioned: str) -> None:
     key = connect("kms").create_key()["KeyMetadata"]["Arn"]
     s3.put_object(
         Bucket=versioned, Key="a", Body=b"1234", ContentType="image/jpeg", ChecksumAlgorithm="SHA256",
-        Tagging="kind=model&x=1", ServerSideEncryption="aws:kms", SSEKMSKeyId=key,
+        Tagging="kind=model&x=1", Metadata={"sha256": "abc"}, ServerSideEncryption="aws:kms", SSEKMSKeyId=key,
     )  # fmt: skip
     plain = s3.head_object(Bucket=versioned, Key="a")
     assert (plain["ContentLength"], plain["ContentType"], plain["SSEKMSKeyId"]) == (4, "image/jpeg", key)
+    assert plain["Metadata"] == {"sha256": "abc"}
     assert "ChecksumSHA256" not in plain
     head = s3.head_object(Bucket=versioned, Key="a", ChecksumMode="ENABLED")
     assert head["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(b"1234").digest()).decode()

@@ -61,6 +61,7 @@ def operation_names(service: str) -> dict[str, str]:
     return {xform_name(name): name for name in model.operation_names}
 
 
+@cache
 def passed() -> dict[str, set[str]]:
     """By `<service>.<Operation>`; without SageMaker, whose every parameter is tried."""
     found: dict[str, set[str]] = {name: set(parameters) for name, parameters in S3_COMMANDS.items()}
@@ -73,6 +74,17 @@ def passed() -> dict[str, set[str]]:
     return found
 
 
+@cache
+def passed_to_sagemaker() -> dict[str, set[str]]:
+    """The outermost parameters of our own calls of SageMaker."""
+    found: dict[str, set[str]] = {}
+    for service, method, keywords in [*_calls(), *_commands()]:
+        if service == "sagemaker":
+            found.setdefault(operation_names(service)[method], set()).update(keywords)
+    return found
+
+
+@cache
 def _calls() -> list[tuple[str, str, set[str]]]:
     from aws_calls import uses, waiters  # the check of all calls has a parser for them
 
@@ -94,6 +106,7 @@ def _calls() -> list[tuple[str, str, set[str]]]:
     return calls
 
 
+@cache
 def _commands() -> list[tuple[str, str, set[str]]]:
     """`aws sns subscribe --topic-arn …` in the documents and the messages of the sources."""
     sources = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
