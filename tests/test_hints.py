@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from hints import ROOT, commands, every_hint, hints_of, problem, texts
+from hints import ROOT, commands, every_command, every_hint, hints_of, problem, texts
 from hints_table import missing, read, wanted, write
 
 
@@ -20,7 +20,7 @@ def test_every_command_of_a_hint_exists_with_its_options() -> None:
     """As its program parses it: the command line's own parser, botocore's model of the AWS API, make's targets."""
     wrong = [
         f"{hint.file}:{hint.line}: {found}: {hint.text}"
-        for hint in every_hint()
+        for hint in (*every_hint(), *every_command())
         for words in commands(hint.text)
         if (found := problem(words))
     ]

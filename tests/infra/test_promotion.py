@@ -204,6 +204,7 @@ def test_an_environment_that_promotes_only_serves(serving: Any) -> None:
         "DeployModelFunctionName",
         "EndpointName",
         "ModelPackageGroupName",
+        "NoticeBucketName",
         "NoticeDeadLetterQueueUrl",
         "NoticeQueueUrl",
         "NoticeTopicArn",

@@ -59,6 +59,22 @@ def every_hint() -> tuple[Hint, ...]:
     return tuple(found)
 
 
+@cache
+def every_command() -> tuple[Hint, ...]:
+    """Commands that are not in a hint: what `environment.command(...)` makes, as in notices, and texts `aws …`."""
+    found = []
+    for folder in ("headrace", "lambda"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            file = path.relative_to(ROOT).as_posix()
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                match node:
+                    case ast.Call(func=ast.Attribute(attr=name), args=[_]) if name in OF_HEADRACE:
+                        found += [Hint(file, node.lineno, text) for text in texts(node)]
+                    case ast.JoinedStr():
+                        found += [Hint(file, node.lineno, text) for text in texts(node) if text.startswith("aws ")]
+    return tuple(found)
+
+
 def hints_of(source: str) -> Iterator[tuple[int, str]]:
     """Line and text of each hint in a module."""
     for scope in ast.walk(ast.parse(source)):
@@ -137,7 +153,7 @@ def problem(words: list[str]) -> str | None:
 
 def _headrace_problem(arguments: list[str]) -> str | None:
     command = next((word for word in arguments if not word.startswith("--")), None)
-    if command is None or "1" in arguments[:3]:
+    if command is None or any(re.fullmatch("1+", word) for word in arguments[:3]):
         return None  # which command it is, the caller knows
     try:
         with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
