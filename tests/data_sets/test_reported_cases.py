@@ -18,6 +18,7 @@ import pytest
 from data_set_samples import HEIC, image, images, raw_zip, write, zipped
 from image_samples import facts, prepare
 
+from data_sets.kinds import OPTIONAL
 from data_sets.reading import Reading
 from dataset import read_split
 from errors import ArchiveError, DataSetError
@@ -142,7 +143,7 @@ def test_d11_what_is_left_out_counts_and_is_listed_by_reason(tmp_path: Path) -> 
     assert "3 of 27 images cannot be read" in said
     prepare(tmp_path / "data", tmp_path / "out", "--image-size", "8", "--max-skipped-share", "0.2")
     assert facts(tmp_path / "out/train")["left_out"] == {
-        "HEIC, which is not decoded": ["cat/a.HEIC"],
+        f"HEIC, which needs the line {OPTIONAL['HEIC']} in training/requirements.txt": ["cat/a.HEIC"],
         "not an image but text": ["README", "cat/notes.txt"],
     }
     assert set(facts(tmp_path / "out/train")["skipped"]) == {"cat/a.HEIC", "cat/notes.txt", "dog/b.jpg"}  # type: ignore[call-overload]
