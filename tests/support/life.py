@@ -99,7 +99,7 @@ class Life:
         good["Metadata"] = good.get("Metadata", {}) | {"changed": "by a maintainer"}
         s3.put_object(Bucket=stack.data_bucket, Key=key, Body=json.dumps(good).encode())
         eventually("the refusal is cleared", lambda: refusal not in self._keys(s3, "pipelines/"))
-        for draft in ("code/draft.tar.gz", "datasets/draft.txt", "pipelines/draft.json"):
+        for draft in ("code/draft.tar.gz", "datasets/draft.zip.part", "pipelines/draft.json"):
             s3.put_object(Bucket=stack.data_bucket, Key=draft, Body=b"{}")
             s3.get_object(Bucket=stack.data_bucket, Key=draft)
             s3.delete_object(Bucket=stack.data_bucket, Key=draft)
