@@ -68,6 +68,17 @@ def read_data_set(
     raise UsageError(f"{path} is neither a folder nor a file", hint="headrace upload FOLDER_OF_CLASS_FOLDERS")
 
 
+def name_of(path: Path, name: str | None) -> str:
+    """What the data set at `path` will be called; an archive keeps its suffix."""
+    chosen = name or path.resolve().name
+    suffix = _archive_suffix(path) or ""
+    return chosen if path.is_dir() or chosen.lower().endswith(suffix) else chosen + suffix
+
+
+def _archive_suffix(path: Path) -> str | None:
+    return max((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), key=len, default=None)
+
+
 def image_kinds() -> frozenset[str]:
     """What the project's jobs decode, as its training/requirements.txt says; the usual kinds outside a project."""
     root = find_root()
@@ -102,8 +113,7 @@ def _read_as_the_job(listing: Listing, max_skipped_share: float) -> Reading:
 
 def _read_archive(path: Path, name: str | None, check: bool, max_skipped_share: float) -> DataSet:
     known = ", ".join(ARCHIVE_SUFFIXES)
-    suffix = max((suffix for suffix in ARCHIVE_SUFFIXES if path.name.lower().endswith(suffix)), key=len, default=None)
-    if suffix is None:
+    if _archive_suffix(path) is None:
         other = path.name.lower().endswith(OTHER_ARCHIVES)
         raise UsageError(
             f"{path} is an archive of another kind than {known}"
@@ -112,8 +122,7 @@ def _read_archive(path: Path, name: str | None, check: bool, max_skipped_share: 
             hint="unpack it, then: headrace upload FOLDER" if other else "headrace upload FOLDER_OF_CLASS_FOLDERS",
         )
     _check_readable(path, path.parent)
-    chosen = name or path.name
-    full_name = _checked(chosen if chosen.lower().endswith(suffix) else chosen + suffix, path)
+    full_name = _checked(name_of(path, name), path)
     key = f"datasets/{full_name}"
     reading = _read_as_the_job(ArchiveListing.of(path), max_skipped_share) if check else None
     return DataSet(full_name, key, "", (File(path, key, path.stat().st_size),), reading)

@@ -20,6 +20,7 @@ from data_sets.names import is_archive, without_junk
 from data_sets.reading import MAX_SKIPPED_SHARE, Reading, read
 from data_sets.report import as_data, report
 from data_sets.wording import refusal
+from headrace import lines
 from headrace.data_set import image_kinds, read_data_set
 from headrace.environment import Environment
 from headrace.errors import NotFound, UsageError
@@ -52,7 +53,8 @@ def inspect(environment: Environment, output: Output, *, target: str) -> None:
         NotFound: there is no such data set.
     """
     name = target.rstrip("/").removeprefix("datasets/")
-    _tell(output, _in_bucket(environment, name, max_skipped_share(environment.name)), target)
+    limit = max_skipped_share(environment.name, lines.of_data_set(environment, name).line)
+    _tell(output, _in_bucket(environment, name, limit), target)
 
 
 def _tell(output: Output, reading: Reading, target: str) -> None:
@@ -80,13 +82,15 @@ def refuse(reading: Reading, what: object) -> None:
         raise UsageError(f"{what} cannot be learned from: {refused.message}", hint=refused.hint)
 
 
-def max_skipped_share(environment: str) -> float:
-    """The environment's setting, where environments.toml is at hand; what is wrong in that file is told elsewhere."""
+def max_skipped_share(environment: str, line: str | None = None) -> float:
+    """The setting of the environment or of its model line, if environments.toml is there and is as it should be."""
     root = find_root()
     try:
         tables = tomllib.loads((root / "environments.toml").read_text("utf-8")) if root else {}
-        return float(tables[environment]["pipeline"]["max_skipped_share"])
-    except (OSError, ValueError, KeyError, TypeError):
+        table = tables[environment]
+        own = table["lines"][line].get("pipeline", {}) if line in table.get("lines", {}) else {}
+        return float({**table.get("pipeline", {}), **own}["max_skipped_share"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return MAX_SKIPPED_SHARE
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from boto3.s3.transfer import TransferConfig
 
 from headrace import lines
-from headrace.data_set import DataSet, File, read_data_set
+from headrace.data_set import DataSet, File, name_of, read_data_set
 from headrace.environment import Environment
 from headrace.errors import AwsError, Interrupted, UsageError
 from headrace.inspection import max_skipped_share, refuse, show
@@ -53,7 +53,9 @@ def upload(
 ) -> Summary:
     """The command: checks, sends, says what to do next; prints the data set's S3 URI."""
     began = datetime.now(UTC)
-    data_set = read_data_set(path, name, check=check, max_skipped_share=max_skipped_share(environment.name))
+    environment = lines.of_data_set(environment, name_of(path, name))
+    limit = max_skipped_share(environment.name, environment.line)
+    data_set = read_data_set(path, name, check=check, max_skipped_share=limit)
     if data_set.reading:
         if data_set.reading.samples:
             show(output, data_set.reading)
@@ -62,7 +64,6 @@ def upload(
         output.warn("the data set is sent without a check: preprocessing may refuse it")
     if delete and not data_set.prefix:
         output.warn("--delete has no effect on an archive: it is one object, replaced as a whole")
-    environment = lines.of_data_set(environment, data_set.name)
     if environment.line:
         output.note(f"{data_set.name} belongs to the model line {environment.line} ({environment.stack.pipeline})")
     total = sum(file.size for file in data_set.files)

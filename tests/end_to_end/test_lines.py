@@ -151,22 +151,21 @@ def test_an_upload_says_its_line_and_one_for_another_line_is_refused(
 
 
 @pytest.mark.usefixtures("runs")
-def test_a_line_that_is_no_longer_declared_goes_and_the_others_stay(lined: Lined) -> None:
+def test_a_line_that_is_no_longer_declared_goes_a_new_one_comes_and_the_others_stay(lined: Lined) -> None:
     file = lined.project / "environments.toml"
     kept = file.read_text().partition("[local.lines.high]")[0]
-    file.write_text(kept)
+    file.write_text(f'{kept}[local.lines.new]\ndata_sets = ["new"]\n')
     before = endpoint.read_endpoint(lined.line("low"))
     cdk.deploy(lined.environment, Output())
     sagemaker = lined.environment.client("sagemaker")
     assert names(sagemaker.list_endpoints()["Endpoints"], "EndpointName") == ["headrace-local", "headrace-local-low"]
-    assert names(sagemaker.list_pipelines()["PipelineSummaries"], "PipelineName") == [
-        "headrace-local", "headrace-local-low"
-    ]  # fmt: skip
+    pipelines = names(sagemaker.list_pipelines()["PipelineSummaries"], "PipelineName")
+    assert set(pipelines) - {"headrace-local-new"} == {"headrace-local", "headrace-local-low"}  # it is being made
     groups = sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]
-    assert names(groups, "ModelPackageGroupName") == ["headrace-local", "headrace-local-low"]
+    assert names(groups, "ModelPackageGroupName") == ["headrace-local", "headrace-local-low", "headrace-local-new"]
     assert not [item["ModelName"] for item in sagemaker.list_models()["Models"] if "-high-" in item["ModelName"]]
     assert endpoint.read_endpoint(lined.line("low")) == before
-    assert lined.environment.line_names == ["default", "low"]
+    assert lined.environment.line_names == ["default", "low", "new"]
 
 
 @pytest.mark.usefixtures("runs")

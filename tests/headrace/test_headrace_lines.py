@@ -12,7 +12,9 @@ from scripted_aws import OUTPUTS, FakeAws, Refusal
 from scripted_cloud import Result
 from scripted_sagemaker import ARN, FakeSageMaker
 
+from headrace.data_set import name_of
 from headrace.environment import Environment
+from headrace.inspection import max_skipped_share
 
 Headrace = Callable[..., Result]
 GROUP, PIPELINE = OUTPUTS["ModelPackageGroupName"], OUTPUTS["PipelineName"]
@@ -268,3 +270,21 @@ def _class_folders(folder: Path) -> Path:
         for number in range(3):
             (folder / label / f"{number}.jpg").write_bytes(b"\xff\xd8\xff\xe0" + label.encode() + bytes([number]))
     return folder
+
+
+def test_an_upload_is_checked_with_the_limit_of_its_line(tmp_path: Path) -> None:
+    (tmp_path / "environments.toml").write_text(
+        "[dev.pipeline]\nmax_skipped_share = 0.2\n"
+        "[dev.lines.pets.pipeline]\nmax_skipped_share = 0.5\n"
+        "[dev.lines.birds]\n"
+    )
+    assert max_skipped_share("dev") == max_skipped_share("dev", "default") == max_skipped_share("dev", "birds") == 0.2
+    assert max_skipped_share("dev", "pets") == 0.5
+
+
+def test_the_name_of_a_data_set_is_known_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "a.tar.gz").touch()
+    assert name_of(tmp_path / "pets", None) == "pets"
+    assert name_of(tmp_path / "pets", "cats") == "cats"
+    assert name_of(tmp_path / "a.tar.gz", "cats") == name_of(tmp_path / "a.tar.gz", "cats.tar.gz") == "cats.tar.gz"

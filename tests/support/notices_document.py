@@ -18,7 +18,7 @@ OPENING = """\
 The stack's topic (output `NoticeTopicArn`) tells what needs somebody. `notice_emails` in `environments.toml` subscribes
 addresses to it; anything else that SNS delivers to can be subscribed too. E-mail gets the readable form; queues,
 functions and web hooks (`sqs`, `lambda`, `http`, `https`) get JSON, which holds the readable form as `text`. The
-message attributes `kind` and `environment` are there to filter by:
+message attributes `kind`, `environment` and, for a declared model line, `line` are there to filter by:
 
 ```
 aws sns subscribe --topic-arn TOPIC --protocol sqs --notification-endpoint QUEUE \\
