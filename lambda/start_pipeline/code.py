@@ -11,9 +11,11 @@ A definition asks for the whole code, `${headrace:CodeUri}`, or for what one scr
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -24,7 +26,9 @@ from source_code.address import address
 from source_code.archive import File, pack, unpack
 from source_code.errors import SourceError
 from source_code.imports import ENTRY, needed, refuse_uncompilable
+from source_code.networks import Networks, networks
 from start_pipeline import documents
+from start_pipeline.binding import every_step
 from start_pipeline.environment import Environment
 
 KEY = "code/source.tar.gz"
@@ -47,39 +51,76 @@ def scripts_in(definition: str | bytes) -> set[str]:
     return set(OF_A_SCRIPT.findall(text.replace("\\/", "/")))  # JSON may write a slash so
 
 
-def bindings(
-    s3: S3Client, environment: Environment, version: str | None, scripts: Collection[str] = ()
-) -> dict[str, str]:
-    """What CodeHash and CodeUri stand for with that version of the archive, as a whole and for each of the scripts.
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a definition is bound to, and the networks that the training code knows, where that can be read from it."""
+
+    bindings: Mapping[str, str]
+    networks: Networks | None = None
+
+    def refuse_unknown_networks(self, definition: Mapping[str, Any]) -> None:
+        """Raises DefinitionError for a training of a network that the code does not have."""
+        for step in every_step(definition["Steps"]) if self.networks else ():
+            match step:
+                case {"Type": "Training", "Arguments": {"HyperParameters": {"network": str(text)}}}:
+                    network = str(_decoded(text))  # as the toolkit gives it to the script
+                    if self.networks and not self.networks.know(network):
+                        raise DefinitionError(
+                            f"step {step['Name']}: model.py of the code does not know its network {network!r}",
+                            hint=f"use one of {self.networks}, or put code whose NETWORKS in model.py has it",
+                        )
+
+
+def in_force(s3: S3Client, environment: Environment, version: str | None, scripts: Collection[str] = ()) -> Code:
+    """The code with that version of the archive, as a whole and for each of the scripts.
 
     The archive is read once for each version of it and each new script; what was found is noted under ledger/code/.
-    Without an archive each script has the whole code that was deployed. Raises DefinitionError for a bad one.
+    Raises DefinitionError for a bad one.
     """
     if version is None:
         return deployed(environment, scripts)
     bucket, note = environment.data_bucket, f"ledger/code/{version.strip(chr(34))}.json"
     stored = documents.read(s3, bucket, note)
-    known = _Known(stored.content["hash"], stored.content.get("scripts", {})) if stored else None
+    known = _Known.from_note(stored.content) if stored else None
     if known is None or not known.scripts.keys() >= set(scripts):
         known = _adopted(s3, bucket, version, {*scripts, *(known.scripts if known else ())})
-        documents.write(s3, bucket, note, {"hash": known.hash, "scripts": known.scripts})
+        documents.write(s3, bucket, note, known.as_note())
     found = {"": known.hash, **{f"/{script}": known.scripts[script] for script in scripts}}
     uris = {f"CodeUri{name}": f"s3://{bucket}/code/{digest}/source.tar.gz" for name, digest in found.items()}
-    return {**uris, **{f"CodeHash{name}": digest for name, digest in found.items()}}
+    return Code({**uris, **{f"CodeHash{name}": digest for name, digest in found.items()}}, known.networks)
 
 
-def deployed(environment: Environment, scripts: Collection[str]) -> dict[str, str]:
-    """Each script's names, which stand for the whole code that was deployed."""
+def deployed(environment: Environment, scripts: Collection[str]) -> Code:
+    """The code that was deployed, the whole of it for each script. It was checked when it was deployed."""
     known = {name: str(environment.bindings[name]) for name in ("CodeHash", "CodeUri") if name in environment.bindings}
-    return {f"{name}/{script}": value for script in scripts for name, value in known.items()}
+    return Code({f"{name}/{script}": value for script in scripts for name, value in known.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The archive's hash, and the address of what each script needs of it."""
+    """The archive's hash, the address of what each script needs of it, and the networks that it knows."""
 
     hash: str
     scripts: Mapping[str, str]
+    networks: Networks | None
+
+    @classmethod
+    def from_note(cls, note: Mapping[str, Any]) -> _Known:
+        """A note from before there were scripts and networks has none."""
+        known = note.get("networks")
+        found = Networks(tuple(known["names"]), known["prefix"]) if known else None
+        return cls(note["hash"], note.get("scripts", {}), found)
+
+    def as_note(self) -> dict[str, Any]:
+        known = {"names": self.networks.names, "prefix": self.networks.prefix} if self.networks else None
+        return {"hash": self.hash, "scripts": self.scripts, "networks": known}
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _adopted(s3: S3Client, bucket: str, version: str, scripts: Collection[str]) -> _Known:
@@ -88,6 +129,7 @@ def _adopted(s3: S3Client, bucket: str, version: str, scripts: Collection[str]) 
     try:
         files = _checked(content, place)
         parts = {script: {name: files[name] for name in needed(files, script)} for script in sorted(scripts)}
+        known = networks(files)
     except SourceError as error:
         raise DefinitionError(f"{place}: {error.what}", hint=error.hint) from error
     digest = hashlib.sha256(content).hexdigest()
@@ -96,7 +138,7 @@ def _adopted(s3: S3Client, bucket: str, version: str, scripts: Collection[str]) 
     for script, part in parts.items():
         _put_first(s3, bucket, f"code/{addresses[script]}/source.tar.gz", pack(part), digest)
     log.info("code adopted", code=digest, version=version, scripts=addresses)
-    return _Known(digest, addresses)
+    return _Known(digest, addresses, known)
 
 
 def _read(s3: S3Client, bucket: str, version: str, place: str) -> bytes:

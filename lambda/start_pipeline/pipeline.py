@@ -61,8 +61,10 @@ def _publish(
     etag = None if found is None else str(found["ETag"])
     try:
         content = _content(found, environment)
-        of_code = code.bindings(s3, environment, version, code.scripts_in(content))
-        definition = bound_definition(content, {**environment.bindings, **of_code}, environment.parameter_defaults)
+        found_code = code.in_force(s3, environment, version, code.scripts_in(content))
+        bindings = {**environment.bindings, **found_code.bindings}
+        definition = bound_definition(content, bindings, environment.parameter_defaults)
+        found_code.refuse_unknown_networks(definition)
         upsert(sagemaker, environment, definition)
     except DefinitionError as problem:
         refusal.write(s3, sqs, environment, environment.definition_key, etag, problem)

@@ -40,7 +40,7 @@ def test_trigger_takes_the_deployed_definition(prod: Any) -> None:
     """Every name is bound, and roles, images and outputs are those of the environment."""
     environment = StartPipelineEnvironment.from_variables(variables(prod, "StartPipeline"))
     definition = render(build_pipeline(prod.settings.pipeline))
-    of_code = code.deployed(environment, code.scripts_in(definition))
+    of_code = code.deployed(environment, code.scripts_in(definition)).bindings
     bound = bound_definition(definition, {**environment.bindings, **of_code})
     assert "${headrace:" not in json.dumps(bound)
     assert bound["Steps"][0]["Arguments"]["RoleArn"] == KNOWN["JobRole/Role"]

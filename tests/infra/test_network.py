@@ -173,7 +173,7 @@ def test_functions_read_what_the_stack_says_of_the_network(isolated: Any) -> Non
 def test_the_deployed_definition_is_bound_to_the_network(isolated: Any) -> None:
     trigger = StartPipelineEnvironment.from_variables(variables(isolated, "StartPipeline"))
     definition = render(build_pipeline(isolated.settings.pipeline, in_vpc=True))
-    of_code = code.deployed(trigger, code.scripts_in(definition))
+    of_code = code.deployed(trigger, code.scripts_in(definition)).bindings
     bound = bound_definition(definition, {**trigger.bindings, **of_code})
     assert bound["Steps"][0]["Arguments"]["NetworkConfig"]["VpcConfig"]["Subnets"] == SUBNETS
 

@@ -46,6 +46,11 @@ def ask(world: UploadWorld, *scripts: str) -> None:
 
 def put(world: UploadWorld, code: dict[str, str]) -> dict[str, str]:
     """Put the code; what the definition's names stand for once it is published."""
+    put_archive(world, code)
+    return bound(world)
+
+
+def put_archive(world: UploadWorld, code: dict[str, str]) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as target:
         for name, text in code.items():
@@ -55,7 +60,6 @@ def put(world: UploadWorld, code: dict[str, str]) -> dict[str, str]:
     world.cloud.put(BUCKET, KEY, buffer.getvalue())
     world._notify("s3_object_created", KEY)
     world.settle()
-    return bound(world)
 
 
 def bound(world: UploadWorld) -> dict[str, str]:
@@ -165,3 +169,30 @@ def test_a_slash_that_json_escapes_is_a_slash() -> None:
     world.cloud.put(BUCKET, f"pipelines/{NAME}.json", text.encode())
     found = put(world, CODE)
     assert "train.py" in names_at(world, found["CODE"])
+
+
+@pytest.mark.parametrize(
+    ("network", "known"),
+    [("small", True), ('"small"', True), ("timm:resnet18", True), ("resnet18", False), ("large", False)],
+)
+def test_code_without_the_network_that_the_definition_trains_is_refused(network: str, known: bool) -> None:
+    """Known are the names that model.py lists, and any of timm where there is a prefix for it."""
+    world = UploadWorld()
+    definition = json.loads(DEFINITION)
+    training = next(step for step in definition["Steps"] if step["Type"] == "Training")
+    training["Arguments"]["HyperParameters"] = {"network": network}
+    world.cloud.put(BUCKET, f"pipelines/{NAME}.json", json.dumps(definition).encode())
+    code = CODE | {"model.py": "NETWORKS = {'small': 1, 'wide': 2}\n", "backbone.py": "PREFIX = 'timm:'\n"}
+    if known:
+        put_archive(world, code)
+        assert NAME in world.cloud.pipelines
+        return
+    put_archive(world, code)
+    assert NAME not in world.cloud.pipelines
+    refusal = world.document(REFUSAL)
+    assert f"model.py of the code does not know its network '{network}'" in refusal["error"]
+    assert "use one of small, wide, timm:<name>" in refusal["hint"]
+
+
+def test_code_whose_networks_cannot_be_read_is_taken(world: UploadWorld) -> None:
+    assert put(world, CODE | {"model.py": "NETWORKS = dict(small=1)\n"})

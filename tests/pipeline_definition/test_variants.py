@@ -9,6 +9,7 @@ import pytest
 
 from pipeline_definition import PipelineSettings, PipelineSettingsError, build_pipeline
 from pipeline_definition.variants import MOST_VARIANTS, Variant
+from start_pipeline.budget import estimate
 
 SMALL = Variant(name="small")
 NORMED = Variant(name="group-norm", network="small-cnn-groupnorm", learning_rate=0.01, epochs=3, batch_size=16, seed=7)
@@ -97,6 +98,12 @@ def test_a_definition_without_variants_is_as_it_was() -> None:
 def test_evaluate_has_no_more_inputs_than_sagemaker_takes() -> None:
     variants = [Variant(name=f"v{number}", seed=number) for number in range(MOST_VARIANTS)]
     assert len(steps(*variants)["Evaluate"]["Arguments"]["ProcessingInputs"]) <= 10
+
+
+def test_the_cost_guard_counts_the_training_of_each_variant() -> None:
+    definition = build_pipeline(PipelineSettings(capacity="spot", variants=(SMALL, NORMED)))
+    estimated = estimate(definition, {}, {"ml.m5.xlarge": 0.2, "ml.g4dn.xlarge": 0.7})
+    assert [line.step for line in estimated.lines] == ["Preprocess", "TrainSmall", "TrainGroupNorm", "Evaluate"]
 
 
 @pytest.mark.parametrize(
