@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from headrace.environment import Environment
+from headrace.environment import DEFAULT_LINE, Environment
 from headrace.errors import is_missing
 from headrace.executions import Step
 from headrace.reasons import Reason
@@ -53,7 +53,8 @@ def find_time_limit(environment: Environment, step: Step) -> TimeLimit | None:
             if is_missing(error):
                 return None
             raise
-    return limit_of(job, kind, f"{environment.name}.pipeline")
+    line = "" if environment.line in (None, DEFAULT_LINE) else f".lines.{environment.line}"
+    return limit_of(job, kind, f"{environment.name}{line}.pipeline")
 
 
 def limit_of(job: dict[str, Any], kind: str, table: str) -> TimeLimit | None:

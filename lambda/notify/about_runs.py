@@ -7,7 +7,7 @@ from typing import Any
 
 from notify.environment import Environment
 from notify.evidence import FailedStep, Run, Version
-from notify.links import job_link, log_link
+from notify.links import JOB_PAGES, job_link, log_link
 from notify.notice import Notice
 
 MOST_STEPS = 5  # that are told of; the headline names all
@@ -101,7 +101,7 @@ def _step(run: Run, step: FailedStep) -> Iterator[str]:
         yield f"exit code: {step.reason.exit_code}"
     if step.reason.hint is not None:
         yield f"hint: {step.reason.hint}"
-    if step.job is not None and step.job_kind is not None:
+    if step.job is not None and step.job_kind in JOB_PAGES:
         yield f"job: {job_link(run.arn, step.job_kind, step.job)}"
     if step.log_group is not None and step.log_stream is not None:
         yield f"log: {log_link(run.arn, step.log_group, step.log_stream)}"
@@ -123,7 +123,7 @@ def _step_data(run: Run, step: FailedStep) -> dict[str, Any]:
 
 
 def _first(run: Run) -> str:
-    """The first failed step that ran a job, for a command line."""
+    """The first failed step that has a log, for a command line."""
     return next((f" {step.name}" for step in run.failed if step.job), "")
 
 

@@ -128,7 +128,10 @@ def _failed(
     said = "\n".join(map(_readable, (refusal or step.get("FailureReason") or "").splitlines()))
     kind = next((kind for kind in LOG_GROUPS if kind in metadata), None)
     if kind is None:
-        return FailedStep(step["StepName"], read_reason(said, None, table), refuses="Fail" in metadata)
+        reason, function = read_reason(said, None, table), metadata.get("Lambda", {}).get("Arn")
+        if function is None:
+            return FailedStep(step["StepName"], reason, refuses="Fail" in metadata)
+        return FailedStep(step["StepName"], reason, job=function.split(":")[6], job_kind="Lambda")
     job, group = metadata[kind]["Arn"].rpartition("/")[2], LOG_GROUPS[kind]
     reason = read_reason(said, _describe(sagemaker, kind, job), table)
     stream = _newest_stream(logs, group, f"{job}/") if quoted else None

@@ -51,3 +51,18 @@ def test_a_time_limit_is_told_by_the_settings_name(world: NoticeWorld, limit: di
     world.cloud.training_job = limit | {"TrainingJobStatus": "Stopped"}
     text, _ = world.told(world.ended())
     assert f"step Train: {words}\nhint: raise max_run_seconds" in text
+
+
+def test_a_function_that_failed_is_told_with_the_command_that_shows_its_log(world: NoticeWorld) -> None:
+    arn = "arn:aws:lambda:eu-central-1:111122223333:function:find-champion"
+    world.cloud.steps.append(
+        {
+            "StepName": "FindChampion", "StepStatus": "Failed", "StartTime": MOMENT,
+            "FailureReason": "ClientError: The function find-champion failed: no registry",
+            "Metadata": {"Lambda": {"Arn": arn}},
+        }
+    )  # fmt: skip
+    text, data = world.told(world.ended())
+    assert "step FindChampion: The function find-champion failed: no registry\n" in text
+    assert "headrace --env test logs birds-0123abcd FindChampion   # the whole log" in text
+    assert data["steps"][0]["job"] == "find-champion"
