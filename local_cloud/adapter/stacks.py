@@ -32,6 +32,8 @@ _WITHOUT_RESOURCES = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_COMPLET
 
 
 def plug_in() -> None:
+    for action in ("CreateStack", "UpdateStack", "CreateChangeSet"):
+        handlers._ACTION_HANDLERS[action] = _declared_parameters(handlers._ACTION_HANDLERS[action])
     for action in ("UpdateStack", "CreateChangeSet"):
         handlers._ACTION_HANDLERS[action] = _keeping_types(handlers._ACTION_HANDLERS[action])
     for action in ("CreateStack", "UpdateStack"):
@@ -86,6 +88,26 @@ def _keeping_types(original: Callable[..., Any]) -> Callable[..., Any]:
                     "ValidationError",
                     "Update of resource type is not permitted. The new template modifies resource type of the "
                     f"following resources: [{', '.join(changed)}]",
+                )
+        return original(params)
+
+    return handle
+
+
+def _declared_parameters(original: Callable[..., Any]) -> Callable[..., Any]:
+    """ministack ignores parameters that the template does not declare; CloudFormation refuses them by name."""
+
+    def handle(params: dict[str, Any]) -> Any:
+        given = [item["Key"] for item in helpers._extract_members(params, "Parameters")]
+        body, _ = helpers._resolve_template(params) if given else (None, None)
+        if body:
+            try:
+                declared = engine._parse_template(body).get("Parameters", {})
+            except ValueError:
+                return original(params)  # which says what is wrong with the template
+            if unknown := [name for name in given if name not in declared]:
+                return handlers._error(
+                    "ValidationError", f"Parameters: [{', '.join(unknown)}] do not exist in the template"
                 )
         return original(params)
 

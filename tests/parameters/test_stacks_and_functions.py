@@ -76,6 +76,9 @@ def test_stacks(connect: Connect, bucket: str) -> None:
     (found,) = client.describe_stacks(StackName=stack)["Stacks"]
     assert found["Tags"] == [{"Key": "team", "Value": "birds"}]
     changed = [{"ParameterKey": "Seconds", "ParameterValue": "30"}]
+    other = [{"ParameterKey": "Minutes", "ParameterValue": "1"}]
+    with pytest.raises(ClientError, match=r"Parameters: \[Minutes\] do not exist in the template"):
+        client.update_stack(StackName=stack, TemplateURL=url, Parameters=[*changed, *other])
     client.update_stack(StackName=stack, TemplateURL=url, Parameters=changed)
     wait(connect, stack, "stack_update_complete")
     assert timeout_of(connect, stack) == "30"
