@@ -22,6 +22,7 @@ from typing import Any
 from boto3.s3.transfer import TransferConfig
 
 from headrace import lines
+from headrace.change import explain_change
 from headrace.data_set import DataSet, File, name_of, read_data_set
 from headrace.environment import Environment
 from headrace.errors import AwsError, Interrupted, UsageError
@@ -66,6 +67,8 @@ def upload(
         output.warn("--delete has no effect on an archive: it is one object, replaced as a whole")
     if environment.line:
         output.note(f"{data_set.name} belongs to the model line {environment.line} ({environment.stack.pipeline})")
+    if data_set.reading:
+        explain_change(environment, output, data_set.reading.classes)
     total = sum(file.size for file in data_set.files)
     again = environment.command(
         f"upload {path}" + (f" --name {name}" if name else "") + ("" if check else " --no-check")
