@@ -26,7 +26,6 @@ STARTS = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
-    (b"RIFF", "WebP"),
 )
 OTHERS = (  # formats that people have and no job decodes, by their first bytes
     (b"\xff\x0a", "a JPEG XL image"),
@@ -95,6 +94,8 @@ def explain_unknown(content: bytes) -> str:
     tiff = explain_tiff(content)
     if tiff:
         return tiff
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "damaged image: it begins as WebP, but cannot be opened"
     for start, name in STARTS:
         if content.startswith(start):
             return f"damaged image: it begins as {name}, but cannot be opened"

@@ -44,7 +44,7 @@ def open_image(content: bytes) -> Opened:
     if content.startswith(b"\xff\xd8"):
         try:
             height, width, colors, _ = simplejpeg.decode_jpeg_header(content)
-        except ValueError:
+        except Exception:  # ValueError as a rule
             return open_picture(content)
         refuse_huge(width, height)
         if colors in ("Gray", "YCbCr", "RGB"):
@@ -95,9 +95,12 @@ def decoding(content: bytes) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableImage(f"too many pixels, more than {MOST_PIXELS:,}: make the image smaller") from error
     except Exception as error:
-        known = isinstance(error, OSError | ValueError | SyntaxError) and str(error)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
-        raise UnreadableImage(f"damaged image: {' '.join(reason.split())[:200]}") from error
+        reason = " ".join(str(error).split())[:200]
+        if not reason:
+            reason = type(error).__name__
+        elif not isinstance(error, OSError | ValueError | SyntaxError):
+            reason = f"{type(error).__name__}: {reason}"
+        raise UnreadableImage(f"damaged image: {reason}") from error
 
 
 def refuse_huge(width: int, height: int) -> None:
@@ -123,10 +126,10 @@ def decode_jpeg(content: bytes, size: int) -> NDArray[np.uint8]:
     """
     try:
         pixels = _decode_strictly(content, size)
-    except ValueError:
+    except Exception:  # ValueError as a rule
         try:  # cameras on a network leave the end marker out; with less than all pixels this raises again
             pixels = _decode_strictly(content + END_OF_IMAGE, size)
-        except ValueError:  # libjpeg only warns of some of these, and Pillow decodes those
+        except Exception:  # libjpeg only warns of some of these, and Pillow decodes those
             return decode_picture(open_picture(content), size)
     return turn_upright(pixels, jpeg_orientation(content))
 

@@ -70,7 +70,8 @@ def jpeg_orientation(content: bytes) -> object:
 
 def jpeg_metadata(content: bytes) -> tuple[bytes, bytes]:
     """EXIF and XMP, empty where there is none. Several EXIF segments are one; the last XMP segment counts."""
-    exif = xmp = b""
+    exif: list[bytes] = []
+    xmp = b""
     at = content.find(b"\xff", 2)
     while 0 <= at < len(content) - 3:
         marker = content[at + 1]
@@ -85,8 +86,8 @@ def jpeg_metadata(content: bytes) -> tuple[bytes, bytes]:
         end = at + 2 + max(2, content[at + 2] << 8 | content[at + 3])
         if marker == 0xE1:
             if content.startswith(EXIF, at + 4):
-                exif += content[at + 4 + (6 if exif else 0) : end]
+                exif.append(content[at + 4 + (6 if exif else 0) : end])
             elif content.startswith(XMP, at + 4):
                 xmp = content[at + 4 + len(XMP) : end]
         at = content.find(b"\xff", end)
-    return exif, xmp
+    return b"".join(exif), xmp

@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-TRIES = 4096  # places at most where the next sound segment may begin
+# The search for the next sound segment is bounded, so that a file made for it does not keep an endpoint busy.
+MOST_SEGMENTS = 1000  # of a JPEG before its pixels; a colour profile has 255 at most
+TRIES = 256  # places at which a JPEG may go on
+CHUNK_TRIES, LOST = 32, 8  # places at which a PNG may go on, and how often it may have to be looked for
 
 Segment = tuple[int, int, int]  # marker, start, end
 
@@ -55,11 +58,15 @@ def lean_jpeg(content: bytes, keep_orientation: bool) -> bytes:
 def walk_jpeg(content: bytes, at: int) -> tuple[list[Segment], int, bool]:
     """The segments from `at` on, the place after them, and whether that is the start of the scan."""
     segments: list[Segment] = []
-    while content[at : at + 1] == b"\xff" and at + 4 <= len(content):
+    fill = 0
+    while content[at : at + 1] == b"\xff" and at + 4 <= len(content) and len(segments) < MOST_SEGMENTS:
         marker = content[at + 1]
         length = content[at + 2] << 8 | content[at + 3]
-        if marker == 0xFF:
+        if marker == 0xFF:  # fill bytes
             at += 1
+            fill += 1
+            if fill > MOST_SEGMENTS:
+                break
             continue
         if marker == 0xDA:
             return segments, at, True
@@ -93,14 +100,15 @@ def _needed(content: bytes, marker: int, start: int, keep_orientation: bool) -> 
 
 def lean_png(content: bytes, keep_orientation: bool) -> bytes:
     """The critical chunks and the transparency. Empty when there are no pixels."""
-    kept, at = [PNG_SIGNATURE], len(PNG_SIGNATURE)
+    kept, at, lost = [PNG_SIGNATURE], len(PNG_SIGNATURE), 0
     while at + 12 <= len(content):
         length, name = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
         end = at + 12 + length
         # The length is right when the checksum is, or when another name follows; at the end of the file nothing does.
         follows = content[end + 4 : end + 8]
         if not _is_sound(content, at + 4, end - 4) and not (name.isalpha() and follows.isalpha()):
-            at = _next_sound_chunk(content, at + 1)
+            lost += 1
+            at = _next_sound_chunk(content, at + 1) if lost <= LOST else len(content)
             continue
         holds_orientation = name in (b"eXIf", b"zTXt", b"tEXt", b"iTXt") and length < 1_000_000
         if name[:1].isupper() or name == b"tRNS" or (keep_orientation and holds_orientation):
@@ -112,12 +120,12 @@ def lean_png(content: bytes, keep_orientation: bool) -> bytes:
 
 
 def _is_sound(content: bytes, name: int, end: int) -> bool:
-    return zlib.crc32(content[name:end]).to_bytes(4, "big") == content[end : end + 4]
+    return end + 4 <= len(content) and zlib.crc32(content[name:end]).to_bytes(4, "big") == content[end : end + 4]
 
 
 def _next_sound_chunk(content: bytes, begin: int) -> int:
     """Where the next chunk of pixels begins, at `begin` or later; the end of the content, if there is none."""
-    for match in re.compile(rb"PLTE|tRNS|IDAT|IEND").finditer(content, begin + 4):
+    for match in islice(re.compile(rb"PLTE|tRNS|IDAT|IEND").finditer(content, begin + 4), CHUNK_TRIES):
         start = match.start() - 4
         end = start + 8 + int.from_bytes(content[start : start + 4], "big")
         if _is_sound(content, start + 4, end):

@@ -9,6 +9,7 @@ import io
 import os
 
 import numpy as np
+import odd_images
 import pytest
 from numpy.typing import NDArray
 from odd_images import OddImage, damaged_image, odd_image
@@ -69,3 +70,22 @@ def test_strange_metadata_costs_no_image_and_hides_no_orientation() -> None:
 
 def test_damage_anywhere_is_a_reason_and_costs_no_image_that_pillow_decodes() -> None:
     assert faults([damaged_image(number) for number in range(COUNT // 4)]) == []
+
+
+MADE_TO_TAKE_LONG = {
+    "a JPEG of segments without content": b"\xff\xd8" + b"\xff\xe1\0\2" * 100_000,
+    "a JPEG of EXIF segments": b"\xff\xd8" + (b"\xff\xe1\0\x09Exif\0\0x") * 60_000 + odd_images.encoded("JPEG")[2:],
+    "a JPEG of fill bytes": b"\xff\xd8" + b"\xff" * 500_000,
+    "a PNG of names": b"\x89PNG\r\n\x1a\n" + b"\0\1\0\0IDAT" * 60_000,
+    "a PNG of chunks and gaps": b"\x89PNG\r\n\x1a\n" + (odd_images.chunk(b"tRNS", b"") + b"\0") * 40_000,
+    "a WebP of names": b"RIFF\0\0\0\0WEBP" + b"VP8 \xff\xff\xff\xff" * 60_000,
+    "a TIFF of tags": b"II+\0\x08\0\0\0\x10" + bytes(7) + b"\xff" * 6 + bytes(2) + bytes(500_000),
+    "a TIFF of one directory": b"II*\0\x08\0\0\0\xff\xff" + b"\x0e\1\2\0\xff\0\0\0\x08\0\0\0" * 65535,
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("content", MADE_TO_TAKE_LONG.values(), ids=MADE_TO_TAKE_LONG)
+def test_a_file_made_to_take_long_does_not(content: bytes) -> None:
+    """Each has half a MB; a search without bounds would take minutes, and hours for 6 MB."""
+    ours(content)
