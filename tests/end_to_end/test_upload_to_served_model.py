@@ -1,11 +1,9 @@
 """From an upload to a served model, through the real app with TLS and IAM on. The tests build on each other."""
 
-import hashlib
 import io
 import json
 import shutil
 import signal
-import tarfile
 import time
 import zipfile
 from datetime import UTC, datetime
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed_app import Deployed, Images, processes_of, project_with, register_broken
+from deployed_app import Deployed, Images, processes_of, project_with, register_broken, weights
 from received_notices import receive, subscribe
 
 from headrace import adopt, cdk, decision, endpoint, redrive, registry, runs
@@ -251,17 +249,6 @@ def job_of(deployed: Deployed, execution_arn: str, name: str) -> str:
 def interruptions(sagemaker: Any, job: str) -> int:
     transitions = sagemaker.describe_training_job(TrainingJobName=job)["SecondaryStatusTransitions"]
     return [item["Status"] for item in transitions].count("Interrupted")
-
-
-def weights(deployed: Deployed, job: str) -> str:
-    """SHA-256 of the state dict in a training job's artifact."""
-    description = deployed.environment.client("sagemaker").describe_training_job(TrainingJobName=job)
-    bucket, _, key = description["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
-    content = deployed.environment.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        member = archive.extractfile("model.pt")
-        assert member is not None
-        return hashlib.sha256(member.read()).hexdigest()
 
 
 def test_an_action_taken_from_the_trigger_is_denied_and_seen_and_given_back_it_works(deployed: Deployed) -> None:

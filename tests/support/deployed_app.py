@@ -1,10 +1,13 @@
 """The real app, deployed once by the real CDK into a local cloud of its own; and the real AWS CLI as a client."""
 
+import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,3 +133,14 @@ def processes_of(state: Path) -> list[str]:
         if str(state) in command:
             found.append(command)
     return found
+
+
+def weights(deployed: Deployed, job: str) -> str:
+    """SHA-256 of the state dict in a training job's artifact."""
+    description = deployed.environment.client("sagemaker").describe_training_job(TrainingJobName=job)
+    bucket, _, key = description["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    content = deployed.environment.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        member = archive.extractfile("model.pt")
+        assert member is not None
+        return hashlib.sha256(member.read()).hexdigest()
