@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from worlds import BUCKET, NAME, UploadWorld, event
@@ -51,6 +51,11 @@ def notice(*, name: str = "ObjectCreated:Put", bucket: str = BUCKET, **changes: 
     record = notification["Records"][0] | {"eventName": name} | changes.pop("record", {})
     record["s3"] = record["s3"] | {"bucket": {"name": bucket}, "object": {"key": "datasets/birds/1.jpg"} | changes}
     return notification | {"Records": [record]}
+
+
+def of_two_lines(world: UploadWorld) -> None:
+    world.environment = replace(world.environment, lines={"finches": ["birds*"], "boats": ["*boats"]})
+    world.upload("datasets/birds-and-boats/1.jpg")
 
 
 def removed(world: UploadWorld) -> None:
@@ -132,6 +137,7 @@ KEYS = (
     put("a control character in an object's name", "datasets/birds/\x00\x1f.jpg", outcome="set aside"),
     put("an object's name of 256 bytes", f"datasets/birds/{'x' * 256}", outcome="set aside"),
     Input("an object without a checksum", "set aside", without_checksum),
+    Input("a data set whose name two model lines match", "set aside", of_two_lines),
 )
 
 MESSAGES = (
