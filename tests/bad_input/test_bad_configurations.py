@@ -13,22 +13,15 @@ from pathlib import Path
 import pytest
 from bad_input_table import ROOT
 
-from headrace import training_code
-from headrace.errors import SetupError
-from infra.code_archive import code_files
 from infra.project_settings import load_project_settings
 from infra.settings import load_settings
-from infra.training_code import check_training_code
 from infra.typed_table import SettingsError
-from source_code.archive import File
 
 SECTION = "Configuration"
 SEEN = "command output of `cdk` (synth, deploy, …)"
 ACCOUNT, REGION = 'account = "123456789012"\n', 'region = "eu-central-1"\n'
 PLACE = ACCOUNT + REGION
 IN_VPC = 'network_access = "vpc"\n'
-
-GUARD = '\nif __name__ == "__main__":\n    pass\n'
 
 Row = Callable[..., None]
 
@@ -158,42 +151,6 @@ def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     row(given, SEEN, done.stderr[done.stderr.index("error:") :])
-
-
-@pytest.mark.parametrize(("name", "text", "given"), [
-    ("optimizing.py", "def step(:\n", "a file of the training code that does not compile"),
-    ("model.py", "# headrace: imports networks/*.py\nNETWORKS = {}\n", "a declared import of no file"),
-    ("requirements.txt", "pillow==13.0.0\nsimplejpeg = 1.9\n", "a line of requirements.txt that pip could not read"),
-])  # fmt: skip
-def test_synthesis_with_bad_code(row: Row, tmp_path: Path, name: str, text: str, given: str) -> None:
-    code = code_files(ROOT / "training", ROOT / "data_sets") | {name: File(text.encode())}
-    path = tmp_path / "environments.toml"
-    path.write_text(f"[dev]\n{PLACE}")
-    with pytest.raises(SettingsError) as caught:
-        check_training_code(load_settings(path, "dev"), code)
-    version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-    row(given, SEEN, f"error: {caught.value}", **{"Python here": version})
-
-
-@pytest.mark.parametrize(("name", "text", "given"), [
-    ("train.py", f"import nothing_of_the_kind\n{GUARD}", "training code that imports a package that is not installed"),
-    ("train.py", f"x = 1\nx.shape\n{GUARD}", "training code that fails when it is imported"),
-    ("requirements.txt", "nothing-of-the-kind==1.0\n", "a requirement that is not installed here"),
-])  # fmt: skip
-def test_deployment_of_code_that_cannot_run_here(
-    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, given: str
-) -> None:
-    (tmp_path / "training").mkdir()
-    (tmp_path / "training" / name).write_text(text)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SetupError) as caught:
-        training_code.check(tmp_path, [])
-    row(
-        given,
-        "output of `headrace deploy`",
-        f"error: {caught.value}\n\nhint: {caught.value.hint}",
-        python=sys.executable,
-    )
 
 
 def test_synthesis_of_an_unknown_environment(row: Row, tmp_path: Path) -> None:
