@@ -19,6 +19,7 @@ from local_cloud.adapter import (
     model_package_group,
     network,
     physical_names,
+    properties,
     queues,
     recording,
     requests,
@@ -55,6 +56,7 @@ def plug_in(service: SageMaker, state: Path, root_secret_key: SecretKey) -> None
     authorization.plug_in()
     buckets.plug_in()
     checksums.plug_in()
+    properties.plug_in()
     foreign_buckets.plug_in()
     event_buses.plug_in()
     budgets.plug_in()
