@@ -23,6 +23,7 @@ from local_cloud.adapter import (
     queues,
     recording,
     requests,
+    root_denials,
     saving,
     sessions,
     stacks,
@@ -51,6 +52,7 @@ __all__ = [
 def plug_in(service: SageMaker, state: Path, root_secret_key: SecretKey) -> None:
     """Registers the service with ministack, and mends what the product's promises rest on; before its server starts."""
     keys.plug_in(root_secret_key)
+    root_denials.plug_in()
     sessions.plug_in()
     requests.plug_in(service)
     authorization.plug_in()

@@ -22,7 +22,7 @@ def plug_in(root_secret_key: SecretKey) -> None:
     for module in (iam_evaluator, s3, sts):
         module.resolve_credential = resolve
     # "test", and whatever AWS_ACCESS_KEY_ID is, were roots as well. The empty key stands for an unsigned request to S3.
-    iam_evaluator.is_root_access_key = sts.is_root_access_key = lambda key: not key or _is_root(key)
+    iam_evaluator.is_root_access_key = sts.is_root_access_key = lambda key: not key or is_root(key)
     iam_evaluator._is_root_key = lambda key: False  # those whose signature is not verified
 
 
@@ -30,7 +30,7 @@ def find_key(root_secret_key: SecretKey) -> Callable[[str], Key | None]:
     """Of an access key ID the key, if there is one and it is active: a root's, a session's or a user's."""
 
     def find(access_key_id: str) -> Key | None:
-        if _is_root(access_key_id):
+        if is_root(access_key_id):
             return Key(root_secret_key(access_key_id))
         session = sts._sessions.get(access_key_id)
         if session is not None:
@@ -51,7 +51,7 @@ def expects_response(token: str) -> bool:
     return token in custom_resource._pending
 
 
-def _is_root(access_key_id: str) -> bool:
+def is_root(access_key_id: str) -> bool:
     return _ACCOUNT.fullmatch(access_key_id) is not None
 
 
