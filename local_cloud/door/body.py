@@ -29,6 +29,12 @@ class Body:
     def __init__(self, file: IO[bytes], size: int, sha256: str) -> None:
         self._file, self.size, self.sha256 = file, size, sha256
 
+    def __enter__(self) -> "Body":
+        return self
+
+    def __exit__(self, *parts: object) -> None:
+        self._file.close()
+
     def receive(self, rest: Receive) -> Receive:
         """What the application reads it by; after its end, `rest` says when the client goes."""
         self._file.seek(0)
@@ -42,7 +48,6 @@ class Body:
             left -= len(piece)
             if left == 0 or not piece:
                 left = -1
-                self._file.close()
                 return {"type": "http.request", "body": piece, "more_body": False}
             return {"type": "http.request", "body": piece, "more_body": True}
 
@@ -74,7 +79,7 @@ def announced(headers: dict[str, str], limit: int) -> None:
 async def read(receive: Receive, limit: int) -> Body:
     """Reads a body whose sender is not verified. Raises Refused and Disconnected."""
     digest, size = hashlib.sha256(), 0
-    # Closed by `Body`, once all of it has been read again.
+    # `Body` closes it.
     file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
     try:
         async with asyncio.timeout(_UNVERIFIED_SECONDS):

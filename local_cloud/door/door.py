@@ -71,8 +71,8 @@ class Door:
         token = path.removeprefix(served.CFN_RESPONSE)
         if method == "PUT" and token != path and self._expects_response(token):
             body.announced(request.headers, _LARGEST_RESPONSE)
-            response = await body.read(receive, _LARGEST_RESPONSE)
-            await self._application(scope, response.receive(receive), send)
+            with await body.read(receive, _LARGEST_RESPONSE) as response:
+                await self._application(scope, response.receive(receive), send)
             return
         await _refuse(refusals.plain(404, "not served"), request, receive, send)
 
@@ -87,11 +87,11 @@ class Door:
             signature.verify(request, found, key, found.payload)
             await self._stream(scope, found.payload, service.largest_body, receive, send)
             return
-        content = await body.read(receive, service.largest_body)
-        signature.verify(request, found, key, content.sha256)
-        if "gzip" in request.headers.get("content-encoding", "").lower():
-            content.check_inflated(service.largest_body)
-        await self._application(scope, content.receive(receive), send)
+        with await body.read(receive, service.largest_body) as content:
+            signature.verify(request, found, key, content.sha256)
+            if "gzip" in request.headers.get("content-encoding", "").lower():
+                content.check_inflated(service.largest_body)
+            await self._application(scope, content.receive(receive), send)
 
     async def _stream(self, scope: Scope, payload: str, limit: int, receive: Receive, send: Send) -> None:
         content = body.Streamed(receive, limit, payload if signature.is_hash(payload) else None)
