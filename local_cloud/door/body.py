@@ -23,6 +23,19 @@ class Disconnected(Exception):
     """The client has gone."""
 
 
+class Incoming:
+    """What a client sends, and whether all of it has come: waiting for more would be waiting for the client to go."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+
 class Body:
     """A whole body, with its hash."""
 
@@ -132,12 +145,14 @@ class Streamed:
         return {"type": "http.disconnect"}
 
 
-async def drain(receive: Receive) -> None:
+async def drain(incoming: Incoming) -> None:
     """Takes a little of a body that is refused: a client that is still sending may not look for the answer."""
+    if incoming.ended:
+        return
     size = 0
     with suppress(TimeoutError, Disconnected):
         async with asyncio.timeout(1.0):
-            async for piece in _pieces(receive):
+            async for piece in _pieces(incoming):
                 size += len(piece)
                 if size > _IN_MEMORY:
                     return

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local_cloud.door import body, refusals, served, signature
-from local_cloud.door.body import Message, Receive
+from local_cloud.door.body import Incoming, Message, Receive
 from local_cloud.door.refusals import Answer, Refused
 from local_cloud.door.signature import FindKey, Request
 
@@ -37,12 +37,12 @@ class Door:
         if scope["type"] == "lifespan":
             await self._application(scope, receive, send)
         elif scope["type"] == "http":
-            await self._enter(scope, receive, send)
+            await self._enter(scope, Incoming(receive), send)
         else:  # no service here has WebSockets
             await receive()
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _enter(self, scope: Scope, receive: Incoming, send: Send) -> None:
         request = Request.of(scope)
         service = ""
         try:
@@ -61,7 +61,7 @@ class Door:
         except body.Disconnected:
             pass
 
-    async def _unsigned(self, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
+    async def _unsigned(self, scope: Scope, request: Request, receive: Incoming, send: Send) -> None:
         """ministack's own paths, which it serves to everybody."""
         path, method = scope["path"], scope["method"]
         if path == served.HEALTH and method in ("GET", "HEAD"):
@@ -113,7 +113,7 @@ def _stranger(request: Request, scheme: str) -> Answer | None:
     return None
 
 
-async def _refuse(answer: Answer, request: Request, receive: Receive, send: Send) -> None:
+async def _refuse(answer: Answer, request: Request, receive: Incoming, send: Send) -> None:
     await body.drain(receive)
     await _answer(answer, request, send, closing=True)
 

@@ -10,14 +10,17 @@ from urllib.parse import urlsplit
 
 import boto3
 import botocore.auth
-from botocore.awsrequest import AWSResponse
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.config import Config
+from botocore.credentials import Credentials
 from stranger import Attempt
 
 from local_cloud.process import Running
 
 ROLE = "arn:aws:iam::000000000000:role/intruder"
 OTHER = "222222222222"
+HOST = "localhost"
 TRUST = '{"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}'
 TEMPLATE = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
 CODE = {"ZipFile": b"PK\x05\x06" + b"\0" * 18}
@@ -100,6 +103,17 @@ def signed(cloud: Running, call: tuple[str, str, dict[str, Any]], key: str, secr
     return Attempt(request.method, url.path + (f"?{url.query}" if url.query else ""), headers, body)
 
 
+def signed_again(cloud: Running, good: Attempt, key: str, secret: str, token: str = "") -> Attempt:
+    """The same request as somebody else signs it. A client of its own for each would take 0.2 s."""
+    scope = good.headers["Authorization"].partition("Credential=")[2].split("/")
+    kept = _without(good, "authorization", "x-amz-date", "x-amz-security-token", "content-length")
+    request = AWSRequest(good.method, f"{cloud.endpoint}{good.path}", {"Host": HOST, **kept}, good.body)
+    signer = S3SigV4Auth if scope[3] == "s3" else SigV4Auth
+    signer(Credentials(key, secret, token or None), scope[3], scope[2]).add_auth(request)
+    texts = {name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()}
+    return replace(good, headers={"Host": HOST, **texts})
+
+
 def ways(cloud: Running, call: tuple[str, str, dict[str, Any]]) -> Iterator[tuple[str, Attempt]]:
     """By name, every way that has to be refused."""
     account = cloud.account
@@ -114,13 +128,13 @@ def ways(cloud: Running, call: tuple[str, str, dict[str, Any]]) -> Iterator[tupl
     yield "no key", replace(good, headers={**good.headers, "Authorization": no_key})
     assert signature
     for key, word in (("test", "test"), (account, "test"), (account, account), (account, "any"), ("AKIATEST", "test")):
-        yield f"well-known {key}:{word}", signed(cloud, call, key, word)
-    yield "another account's key", signed(cloud, call, OTHER, secret)
+        yield f"well-known {key}:{word}", signed_again(cloud, good, key, word)
+    yield "another account's key", signed_again(cloud, good, OTHER, secret)
     digest = hashlib.sha256(f"sagemaker:{ROLE}".encode()).hexdigest()
-    yield "a key made from an ARN", signed(cloud, call, f"ASIA{digest[:16].upper()}", digest, f"token-{digest}")
-    yield "a token that is not the key's", signed(cloud, call, account, secret, "token")
+    yield "a key made from an ARN", signed_again(cloud, good, f"ASIA{digest[:16].upper()}", digest, f"token-{digest}")
+    yield "a token that is not the key's", signed_again(cloud, good, account, secret, "token")
     for minutes in (-16, 16):
-        yield f"signed {minutes} minutes from now", _at(minutes, lambda: signed(cloud, call, account, secret))
+        yield f"signed {minutes} minutes from now", _at(minutes, lambda: signed_again(cloud, good, account, secret))
     changed = good.body + b" "
     yield "another body", replace(good, body=changed)
     yield "another operation", replace(good, headers={**good.headers, "X-Amz-Target": "AmazonSQS.ListQueues"})
