@@ -15,3 +15,11 @@ os.environ |= {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-hints", action="store_true", help="write tests/hints.toml (tests/support/hints_table.py)")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Writes what has been shown so far: a run may be of a few tests."""
+    if session.config.getoption("write_hints"):
+        from hints_table import write
+
+        write()

@@ -1,7 +1,7 @@
 """tests/hints.toml: which test follows each hint of the sources, or why none does.
 
-In one process, `python -m pytest tests/headrace tests/lambda tests/test_hints.py --write-hints` adds what is missing
-and takes out what is no longer in the sources. What it cannot fill stays "" for a person to fill.
+`python -m pytest tests/headrace tests/lambda --write-hints`, in one process, adds what is missing and takes out what is
+no longer in the sources; it may be run on a few files only. What it cannot fill stays "" for a person to fill.
 """
 
 from __future__ import annotations
