@@ -59,6 +59,8 @@ def near_duplicates(test: NDArray[np.uint8], train: NDArray[np.uint8]) -> list[P
     if len(rows) == 0:
         return []
     known, asked = _hashes(train), _hashes(test[rows])
+    patterns, wanted = _normalised(train), _normalised(test[rows])
+    place = min(USUAL, len(train) // 2)
     found: list[Pair] = []
     for start in range(0, len(rows), BLOCK):
         part = asked[start : start + BLOCK]
@@ -66,13 +68,16 @@ def near_duplicates(test: NDArray[np.uint8], train: NDArray[np.uint8]) -> list[P
         for word in range(known.shape[1]):
             distance += _BITS[part[:, word, None] ^ known[None, :, word]]
         close = distance <= MOST_DIFFERENT_BITS
-        for offset in np.flatnonzero(close.any(1)):
-            row = int(rows[start + offset])
-            candidates = np.flatnonzero(close[offset])
-            likeness = _correlation(test[row], train[candidates])
-            best = int(likeness.argmax())
-            if likeness[best] >= LEAST_CORRELATION and _is_outlier(1 - likeness[best], _correlation(test[row], train)):
-                found.append(Pair(row, int(candidates[best])))
+        hits = np.flatnonzero(close.any(1))
+        if len(hits) == 0:
+            continue
+        correlation = wanted[start + hits] @ patterns.T
+        likeness = np.where(close[hits], correlation, -1)
+        best = likeness.argmax(1)
+        nearest = 1 - likeness.max(1)
+        usual = 1 - np.partition(correlation, -1 - place, axis=1)[:, -1 - place]
+        right = (nearest <= 1 - LEAST_CORRELATION) & (nearest <= MOST_OF_USUAL * usual)
+        found += [Pair(int(rows[start + hits[at]]), int(best[at])) for at in np.flatnonzero(right)]
     return found
 
 
@@ -95,18 +100,10 @@ def _hashes(images: NDArray[np.uint8]) -> NDArray[np.uint16]:
     return words
 
 
-def _is_outlier(distance: float, likeness: NDArray[np.float64]) -> bool:
-    """Whether the image is that much closer than others are."""
-    place = min(USUAL, len(likeness) // 2)
-    usual = 1 - np.partition(likeness, -1 - place)[-1 - place]
-    return bool(distance <= MOST_OF_USUAL * usual)
-
-
-def _correlation(image: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float64]:
-    first = image.reshape(-1).astype(np.float64)
-    rest = others.reshape(len(others), -1).astype(np.float64)
-    first -= first.mean()
-    rest -= rest.mean(1, keepdims=True)
-    size = np.sqrt((rest**2).sum(1) * (first**2).sum())
-    found: NDArray[np.float64] = (rest @ first) / np.maximum(size, 1e-9)
-    return found
+def _normalised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(n, 81) values of mean 0 and length 1: the product of two is their correlation."""
+    values = images.reshape(len(images), -1).astype(np.float32)
+    values -= values.mean(1, keepdims=True)
+    lengths = np.sqrt((values**2).sum(1, keepdims=True))
+    normalised: NDArray[np.float32] = values / np.maximum(lengths, 1e-6)
+    return normalised

@@ -9,7 +9,7 @@ from archive import unpack
 from data_sets import kinds, plausibility
 from data_sets.archives import sole_archive
 from data_sets.errors import ArchiveError
-from data_sets.listing import FolderListing
+from data_sets.listing import FolderListing, paths_below
 from data_sets.names import without_junk
 from data_sets.reading import Reading, read
 from data_sets.sample import Problem
@@ -19,7 +19,7 @@ from errors import DataSetError
 
 def unpack_data(data: Path, target: Path) -> Path:
     """The folder with the images: `data` itself, or where its one archive was unpacked to."""
-    paths, _ = without_junk(path.relative_to(data).as_posix() for path in data.rglob("*") if path.is_file())
+    paths, _ = without_junk(paths_below(data))
     try:
         archive = sole_archive(paths)
     except ArchiveError as refused:
