@@ -24,9 +24,11 @@ from headrace.parser import build_parser
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "tests" / "hints.toml"
-FOLDERS = ("data_sets", "headrace", "infra", "lambda", "local_cloud", "pipeline_definition", "training")
+FOLDERS = (
+    "data_sets", "headrace", "infra", "lambda", "local_cloud", "pipeline_definition", "source_code", "training",
+)  # fmt: skip
 # Calls whose positional argument of that number is a hint, or a command to type next.
-POSITIONAL = {"SettingsError": 2, "PipelineSettingsError": 1, "Difference": 1, "next": 0}
+POSITIONAL = {"SettingsError": 2, "PipelineSettingsError": 1, "SourceError": 1, "Difference": 1, "next": 0}
 OF_HEADRACE = {"command", "registry_command", "decision", "_command"}  # methods that make a headrace command
 MOST_ALTERNATIVES = 12
 WRITTEN_OUT = "hint: "  # in a message that is one text
