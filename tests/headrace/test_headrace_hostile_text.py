@@ -152,7 +152,7 @@ def test_nothing_but_the_output_layer_writes_to_the_terminal() -> None:
                 name = ast.unparse(node.func)
                 if name in ("print", "Console") or re.fullmatch(r"sys\.std(out|err)\.write(lines)?", name):
                     found.add(path.name)
-    assert found == {"output.py"}
+    assert found == {"output.py", "importing.py"}  # the latter is a process that prints JSON for its parent
 
 
 def test_an_argument_that_is_quoted_in_an_error_is_quoted_visibly(headrace: Callable[..., Result]) -> None:
