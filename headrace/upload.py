@@ -21,6 +21,7 @@ from typing import Any
 
 from boto3.s3.transfer import TransferConfig
 
+from data_sets.names import is_junk
 from headrace import lines
 from headrace.change import explain_change
 from headrace.data_set import DataSet, File, name_of, read_data_set
@@ -139,6 +140,8 @@ def send(
         stopping.set()
         pool.shutdown(wait=True, cancel_futures=True)
     extra = sorted(set(there) - {file.key for file in data_set.files}) if data_set.prefix else []
+    if not delete:  # junk in the bucket is part of no data set
+        extra = [key for key in extra if not is_junk(key)]
     if delete and extra:
         delete_objects(environment, bucket, extra)
     return Summary(

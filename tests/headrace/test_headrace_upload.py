@@ -151,3 +151,15 @@ def test_run_needs_again(headrace: Callable[..., Result]) -> None:
     result = headrace("run", "birds")
     assert result.status == 2
     assert "headrace run --again" in result.err
+
+
+def test_junk_in_the_bucket_is_no_object_of_the_data_set(
+    headrace: Callable[..., Result], storage: Storage, birds: Path
+) -> None:
+    cloud, environment = storage
+    bucket = environment.stack.data_bucket
+    environment.client("s3").put_object(Bucket=bucket, Key="datasets/birds/.DS_Store", Body=b"x")
+    result = headrace("upload", str(birds), "--json", on=cloud)
+    assert result.data["extra"] == 0
+    headrace("upload", str(birds), "--delete", on=cloud)
+    assert "datasets/birds/.DS_Store" not in keys(environment)
