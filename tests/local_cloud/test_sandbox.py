@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 from pipeline_runs import IMAGE
 
 from local_cloud.process import Running
@@ -205,3 +207,22 @@ def test_a_job_ends_as_its_command_did(connect: Connect, role: str, code: str, s
         time.sleep(0.1)
     expected = f"exit code: {status}" if status == 7 else "SIGKILL"
     assert expected in job["FailureReason"]
+
+
+def test_a_jobs_credentials_are_its_own_and_end_with_it(
+    cloud: Running, connect: Connect, bucket: str, role: str
+) -> None:
+    """Nobody can make them from the name of the role."""
+    code = (
+        "import json, time\nnames = ('ACCESS_KEY_ID', 'SECRET_ACCESS_KEY', 'SESSION_TOKEN')\n"
+        "print(json.dumps([os.environ['AWS_' + name] for name in names]))"
+    )
+    found = [json.loads(run(connect, bucket, role, f"credentials-{number}", [code])[0]) for number in range(2)]
+    assert len({text for keys in found for text in keys}) == 6
+    for key, secret, token in found:
+        sts = boto3.client(
+            "sts", endpoint_url=cloud.endpoint, verify=str(cloud.certificate), region_name=cloud.region,
+            aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token,
+        )  # fmt: skip
+        with pytest.raises(ClientError, match="InvalidClientTokenId"):
+            sts.get_caller_identity()
