@@ -53,7 +53,7 @@ class Running:
     state: Path
 
     def secret_key(self, account: str) -> str:
-        return secret_key(self.state, account)
+        return root_key.secret_key(self.state, account)
 
 
 def start(state: Path, *, port: int | None = None) -> Running:

@@ -96,6 +96,13 @@ def test_a_killed_server(row: Row, headrace: Headrace, state: Path) -> None:
     assert again.endpoint == running.endpoint
 
 
+def test_a_deleted_root_secret(row: Row, headrace: Headrace, state: Path) -> None:
+    process.start(state, port=free_port())
+    (state / "root-secret").unlink()
+    said = headrace(state, "runs")
+    row("a root secret deleted under a running server", f"{OUTPUT}`runs` and others", said, state=state)
+
+
 def test_a_deleted_state_directory(row: Row, headrace: Headrace, state: Path) -> None:
     running = process.start(state, port=free_port())
     state.rename(state.with_name("gone"))  # for the server as if deleted, and in an instant
