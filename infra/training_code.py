@@ -1,7 +1,8 @@
 """The training code, checked before anything is deployed with it.
 
-Its files are compiled by the Python that runs the CDK app. The images' Python may be another one, which is named in the
-message where it is known; the code is not imported here (`headrace deploy` does that, with the local environment).
+Its files are compiled by the Python that runs the CDK app. Where the training image has an older one, what the parser
+knows to be newer is refused, too; where it has a newer one, the message says so. The code is not imported here:
+`headrace deploy` does that, with the local environment.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Container, Iterator, Mapping
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from infra.settings import Settings
+from infra.settings import LOCAL, Settings
 from infra.typed_table import SettingsError
 from infra.wheels import image_python
 from pipeline_definition import SCRIPTS, PipelineSettings
@@ -28,7 +29,7 @@ _OWN_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.")
 def check_training_code(settings: Settings, files: Mapping[str, File]) -> None:
     """Raises SettingsError for code that no job could run, and for a network that it does not know."""
     try:
-        refuse_uncompilable(files)
+        refuse_uncompilable(files, None if settings.environment == LOCAL else image_python(settings.training_image))
         for script in (ENTRY, *SCRIPTS):
             needed(files, script)
         known = networks(files)

@@ -94,27 +94,31 @@ def _uses(files: Files, name: str) -> set[str]:
     return found | (declared or set())
 
 
-def refuse_uncompilable(files: Files) -> None:
-    """Raises SourceError for the first file, by name, that the Python which runs this cannot compile."""
+def refuse_uncompilable(files: Files, minor: int | None = None) -> None:
+    """Raises SourceError for the first file, by name, that the Python which runs this cannot compile.
+
+    Of the syntax that Python 3.`minor` does not have, an older one, it finds what the parser knows to be newer.
+    """
     for name, file in sorted(files.items()):
         if name.endswith(".py"):
             parse(name, file.content)
+            if minor is not None and minor < sys.version_info.minor:
+                parse(name, file.content, minor)
 
 
-def parse(name: str, content: bytes) -> ast.Module:
-    """Raises SourceError where the Python that runs this cannot compile it."""
+def parse(name: str, content: bytes, minor: int = sys.version_info.minor) -> ast.Module:
+    """Raises SourceError where the Python that runs this cannot compile it, or Python 3.`minor` could not."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
-            tree = ast.parse(content, name)
+            tree = ast.parse(content, name, feature_version=(3, minor))
             compile(tree, name, "exec", dont_inherit=True)
             return tree
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         said = error.msg if isinstance(error, SyntaxError) else str(error)
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise SourceError(
-            f"{name}{line} does not compile with Python {version}: {said}",
+            f"{name}{line} does not compile with Python 3.{minor}: {said}",
             f"correct it; python3 -m py_compile {name} shows the place",
         ) from error
 

@@ -101,6 +101,13 @@ def test_each_file_is_compiled_even_one_that_no_script_needs() -> None:
         refuse_uncompilable(files(a="", b="class", c="def"))
 
 
+def test_syntax_that_an_older_python_does_not_have_is_refused() -> None:
+    code = files(a="match x:\n    case 1:\n        pass\n")
+    refuse_uncompilable(code, 99)
+    with pytest.raises(SourceError, match=r"^a\.py, line \d does not compile with Python 3\.9"):
+        refuse_uncompilable(code, 9)
+
+
 STEPS = {"preprocess.py": {"train.py", "model.py", "evaluate.py"}, "train.py": {"preprocess.py", "evaluate.py"},
          "evaluate.py": {"preprocess.py", "train.py", "optimizing.py"}}  # fmt: skip
 
