@@ -20,7 +20,7 @@ from scripted_cloud import Result
 from canonical import digest
 from headrace.registry import list_packages
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 HEADRACE = Path(sys.executable).with_name("headrace")
 
@@ -36,14 +36,14 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 
 def headrace(*arguments: str, status: int = 0) -> Result:
-    done = subprocess.run([HEADRACE, *arguments], capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([HEADRACE, *arguments], capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     return Result(done.returncode, done.stdout, done.stderr)
 
 
 def serves(version: int, image: Path) -> None:
     """As `next: headrace predict --wait 600 IMAGE` has it."""
-    assert f"serves version {version}" in headrace("predict", "--wait", "120", str(image)).err
+    assert f"serves version {version}" in headrace("predict", "--wait", "300", str(image)).err
 
 
 def copy_version(app: Deployed) -> int:
@@ -62,7 +62,7 @@ def copy_version(app: Deployed) -> int:
     return int(arn.rsplit("/", 1)[-1])
 
 
-def eventually(look: Any, seconds: float = 60) -> Any:
+def eventually(look: Any, seconds: float = 200) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline
@@ -84,7 +84,7 @@ def image(app: Deployed, images: Images) -> Path:
         for source in sorted((images.seen / digit).iterdir())[:20]:
             (few / digit / source.name).write_bytes(source.read_bytes())
     headrace("upload", str(few))
-    headrace("watch", "--wait-for-start", "60", "--after", "2026-01-01T00:00:00Z")
+    headrace("watch", "--wait-for-start", "200", "--after", "2026-01-01T00:00:00Z")
     headrace("approve", "1")
     found = next(iter(sorted(images.held_out.rglob("*.jpg"))))
     serves(1, found)
@@ -112,7 +112,7 @@ def test_a_run_with_other_parameters_is_started_by_the_trigger_and_stopped(app: 
         states = {step["name"]: step["status"] for step in run["steps"]}
         return run if states.get("TrainSpot") == states.get("TrainOnDemand") == "Executing" else None
 
-    run = eventually(training, 120)
+    run = eventually(training, 300)
     assert (run["parameters"]["Epochs"], run["parameters"]["ImageSize"]) == ("2000", "128")
     stopped = headrace("stop", "--interval", "0.3")
     assert "during TrainSpot, TrainOnDemand" in stopped.err or "during TrainOnDemand, TrainSpot" in stopped.err
@@ -175,7 +175,7 @@ def test_a_deleted_version_is_seen_and_repair_serves_the_one_before(app: Deploye
     app.aws("sagemaker", "delete-model-package", "--model-package-name", served["ModelPackageArn"])
     (difference,) = differences()
     assert difference["what"].startswith("the endpoint serves version 2, which is no longer in the registry; version 1")
-    headrace("repair", "--wait", "120", "--interval", "0.3")
+    headrace("repair", "--wait", "300", "--interval", "0.3")
     serves(1, image)
     assert differences() == []
 
