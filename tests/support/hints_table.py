@@ -14,6 +14,10 @@ from followed_hints import hints_for
 from hints import TABLE, commands, every_hint
 
 ADVICE = "advice: there is no command in it"
+HANDED_ON = "advice: handed on, the text is that of another entry"
+OTHER_PROGRAM = "parsed: its program needs AWS, the CDK or an installation"
+READ_LATER = "parsed: it is read in a log or a notice, later and elsewhere"
+REASONS = ("advice: ", "parsed: ")
 HEADER = """\
 # Which test follows each hint of the sources and each command they suggest next, or the reason why none does:
 # "advice: …" or "parsed: …". A part that is known only at run time is written as {the expression}.
@@ -53,14 +57,23 @@ def write() -> None:
     for file, texts in sorted(wanted().items()):
         lines += ["", f'["{file}"]']
         for text in sorted(texts):
-            known = table.get(file, {}).get(text) or _followed.get((file, text)) or _by_itself(text)
+            known = table.get(file, {}).get(text, "")
+            if not known or known.startswith(REASONS):
+                known = _followed.get((file, text)) or known or _by_itself(file, text)
             lines.append(f"{json.dumps(text, ensure_ascii=False)} = {json.dumps(known, ensure_ascii=False)}")
     TABLE.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _by_itself(text: str) -> str:
-    has_expression_only = text.startswith("{") and text.endswith("}")
-    return "" if has_expression_only or any(commands(text)) else ADVICE
+def _by_itself(file: str, text: str) -> str:
+    """The reason why no test follows a hint, where the text itself shows it."""
+    if text.startswith("{") and text.endswith("}"):
+        return HANDED_ON
+    programs = {words[0] for words in commands(text)}
+    if not programs:
+        return ADVICE
+    if "headrace" not in programs:
+        return OTHER_PROGRAM
+    return READ_LATER if file.startswith("lambda/") else ""
 
 
 def missing(folders: Iterable[str] = ()) -> list[str]:
