@@ -6,12 +6,13 @@ its number where only one line has it. Where an environment declares no lines, e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from headrace.endpoint import read_endpoint
 from headrace.environment import DEFAULT_LINE, Environment
 from headrace.errors import NotFound, UsageError
+from headrace.project import read_target
 from headrace.registry import list_packages
 
 
@@ -19,12 +20,14 @@ def of_data_set(environment: Environment, data_set: str) -> Environment:
     """The environment in the line that will take the data set.
 
     Raises:
-        UsageError: several lines match its name, or another line was chosen.
+        UsageError: several lines match its name, another line was chosen, or none was and environments.toml says
+            another line than the deployed stack.
     """
     declared = environment.stack.lines
+    found = _matching(data_set, declared)
+    _require_deployed(environment, data_set, found)
     if not declared:
         return environment
-    found = sorted(line for line, names in declared.items() if any(fnmatchcase(data_set, name) for name in names))
     if len(found) > 1:
         raise UsageError(
             f"the data set {data_set} matches the model lines {' and '.join(found)}, and a data set has one line",
@@ -39,6 +42,24 @@ def of_data_set(environment: Environment, data_set: str) -> Environment:
             hint=f"leave --line out, or choose a name that matches {_patterns(declared, environment.line)}",
         )
     return environment.in_line(line)
+
+
+def _matching(data_set: str, lines: Mapping[str, Sequence[str]]) -> list[str]:
+    return sorted(line for line, names in lines.items() if any(fnmatchcase(data_set, name) for name in names))
+
+
+def _require_deployed(environment: Environment, data_set: str, deployed: list[str]) -> None:
+    """A line that was declared and not deployed yet would leave its data set to the default line."""
+    if environment.line is not None or environment.project is not None:
+        return
+    written = read_target(environment.name).lines
+    if written is None or (wanted := _matching(data_set, written)) == deployed:
+        return
+    one, other = (", ".join(names) or DEFAULT_LINE for names in (wanted, deployed))
+    raise UsageError(
+        f"environments.toml gives the data set {data_set} to the model line {one}, and the deployed stack to {other}",
+        hint=f"{environment.deploy_command}   # or --line {other}, to take the stack as it is",
+    )
 
 
 def of_version(environment: Environment, version: str, command: str) -> Environment:
@@ -93,5 +114,5 @@ def _only(environment: Environment, found: Sequence[Environment], what: str, com
     )
 
 
-def _patterns(declared: dict[str, tuple[str, ...]], line: str | None) -> str:
-    return ", ".join(declared[line]) if line in declared else "no declared line"
+def _patterns(declared: Mapping[str, Sequence[str]], line: str | None) -> str:
+    return ", ".join(declared[line]) if line and line in declared else "no declared line"

@@ -30,6 +30,7 @@ class Target:
     studio_domain: str | None = None  # of [<environment>.catalog]
     promotes_from: str | None = None
     networks: tuple[str, ...] = ()  # that are trained, in any line and variant
+    lines: dict[str, tuple[str, ...]] | None = None  # patterns of data sets by model line; None without the file
 
 
 def find_root(start: Path | None = None) -> Path | None:
@@ -90,7 +91,18 @@ def read_target(environment: str) -> Target:
         studio_domain=_text(table.get("catalog", {}), "domain", f"{environment}.catalog", path),
         promotes_from=_text(table, "promotes_from", environment, path),
         networks=_networks(table),
+        lines=_lines(table),
     )
+
+
+def _lines(table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The CDK app checks the file, this only reads it: what has another form is left out."""
+    declared = table.get("lines")
+    patterns = {
+        name: line.get("data_sets") if isinstance(line, dict) else None
+        for name, line in (declared.items() if isinstance(declared, dict) else ())
+    }
+    return {name: tuple(map(str, found)) for name, found in patterns.items() if isinstance(found, list)}
 
 
 def _networks(table: dict[str, Any]) -> tuple[str, ...]:

@@ -232,6 +232,31 @@ def test_an_upload_names_its_line_and_goes_on_in_it(
     assert lined.sent == []
 
 
+@pytest.mark.parametrize(
+    ("written", "data_set", "wanted", "deployed"),
+    [
+        ('[local.lines.cats]\ndata_sets = ["cats"]', "cats", "cats", "default"),
+        ('[local.lines.pets]\ndata_sets = ["cats"]', "pets", "default", "pets"),
+    ],
+)
+def test_a_data_set_of_a_line_that_is_not_deployed_as_it_is_written_is_refused(
+    headrace: Headrace, lined: FakeSageMaker, aws: FakeAws, tmp_path: Path,
+    written: str, data_set: str, wanted: str, deployed: str,
+) -> None:  # fmt: skip
+    """It would be trained by another line's pipeline. Whoever names the line takes the stack as it is."""
+    (tmp_path / "environments.toml").write_text(f"[local]\n{written}\n")
+    aws.objects[f"data-bucket/datasets/{data_set}/a/1.jpg"] = b"x"
+    result = headrace("run", "--again", data_set)
+    assert result.status == 2
+    assert (
+        f"gives the data set {data_set} to the model line {wanted}, and the deployed stack to {deployed}" in result.err
+    )
+    assert f"hint: headrace deploy   # or --line {deployed}, to take the stack as it is" in result.err
+    assert lined.sent == []
+    result = headrace("--line", deployed, "run", "--again", data_set)
+    assert result.status == 0, result.err
+
+
 def test_another_run_has_the_parameters_of_its_lines_pipeline(
     headrace: Headrace, lined: FakeSageMaker, aws: FakeAws
 ) -> None:
