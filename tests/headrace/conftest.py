@@ -160,7 +160,12 @@ def storage(ministack: str, tmp_path: Path) -> Iterator[tuple[FakeCloud, Environ
     running = FakeRunning(ministack, tmp_path / "localhost.crt")
     cloud = FakeCloud(running)
     environment = open_environment("local", cloud)
+    _empty(environment)  # the hints of the test before were followed after its end, `headrace upload` among them
     yield cloud, environment
+    _empty(environment)
+
+
+def _empty(environment: Environment) -> None:
     client, bucket = environment.client("s3"), environment.stack.data_bucket
     for item in client.list_objects_v2(Bucket=bucket).get("Contents", []):
         client.delete_object(Bucket=bucket, Key=item["Key"])
