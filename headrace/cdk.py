@@ -144,5 +144,13 @@ def _variables(root: Path, environment: Environment) -> dict[str, str]:
 
 
 def _home(root: Path) -> dict[str, str]:
-    """The state folder as the home, since the CDK reads ~/.cdk.json. jsii's 150 MB of packages are kept in .venv."""
-    return {"HOME": str(state_folder()), "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(root / ".venv" / "jsii")}
+    """The state folder as the home, since the CDK reads ~/.cdk.json. jsii's 150 MB of packages are kept in .venv.
+
+    Whoever has switched the CDK's telemetry or npm's notices off did so in the home, so here both are off.
+    """
+    return {
+        "HOME": str(state_folder()),
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(root / ".venv" / "jsii"),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "NPM_CONFIG_UPDATE_NOTIFIER": "false",
+    }
