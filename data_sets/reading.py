@@ -19,7 +19,7 @@ from data_sets.lists import listed_folder, read_lists
 from data_sets.names import IMAGE_SUFFIXES, is_archive, normalised, suffix_of, without_junk
 from data_sets.sample import Accept, Found, Layout, LeftOut, Problem, Sample
 from data_sets.tables import read_rows, read_table, table_paths
-from data_sets.wording import counted, refusal, some_of
+from data_sets.wording import counted, refusal, some_of, some_with_reasons
 
 SETTINGS = "dataset.toml"
 MAX_SKIPPED_SHARE = 0.05  # max_skipped_share of [<environment>.pipeline], unless it says otherwise
@@ -285,7 +285,7 @@ def _too_many(reading: Reading, limit: float) -> list[Problem]:
     return [
         Problem(
             f"{len(counted_out):,} of {total:,} images cannot be read: "
-            + some_of([f"{left.path} ({left.reason})" for left in counted_out]),
+            + some_with_reasons({left.path: left.reason for left in counted_out}),
             hint=f"replace or remove them; up to a share of {limit:g} would be skipped (max_skipped_share)",
         )
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from data_sets.errors import DataSetError
 from data_sets.names import escaped
@@ -15,9 +15,21 @@ MOST_CHARACTERS = 900
 def some_of(names: Iterable[str], limit: int = 3) -> str:
     """The first few names, escaped, and how many more there are."""
     names = list(names)
-    cut = [name if len(name) <= 60 else f"…{name[-59:]}" for name in map(escaped, names[:limit])]
+    cut = [_end_of(name) for name in names[:limit]]
     more = len(names) - limit
     return ", ".join(cut) + (f" and {more:,} more" if more > 0 else "")
+
+
+def some_with_reasons(reasons: Mapping[str, str], limit: int = 3) -> str:
+    """The first few names by the alphabet, each with its reason, and how many more there are."""
+    shown = [f"{_end_of(name)} ({reason})" for name, reason in sorted(reasons.items())[:limit]]
+    more = len(reasons) - limit
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _end_of(name: str) -> str:
+    shown = escaped(name)
+    return shown if len(shown) <= 60 else f"…{shown[-59:]}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

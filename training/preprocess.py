@@ -32,7 +32,7 @@ import duplicates
 from contents import read_contents, verify
 from data_sets.names import escaped
 from data_sets.sample import Problem, Sample
-from data_sets.wording import some_of
+from data_sets.wording import some_with_reasons
 from dataset import Contrast, SplitWriter, write_labels
 from errors import DataSetError
 from files import describe, left_out_by_reason, read_files, refuse, unpack_data
@@ -216,7 +216,7 @@ def skipped_problems(skipped: dict[str, str], count: int, limit: float) -> list[
     if len(skipped) <= limit * count:
         return []
     what = f"{len(skipped)} of {count} images cannot be read: "
-    what += some_of([f"{name} ({reason})" for name, reason in sorted(skipped.items())])
+    what += some_with_reasons(skipped)
     return [Problem(what, f"replace or remove them; up to a share of {limit:g} would be skipped (max_skipped_share)")]
 
 

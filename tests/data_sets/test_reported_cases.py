@@ -140,7 +140,7 @@ def test_d11_what_is_left_out_counts_and_is_listed_by_reason(tmp_path: Path) -> 
     files = {**images(PETS), "cat/a.HEIC": HEIC, "dog/b.jpg": HEIC, "cat/notes.txt": b"text", "README": b"text"}
     write(tmp_path / "data", files)
     said = refused(tmp_path)
-    assert "3 of 27 images cannot be read" in said
+    assert "3 of 27 images cannot be read: cat/a.HEIC (HEIC, which needs" in said
     prepare(tmp_path / "data", tmp_path / "out", "--image-size", "8", "--max-skipped-share", "0.2")
     assert facts(tmp_path / "out/train")["left_out"] == {
         f"HEIC, which needs the line {OPTIONAL['HEIC']} in training/requirements.txt": ["cat/a.HEIC"],
