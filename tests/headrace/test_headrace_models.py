@@ -252,3 +252,18 @@ def test_a_file_that_cannot_be_sent_is_refused_before_asking(
     assert result.status == 2
     assert expected in result.err
     assert aws.calls == []
+
+
+def test_a_folder_without_images_says_what_to_give(headrace: Headrace, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = headrace("predict", "empty")
+    assert result.status == 2
+    assert "IMAGE" in result.hint
+
+
+def test_an_endpoint_that_stays_busy_ends_the_wait_with_status(
+    headrace: Headrace, three_versions: FakeSageMaker, image: Path
+) -> None:
+    three_versions.serve(1, status="Updating")
+    result = headrace("predict", str(image), "--wait", "0.1", "--interval", "0.05")
+    assert result.hint == "headrace status   # says what mends it"
