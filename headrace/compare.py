@@ -87,7 +87,7 @@ def read_subject(environment: Environment, name: str) -> Subject:
         return Subject(f"version {model.version}", None, model, _report(environment, name), _codes(model, None), None)
     definition = _definition(environment, execution.arn)
     return Subject(
-        name=f"version {model.version}" if model else f"run {execution.id}",
+        name=f"version {model.version}" if model else f"run {execution.name}",
         run=read_run(environment, execution),
         model=model,
         report=_report(environment, name),

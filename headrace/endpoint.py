@@ -118,7 +118,7 @@ def predict(environment: Environment, output: Output, *, files: Sequence[Path], 
     if refused:
         raise AwsError(
             f"{len(refused)} of {counted(len(answers), 'image')} got no answer; {refused[0].file}: {refused[0].error}",
-            hint=environment.command("status"),
+            hint=f"{environment.command('predict IMAGE')}   # with files that are images",
         )
 
 

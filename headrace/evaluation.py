@@ -64,6 +64,11 @@ class Report:
         return _number(self.content, "improvement")
 
     @property
+    def comparison(self) -> str | None:
+        """In a few words, what the winner was compared with, or why it was not."""
+        return _text(self.content, "summary", "comparison")
+
+    @property
     def test_images(self) -> int | None:
         found = _number(self.content, "test", "images")
         return None if found is None else int(found)
@@ -138,7 +143,7 @@ def find_report(environment: Environment, name: str | None) -> Report:
         return _report(environment, f"version {model.version}", model.report_uri)
     execution = find_execution(environment, name)
     uri = report_uri(environment, list_steps(environment, execution))
-    return _report(environment, f"run {execution.id}", uri)
+    return _report(environment, f"run {execution.name}", uri)
 
 
 def is_version(environment: Environment, name: str) -> bool:
@@ -161,7 +166,7 @@ def _newest_report(environment: Environment) -> Report:
     for execution in list_executions(environment):
         uri = report_uri(environment, list_steps(environment, execution))
         if uri is not None:
-            return _report(environment, f"run {execution.id}", uri)
+            return _report(environment, f"run {execution.name}", uri)
     raise NotFound("no run has been evaluated yet", hint=environment.command("runs"))
 
 

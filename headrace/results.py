@@ -21,6 +21,7 @@ class Evaluation:
     accuracy: float | None  # of the winner, on the test set
     winner: str | None  # the candidate's name: spot or on-demand
     candidates: dict[str, float] = field(default_factory=dict)  # accuracy by candidate
+    comparison: str | None = None  # what the winner was compared with, or why it was not
 
 
 def evaluation_of(environment: Environment, steps: list[Step]) -> Evaluation | None:
@@ -51,7 +52,8 @@ def read_evaluation(environment: Environment, uri: str) -> Evaluation | None:
         report = json.loads(content)
         accuracy = report["multiclass_classification_metrics"]["accuracy"]["value"]
         candidates = {name: float(figures["accuracy"]) for name, figures in report.get("candidates", {}).items()}
-        return Evaluation(float(accuracy), report.get("winner", {}).get("name"), candidates)
+        comparison = report.get("summary", {}).get("comparison")
+        return Evaluation(float(accuracy), report.get("winner", {}).get("name"), candidates, comparison)
     except (ValueError, KeyError, TypeError, AttributeError):
         return Evaluation(accuracy=None, winner=None)
 

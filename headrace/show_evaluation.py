@@ -54,6 +54,8 @@ def _facts(report: Report) -> dict[str, str]:
     if report.champion_accuracy is not None:
         better = "" if report.improvement is None else f", improvement {report.improvement:+.4f}"
         facts["champion"] = f"accuracy {share(report.champion_accuracy)}{better}"
+    if report.comparison is not None:
+        facts["comparison"] = report.comparison
     return facts
 
 

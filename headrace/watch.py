@@ -94,6 +94,8 @@ def watch(
         output.json(run.as_data(now))
     else:
         output.line(_summary(run, now, local=environment.running is not None))
+        if run.evaluation and run.evaluation.comparison:
+            output.note(f"comparison: {run.evaluation.comparison}")
     warn_of_unpriced(environment, output, [run])
     if run.execution.status != "Succeeded":
         raise _failure(environment, run)

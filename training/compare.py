@@ -87,8 +87,10 @@ def compare(candidate: Answers, champion: Answers, test: Originals, version: int
     shared = tuple(name for name in test.classes if name in champion.classes)
     change = changes(added, removed)
     if len(shared) < FEWEST_CLASSES:
-        which = f"only {shared[0]!r}, and one class leaves nothing to tell apart" if shared else "none"
-        reason = f"of its classes ({some_of(champion.classes)}) the data set has {which}"
+        which = f"only {shared[0]!r}" if shared else "none"
+        reason = f"the data set has {which} of its classes ({some_of(champion.classes)})"
+        if shared:
+            reason += ", and one class leaves nothing to tell apart"
         return Comparison("no-shared-classes", reason, version, shared, added, removed)
     rows = [row for row, label in enumerate(test.labels) if test.classes[label] in shared]
     if not change:

@@ -23,7 +23,7 @@ def summary(classes: Sequence[str], about: dict[str, Any], comparison: str, warn
         "classes_digest": digest(classes),
         "image_size": fit(str(about.get("image_size", "not recorded"))),
         "network": fit(str(about.get("network", "not recorded"))),
-        "comparison": fit(comparison),
+        "comparison": fit(in_words(comparison)),
         "warnings": fit(" - ".join(warnings)),
     }
 
@@ -50,6 +50,13 @@ def fit(text: str) -> str:
     if not text:
         return "none"  # a value has one character at least
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3].rstrip() + "..."
+
+
+def in_words(text: str) -> str:
+    """A sentence whose lists and parentheses can still be read once commas and parentheses are gone."""
+    for sign, spelling in ((" (", ": "), (")", ""), (", and ", " and "), (", ", " / ")):
+        text = text.replace(sign, spelling)
+    return text
 
 
 def spelled(text: str) -> str:

@@ -75,7 +75,12 @@ class Version:
 
     @property
     def accuracy(self) -> str:
-        return self.recorded.get("Accuracy", "not recorded")
+        """With four decimals, as the command line shows it."""
+        value = self.recorded.get("Accuracy", "not recorded")
+        try:
+            return f"{float(value):.4f}"
+        except ValueError:
+            return value
 
 
 def read_run(sagemaker: SageMakerClient, logs: LogsClient, s3: S3Client, arn: str, *, bucket: str, table: str) -> Run:

@@ -135,7 +135,7 @@ def test_an_evaluation_shows_each_class_and_the_confusion_matrix(
     assert list(csv.reader(Path("confusion.csv").read_text().splitlines())) == [
         ["actual \\ predicted", "cat", "dog"], ["cat", "8", "2"], ["dog", "0", "10"],
     ]  # fmt: skip
-    assert headrace("evaluation", "run1", "--json").data["subject"] == "run run1"
+    assert headrace("evaluation", "run1", "--json").data["subject"] == "run display-run1"
 
 
 def test_of_two_hundred_classes_the_worst_are_shown(headrace: Headrace, sagemaker: FakeSageMaker, aws: FakeAws) -> None:
@@ -215,7 +215,7 @@ def test_a_comparison_shows_differences_only_and_marks_the_best(
     assert "Epochs" in everything
     assert "recall of dog" in everything
     best = {row["name"]: row["best"] for row in headrace("compare", "run1", "run2", "--json").data}
-    assert best["accuracy"] == ["run run2"]
+    assert best["accuracy"] == ["run display-run2"]
 
 
 def test_accuracies_on_different_test_sets_are_not_ranked(
@@ -235,7 +235,7 @@ def test_a_version_is_compared_with_a_run(headrace: Headrace, sagemaker: FakeSag
     statistics = {"ContentType": "application/json", "S3Uri": "s3://data-bucket/run2/evaluation.json"}
     sagemaker.add_package(2, "Approved", ModelMetrics={"ModelQuality": {"Statistics": statistics}})
     result = headrace("compare", "2", "run1")
-    assert result.out.splitlines()[0].split() == ["version", "2", "run", "run1"]
+    assert result.out.splitlines()[0].split() == ["version", "2", "run", "display-run1"]
     assert "0.9500 *" in result.out
 
 

@@ -205,8 +205,9 @@ def alone(tmp_path: Path) -> Iterator[InProcess]:
 @pytest.mark.parametrize(("resources", "reason"), [
     ({"InstanceCount": 17, "InstanceType": "ml.m5.large"}, "on 1 to 16 instances"),
     ({"InstanceCount": 0, "InstanceType": "ml.m5.large"}, "on 1 to 16 instances"),
+    ({"InstanceCount": 1}, "has no InstanceType"),
     ({"InstanceGroups": [{"InstanceGroupName": "a", "InstanceType": "ml.m5.large", "InstanceCount": 2}]},
-     "on instances of one InstanceType only"),
+     "does not serve ResourceConfig.InstanceGroups"),
 ])  # fmt: skip
 def test_instances_that_are_not_served_are_refused(alone: InProcess, resources: dict[str, Any], reason: str) -> None:
     request = training_step(ROLE, "true")["Arguments"] | {"ResourceConfig": {"VolumeSizeInGB": 1} | resources}

@@ -79,8 +79,8 @@ def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
 
 
 def _refuse_instances(resources: dict[str, Any]) -> None:
-    if "InstanceGroups" in resources or "InstanceType" not in resources:
-        raise ValidationException("The local cloud runs training jobs on instances of one InstanceType only.")
+    if "InstanceType" not in resources:
+        raise ValidationException("ResourceConfig has no InstanceType, which the local cloud needs.")
     count = resources.get("InstanceCount", 1)
     if not 1 <= count <= MOST_HOSTS:
         raise ValidationException(
