@@ -73,8 +73,11 @@ def document(entries: Sequence[Entry]) -> str:
     return "\n".join([OPENING, *(entry.section for entry in entries)])
 
 
-def documented() -> dict[str, str]:
-    """The document's sections by the kind of notice."""
+def documented() -> dict[str, set[str]]:
+    """The document's sections by the kind of notice; a kind that is sent on several occasions has several."""
     text = DOCUMENT.read_text("utf-8") if DOCUMENT.is_file() else ""
     sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]
-    return {section.splitlines()[0].removeprefix("## "): section.rstrip("\n") + "\n" for section in sections}
+    found: dict[str, set[str]] = {}
+    for section in sections:
+        found.setdefault(section.splitlines()[0].removeprefix("## "), set()).add(section.rstrip("\n") + "\n")
+    return found
