@@ -108,7 +108,7 @@ def test_a_refused_model_is_told_with_the_figures_of_all(world: NoticeWorld) -> 
     text, data = world.told(world.ended())
     assert text.startswith("the model of the run birds-0123abcd was refused\n")
     assert "candidate spot: accuracy 0.81\ncandidate on-demand: accuracy 0.8\n" in text
-    assert "champion: version 3, registered with accuracy 0.96; 0.95 on the images of this run\n" in text
+    assert "champion: version 3, registered with accuracy 0.9600; 0.95 on the images of this run\n" in text
     assert "threshold: accuracy 0.9\n" in text
     assert data["kind"] == "gate-refused"
     assert data["candidates"] == {"spot": 0.81, "on-demand": 0.8}
