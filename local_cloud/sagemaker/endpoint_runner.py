@@ -8,6 +8,7 @@ import http.client
 import logging
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,9 @@ class Hosting:
             )
         connection = ModelConnection(serving.socket, timeout=_INVOCATION_SECONDS)
         try:
-            connection.request("POST", "/invocations", body, {"Content-Type": content_type, "Accept": accept})
+            # A server may answer and close before it has read the body; what it answered is read all the same.
+            with suppress(BrokenPipeError):
+                connection.request("POST", "/invocations", body, {"Content-Type": content_type, "Accept": accept})
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:

@@ -5,6 +5,7 @@
 
 import json
 import os
+import pwd
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ with open("/opt/ml/processing/out/answers.json", "w") as file:
 @pytest.fixture
 def places(cloud: Running, tmp_path: Path) -> Iterator[Places]:
     """Where the probes look; each of these files is there on the host."""
-    home = Path.home()
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # not $HOME: that may be anything
     lures = [home / "headrace-probe", Path("/tmp/headrace-probe"), Path("/dev/shm/headrace-probe")]
     for lure in lures:
         lure.write_text("hunter2")
