@@ -22,6 +22,7 @@ from data_sets.tables import read_rows, read_table, table_paths
 from data_sets.wording import counted, refusal, some_of, some_with_reasons
 
 SETTINGS = "dataset.toml"
+ANNOTATION = "text about the image of that name, which is not read"
 MAX_SKIPPED_SHARE = 0.05  # max_skipped_share of [<environment>.pipeline], unless it says otherwise
 
 
@@ -192,15 +193,22 @@ def _text_of(listing: Listing, path: str) -> bytes:
 def _left_out(
     found: Found, others: Mapping[str, str], documents: Collection[str], samples: Sequence[Sample]
 ) -> list[LeftOut]:
-    """Files that are not images. They count if they were meant as images, or lie in a folder of a class."""
+    """Files that are not images. They count if they were meant as images, or lie in a folder of a class.
+
+    Text that is named like an image beside it does not count: labelling tools write it, and no image is missing.
+    """
     folders = {sample.path.rpartition("/")[0] for sample in samples} if found.layout in _BY_FOLDER else set()
+    described = {sample.path.rpartition(".")[0] for sample in samples} | {sample.path for sample in samples}
     left = []
     for path, kind in others.items():
         if path in documents:
             continue
         meant = kinds.is_meant_as_image(path, kind)
         within = path.rpartition("/")[0] in folders
-        left.append(LeftOut(path, _reason(kind), counts=meant or within))
+        if kind == kinds.TEXT and path.rpartition(".")[0] in described:
+            left.append(LeftOut(path, ANNOTATION, counts=False))
+        else:
+            left.append(LeftOut(path, _reason(kind), counts=meant or within))
     return left
 
 
