@@ -52,7 +52,8 @@ def _recorded(original: Callable[..., Any], file: Path) -> Callable[..., Any]:
             denied = original(*arguments, **more)
         finally:
             _asked.reset(token)
-        if asked:  # nothing is evaluated for the account's root
+        # Of the account's root only bucket policies' denials are evaluated: no policy of a role is shown by them.
+        if asked and not asked[0].principal_arn.endswith(":root"):
             decision = {"decision": "Deny" if denied else "Allow"}
             line = json.dumps(dataclasses.asdict(asked[0]) | decision, sort_keys=True, default=str)
             with lock:

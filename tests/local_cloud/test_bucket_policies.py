@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-BUCKET = "reserved"
+BUCKET = "reserved-for-a-role"  # the local cloud is that of the other files, too
 Connect = Callable[[str], Any]
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hints import Hint, every_hint
@@ -91,14 +93,23 @@ def commands_of(text: str) -> list[str]:
 
 
 def never_wait(patch: pytest.MonkeyPatch) -> None:
-    """Makes a command end where it would wait for something, or start a program."""
+    """Makes a command end where it would wait for something, or start a program.
 
-    def taken(*arguments: object, **more: object) -> None:
-        raise Taken
+    In this thread only: threads of the services that tests run in their own process go on as they do.
+    """
+    thread = threading.get_ident()
 
-    patch.setattr(time, "sleep", taken)
+    def until_taken(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **more: Any) -> Any:
+            if threading.get_ident() == thread:
+                raise Taken
+            return original(*arguments, **more)
+
+        return call
+
+    patch.setattr(time, "sleep", until_taken(time.sleep))
     for name in ("run", "Popen"):
-        patch.setattr(f"headrace.cdk.subprocess.{name}", taken)
+        patch.setattr(f"headrace.cdk.subprocess.{name}", until_taken(getattr(subprocess, name)))
 
 
 @cache
