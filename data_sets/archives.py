@@ -21,21 +21,18 @@ from typing import IO
 
 from data_sets.errors import ArchiveError
 from data_sets.names import ARCHIVE_SUFFIXES as SUFFIXES
-from data_sets.names import UNPRINTABLE, escaped, is_archive, is_junk, suffix_of
+from data_sets.names import LONGEST_NAME, UNPRINTABLE, escaped, is_archive, is_junk, suffix_of
 from data_sets.wording import some_of
 from data_sets.zip_names import decoded_names
 
 __all__ = ["SUFFIXES", "Limits", "Member", "is_archive", "members", "sole_archive", "unpack"]
 
 MEMBER_BYTES = 512  # what a member costs besides its bytes (a tar header): a million empty files count too
-LONGEST_NAME = 255  # bytes of a file's or a folder's name, which is as much as Linux takes
 ENCRYPTED = 0x1
 # What APPNOTE.TXT calls the methods that Python's zipfile does not know.
 METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd"}
 KNOWN_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-
-
-# What may lie beside the one archive that is a data set.
+# Suffixes of what may lie beside the one archive that is a data set.
 DOCUMENTS = frozenset({"", ".txt", ".md", ".rst", ".pdf", ".html", ".csv", ".json", ".yaml", ".yml", ".bib"})
 
 

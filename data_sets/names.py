@@ -29,6 +29,7 @@ JUNK = frozenset(_JUNK.split()) | {"icon\r", "system volume information"}
 UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".download")  # of a transfer
 JUNK_PREFIXES = ("._", "~$", ".nfs", ".fuse_hidden", ".trash-", ".goutputstream-", ".syncthing.", ".~lock.")
 
+LONGEST_NAME = 255  # bytes of a file's or a folder's name, which is as much as Linux takes
 CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 UNPRINTABLE = re.compile(f"[{CONTROL}]")
 # Bidirectional marks turn the text around them; the others take no room. U+200C and U+200D are part of scripts.

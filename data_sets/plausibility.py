@@ -8,8 +8,8 @@ from data_sets.names import MISLEADING, folded, spelled_out
 from data_sets.sample import Accept, Problem, Sample
 from data_sets.wording import some_of
 
-FEW = 10  # images of a class, below which a warning says so
-IMBALANCE = 10  # times as many images of the largest class as of the smallest
+FEW = 10  # images of a class, below which there is a warning: one image changes its recall by a tenth
+IMBALANCE = 10  # times as many images of the largest class as of the smallest, which accuracy then hardly shows
 
 
 def name_problems(raw_labels: Collection[str], accept: Collection[str]) -> list[Problem]:
@@ -47,13 +47,8 @@ def name_problems(raw_labels: Collection[str], accept: Collection[str]) -> list[
 def class_problems(samples: Sequence[Sample]) -> list[Problem]:
     """What no split can make good: one class, or a class that a given split lacks."""
     classes = sorted({sample.label for sample in samples})
-    if len(classes) == 1:
-        return [
-            Problem(
-                f"the data set has one class only: {some_of(classes)}",
-                hint="a classifier needs two; each class is a folder with its images",
-            )
-        ]
+    if problems := one_class_problems(classes):
+        return problems
     present: dict[str | None, set[str]] = {}
     for sample in samples:
         present.setdefault(sample.split, set()).add(sample.label)
@@ -68,13 +63,28 @@ def class_problems(samples: Sequence[Sample]) -> list[Problem]:
             )
         ]
     return [
-        Problem(
-            f"{split} has no usable image of {len(absent)} of {len(classes)} classes: {some_of(absent)}",
-            hint="name the class folders alike in train, validation and test, and leave none of them empty",
-        )
+        problem
         for split in ("train", "validation", "test")
-        if split in present and (absent := sorted(set(classes) - present[split]))
+        if split in present
+        for problem in absent_problems(split, classes, present[split])
     ]
+
+
+def one_class_problems(classes: Sequence[str]) -> list[Problem]:
+    if len(classes) > 1:
+        return []
+    what = f"the data set has one class only: {some_of(classes)}"
+    return [Problem(what, "a classifier needs two; each class is a folder with its images")]
+
+
+def absent_problems(split: str, classes: Sequence[str], present: Collection[str]) -> list[Problem]:
+    """The classes of which a split has no image."""
+    absent = sorted(set(classes) - set(present))
+    if not absent:
+        return []
+    what = f"{split} has no usable image of {len(absent)} of {len(classes)} classes: {some_of(absent)}"
+    hint = "name the class folders alike in train, validation and test, and leave none of them empty"
+    return [Problem(what, hint)]
 
 
 def equal_images(samples: Iterable[Sample], digest_of: Mapping[str, str]) -> list[list[Sample]]:

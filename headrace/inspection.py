@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from data_sets.errors import DataSetError
 from data_sets.kinds import HEAD_BYTES
 from data_sets.listing import Entry
 from data_sets.names import is_archive, without_junk
-from data_sets.reading import MAX_SKIPPED_SHARE, Reading, read
+from data_sets.reading import Reading, read
 from data_sets.report import as_data, report
 from data_sets.wording import refusal
 from headrace import lines
@@ -25,7 +24,7 @@ from headrace.data_set import image_kinds, read_data_set
 from headrace.environment import Environment
 from headrace.errors import NotFound, UsageError
 from headrace.output import Output
-from headrace.project import find_root
+from headrace.project import read_target
 
 THREADS = 16
 CHUNK = 2**20
@@ -40,7 +39,8 @@ def inspect_here(environment: str, output: Output, *, target: str) -> None:
     """`target` is a folder or an archive on this machine. Raises UsageError for what preprocessing would refuse."""
     path = Path(target).expanduser()
     name = FOLDER_NAME if path.is_dir() else None  # it is not sent, so its own name need not be a data set's
-    reading = read_data_set(path, name, max_skipped_share=max_skipped_share(environment)).reading
+    limit = read_target(environment).skipped_share_of(None)
+    reading = read_data_set(path, name, max_skipped_share=limit).reading
     assert reading is not None, "it is read unless that is refused"
     _tell(output, reading, target)
 
@@ -53,7 +53,7 @@ def inspect(environment: Environment, output: Output, *, target: str) -> None:
         NotFound: there is no such data set.
     """
     name = target.rstrip("/").removeprefix("datasets/")
-    limit = max_skipped_share(environment.name, lines.of_data_set(environment, name).line)
+    limit = read_target(environment.name).skipped_share_of(lines.of_data_set(environment, name).line)
     _tell(output, _in_bucket(environment, name, limit), target)
 
 
@@ -80,18 +80,6 @@ def refuse(reading: Reading, what: object) -> None:
     if reading.problems:
         refused = refusal(reading.problems)
         raise UsageError(f"{what} cannot be learned from: {refused.message}", hint=refused.hint)
-
-
-def max_skipped_share(environment: str, line: str | None = None) -> float:
-    """The setting of the environment or of its model line, if environments.toml is there and is as it should be."""
-    root = find_root()
-    try:
-        tables = tomllib.loads((root / "environments.toml").read_text("utf-8")) if root else {}
-        table = tables[environment]
-        own = table["lines"][line].get("pipeline", {}) if line in table.get("lines", {}) else {}
-        return float({**table.get("pipeline", {}), **own}["max_skipped_share"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return MAX_SKIPPED_SHARE
 
 
 def data_set_location(environment: Environment, name: str) -> str:

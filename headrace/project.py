@@ -6,10 +6,11 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data_sets.reading import MAX_SKIPPED_SHARE
 from headrace.errors import SetupError
 
 PROJECT = "headrace"
@@ -31,6 +32,12 @@ class Target:
     promotes_from: str | None = None
     networks: tuple[str, ...] = ()  # that are trained, in any line and variant
     lines: dict[str, tuple[str, ...]] | None = None  # patterns of data sets by model line; None without the file
+    max_skipped_share: dict[str | None, float] = field(default_factory=dict)  # by model line; None is the environment
+
+    def skipped_share_of(self, line: str | None) -> float:
+        """The limit for a model line: its own, else the environment's, else the pipeline's default."""
+        own = self.max_skipped_share
+        return own.get(line, own.get(None, MAX_SKIPPED_SHARE))
 
 
 def find_root(start: Path | None = None) -> Path | None:
@@ -92,7 +99,19 @@ def read_target(environment: str) -> Target:
         promotes_from=_text(table, "promotes_from", environment, path),
         networks=_networks(table),
         lines=_lines(table),
+        max_skipped_share=_skipped_shares(table),
     )
+
+
+def _skipped_shares(table: dict[str, Any]) -> dict[str | None, float]:
+    """The CDK app checks the file, this only reads it: a value of another form is left out."""
+    lines = table.get("lines")
+    tables = {None: table, **(lines if isinstance(lines, dict) else {})}
+    pipelines = {name: each.get("pipeline") for name, each in tables.items() if isinstance(each, dict)}
+    found = {
+        name: pipeline.get("max_skipped_share") for name, pipeline in pipelines.items() if isinstance(pipeline, dict)
+    }
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
 
 
 def _lines(table: dict[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from headrace.wording import duration, money
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A run that was told to stop, and the names of the steps that were executing then."""
+    """A run for which StopPipelineExecution was called, and the names of the steps that were executing then."""
 
     run: Run
     steps: tuple[str, ...]
@@ -27,15 +27,16 @@ def stop(environment: Environment, output: Output, *, name: str | None, wait: bo
     """The command."""
     execution = find_running(environment, name)
 
-    def told(steps: tuple[str, ...]) -> None:
+    def show(steps: tuple[str, ...]) -> None:
         during = f" during {', '.join(steps)}" if steps else ""
-        output.note(f"stopping run {execution.id} of {execution.pipeline}{during}")
+        output.note(f"stopping run {execution.name} of {execution.pipeline}{during}")
 
     try:
-        stopped = stop_execution(environment, execution, wait=wait, interval=interval, told=told)
+        stopped = stop_execution(environment, execution, wait=wait, interval=interval, before=show)
     except KeyboardInterrupt as error:
         raise Interrupted(
-            f"waiting stopped; the run {execution.id} still stops", hint=environment.command(f"watch {execution.id}")
+            f"waiting stopped; the run {execution.name} still stops",
+            hint=environment.command(f"watch {execution.name}"),
         ) from error
     now, run = datetime.now(UTC), stopped.run
     if output.as_json:
@@ -45,7 +46,7 @@ def stop(environment: Environment, output: Output, *, name: str | None, wait: bo
             output.line(line)
     warn_of_unpriced(environment, output, [run])
     if run.execution.going_on:
-        output.next(environment.command(f"watch {execution.id}"), "until it has ended")
+        output.next(environment.command(f"watch {execution.name}"), "until it has ended")
     else:
         output.next(environment.command("run --again"), "starts another run on the same data")
     return stopped
@@ -62,7 +63,7 @@ def find_running(environment: Environment, name: str | None) -> Execution:
         going_on = [execution for execution in list_executions(environment) if execution.going_on]
         if len(going_on) > 1:
             raise UsageError(
-                f"{len(going_on)} runs are going on: {', '.join(execution.id for execution in going_on)}",
+                f"{len(going_on)} runs are going on: {', '.join(execution.name for execution in going_on)}",
                 hint=environment.command(f"stop {going_on[0].id}"),
             )
         if not going_on:
@@ -71,7 +72,7 @@ def find_running(environment: Environment, name: str | None) -> Execution:
     execution = find_execution(environment, name)
     if not execution.going_on:
         raise NotFound(
-            f"the run {execution.id} is {execution.status} already, so there is nothing to stop",
+            f"the run {execution.name} is {execution.status} already, so there is nothing to stop",
             hint=environment.command("runs"),
         )
     return execution
@@ -83,12 +84,12 @@ def stop_execution(
     *,
     wait: bool = True,
     interval: float = 2.0,
-    told: Callable[[tuple[str, ...]], None] = lambda steps: None,
+    before: Callable[[tuple[str, ...]], None] = lambda steps: None,
 ) -> Stopped:
-    """Stops it and, with `wait`, returns once it has ended; `told` gets the steps that are executing."""
+    """Stops it and, with `wait`, returns once it has ended; `before` is called with the steps that are executing."""
     executing = tuple(step.name for step in list_steps(environment, execution) if step.status == "Executing")
-    told(executing)
-    with environment.doing(f"stopping the run {execution.id}"):
+    before(executing)
+    with environment.doing(f"stopping the run {execution.name}"):
         environment.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=execution.arn)
     while (now := read_execution(environment, execution.arn)).going_on and wait:
         time.sleep(interval)
@@ -110,5 +111,7 @@ def lines(run: Run, now: datetime, *, local: bool) -> list[str]:
         found.append("  ".join(words))
     billed = sum(cost.billable_seconds for cost in run.costs)
     where = "on AWS it would have cost" if local else "it cost"
-    found.append(f"run {run.execution.id} {run.execution.status}: billed {duration(billed)}, {where} {money(run.cost)}")
+    found.append(
+        f"run {run.execution.name} {run.execution.status}: billed {duration(billed)}, {where} {money(run.cost)}"
+    )
     return found

@@ -27,9 +27,10 @@ from headrace.change import explain_change
 from headrace.data_set import DataSet, File, name_of, read_data_set
 from headrace.environment import Environment
 from headrace.errors import AwsError, Interrupted, UsageError
-from headrace.inspection import max_skipped_share, refuse, show
+from headrace.inspection import refuse, show
 from headrace.output import Output
 from headrace.progress import UploadProgress
+from headrace.project import read_target
 from headrace.wording import counted, iso, size
 
 THREADS = 16
@@ -56,7 +57,7 @@ def upload(
     """The command: checks, sends, says what to do next; prints the data set's S3 URI."""
     began = datetime.now(UTC)
     environment = lines.of_data_set(environment, name_of(path, name))
-    limit = max_skipped_share(environment.name, environment.line)
+    limit = read_target(environment.name).skipped_share_of(environment.line)
     data_set = read_data_set(path, name, check=check, max_skipped_share=limit)
     if data_set.reading:
         if data_set.reading.samples:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_sets.plausibility import FEW, IMBALANCE
 from judge import Answers
 from originals import Originals
 
-IMBALANCE = 10  # times as many images of one class as of another: accuracy then says little of the smaller class
-FEW_IMAGES = 10  # of a class: one image more or less changes its recall by a tenth
 LEAST_PROBABILITY = 1e-6  # answers are rounded to 6 digits
 
 
@@ -95,10 +94,10 @@ def warnings_of(figures: Figures) -> list[str]:
             f"the classes are imbalanced: {most} test images of {large!r}, {least} of {small!r}; read the per-class "
             "figures and macro-F1 instead of the accuracy"
         )
-    if least < FEW_IMAGES:
-        few = sum(count < FEW_IMAGES for count in counts.values())
+    if least < FEW:
+        few = sum(count < FEW for count in counts.values())
         found.append(
-            f"{few} of {len(counts)} classes have fewer than {FEW_IMAGES} test images ({small!r} has {least}): their "
+            f"{few} of {len(counts)} classes have fewer than {FEW} test images ({small!r} has {least}): their "
             "figures rest on few images"
         )
     if figures.refused:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
+from data_sets.plausibility import absent_problems, one_class_problems
 from data_sets.sample import Problem, Sample
 from data_sets.wording import refusal, some_of
 from errors import DataSetError
@@ -74,10 +75,7 @@ def missing_splits(samples: Sequence[Sample]) -> list[str]:
 
 def split_problems(samples: Sequence[Sample], classes: Sequence[str], shares: Mapping[str, float]) -> list[Problem]:
     """All that keeps the samples from being split, so that nobody has to upload again and again to learn the rest."""
-    problems = []
-    if len(classes) < 2:
-        what = f"the data set has one class only: {some_of(classes)}"
-        problems.append(Problem(what, "a classifier needs two; each class is a folder with its images"))
+    problems = one_class_problems(classes)
     missing = missing_splits(samples)
     counts = Counter(sample.label for sample in samples if sample.split not in ("validation", "test"))
     least = {label: sum(max(1, round(counts[label] * shares[split])) for split in missing) + 1 for label in classes}
@@ -131,15 +129,6 @@ def _by_order(
                 wanted[label][split] -= count
         found.append((split, unit))
     return found
-
-
-def absent_problems(split: str, classes: Sequence[str], present: Collection[str]) -> list[Problem]:
-    absent = sorted(set(classes) - set(present))
-    if not absent:
-        return []
-    what = f"{split} has no usable image of {len(absent)} of {len(classes)} classes: {some_of(absent)}"
-    hint = "name the class folders alike in train, validation and test, and leave none of them empty"
-    return [Problem(what, hint)]
 
 
 def refuse_absent(split: str, classes: Sequence[str], present: Collection[str]) -> None:

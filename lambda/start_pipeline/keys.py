@@ -6,12 +6,19 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import accumulate
 
-from data_sets.names import ARCHIVE_SUFFIXES, UNPRINTABLE, is_archive
+from data_sets.names import ARCHIVE_SUFFIXES, LONGEST_NAME, UNPRINTABLE, is_archive
 
-__all__ = ["ARCHIVES", "data_set_of", "first_that_is_no_file", "first_unrecordable", "is_archive", "is_name"]
+__all__ = [
+    "ARCHIVES",
+    "LONGEST_NAME",
+    "data_set_of",
+    "first_that_is_no_file",
+    "first_unrecordable",
+    "is_archive",
+    "is_name",
+]
 
 ARCHIVES = ARCHIVE_SUFFIXES
-LONGEST_NAME = 255  # bytes of a file's or a folder's name, which is as much as Linux takes
 # Besides letters, digits and spaces, what SageMaker takes in CustomerMetadataProperties, where a model's data set is
 # recorded: ([\p{L}\p{Z}\p{N}_.:\/=+\-@]*), at most 256 characters.
 RECORDABLE = "_.:=+-@"

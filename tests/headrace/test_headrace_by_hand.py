@@ -47,8 +47,8 @@ REPORT = {"multiclass_classification_metrics": {"accuracy": {"value": 0.85}, "co
 
 
 @pytest.fixture(scope="module")
-def stack(connect: Callable[[str], Any], bucket: str, role: str) -> Iterator[str]:
-    """The stack with its queues, three versions, and the function that serves them; gives the queue of decisions."""
+def stack(connect: Callable[[str], Any], bucket: str, role: str) -> Iterator[list[str]]:
+    """The stack with its queues, three versions, and the function that serves them; gives the messages it handled."""
     queues = {name: {"Ref": name[:-3]} for name in OUTPUTS if name.endswith("QueueUrl")}
     outputs = OUTPUTS | {"DataBucketName": BUCKET, "ModelPackageGroupName": NAME, "NoticeTopicArn": {"Ref": "Topic"}}
     resources = {name[:-3]: {"Type": "AWS::SQS::Queue"} for name in queues} | {"Topic": {"Type": "AWS::SNS::Topic"}}
@@ -86,9 +86,10 @@ def stack(connect: Callable[[str], Any], bucket: str, role: str) -> Iterator[str
                 "NOTICES_QUEUE_URL": urls["NoticeQueueUrl"],
             }
         )
-        worker = threading.Thread(target=_serve, args=(sqs, decisions, environment, connect, ending))
+        handled: list[str] = []
+        worker = threading.Thread(target=_serve, args=(sqs, decisions, environment, connect, handled, ending))
         worker.start()
-        yield decisions
+        yield handled
         ending.set()
         worker.join()
 
@@ -118,7 +119,12 @@ def _register(connect: Callable[[str], Any], versions: int) -> None:
 
 
 def _serve(
-    sqs: Any, queue: str, environment: Environment, connect: Callable[[str], Any], ending: threading.Event
+    sqs: Any,
+    queue: str,
+    environment: Environment,
+    connect: Callable[[str], Any],
+    handled: list[str],
+    ending: threading.Event,
 ) -> None:
     """What Lambda does with the queue."""
     while not ending.is_set():
@@ -127,10 +133,11 @@ def _serve(
             attributes = {"ApproximateReceiveCount": "1"}
             record = {"messageId": "m", "receiptHandle": "r", "body": message["Body"], "attributes": attributes}
             assert handle_batch({"Records": [record]}, environment, connect) == {"batchItemFailures": []}
+            handled.append(message["Body"])
 
 
 @pytest.fixture
-def headrace(cloud: Running, stack: str, tmp_path: Path) -> Callable[..., Result]:
+def headrace(cloud: Running, stack: list[str], tmp_path: Path) -> Callable[..., Result]:
     """Runs a command as a process of its own."""
     (tmp_path / "a.jpg").write_bytes(b"a cat")
 
@@ -177,10 +184,15 @@ def test_a_deleted_endpoint_is_deployed_by_approving_its_version_once_more(
 
 
 def test_a_deleted_version_is_told_and_repair_serves_the_one_before(
-    headrace: Callable[..., Result], connect: Callable[[str], Any]
+    headrace: Callable[..., Result], connect: Callable[[str], Any], stack: list[str]
 ) -> None:
     """r02."""
     headrace("approve", "1")
+    # Were version 2 deleted before this approval is handled, its deployment would already serve version 1.
+    deadline = time.monotonic() + 60
+    while not any(f"{NAME}/1" in body for body in stack):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     arn = f"arn:aws:sagemaker:us-east-1:000000000000:model-package/{NAME}/2"
     connect("sagemaker").delete_model_package(ModelPackageName=arn)
     (difference,) = headrace("status", "--json").data["differences"]

@@ -14,7 +14,7 @@ from scripted_sagemaker import ARN, FakeSageMaker
 
 from headrace.data_set import name_of
 from headrace.environment import Environment
-from headrace.inspection import max_skipped_share
+from headrace.project import read_target
 
 Headrace = Callable[..., Result]
 GROUP, PIPELINE = OUTPUTS["ModelPackageGroupName"], OUTPUTS["PipelineName"]
@@ -303,8 +303,9 @@ def test_an_upload_is_checked_with_the_limit_of_its_line(tmp_path: Path) -> None
         "[dev.lines.pets.pipeline]\nmax_skipped_share = 0.5\n"
         "[dev.lines.birds]\n"
     )
-    assert max_skipped_share("dev") == max_skipped_share("dev", "default") == max_skipped_share("dev", "birds") == 0.2
-    assert max_skipped_share("dev", "pets") == 0.5
+    target = read_target("dev")
+    assert [target.skipped_share_of(line) for line in (None, "default", "birds")] == [0.2, 0.2, 0.2]
+    assert target.skipped_share_of("pets") == 0.5
 
 
 def test_the_name_of_a_data_set_is_known_before_it_is_read(tmp_path: Path) -> None:

@@ -77,10 +77,10 @@ def test_the_run_that_is_going_on_is_stopped_with_what_was_billed(headrace: Head
     executing(sagemaker)
     result = headrace("stop", "--interval", "0.05")
     assert result.status == 0, result.err
-    assert "stopping run run1 of headrace-local during TrainSpot" in result.err
+    assert "stopping run display-run1 of headrace-local during TrainSpot" in result.err
     assert result.out.splitlines()[1].startswith("TrainSpot Stopped  after ")
     assert "billed 20 s of 1 min 00 s, spot saves 67%, $0.0020" in result.out.splitlines()[1]
-    assert result.out.splitlines()[-1] == "run run1 Stopped: billed 50 s, on AWS it would have cost $0.0028"
+    assert result.out.splitlines()[-1] == "run display-run1 Stopped: billed 50 s, on AWS it would have cost $0.0028"
     assert follow(headrace, "headrace runs").status == 0
 
 
@@ -97,7 +97,7 @@ def test_of_several_runs_none_is_stopped_without_a_name(
     executing(sagemaker, "run2")
     result = headrace("stop")
     assert result.status == 2
-    assert "2 runs are going on: run1, run2" in result.err
+    assert "2 runs are going on: display-run1, display-run2" in result.err
     assert aws.requests("StopPipelineExecution") == []
     assert follow(headrace, result.hint).status == 0
 
