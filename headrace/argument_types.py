@@ -52,5 +52,5 @@ def moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no time like 2026-01-31T12:00:00Z") from None
+        raise argparse.ArgumentTypeError(f"{text} is not a time such as 2026-01-31T12:00:00Z") from None
     return found if found.tzinfo else found.astimezone().astimezone(UTC)

@@ -29,7 +29,7 @@ class Endpoint:
     name: str
     status: str
     reason: str | None
-    version: int | None  # of the model package that it serves; None if that cannot be told
+    version: int | None  # of the model package that it serves; None if unknown
     configuration: str | None = None  # the name of its endpoint configuration
 
 
@@ -73,10 +73,10 @@ def wait_for_endpoint(
     interval: float = 2.0,
     waiting: Callable[[Endpoint | None], None] = lambda endpoint: None,
 ) -> Endpoint:
-    """The endpoint, once it is in service with the newest approved version (or with one that cannot be told).
+    """The endpoint, once it is in service with the newest approved version (or with one whose version is unknown).
 
     An update that is rolled back ends InService too, with the version before: InService alone is no success.
-    `waiting` is told once, before the first wait, what there is.
+    `waiting` is called once, before the first wait, with what there is.
 
     Raises:
         SetupError: it is not so within `seconds`; the message says what there is instead.
@@ -238,7 +238,7 @@ def _not_ready(
     if endpoint.status == "Failed" and wanted is not None:
         return SetupError(f"the endpoint {name} is Failed{reason}", hint=repair)
     if endpoint.status != IN_SERVICE:
-        hint = f"{environment.command('status')}   # says what mends it" if waited else again
+        hint = f"{environment.command('status')}   # shows how to repair it" if waited else again
         return SetupError(f"the endpoint {name} is {endpoint.status}, not {IN_SERVICE}{reason}", hint=hint)
     return SetupError(
         f"the endpoint {name} serves version {endpoint.version}, not version {wanted}, the newest approved one{reason}",

@@ -181,7 +181,7 @@ def wait_for_execution(
 ) -> Execution:
     """The newest execution, of that data set if one is named, once it is going on or was started at or after `after`.
 
-    `waiting` is told once, before the first wait, which execution is the newest (none: there are no runs).
+    `waiting` is called once, before the first wait, with the newest execution (none: there are no runs).
 
     Raises:
         NotFound: none appeared within `seconds`.

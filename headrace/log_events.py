@@ -40,7 +40,7 @@ def read_lines(
     """The lines of a step's job, or of the function's invocation for this run, oldest first.
 
     Raises:
-        NotFound: the step ran no job, its job has written nothing, or the invocation cannot be told from others.
+        NotFound: the step ran no job, its job has written nothing, or the invocation cannot be identified.
     """
     if step.job is None or step.job_kind is None:
         raise NotFound(f"step {step.name} runs no job, so it has no log", hint=environment.command("runs"))
@@ -79,7 +79,7 @@ def _group_of_function(environment: Environment, step: Step) -> str:
 def _own_invocation(environment: Environment, execution: Execution, step: Step, group: str) -> list[Line]:
     """All runs share the function's log: its lines of the step's time, of the invocation that names this run.
 
-    A function that does not log the run's ARN is told apart by the time alone, which works while it is the only one.
+    A function that does not log the run's ARN is distinguished by the time alone, which works while it is the only one.
     """
     start = (step.started or datetime.now(UTC)) - EARLY
     end = (step.ended or datetime.now(UTC)) + LATE

@@ -85,7 +85,7 @@ def _deploy(environment: Environment) -> str:
 
 
 def _upload(environment: Environment, catalog: Catalog, folder: Path, output: Output) -> str:
-    """Assets first, the newest template last: whoever starts a project meanwhile finds all that it refers to."""
+    """Assets first, the newest template last: a project that is started meanwhile finds all that it refers to."""
     s3 = environment.client("s3")
     portable = (folder / "template.yaml").read_text()
     version = hashlib.sha256(portable.encode()).hexdigest()
@@ -106,7 +106,7 @@ def _tell_studio(environment: Environment, catalog: Catalog, output: Output) -> 
         output.note(f"no Studio domain is named in [{environment.name}.catalog]: Studio will not show the template")
         return
     if environment.running is not None:
-        output.note("the local cloud has no Studio, so no domain was told of the template")
+        output.note("the local cloud has no Studio, so no domain lists the template")
         return
     location = f"s3://{catalog.bucket}/{_NEWEST.rpartition('/')[0]}/"
     with environment.doing(f"tagging the Studio domain {domain}"):

@@ -197,7 +197,7 @@ def _warnings(package: dict[str, Any]) -> str | None:
 
 
 def _data_set(environment: Environment, package: dict[str, Any], execution_arn: str | None) -> str | None:
-    """As recorded on the version; failing that, as its run was told, if that was in this account."""
+    """As recorded on the version; failing that, the parameter of its run, if that was in this account."""
     recorded = package.get("CustomerMetadataProperties", {}).get("DataSet")
     if recorded or execution_arn is None or environment.stack.promotes_from:
         return recorded or None

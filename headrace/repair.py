@@ -11,7 +11,7 @@ from headrace.serving import Serving, ask_for_deployment, read_serving
 
 
 def repair(environment: Environment, output: Output, *, wait: float, interval: float) -> Serving:
-    """The command: says what there is, asks for the deployment and, if told to, waits for it."""
+    """The command: says what there is, asks for the deployment and, with --wait, waits for it."""
     serving = read_serving(environment)
     if serving.wanted is None:
         waiting = any(item.get("ModelApprovalStatus") == PENDING for item in serving.packages)

@@ -1,7 +1,7 @@
 """What the endpoint serves beside what the registry wants it to serve, and how it is asked to follow.
 
-The newest approved version is wanted. deploy_model brings the endpoint to it whenever it is told of a decision, so a
-version is chosen in the registry alone: what the endpoint is told by hand does not survive the next decision.
+The newest approved version is wanted. deploy_model brings the endpoint to it at every decision, so a
+version is chosen in the registry alone: what is changed on the endpoint by hand does not survive the next decision.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROLLED_BACK = "headrace:rolled-back"  # the tag of an endpoint configuration: la
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that is not as it is wanted: what, and the command that mends it."""
+    """Something that is not as it is wanted: what, and the command that repairs it."""
 
     what: str
     command: str

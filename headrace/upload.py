@@ -38,8 +38,8 @@ THREADS = 16
 PART_SIZE = 16 * 2**20
 TRANSFER = TransferConfig(multipart_threshold=PART_SIZE + 1, multipart_chunksize=PART_SIZE, max_concurrency=4)
 
-Sent = Callable[[int], None]  # told the number of bytes just sent
-Done = Callable[[], None]  # told of each file that is in place
+Sent = Callable[[int], None]  # called with the number of bytes just sent
+Done = Callable[[], None]  # called for each file that is in place
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,7 @@ def _picture(look: Look) -> Table:
 
 
 def _detail(step: Step, look: Look) -> str:
-    """Without the reason of a failure: that is told once, when the run has ended."""
+    """Without the reason of a failure: that is shown once, when the run has ended."""
     if step.cached_from:
         return f"cached: the result of run {look.sources.get(step.cached_from, step.cached_from)}"
     words = []

@@ -21,7 +21,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 class CatalogSettings:
     """`launched_by` are the ARNs of the roles whose users start projects, as a rule Studio's execution roles.
 
-    `domain` is Studio's, which is told where the templates lie. `versions` are those that Service Catalog offers: a
+    `domain` is the Studio domain that lists the templates. `versions` are those that Service Catalog offers: a
     name for people, and the hash of the template, as `headrace publish` shows it. Without any, there is no product.
     """
 
@@ -29,7 +29,7 @@ class CatalogSettings:
     launched_by: tuple[str, ...] = ()
     """ARNs of the roles whose users start projects, usually Studio's execution roles."""
     domain: str | None = None
-    """Studio's domain, which is told where the templates are."""
+    """The Studio domain that lists the templates."""
     owner: str = PROJECT
     """Owner of the Service Catalog product."""
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -70,6 +70,6 @@ class Health(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        # That the function for notices is in trouble cannot be told by it.
+        # The function for notices cannot report its own failure.
         topic = self._notices.topic if name == "notify" else self._notices.alarms
         alarm.add_alarm_action(actions.SnsAction(topic))

@@ -24,7 +24,7 @@ class Registry(Protocol):
 
 
 class ModelRegistry(Construct):
-    """`called` is what SageMaker's calls name it by; decisions are told on `event_bus`, the account's default one."""
+    """`called` is what SageMaker's calls name it by; decisions are events on `event_bus`, the account's default one."""
 
     event_bus = None
 

@@ -1,4 +1,4 @@
-"""What the environment may cost in a month, by AWS's own bill: people are told before it is more."""
+"""What the environment may cost in a month, by AWS's own bill: a notice is sent before it is more."""
 
 from __future__ import annotations
 

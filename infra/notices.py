@@ -1,4 +1,4 @@
-"""Notices: one topic that tells people what needs them, and the queue of what has to be told."""
+"""Notices: the topic on which they are sent to people, and the queue of those to send."""
 
 from __future__ import annotations
 

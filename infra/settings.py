@@ -123,7 +123,7 @@ class Settings:
 
     @property
     def table(self) -> str:
-        """Where they stand, for whoever has to mend them."""
+        """Where they stand, for the person who has to change them."""
         return f"environments.toml [{self.environment}]"
 
     @property
@@ -133,7 +133,7 @@ class Settings:
 
     @property
     def command(self) -> str:
-        """How the `headrace` command is told of it."""
+        """The `headrace` command for this environment."""
         return f"{PROJECT} --env {self.environment}"
 
     @property
@@ -345,7 +345,7 @@ def load_settings(path: Path, environment: str) -> Settings:
 
 
 def refuse_strays(tables: Mapping[str, Any], path: Path) -> None:
-    """Raises SettingsError for a table that nothing would ever read: [project], say, or [Dev]."""
+    """Raises SettingsError for a table that nothing would ever read: for example [project] or [Dev]."""
     for name, table in tables.items():
         if name == PROJECTS or (isinstance(table, dict) and "account" in table and _NAME.fullmatch(name)):
             continue

@@ -1,7 +1,7 @@
 """The root secret of a state directory: 32 random bytes in a private file.
 
 The access key ID of an account's root is the account number; its secret key is an HMAC of that number under the root
-secret. So whoever can read the state directory can act as any account, and nobody else can act as one.
+secret. So a user who can read the state directory can act as any account, and nobody else can.
 """
 
 import hmac

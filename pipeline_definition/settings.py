@@ -155,7 +155,7 @@ class PipelineSettings:
             value = getattr(self, name)
             types = (value,) if isinstance(value, str) else value
             if not types or not all(map(_INSTANCE_TYPE.fullmatch, types)):
-                yield f"{name} is {value!r}", "SageMaker's instance types read ml.<family>.<size>, say ml.m5.xlarge"
+                yield f"{name} is {value!r}", "an instance type is ml.<family>.<size>, for example ml.m5.xlarge"
 
         try:
             re.compile(self.group_pattern)

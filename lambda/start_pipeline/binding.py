@@ -217,7 +217,7 @@ def _check_group(place: Place, value: Any, group: str) -> None:
 
 
 def _check_approval(place: Place, value: Any, status: str) -> None:
-    """Only a literal: a parameter or a step's output would let whoever starts a run approve its model."""
+    """Only a literal: a parameter or a step's output would let the person who starts a run approve its model."""
     if value not in (PENDING, status):
         raise DefinitionError(
             f"{place}: a model would be registered with the approval status {_shown(value)}, and this environment "

@@ -266,4 +266,4 @@ def test_an_endpoint_that_stays_busy_ends_the_wait_with_status(
 ) -> None:
     three_versions.serve(1, status="Updating")
     result = headrace("predict", str(image), "--wait", "0.1", "--interval", "0.05")
-    assert result.hint == "headrace status   # says what mends it"
+    assert result.hint == "headrace status   # shows how to repair it"
