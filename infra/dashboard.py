@@ -17,7 +17,7 @@ OWN = "Headrace"  # lambda/log.py writes these
 PERIOD = Duration.minutes(5)
 OWN_METRICS = {
     "start_pipeline": ["Uploads", "ExecutionsStarted"],
-    "notify": ["ExecutionsFailed", "GateRefused", "DefinitionsRefused", "Deployments", "Rollbacks"],
+    "notify": ["ExecutionsFailed", "GateRefused", "DefinitionsRefused", "Deployments", "ArtifactsRefused", "Rollbacks"],
 }
 HALF, THIRD, QUARTER = 12, 8, 6  # of the page's 24 columns
 

@@ -19,7 +19,8 @@ from infra.told_notices import TOLD_NOTICES_EXPIRE
 CODE = "code/source.tar.gz"  # the archive that is in force; those under code/<hash>/ are what jobs read
 NOTIFIED = ("datasets/", "pipelines/", CODE)
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
-MODELS = "runs/*"
+RUNS = "runs/*"
+MODELS = "models/*"  # the artifacts of registered versions: lambda/stored_model.py
 
 
 class DataBucket(PrivateBucket):
@@ -38,20 +39,25 @@ class DataBucket(PrivateBucket):
         self._notify(changes)
 
     def grant_read_models(self, role: iam.Role) -> None:
-        """The artifacts of models, which lie with the runs that made them."""
+        """The artifacts of registered versions."""
         self.grant_read(role, MODELS)
         self.grant_list(role, MODELS)
 
     def share_models(self, consumer: Consumer) -> None:
-        """The consumer's endpoint reads artifacts, which has to be said three times: here, by the key, by its role.
+        """The consumer's deployer checks artifacts, and its endpoint reads them: nothing else here is shared.
+
+        It has to be said three times: here, by the key, by their roles.
 
         https://repost.aws/knowledge-center/cross-account-access-denied-error-s3
         """
-        endpoint = Stack.of(self).format_arn(
-            service="iam", region="", account=consumer.account, resource="role", resource_name=consumer.endpoint_role
-        )
+        roles = [
+            Stack.of(self).format_arn(
+                service="iam", region="", account=consumer.account, resource="role", resource_name=name
+            )
+            for name in (consumer.endpoint_role, consumer.deployer_role)
+        ]
         # Not as the principal: a policy may not name a role that is not there yet.
-        only = {"aws:PrincipalArn": endpoint}
+        only = {"aws:PrincipalArn": roles}
         self.bucket.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.AccountPrincipal(consumer.account)],

@@ -36,7 +36,7 @@ class JobRole(Construct):
         self.role = iam.Role(
             self, "Role", assumed_by=sagemaker_principal(self, sources), description="Processing and training jobs"
         )
-        inputs = ["datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*"]
+        inputs = ["datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "models/*", "checkpoints/*"]
         inputs += ["pretrained/*"] * any(
             trained.pretrained for pipeline in settings.every_pipeline for trained in pipeline.trained
         )

@@ -13,6 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
+from infra.data_bucket import DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry, decisions_on
 from infra.network import Network
@@ -43,8 +44,10 @@ class ModelDeployer(LambdaFunction):
         notices: Notices,
         registries: Sequence[ModelRegistry | SourceEnvironment],
         endpoint_role: iam.IRole,
+        data: DataBucket | SourceEnvironment,
         network: Network | None = None,
     ) -> None:
+        """`data` holds the artifacts of the versions."""
         registry = registries[0]
         super().__init__(
             scope,
@@ -66,6 +69,7 @@ class ModelDeployer(LambdaFunction):
                 "DEAD_LETTER_QUEUE_URL": decisions.dead_letters.queue_url,
                 "NOTICES_QUEUE_URL": notices.queue.queue.queue_url,
                 "TAGS": json.dumps(settings.all_tags, sort_keys=True),
+                **({"DATA_BUCKET": data.bucket.bucket_name} if isinstance(data, DataBucket) else {}),
                 **({"VPC_CONFIG": json.dumps(network.vpc_config)} if network else {}),
                 **_lines(settings),
             },
@@ -93,6 +97,7 @@ class ModelDeployer(LambdaFunction):
         notices.grant_send(self.role)
         for registry in registries:
             registry.grant_serve(self.role)
+        data.grant_read_models(self.role)
         allow_to_pass(self.role, endpoint_role)
         for name in settings.names:
             self._allow_to_deploy(name, network)

@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.arn import log_group_arn, sagemaker_arn
-from infra.data_bucket import MODELS, DataBucket
+from infra.data_bucket import RUNS, DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
 from infra.notices import TIMEOUT, Notices
@@ -68,7 +68,7 @@ class Notifier(LambdaFunction):
 
     def allow_to_read_runs(self, data: DataBucket, pipelines: Sequence[str]) -> None:
         """What a run of these pipelines has left: its jobs' logs, and the evaluation of a refused model."""
-        data.grant_read(self.role, MODELS)
+        data.grant_read(self.role, RUNS)
         run = ["DescribePipelineExecution", "ListPipelineExecutionSteps", "ListPipelineParametersForExecution"]
         allow(
             self.role,

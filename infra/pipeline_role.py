@@ -1,4 +1,4 @@
-"""The role under which SageMaker runs pipelines: it starts jobs, asks for the champion and registers models."""
+"""The role under which SageMaker runs pipelines: it starts jobs, calls Lambda steps and registers models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.arn import sagemaker_arn
-from infra.data_bucket import DataBucket
+from infra.data_bucket import MODELS, RUNS, DataBucket
 from infra.job_role import JobRole
 from infra.model_registry import ModelRegistry
 from infra.network import Network
@@ -29,7 +29,7 @@ class PipelineRole(Construct):
         data: DataBucket,
         jobs: JobRole,
         registries: Sequence[ModelRegistry],
-        champion: lambda_.IFunction,
+        functions: Sequence[lambda_.IFunction],
         network: Network | None,
     ) -> None:
         super().__init__(scope, id)
@@ -45,10 +45,10 @@ class PipelineRole(Construct):
         if any(pipeline.tuning_jobs for pipeline in settings.every_pipeline):
             self._start("hyper-parameter-tuning-job", "HyperParameterTuningJob")
         allow_to_pass(self.role, jobs.role)
-        allow(self.role, ["lambda:InvokeFunction"], [champion.function_arn])
+        allow(self.role, ["lambda:InvokeFunction"], [function.function_arn for function in functions])
         for registry in registries:
             registry.grant_register(self.role)
-        data.grant_read(self.role, "runs/*")  # property files, and the artifact that is registered
+        data.grant_read(self.role, RUNS, MODELS)  # property files; the artifact that is registered
 
     def _start(self, kind: str, name: str) -> None:
         jobs = [sagemaker_arn(self, kind, "pipelines-*")]

@@ -76,6 +76,10 @@ class PrivateBucket(Construct):
     def grant_delete(self, role: Grantee, *prefixes: str) -> None:
         self._grant(role, ["s3:DeleteObject"], prefixes)
 
+    def grant_delete_versions(self, role: Grantee, *prefixes: str) -> None:
+        """For good, by version."""
+        self._grant(role, ["s3:DeleteObjectVersion"], prefixes)
+
     def grant_list(self, role: iam.Role, *prefixes: str) -> None:
         """List under the prefixes; without any, list all, and be told "no such key" instead of "access denied"."""
         conditions = {"StringLike": {"s3:prefix": list(prefixes)}} if prefixes else {}

@@ -67,6 +67,7 @@ class ServingStack(EnvironmentStack):
             notices=notices,
             registries=[source],
             endpoint_role=endpoint.role,
+            data=source,
         )
         notifier = Notifier(
             self, "Notify", settings=settings, code=code, notices=notices, told=told, registries=[source]

@@ -66,7 +66,7 @@ class SourceEnvironment(Construct):
         allow(
             role,
             ["s3:GetObject"],
-            [f"arn:{Aws.PARTITION}:s3:::*/runs/*"],
+            [f"arn:{Aws.PARTITION}:s3:::*/models/*"],
             conditions={"StringEquals": {"aws:ResourceAccount": self._source.account}},
             because=f"{ACROSS} bucket: that of the source's models.",
         )

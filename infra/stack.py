@@ -24,6 +24,7 @@ from infra.maintainer_role import MaintainerRole
 from infra.model_deployer import ModelDeployer
 from infra.model_line import ModelLine
 from infra.model_registry import ModelRegistry
+from infra.model_storer import ModelStorer
 from infra.monthly_budget import MonthlyBudget
 from infra.network import Network
 from infra.notices import Notices
@@ -78,6 +79,7 @@ class HeadraceStack(EnvironmentStack):
         jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images, network=network)
         endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, network=network)
         champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registries=registries, data=data)
+        storer = ModelStorer(self, "StoreModel", settings=settings, code=code, data=data)
         pipeline = PipelineRole(
             self,
             "PipelineRole",
@@ -85,7 +87,7 @@ class HeadraceStack(EnvironmentStack):
             data=data,
             jobs=jobs,
             registries=registries,
-            champion=champion.function,
+            functions=[champion.function, storer.function],
             network=network,
         )
         maintainer = MaintainerRole(self, "Maintainer", data=data)
@@ -119,6 +121,7 @@ class HeadraceStack(EnvironmentStack):
                 "DataBucket": data.bucket.bucket_name,
                 "DataKeyArn": data.key.key_arn,
                 "FindChampionFunctionArn": champion.function.function_arn,
+                "StoreModelFunctionArn": storer.function.function_arn,
                 "ModelApprovalStatus": settings.pipeline.model_approval_status,
                 "InferenceImage": images.inference.uri,
                 "JobRoleArn": jobs.role.role_arn,
@@ -140,6 +143,7 @@ class HeadraceStack(EnvironmentStack):
             notices=notices,
             registries=registries,
             endpoint_role=endpoint.role,
+            data=data,
             network=network,
         )
         notifier = Notifier(
@@ -162,6 +166,7 @@ class HeadraceStack(EnvironmentStack):
         functions = {
             "start_pipeline": trigger,
             "find_champion": champion,
+            "store_model": storer,
             "deploy_model": deployer,
             "notify": notifier,
         }
@@ -190,6 +195,7 @@ class HeadraceStack(EnvironmentStack):
                 feed.node.add_dependency(resource)
         if network:  # the roles, by which SageMaker takes its interfaces out of it, and it are there till then, too
             source.resource.node.add_dependency(network)
+        data.reserve("models/*", to=[storer.role, source.deployment.role])  # the latter deletes, with the stack
         data.reserve("code/*", "pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
 
         self.put_out(

@@ -18,6 +18,7 @@ SqsClient: TypeAlias = Any
 
 HEAD_REQUESTS_AT_ONCE = 16
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
+DENIED = frozenset({"403", "AccessDenied"})  # of S3; the first is what HeadObject answers, which has no body
 
 
 class LambdaContext(Protocol):

@@ -10,6 +10,7 @@ HeadraceError
 │   └── OverBudgetError     ... or which may cost more than max_run_cost
 ├── DataSetError            a data set that cannot be fingerprinted
 ├── LineError               a data set that several model lines claim
+├── ArtifactError           an artifact that is not the one that was judged
 ├── EndpointError           an endpoint that does not come to serve the champion
 └── DestroyError            a deployment that cannot be emptied
 """
@@ -57,6 +58,9 @@ class DataSetError(HeadraceError): ...
 
 
 class LineError(HeadraceError): ...
+
+
+class ArtifactError(HeadraceError): ...
 
 
 class EndpointError(HeadraceError): ...

@@ -1,4 +1,4 @@
-"""CheckQuality and what follows: is the winner good enough, and was it compared with the champion?"""
+"""CheckQuality and what follows: is the winner good enough, where is it stored, was it compared with the champion?"""
 
 from __future__ import annotations
 
@@ -7,16 +7,29 @@ from typing import TYPE_CHECKING, Any
 from pipeline_definition import evaluate
 from pipeline_definition.evaluate import figure
 from pipeline_definition.job import service_retries
-from pipeline_definition.references import binding, code_hash, execution, join, parameter, processing_output, step, text
+from pipeline_definition.references import (
+    binding,
+    code_hash,
+    execution,
+    join,
+    lambda_output,
+    parameter,
+    processing_output,
+    step,
+    text,
+)
 from pipeline_definition.settings import PipelineSettings
 from pipeline_definition.train import SCRIPT, lanes
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import ModelMetricsTypeDef
 
+STORE_MODEL = "StoreModel"
 ACCURACY = "multiclass_classification_metrics.accuracy.value"
 MACRO_F1 = "multiclass_classification_metrics.macro_f1.value"
 LOWEST_RECALL = "lowest_recall.value"
+ARTIFACT_SHA256 = "artifact.sha256"
+ARTIFACT_BYTES = "artifact.bytes"
 CHAMPION_MARGIN = "gate.champion_margin"
 """How much of the tolerance is left: 0 or more passes, and 0 where nothing was compared."""
 NEEDS_PERSON = "gate.needs_person"
@@ -49,9 +62,32 @@ def check_quality(settings: PipelineSettings) -> dict[str, Any]:
                 _at_least(figure(MACRO_F1), parameter("MacroF1Threshold")),
                 _at_least(figure(LOWEST_RECALL), parameter("ClassRecallFloor")),
             ],
-            "IfSteps": [check_comparison(settings)],
+            "IfSteps": [store_model(), check_comparison(settings)],
             "ElseSteps": [refuse_model()],
         },
+    }
+
+
+def store_model() -> dict[str, Any]:
+    """Copy the winner to models/<its SHA-256>/, where nobody can write but the function that does this.
+
+    Jobs can still write where Evaluate left it, so what is registered, approved and served is the copy. The function
+    compares its bytes with what Evaluate judged.
+    """
+    return {
+        "Name": STORE_MODEL,
+        "Type": "Lambda",
+        "FunctionArn": binding("StoreModelFunctionArn"),
+        "Arguments": {
+            "ModelDataUrl": join(processing_output(evaluate.NAME, "winner"), "/model.tar.gz"),
+            "Sha256": figure(ARTIFACT_SHA256),
+            "Bytes": figure(ARTIFACT_BYTES),
+            "PipelineExecutionArn": execution("PipelineExecutionArn"),  # for the function's log
+        },
+        "OutputParameters": [
+            {"OutputName": "ModelDataUrl", "OutputType": "String"},
+            {"OutputName": "VersionId", "OutputType": "String"},
+        ],
     }
 
 
@@ -60,6 +96,7 @@ def check_comparison(settings: PipelineSettings) -> dict[str, Any]:
     return {
         "Name": "CheckComparison",
         "Type": "Condition",
+        "DependsOn": [STORE_MODEL],
         "Arguments": {
             "Conditions": [{"Type": "LessThanOrEqualTo", "LeftValue": figure(NEEDS_PERSON), "RightValue": 0}],
             "IfSteps": [register_model(settings)],
@@ -71,7 +108,7 @@ def check_comparison(settings: PipelineSettings) -> dict[str, Any]:
 def register_model(
     settings: PipelineSettings, name: str = "RegisterModel", approval: str | None = None
 ) -> dict[str, Any]:
-    """Register Evaluate's copy of the winner, with what a reviewer needs to trace it: data, code, jobs, execution."""
+    """Register the stored winner, with what a reviewer needs to trace it: bytes, data, code, jobs, execution."""
     jobs = {f"{lane.step_name}Job": step(lane.step_name, "TrainingJobName") for lane in lanes(settings)}
     return {
         "Name": name,
@@ -86,6 +123,9 @@ def register_model(
                 "DataSet": parameter("DataSet"),
                 "Fingerprint": parameter("Fingerprint"),
                 "CodeHash": binding("CodeHash"),
+                "ArtifactSha256": figure(ARTIFACT_SHA256),
+                "ArtifactBytes": text(figure(ARTIFACT_BYTES)),
+                "ArtifactVersionId": lambda_output(STORE_MODEL, "VersionId"),
                 "TrainCode": code_hash(SCRIPT),  # what the training ran: under code/<this>/ in the data bucket
                 "PipelineExecutionArn": execution("PipelineExecutionArn"),
                 "Winner": text(figure("winner.name")),
@@ -119,7 +159,7 @@ def _inference(settings: PipelineSettings) -> dict[str, Any]:
         "Containers": [
             {
                 "Image": binding("InferenceImage"),
-                "ModelDataUrl": join(processing_output(evaluate.NAME, "winner"), "/model.tar.gz"),
+                "ModelDataUrl": lambda_output(STORE_MODEL, "ModelDataUrl"),
                 "Framework": "PYTORCH",
                 "Environment": {
                     "SAGEMAKER_PROGRAM": "inference.py",

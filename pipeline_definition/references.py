@@ -27,6 +27,7 @@ BINDING_NAMES = frozenset(
         "PipelineRoleArn",
         "ProcessingImage",
         "Region",
+        "StoreModelFunctionArn",
         "TrainingImage",
     }
 )

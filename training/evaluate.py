@@ -12,6 +12,7 @@ form is described in docs/evaluation.md.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -49,10 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     report |= decision(found, comparison, thresholds)
     report["warnings"] = warnings
     report["summary"] = summary(test.classes, answers[winner].about, comparison_text(comparison), warnings)
+    report["artifact"] = copy_artifact(dict(arguments.candidate)[winner], arguments.winner)
     arguments.evaluation.mkdir(parents=True, exist_ok=True)
     (arguments.evaluation / REPORT).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-    arguments.winner.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(dict(arguments.candidate)[winner] / ARTIFACT, arguments.winner / ARTIFACT)
 
     for name, figures in candidates.items():
         loss = "" if figures.loss is None else f" loss={figures.loss:.4f}"
@@ -133,6 +133,14 @@ def compare_with_champion(candidate: Answers, test: Originals, arguments: argpar
                 "time": "it is too slow"}[error.kind]  # fmt: skip
         return Comparison("champion-unusable", f"{what}: {error}", version)
     return compare(candidate, champion, test, version)
+
+
+def copy_artifact(source: Path, target: Path) -> dict[str, Any]:
+    """Pass the artifact on. Its SHA-256 and size in bytes bind the version that is registered to what was judged."""
+    target.mkdir(parents=True, exist_ok=True)
+    copy = shutil.copyfile(source / ARTIFACT, target / ARTIFACT)
+    with copy.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": copy.stat().st_size}
 
 
 def describe(test: Originals, candidates: dict[str, Figures], winner: str, comparison: Comparison) -> dict[str, Any]:

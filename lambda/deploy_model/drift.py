@@ -25,10 +25,11 @@ from botocore.exceptions import ClientError
 
 import log
 import notices
-from aws import SqsClient, error_code
+from aws import S3Client, SqsClient, error_code
 from canonical import digest
-from champion import Champion, find_approved
+from champion import Champion, find_approved, find_champion
 from deploy_model import verdict
+from deploy_model.artifact_check import why_not_served
 from deploy_model.endpoint import BUSY, describe, serve_champion
 from deploy_model.environment import Environment
 from deploy_model.messages import LookAgain, PeriodicLook
@@ -57,8 +58,17 @@ class Drift:
         return digest([self.what, self.serving, self.wanted])[:16]
 
 
-def look_periodically(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, look: PeriodicLook) -> None:
-    """Look at the endpoint of one line; what differs twice is told, and repaired where no person can have wished it."""
+def look_periodically(
+    sagemaker: SageMakerClient, s3: S3Client, sqs: SqsClient, environment: Environment, look: PeriodicLook
+) -> None:
+    """Look at the endpoint of one line; what differs twice is told, and repaired where no person can have wished it.
+
+    A champion whose artifact is not the registered one is told at once: an instance that starts would read it.
+    """
+    champion = find_champion(sagemaker, environment.model_package_group)
+    if champion and (reason := why_not_served(sagemaker, s3, environment, champion)):
+        verdict.artifact_refused(sqs, environment, champion, reason)
+        return
     drift = find_drift(sagemaker, environment)
     name = environment.endpoint_name
     if drift is None:
@@ -71,7 +81,7 @@ def look_periodically(sagemaker: SageMakerClient, sqs: SqsClient, environment: E
         log.warning("endpoint differs", endpoint=name, what=drift.what, serving=drift.serving, wanted=drift.wanted)
         _tell(sqs, environment, drift)
         if drift.what in REPAIRED:
-            serve_champion(sagemaker, sqs, environment, LookAgain(line=environment.line))
+            serve_champion(sagemaker, s3, sqs, environment, LookAgain(line=environment.line))
 
 
 def find_drift(sagemaker: SageMakerClient, environment: Environment) -> Drift | None:

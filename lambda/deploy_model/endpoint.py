@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 import log
-from aws import SqsClient, says
+from aws import S3Client, SqsClient, says
 from champion import Champion, find_champion
 from deploy_model import verdict
+from deploy_model.artifact_check import why_not_served
 from deploy_model.environment import Environment
 from deploy_model.messages import LookAgain, ModelDecided
 from deploy_model.model import ensure_configuration, tag_list
@@ -38,9 +39,12 @@ UPDATABLE = frozenset({"InService", "OutOfService", "UpdateRollbackFailed"})
 
 
 def serve_champion(
-    sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, hint: ModelDecided | LookAgain
+    sagemaker: SageMakerClient, s3: S3Client, sqs: SqsClient, environment: Environment, hint: ModelDecided | LookAgain
 ) -> None:
-    """Create or update the endpoint so that it serves the champion, and see what becomes of that."""
+    """Create or update the endpoint so that it serves the champion, and see what becomes of that.
+
+    A champion whose artifact is not the registered one leaves the endpoint as it is, and people are told.
+    """
     name = environment.endpoint_name
     champion = find_champion(sagemaker, environment.model_package_group)
     if champion is None:
@@ -49,6 +53,9 @@ def serve_champion(
             group=environment.model_package_group,
             hint=f"approve a version, or delete the endpoint: aws sagemaker delete-endpoint --endpoint-name {name}",
         )
+        return
+    if reason := why_not_served(sagemaker, s3, environment, champion):
+        verdict.artifact_refused(sqs, environment, champion, reason)
         return
     wanted = ensure_configuration(sagemaker, environment, champion)
     endpoint = describe(sagemaker, name)

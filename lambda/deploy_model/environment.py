@@ -37,6 +37,8 @@ class Environment:
     dead_letter_queue_url: str
     notices_queue_url: str
     tags: Mapping[str, str]
+    data_bucket: str | None = None
+    """Where the artifacts of versions lie; None where another account's environment trains them."""
     vpc_config: Mapping[str, list[str]] | None = None
     """SecurityGroupIds and Subnets of the environment's network, if it has one."""
     lines: Mapping[str, Instances] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Environment:
             dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
             notices_queue_url=variables.text(source, "NOTICES_QUEUE_URL"),
             tags=variables.named_texts(source, "TAGS", default="{}"),
+            data_bucket=source.get("DATA_BUCKET"),
             vpc_config=variables.lists_of_texts(source, "VPC_CONFIG") if "VPC_CONFIG" in source else None,
             lines=_lines(source) if "LINES" in source else {},
         )

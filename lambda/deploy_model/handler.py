@@ -33,12 +33,12 @@ def handle_batch(
         if isinstance(message, PeriodicLook):
             lines = environment.of_every_line if message.line is None else [environment.of_line(message.line)]
             for line in lines:
-                look_periodically(client("sagemaker"), client("sqs"), line, message)
+                look_periodically(client("sagemaker"), client("s3"), client("sqs"), line, message)
             return
         log.bind(execution=message.execution, **({"line": message.line} if message.line else {}))
         if isinstance(message, ModelDecided):
             log.info("model decided", model_package=message.model_package_arn, status=message.approval_status)
-        serve_champion(client("sagemaker"), client("sqs"), environment.of_line(message.line), message)
+        serve_champion(client("sagemaker"), client("s3"), client("sqs"), environment.of_line(message.line), message)
 
     queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
     return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

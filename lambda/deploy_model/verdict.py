@@ -37,6 +37,20 @@ def deployed(
     )
 
 
+def artifact_refused(sqs: SqsClient, environment: Environment, champion: Champion, reason: str) -> None:
+    """Its bytes are not those that were registered. Told once for each reason."""
+    log.warning("artifact refused", model_package=champion.model_package_arn, reason=reason)
+    notices.send(
+        sqs,
+        environment.notices_queue_url,
+        "artifact-refused",
+        endpoint=environment.endpoint_name,
+        model_package_arn=champion.model_package_arn,
+        version=champion.version,
+        reason=reason,
+    )
+
+
 def rolled_back(
     sagemaker: SageMakerClient,
     sqs: SqsClient,

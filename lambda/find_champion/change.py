@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from aws import NOT_FOUND, S3Client, error_code
+from aws import DENIED, NOT_FOUND, S3Client, error_code
 from champion import find_champion
 from refusals import MalformedEvent
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 FEWEST_CLASSES = 2  # that are shared: training/compare.py
-DENIED = frozenset({"AccessDenied", "403"})
 MOST_NAMES = 5
 ARGUMENTS = ("ModelPackageGroupName", "PreparedUri", "ImageSize", "Network")
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
-from urllib.parse import urlsplit
-
-from botocore.exceptions import ClientError
 
 import aws
 import log
-from aws import S3Client, error_code
+from aws import S3Client
 from champion import find_champion, model_data_url
 from find_champion.change import Plan, explain
 from refusals import MalformedEvent
+from stored_model import exists
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -63,25 +61,6 @@ def answer(sagemaker: SageMakerClient, s3: S3Client, question: Question) -> Answ
         "ModelPackageVersion": champion.version,
         "ChampionState": "found" if present else "gone",
     }
-
-
-def exists(s3: S3Client, url: str) -> bool:
-    """Whether the object is there. By listing, which needs no right to read it, and tells "gone" from "denied".
-
-    What lies in a bucket that this function may not list (a version registered by hand) counts as there: the job that
-    downloads it says so if it is not.
-    """
-    place = urlsplit(url)
-    key = place.path.lstrip("/")
-    try:
-        listed = s3.list_objects_v2(Bucket=place.netloc, Prefix=key, MaxKeys=1)
-    except ClientError as error:
-        if error_code(error) == "NoSuchBucket":
-            return False
-        if error_code(error) in ("AccessDenied", "403"):
-            return True
-        raise
-    return any(item["Key"] == key for item in listed.get("Contents", []))
 
 
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer | dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from notify.environment import Environment
 from notify.evidence import Version
-from notify.messages import Deployed, EndpointDiffers, EndpointFailed, RolledBack
+from notify.messages import ArtifactRefused, Deployed, EndpointDiffers, EndpointFailed, RolledBack
 from notify.notice import Notice
 
 
@@ -90,6 +90,33 @@ def deployed(environment: Environment, told: Deployed, version: Version | None) 
             "model_package": told.model_package_arn,
             "version": told.version,
             "accuracy": None if version is None else _number(version.recorded.get("Accuracy")),
+        },
+    )
+
+
+def artifact_refused(environment: Environment, told: ArtifactRefused, version: Version | None) -> Notice:
+    facts = [
+        f"reason: {told.reason}",
+        f"endpoint: {told.endpoint}, left as it is",
+        *_of_version(version),
+        f"version: {told.model_package_arn}",
+    ]
+    data_set = "DATA_SET" if version is None else version.recorded.get("DataSet", "DATA_SET")
+    return Notice(
+        told.kind,
+        f"version {told.version} of {environment.model_package_group} is approved and is not deployed: its artifact is "
+        "not the one that was registered",
+        facts,
+        [
+            environment.decision(f"reject {told.version}") + "   # has the version before served",
+            environment.decision(f"run {data_set} --again") + "   # registers it anew, with its SHA-256",
+            "find out who could write there: CloudTrail's data events of the bucket tell, where they are switched on",
+        ],
+        {
+            "endpoint": told.endpoint,
+            "model_package": told.model_package_arn,
+            "version": told.version,
+            "reason": told.reason,
         },
     )
 

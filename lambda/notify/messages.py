@@ -91,6 +91,22 @@ class Deployed:
 
 
 @dataclass(frozen=True, slots=True)
+class ArtifactRefused:
+    """An approved version that is not deployed, because its artifact is not the registered one."""
+
+    kind: ClassVar[str] = "artifact-refused"
+
+    endpoint: str
+    model_package_arn: str
+    version: int
+    reason: str
+
+    @property
+    def state(self) -> list[str]:
+        return [self.model_package_arn, self.reason]
+
+
+@dataclass(frozen=True, slots=True)
 class RolledBack:
     """The endpoint was asked to serve `configuration` and has gone back to `serving`."""
 
@@ -191,6 +207,7 @@ Tellable: TypeAlias = (
     | AlarmRaised
     | EndpointFailed
     | Deployed
+    | ArtifactRefused
     | RolledBack
     | EndpointDiffers
     | DefinitionRefused
@@ -199,7 +216,16 @@ Tellable: TypeAlias = (
 )
 OWN = {
     known.kind: known
-    for known in (EndpointFailed, Deployed, RolledBack, EndpointDiffers, DefinitionRefused, OverBudget, SetAside)
+    for known in (
+        EndpointFailed,
+        Deployed,
+        ArtifactRefused,
+        RolledBack,
+        EndpointDiffers,
+        DefinitionRefused,
+        OverBudget,
+        SetAside,
+    )
 }
 TYPES: dict[str, type | tuple[type, ...]] = {
     "str": str,

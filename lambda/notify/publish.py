@@ -25,6 +25,7 @@ METRICS = {
     "gate-refused": "GateRefused",
     "definition-refused": "DefinitionsRefused",
     "deployed": "Deployments",
+    "artifact-refused": "ArtifactsRefused",
     "rolled-back": "Rollbacks",
 }
 

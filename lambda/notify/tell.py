@@ -13,6 +13,7 @@ from notify.environment import Environment
 from notify.evidence import Run, read_run, read_version
 from notify.messages import (
     AlarmRaised,
+    ArtifactRefused,
     DefinitionRefused,
     Deployed,
     EndpointDiffers,
@@ -45,7 +46,12 @@ def about(message: Tellable) -> dict[str, str]:
     match message:
         case ExecutionEnded(arn, _):
             return {"execution": arn}
-        case ModelWaits(arn, _) | Deployed(model_package_arn=arn) | RolledBack(model_package_arn=arn):
+        case (
+            ModelWaits(arn, _)
+            | Deployed(model_package_arn=arn)
+            | ArtifactRefused(model_package_arn=arn)
+            | RolledBack(model_package_arn=arn)
+        ):
             return {"model_package": arn}
         case OverBudget(data_set=data_set):
             return {"data_set": data_set}
@@ -57,7 +63,12 @@ def line_of(message: Tellable, environment: Environment) -> str:
     match message:
         case ExecutionEnded(arn, _):
             name = arn.split("/")[-3]  # …:pipeline/<name>/execution/<id>
-        case ModelWaits(arn, _) | Deployed(model_package_arn=arn) | RolledBack(model_package_arn=arn):
+        case (
+            ModelWaits(arn, _)
+            | Deployed(model_package_arn=arn)
+            | ArtifactRefused(model_package_arn=arn)
+            | RolledBack(model_package_arn=arn)
+        ):
             name = arn.split("/")[-2]  # …:model-package/<group>/<version>
         case EndpointFailed(endpoint=name):
             pass
@@ -81,6 +92,9 @@ def compose(message: Tellable, environment: Environment, client: Callable[[str],
             return about_operation.alarm(environment, message)
         case EndpointFailed():
             return about_models.endpoint_failed(environment, message)
+        case ArtifactRefused():
+            version = read_version(client("sagemaker"), message.model_package_arn)
+            return about_models.artifact_refused(environment, message, version)
         case Deployed():
             return about_models.deployed(
                 environment, message, read_version(client("sagemaker"), message.model_package_arn)

@@ -5,7 +5,8 @@ text, say) stays as it is. A name of several values, `${headrace:SubnetIds}`, is
 place. Definitions are executable, so a bound one is also refused when it names a role, an image
 account, an output bucket, a subnet or a security group that the environment does not name, or leaves one of them to
 be decided at run time; when an ARN anywhere in it is of another account or region; and when it registers a model with
-another approval status than the environment's. The pipeline role's policy has the same limit.
+another approval status than the environment's (the pipeline role's policy has the same limit), or with an artifact
+that StoreModel has not stored, which deploy_model would refuse after training and approval.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ OUTPUT_KEYS = frozenset({"S3OutputPath", "S3FailurePath", "DestinationS3Uri"})
 NETWORK_KEYS = {"Subnets": "SubnetIds", "SecurityGroupIds": "SecurityGroupIds"}  # of a VpcConfig, and their binding
 OUTPUT_PARENTS = frozenset({"S3Output", "CheckpointConfig"})  # whose S3Uri is written to
 PENDING = "PendingManualApproval"
+MODEL_DATA_KEYS = frozenset({"ModelDataUrl", "ModelDataSource"})
 BRANCHES = frozenset({"IfSteps", "ElseSteps"})
 
 
@@ -40,12 +42,13 @@ Bindings = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A value in a definition: the step it is in, the path to it in that step, and the last two names of that path."""
+    """A value in a definition: its step, the path to it in that step, and the last two names of that path."""
 
     step: str
     path: str = ""
     parent: str = ""
     key: str = ""
+    type: str = ""  # of the step
 
     def __str__(self) -> str:
         return f"step {self.step}, {self.path}" if self.step else self.path
@@ -165,6 +168,8 @@ def check(definition: Any, bindings: Bindings) -> None:
             _check_network(place, value, bindings.get(name, ()), name)
         elif place.key == "ModelPackageGroupName" and "ModelPackageGroupName" in single:
             _check_group(place, value, single["ModelPackageGroupName"])
+        elif place.key in MODEL_DATA_KEYS and place.type == "RegisterModel" and "StoreModelFunctionArn" in single:
+            _check_artifact(place, value, found, single["StoreModelFunctionArn"])
         elif place.key == "ModelApprovalStatus":
             _check_approval(place, value, single.get("ModelApprovalStatus", PENDING))
     for step in found:
@@ -213,6 +218,17 @@ def _check_group(place: Place, value: Any, group: str) -> None:
         raise DefinitionError(
             f"{place}: {_shown(value)} is not the model package group of this pipeline, which is {group}",
             hint="write ${headrace:ModelPackageGroupName}",
+        )
+
+
+def _check_artifact(place: Place, value: Any, steps: list[dict[str, Any]], function: str) -> None:
+    stored = [step["Name"] for step in steps if step["Type"] == "Lambda" and step.get("FunctionArn") == function]
+    if value not in [{"Get": f"Steps.{name}.OutputParameters['ModelDataUrl']"} for name in stored]:
+        raise DefinitionError(
+            f"{place}: a model would be registered with the artifact {_shown(value)}, which can be exchanged after "
+            "its approval",
+            hint="have a Lambda step with the function ${headrace:StoreModelFunctionArn} store it first, as the "
+            "StoreModel step of pipeline_definition/decide.py does, and register that step's output ModelDataUrl",
         )
 
 
@@ -290,7 +306,7 @@ def every_step(steps: list[Any], within: str = "Steps") -> Iterator[dict[str, An
 def _values(steps: Iterable[dict[str, Any]]) -> Iterator[tuple[Place, Any]]:
     """Every value under a key, at any depth, with its place; a branch's steps come as steps of their own."""
     for step in steps:
-        yield from _values_below(step, Place(step["Name"]))
+        yield from _values_below(step, Place(step["Name"], type=step["Type"]))
 
 
 def _values_below(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
@@ -299,12 +315,13 @@ def _values_below(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
             for key, item in value.items():
                 if key in BRANCHES:
                     continue
-                below = Place(place.step, f"{place.path}.{key}".lstrip("."), place.key, key)
+                below = Place(place.step, f"{place.path}.{key}".lstrip("."), place.key, key, place.type)
                 yield below, item
                 yield from _values_below(item, below)
         case list():
             for number, item in enumerate(value):
-                yield from _values_below(item, Place(place.step, f"{place.path}[{number}]", place.parent, place.key))
+                path = f"{place.path}[{number}]"
+                yield from _values_below(item, Place(place.step, path, place.parent, place.key, place.type))
 
 
 def _shown(value: Any) -> str:

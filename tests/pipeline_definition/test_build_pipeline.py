@@ -257,16 +257,27 @@ def test_registered_version_can_be_traced() -> None:
     assert set(properties) == {
         *("DataSet", "Fingerprint", "CodeHash", "TrainCode", "PipelineExecutionArn", "Winner", "Accuracy"),
         *("Improvement", "Classes", "ClassesDigest", "ImageSize", "Network", "Comparison", "Warnings"),
-        *("TrainSpotJob", "TrainOnDemandJob"),
+        *("TrainSpotJob", "TrainOnDemandJob", "ArtifactSha256", "ArtifactBytes", "ArtifactVersionId"),
     }
 
 
-def test_registered_artifact_is_evaluates_copy_of_the_winner() -> None:
-    container = steps_by_name()["RegisterModel"]["Arguments"]["InferenceSpecification"]["Containers"][0]
-    assert container["ModelDataUrl"]["Std:Join"]["Values"] == [
+def test_registered_artifact_is_the_stored_one_that_evaluate_judged() -> None:
+    steps = steps_by_name()
+    stored = steps["StoreModel"]["Arguments"]
+    assert stored["ModelDataUrl"]["Std:Join"]["Values"] == [
         {"Get": "Steps.Evaluate.ProcessingOutputConfig.Outputs['winner'].S3Output.S3Uri"},
         "/model.tar.gz",
     ]
+    assert [stored[name]["Std:JsonGet"]["Path"] for name in ("Sha256", "Bytes")] == [
+        "artifact.sha256",
+        "artifact.bytes",
+    ]
+    for name in ("RegisterModel", "RegisterForReview"):
+        container = steps[name]["Arguments"]["InferenceSpecification"]["Containers"][0]
+        assert container["ModelDataUrl"] == {"Get": "Steps.StoreModel.OutputParameters['ModelDataUrl']"}
+        recorded = steps[name]["Arguments"]["CustomerMetadataProperties"]
+        assert recorded["ArtifactSha256"] == stored["Sha256"]
+    assert steps["CheckComparison"]["DependsOn"] == ["StoreModel"]
 
 
 @pytest.mark.parametrize("name", ["Preprocess", "TrainSpot", "Evaluate"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -164,12 +164,13 @@ class Cloud(Buckets):
 
     def register(
         self, group: str, version: int, approval: str, *, status: str = "Completed", url: str = "",
-        account: str = ACCOUNT,
+        account: str = ACCOUNT, recorded: Mapping[str, str] | None = None, container: Mapping[str, Any] | None = None,
     ) -> str:  # fmt: skip
         """A version of that group, or the same one with another approval."""
         arn = f"arn:aws:sagemaker:{REGION}:{account}:model-package/{group}/{version}"
         known = self.packages.setdefault(arn, {"registered": datetime.fromtimestamp(self.now, UTC)})
         known |= {"group": group, "version": version, "approval": approval, "status": status, "url": url}
+        known |= {"recorded": dict(recorded or {}), "container": dict(container or {})}
         return arn
 
     def list_model_packages(self, ModelPackageGroupName: str, **more: Any) -> dict[str, Any]:
@@ -190,6 +191,7 @@ class Cloud(Buckets):
     def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
         package = self.packages[ModelPackageName]
         container = {"Image": "image"} | ({"ModelDataUrl": package["url"]} if package["url"] else {})
+        container |= package["container"]
         return {
             "ModelPackageName": package["group"],
             "ModelPackageArn": ModelPackageName,
@@ -197,6 +199,7 @@ class Cloud(Buckets):
             "ModelPackageStatus": package["status"],
             "ModelPackageStatusDetails": {"ValidationStatuses": []},
             "InferenceSpecification": {"Containers": [container]},
+            "CustomerMetadataProperties": package["recorded"],
         }
 
     def delete_model_package(self, ModelPackageName: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import re
 import zlib
@@ -31,10 +32,18 @@ class Version:
     body: bytes | None  # None: a delete marker
     modified: float
     checksum: bool = True
+    algorithm: str = "CRC32"
 
     @property
     def etag(self) -> str:
         return f'"{self.id}"'  # opaque, as that of a KMS-encrypted object: equal content has another one
+
+
+def checksum_of(version: Version) -> dict[str, str]:
+    assert version.body is not None
+    if version.algorithm == "SHA256":
+        return {"ChecksumSHA256": base64.b64encode(hashlib.sha256(version.body).digest()).decode()}
+    return {"ChecksumCRC32": base64.b64encode(zlib.crc32(version.body).to_bytes(4, "big")).decode()}
 
 
 @dataclass
@@ -91,10 +100,8 @@ class Buckets:
             raise Refused("404", "Not Found", 404)
         if more.get("IfMatch", held.etag) != held.etag:
             raise Refused("412", "Precondition Failed", 412)
-        answer: dict[str, Any] = {"ETag": held.etag, "ContentLength": len(held.body)}
-        if more.get("ChecksumMode") == "ENABLED" and held.checksum:
-            answer["ChecksumCRC32"] = base64.b64encode(zlib.crc32(held.body).to_bytes(4, "big")).decode()
-        return answer
+        answer: dict[str, Any] = {"ETag": held.etag, "ContentLength": len(held.body), "VersionId": held.id}
+        return answer | (checksum_of(held) if more.get("ChecksumMode") == "ENABLED" and held.checksum else {})
 
     def delete_object(self, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         if VersionId is not None:
@@ -103,11 +110,13 @@ class Buckets:
             return {"VersionId": VersionId}
         return {"DeleteMarker": True, "VersionId": self.put(Bucket, Key, None).id}
 
-    def copy_object(self, Bucket: str, Key: str, CopySource: str) -> dict[str, Any]:
+    def copy_object(self, Bucket: str, Key: str, CopySource: str, ChecksumAlgorithm: str = "CRC32") -> dict[str, Any]:
         source = self.text(*unquote(CopySource).split("/", 1))
         if source is None:
             raise Refused("NoSuchKey", "The specified key does not exist.", 404)
-        return {"CopyObjectResult": {"ETag": self.put(Bucket, Key, source).etag}}
+        made = self.put(Bucket, Key, source)
+        made.algorithm = ChecksumAlgorithm
+        return {"VersionId": made.id, "CopyObjectResult": {"ETag": made.etag, **checksum_of(made)}}
 
     def list_objects_v2(self, Bucket: str, Prefix: str, **more: Any) -> dict[str, Any]:
         keys = [key for key in self.keys(Bucket, Prefix) if key > more.get("ContinuationToken", "")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ BINDINGS = {
     "JobRoleArn": f"arn:aws:iam::{ACCOUNT}:role/job",
     "ModelPackageGroupName": NAME,
     "FindChampionFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:find-champion",
+    "StoreModelFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:store-model",
     "CodeUri": f"s3://{BUCKET}/code/aaa/source.tar.gz",
     "TrainingImage": f"763104351884.dkr.ecr.{REGION}.amazonaws.com/pytorch-training:2.9",
     "InferenceImage": f"763104351884.dkr.ecr.{REGION}.amazonaws.com/pytorch-inference:2.6",
@@ -194,12 +196,20 @@ class DeployWorld:
                 "DEAD_LETTER_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/decision-{DEAD}",
                 "NOTICES_QUEUE_URL": NOTICES_QUEUE,
                 "TAGS": '{"headrace:project": "headrace"}',
+                **({"DATA_BUCKET": BUCKET} if account == ACCOUNT else {}),
             }
         )
 
-    def decide(self, version: int, approval: str) -> dict[str, Any]:
-        """Record a decision in the registry; the event that EventBridge then sends."""
-        arn = self.cloud.register(self.group, version, approval, account=self.account)
+    def decide(self, version: int, approval: str, **changed: Any) -> dict[str, Any]:
+        """Record a decision in the registry, on a version with a stored artifact; the event that EventBridge sends."""
+        content = f"artifact of version {version}".encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = f"models/{sha256}/model.tar.gz"
+        if not self.cloud.buckets.get(BUCKET, {}).get(key):
+            self.cloud.put(BUCKET, key, content).algorithm = "SHA256"
+        recorded = {"ArtifactSha256": sha256, "ArtifactBytes": str(len(content))}
+        registered = {"url": f"s3://{BUCKET}/{key}", "recorded": recorded, **changed}
+        arn = self.cloud.register(self.group, version, approval, account=self.account, **registered)
         change = event("model_package_state_change")
         change["detail"] |= {
             "ModelPackageGroupName": self.group,

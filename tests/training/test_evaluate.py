@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -96,7 +97,9 @@ def test_of_equal_candidates_the_first_and_cheapest_wins_byte_for_byte(
     for first, second in ((good, other), (other, good)):
         report = run(digits, tmp_path, none, spot=first, ondemand=second)
         assert report["winner"]["name"] == "spot"
-        assert (tmp_path / "winner/model.tar.gz").read_bytes() == (first / "model.tar.gz").read_bytes()
+        content = (first / "model.tar.gz").read_bytes()
+        assert (tmp_path / "winner/model.tar.gz").read_bytes() == content
+        assert report["artifact"] == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def test_the_figures_are_those_that_scikit_learn_computes(digits: Path, bad: Path, none: Path, tmp_path: Path) -> None:

@@ -1,0 +1,107 @@
+"""The pipeline's StoreModel step: copy the artifact that Evaluate judged to where nobody can exchange it.
+
+Evaluate's copy lies under runs/, where any job of the environment can write. This function alone may write under
+models/. It copies the object to an address made of the SHA-256 that Evaluate has recorded, and has S3 compute the
+SHA-256 of the copy: an artifact that was exchanged in between is refused, and the run fails with that reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from botocore.exceptions import ClientError
+
+import aws
+import log
+import variables
+from aws import NOT_FOUND, S3Client, error_code
+from refusals import ArtifactError, MalformedEvent
+from stored_model import as_checksum, exists, is_sha256, key_of, split
+
+LARGEST = 5 * 1024**3  # bytes that one CopyObject takes; the checksum of a copy in parts is not that of the content
+HINT = (
+    "somebody has changed it since Evaluate wrote it: CloudTrail's data events tell who, where they are switched on. "
+    "Then have Evaluate run again with another value of a gate: headrace run DATA_SET --set MacroF1Threshold=0.01"
+)
+ARGUMENTS = "the strings ModelDataUrl and Sha256 (64 hexadecimal digits) and the whole number Bytes"
+
+
+class Answer(TypedDict):
+    ModelDataUrl: str
+    VersionId: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The step's arguments: where Evaluate left the artifact, and what it was when Evaluate read it."""
+
+    url: str
+    sha256: str
+    size: int  # bytes
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Judged:
+        url, sha256, size = event.get("ModelDataUrl"), event.get("Sha256"), str(event.get("Bytes"))
+        if not (isinstance(url, str) and isinstance(sha256, str) and is_sha256(sha256) and size.isdecimal()):
+            raise MalformedEvent(
+                f"the event holds {sorted(event)}, not {ARGUMENTS}",
+                hint="give the Lambda step these arguments; Evaluate writes the last two into evaluation.json, as "
+                "artifact.sha256 and artifact.bytes",
+            )
+        return cls(url, sha256, int(size))
+
+
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer:
+    """`PipelineExecutionArn` is for the log, and may be left out."""
+    with log.about(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
+        return store(aws.client("s3"), variables.text(os.environ, "DATA_BUCKET"), Judged.from_event(event))
+
+
+def store(s3: S3Client, bucket: str, judged: Judged) -> Answer:
+    """Copy it, unless it is there already. Raises ArtifactError when it is not what was judged."""
+    source_bucket, source = split(judged.url)
+    if source_bucket != bucket:
+        raise ArtifactError(
+            f"{judged.url} does not lie in the data bucket {bucket}",
+            hint="give the step the output of Evaluate, s3://<data bucket>/runs/…/model.tar.gz",
+        )
+    if judged.size > LARGEST:
+        raise ArtifactError(
+            f"{judged.url} has {judged.size:,} bytes, and a model has at most {LARGEST:,}",
+            hint="train a smaller network, or leave optimizer state and data out of the model folder",
+        )
+    key = key_of(judged.sha256)
+    url = f"s3://{bucket}/{key}"
+    version = stored_version(s3, bucket, key, judged) or copy(s3, bucket, source, key, judged)
+    log.info("model stored", url=url, version_id=version, source=judged.url)
+    return {"ModelDataUrl": url, "VersionId": version}
+
+
+def stored_version(s3: S3Client, bucket: str, key: str, judged: Judged) -> str | None:
+    """The version that is there already, if it is these bytes: the same artifact was registered before."""
+    if not exists(s3, f"s3://{bucket}/{key}"):
+        return None
+    found = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    return str(found["VersionId"]) if found.get("ChecksumSHA256") == as_checksum(judged.sha256) else None
+
+
+def copy(s3: S3Client, bucket: str, source: str, key: str, judged: Judged) -> str:
+    """The version that was made. A copy with other bytes is deleted again."""
+    try:
+        made = s3.copy_object(
+            Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": source}, ChecksumAlgorithm="SHA256"
+        )
+    except ClientError as error:
+        if error_code(error) not in NOT_FOUND:
+            raise
+        raise ArtifactError(f"{judged.url} is not there any more", hint=HINT) from error
+    version = str(made["VersionId"])
+    if made["CopyObjectResult"].get("ChecksumSHA256") != as_checksum(judged.sha256):
+        s3.delete_object(Bucket=bucket, Key=key, VersionId=version)
+        raise ArtifactError(
+            f"{judged.url} is not the artifact that Evaluate judged: its SHA-256 is not {judged.sha256}", hint=HINT
+        )
+    return version
