@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.environment import Environment
-from headrace.errors import UsageError
+from headrace.errors import SetupError, UsageError
 from headrace.evaluation import class_names
 from headrace.output import Output
 from headrace.registry import APPROVED, Model, find_model, read_model
@@ -20,8 +20,11 @@ def decide(environment: Environment, output: Output, *, version: str, approval: 
     model = find_model(environment, version)
     serving = read_serving(environment)
     beside = _beside(environment, serving, model)
+    if approval == APPROVED:
+        refuse_unknown_bytes(environment, model)
     output.note(f"version {model.version} of {environment.stack.model_package_group}")
     output.note(f"  accuracy {share(model.accuracy)}, data set {model.data_set or '-'}, run {model.run or '-'}")
+    output.note(f"  artifact {model.sha256 or '-'}")
     output.note(f"  {_served_now(serving, model, beside)}")
     if approval == APPROVED and beside and serving.served != model.version:
         warn_of_classes(environment, output, model, beside)
@@ -40,6 +43,17 @@ def decide(environment: Environment, output: Output, *, version: str, approval: 
     else:
         _after_rejection(environment, output, serving, model, wanted)
     return model
+
+
+def refuse_unknown_bytes(environment: Environment, model: Model) -> None:
+    """Raises SetupError for a version that deploy_model will not deploy: it does not say which bytes are approved."""
+    if model.sha256 is None or not (model.artifact or "").endswith(f"/models/{model.sha256}/model.tar.gz"):
+        again = environment.registry_command(f"run {model.data_set or 'DATA_SET'} --again")
+        raise SetupError(
+            f"version {model.version} does not record the SHA-256 of its artifact, so it would not be deployed: it was "
+            "registered by an earlier version of Headrace, or by hand",
+            hint=f"{again}   # registers it anew",
+        )
 
 
 def check_note(note: str | None) -> None:

@@ -17,7 +17,8 @@ from headrace.results import read_evaluation
 from headrace.wording import iso, share, when
 
 APPROVED, REJECTED, PENDING = "Approved", "Rejected", "PendingManualApproval"
-COLUMNS = ("version", "created", "status", "approval", "accuracy", "data set", "run", "note")
+COLUMNS = ("version", "created", "status", "approval", "accuracy", "data set", "run", "sha256", "note")
+SHA256_SHOWN = 12  # digits of it in the table; --json has all 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Model:
     fingerprint: str | None = None  # of its data set
     comparison: str | None = None  # with the champion before it, in words
     warnings: str | None = None  # of its evaluation
+    sha256: str | None = None  # of its artifact, in hexadecimal; None for a version that cannot be deployed without
+    artifact: str | None = None  # the URL of it
 
     def as_data(self) -> dict[str, Any]:
         return {
@@ -52,6 +55,8 @@ class Model:
             "run": self.run,
             "comparison": self.comparison,
             "warnings": self.warnings,
+            "sha256": self.sha256,
+            "artifact": self.artifact,
         }
 
 
@@ -111,6 +116,10 @@ def read_model(environment: Environment, arn: str) -> Model:
         fingerprint=package.get("CustomerMetadataProperties", {}).get("Fingerprint"),
         comparison=package.get("CustomerMetadataProperties", {}).get("Comparison"),
         warnings=_warnings(package),
+        sha256=package.get("CustomerMetadataProperties", {}).get("ArtifactSha256"),
+        artifact=next(
+            (it.get("ModelDataUrl") for it in package.get("InferenceSpecification", {}).get("Containers", [])), None
+        ),
     )
 
 
@@ -218,5 +227,6 @@ def _row(model: Model, now: datetime) -> list[str]:
         share(model.accuracy),
         model.data_set or "-",
         model.run or "-",
+        (model.sha256 or "-")[:SHA256_SHOWN],
         model.note or "",
     ]

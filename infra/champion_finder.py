@@ -8,7 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.data_bucket import DataBucket
+from infra.data_bucket import MODELS, RUNS, DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
 from infra.settings import Settings
@@ -39,4 +39,5 @@ class ChampionFinder(LambdaFunction):
         )
         for registry in registries:
             registry.grant_read(self.role)
-        data.grant_read_models(self.role)
+        data.grant_read(self.role, RUNS, MODELS)  # evaluations; artifacts, of versions registered earlier under runs/
+        data.grant_list(self.role, RUNS, MODELS)

@@ -22,6 +22,7 @@ from refusals import ArtifactError, MalformedEvent
 from stored_model import as_checksum, exists, is_sha256, key_of, split
 
 LARGEST = 5 * 1024**3  # bytes that one CopyObject takes; the checksum of a copy in parts is not that of the content
+UNVERSIONED = "null"  # as S3 calls the version of an object in a bucket that keeps none
 HINT = (
     "somebody has changed it since Evaluate wrote it: CloudTrail's data events tell who, where they are switched on. "
     "Then have Evaluate run again with another value of a gate: headrace run DATA_SET --set MacroF1Threshold=0.01"
@@ -85,7 +86,11 @@ def stored_version(s3: S3Client, bucket: str, key: str, judged: Judged) -> str |
     if not exists(s3, f"s3://{bucket}/{key}"):
         return None
     found = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
-    return str(found["VersionId"]) if found.get("ChecksumSHA256") == as_checksum(judged.sha256) else None
+    return version_of(found) if found.get("ChecksumSHA256") == as_checksum(judged.sha256) else None
+
+
+def version_of(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("VersionId", UNVERSIONED))
 
 
 def copy(s3: S3Client, bucket: str, source: str, key: str, judged: Judged) -> str:
@@ -98,7 +103,7 @@ def copy(s3: S3Client, bucket: str, source: str, key: str, judged: Judged) -> st
         if error_code(error) not in NOT_FOUND:
             raise
         raise ArtifactError(f"{judged.url} is not there any more", hint=HINT) from error
-    version = str(made["VersionId"])
+    version = version_of(made)
     if made["CopyObjectResult"].get("ChecksumSHA256") != as_checksum(judged.sha256):
         s3.delete_object(Bucket=bucket, Key=key, VersionId=version)
         raise ArtifactError(

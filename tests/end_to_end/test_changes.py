@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from deployed_app import ROOT, Deployed, deployment, project_with
 
 from headrace import cdk, endpoint, registry, runs, upload
@@ -231,7 +232,13 @@ def test_a_champion_whose_artifact_was_deleted_is_followed_by_a_model_that_waits
     package = line.environment.client("sagemaker").describe_model_package(ModelPackageName=newest["ModelPackageArn"])
     uri = package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    line.environment.client("s3").delete_object(Bucket=bucket, Key=key)
+    s3 = line.environment.client("s3")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket=bucket, Key=key)
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    s3.delete_bucket_policy(Bucket=bucket)  # as an administrator can
+    s3.delete_object(Bucket=bucket, Key=key)
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
     found = line.again("digits")
     assert found["approval"] == "PendingManualApproval"
     comparison = found["evaluation"]["comparison"]

@@ -57,6 +57,7 @@ def copy_version(app: Deployed) -> int:
         ModelPackageGroupName=group,
         InferenceSpecification=package["InferenceSpecification"] | {"Containers": [kept]},
         ModelMetrics=package["ModelMetrics"],
+        CustomerMetadataProperties=package["CustomerMetadataProperties"],
         ModelApprovalStatus="PendingManualApproval",
     )["ModelPackageArn"]
     return int(arn.rsplit("/", 1)[-1])

@@ -6,6 +6,7 @@ function that deploys runs in a thread here, which the deployed app has in tests
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -28,6 +29,7 @@ import deploy_model.endpoint
 from deploy_model.environment import Environment
 from deploy_model.handler import handle_batch
 from local_cloud.process import Running
+from store_model.handler import Judged, store
 
 __all__ = ["bucket", "cloud", "connect", "role"]  # fixtures, beside those below
 pytestmark = pytest.mark.timeout(600)
@@ -100,9 +102,11 @@ def _register(connect: Callable[[str], Any], versions: int) -> None:
         entry = tarfile.TarInfo("code/inference.py")
         entry.size = len(INFERENCE)
         archive.addfile(entry, io.BytesIO(INFERENCE.encode()))
-    connect("s3").put_object(Bucket=BUCKET, Key="model.tar.gz", Body=content.getvalue())
+    sha256, size = hashlib.sha256(content.getvalue()).hexdigest(), len(content.getvalue())
+    connect("s3").put_object(Bucket=BUCKET, Key="runs/1/model.tar.gz", Body=content.getvalue())
+    stored = store(connect("s3"), BUCKET, Judged(f"s3://{BUCKET}/runs/1/model.tar.gz", sha256, size))
     variables = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
-    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz", "Environment": variables}
+    container = {"Image": IMAGE, "ModelDataUrl": stored["ModelDataUrl"], "Environment": variables}
     specification = {
         "Containers": [container],
         "SupportedContentTypes": ["image/jpeg"],
@@ -115,6 +119,7 @@ def _register(connect: Callable[[str], Any], versions: int) -> None:
             ModelPackageGroupName=NAME,
             InferenceSpecification=specification,
             ModelApprovalStatus="PendingManualApproval",
+            CustomerMetadataProperties={"ArtifactSha256": sha256, "ArtifactBytes": str(size)},
         )
 
 

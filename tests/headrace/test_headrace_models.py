@@ -267,3 +267,34 @@ def test_an_endpoint_that_stays_busy_ends_the_wait_with_status(
     three_versions.serve(1, status="Updating")
     result = headrace("predict", str(image), "--wait", "0.1", "--interval", "0.05")
     assert result.hint == "headrace status   # shows how to repair it"
+
+
+@pytest.mark.parametrize("how", ["none", "another", "elsewhere"])
+@pytest.mark.parametrize("command", ["approve", "rollback"])
+def test_a_version_whose_bytes_are_not_known_is_not_approved(
+    headrace: Headrace, three_versions: FakeSageMaker, how: str, command: str
+) -> None:
+    """deploy_model would refuse it, minutes later and in a notice only."""
+    package = three_versions.packages[0 if command == "rollback" else 2]
+    recorded = package["CustomerMetadataProperties"]
+    if how == "none":
+        del recorded["ArtifactSha256"]
+    elif how == "another":
+        recorded["ArtifactSha256"] = "a" * 64
+    else:
+        package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] = "s3://data-bucket/runs/1/model.tar.gz"
+    number = package["ModelPackageVersion"]
+    before = package["ModelApprovalStatus"]
+    answer = headrace(command, str(number))
+    assert answer.status == 1
+    assert f"version {number} does not record the SHA-256 of its artifact" in answer.err
+    assert "hint: headrace run birds --again" in answer.err
+    assert package["ModelApprovalStatus"] == before
+
+
+def test_the_hash_of_the_artifact_is_listed_and_shown_at_the_decision(
+    headrace: Headrace, three_versions: FakeSageMaker
+) -> None:
+    listed = {model["version"]: model["sha256"] for model in headrace("models", "--json").data}
+    assert listed[3] == f"{3:064x}"
+    assert f"artifact {3:064x}" in headrace("approve", "3").err

@@ -11,6 +11,7 @@ from pipeline_definition import BINDING_NAMES
 FUNCTIONS = {
     "StartPipeline": "start_pipeline.handler.handle",
     "FindChampion": "find_champion.handler.handle",
+    "StoreModel": "store_model.handler.handle",
     "DeployModel": "deploy_model.handler.handle",
     "Notify": "notify.handler.handle",
     "Source/Deployment": "deployment.handler.handle",

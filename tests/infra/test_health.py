@@ -8,6 +8,7 @@ import pytest
 FUNCTIONS = {
     "start_pipeline": "StartPipeline",
     "find_champion": "FindChampion",
+    "store_model": "StoreModel",
     "deploy_model": "DeployModel",
     "notify": "Notify",
 }

@@ -46,10 +46,22 @@ ACTIONS = {
     },
     "FindChampion/Role": LOG
     | {"kms:Decrypt", "s3:GetObject", "s3:ListBucket", "sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"},
+    "StoreModel/Role": LOG
+    | {
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "s3:DeleteObjectVersion",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+    },
     "DeployModel/Role": LOG
     | CONSUME
     | {
         "iam:PassRole",
+        "kms:Decrypt",
+        "s3:GetObject",
+        "s3:ListBucket",
         "sagemaker:AddTags",
         "sagemaker:CreateEndpoint",
         "sagemaker:CreateEndpointConfig",
@@ -150,7 +162,7 @@ DELETE_DATA_AND_MODELS = {
     "sagemaker:DeleteModelPackage",
     "sagemaker:ListModelPackages",
 }
-INPUTS = {"datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "checkpoints/*"}
+INPUTS = {"datasets/*", "manifests/*", "code/*", "champions/*", "runs/*", "models/*", "checkpoints/*"}
 REFUSAL = "pipelines/*.error.json"
 WITHOUT_RESOURCE_TYPE = {
     "cloudwatch:PutMetricData",
@@ -230,6 +242,7 @@ def test_functions_are_called_by_lambda_only(prod: Any) -> None:
     for role in (
         "StartPipeline/Role",
         "FindChampion/Role",
+        "StoreModel/Role",
         "DeployModel/Role",
         "Notify/Role",
         "Source/Deployment/Role",
@@ -244,9 +257,13 @@ def test_functions_are_called_by_lambda_only(prod: Any) -> None:
         ("JobRole/Role", "s3:PutObject", {"runs/*", "checkpoints/*"}),
         ("JobRole/Role", "s3:DeleteObject", {"checkpoints/*"}),
         ("JobRole/Role", "s3:GetObject", INPUTS),
-        ("EndpointRole/Role", "s3:GetObject", {"runs/*"}),
-        ("PipelineRole/Role", "s3:GetObject", {"runs/*"}),
-        ("FindChampion/Role", "s3:GetObject", {"runs/*"}),
+        ("EndpointRole/Role", "s3:GetObject", {"models/*"}),
+        ("PipelineRole/Role", "s3:GetObject", {"runs/*", "models/*"}),
+        ("FindChampion/Role", "s3:GetObject", {"runs/*", "models/*"}),
+        ("DeployModel/Role", "s3:GetObject", {"models/*"}),
+        ("StoreModel/Role", "s3:GetObject", {"runs/*", "models/*"}),
+        ("StoreModel/Role", "s3:PutObject", {"models/*"}),
+        ("StoreModel/Role", "s3:DeleteObjectVersion", {"models/*"}),
         ("StartPipeline/Role", "s3:PutObject", {"manifests/*", "ledger/*", "quiet/*", "code/*/source.tar.gz", REFUSAL}),
         ("StartPipeline/Role", "s3:DeleteObject", {"quiet/*", REFUSAL}),
         ("Notify/Role", "s3:GetObject", {"notices/*", "runs/*"}),
@@ -257,17 +274,40 @@ def test_functions_are_called_by_lambda_only(prod: Any) -> None:
     ],
 )
 def test_objects_are_reached_by_prefix(prod: Any, role: str, action: str, prefixes: set[str]) -> None:
-    bucket = json.dumps({"Fn::GetAtt": [prod.logical_id("Data/Bucket"), "Arn"]}) + "/"
-    found = set(on(prod.statements(role), action))
-    assert {resource.removeprefix(bucket) for resource in found} == prefixes
+    assert prefixes_of(prod, role, action) == prefixes
+
+
+def prefixes_of(stack: Any, role: str, action: str) -> set[str]:
+    """Of the data bucket."""
+    bucket = json.dumps({"Fn::GetAtt": [stack.logical_id("Data/Bucket"), "Arn"]}) + "/"
+    return {resource.removeprefix(bucket) for resource in on(stack.statements(role), action)}
 
 
 def test_jobs_list_only_under_the_prefixes_they_read(prod: Any) -> None:
-    for role in ("EndpointRole/Role", "FindChampion/Role"):
+    for role in ("EndpointRole/Role", "DeployModel/Role", "StoreModel/Role"):
         (statement,) = [item for item in prod.statements(role) if item["Action"] == "s3:ListBucket"]
-        assert statement["Condition"] == {"StringLike": {"s3:prefix": ["runs/*"]}}
+        assert statement["Condition"] == {"StringLike": {"s3:prefix": ["models/*"]}}
     (statement,) = [item for item in prod.statements("JobRole/Role") if item["Action"] == "s3:ListBucket"]
     assert "ledger/*" not in statement["Condition"]["StringLike"]["s3:prefix"]
+
+
+def test_what_an_endpoint_executes_is_written_by_its_storer_alone(prod: Any) -> None:
+    """No role that runs code of jobs writes where an endpoint reads, whatever its own policy says."""
+    read = {it.rpartition("/")[0] for it in prefixes_of(prod, "EndpointRole/Role", "s3:GetObject")}
+    assert read == {"models"}
+    writers = {role for role in ACTIONS if {"models/*", "*"} & prefixes_of(prod, role, "s3:PutObject")}
+    assert writers == {"StoreModel/Role"}
+    bucket = {"Fn::GetAtt": [prod.logical_id("Data/Bucket"), "Arn"]}
+    (denied,) = [
+        statement
+        for statement in prod.properties("Data/Bucket/Policy")["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny" and statement.get("Resource") == {"Fn::Join": ["", [bucket, "/models/*"]]}
+    ]
+    assert denied["Principal"] == {"AWS": "*"}
+    roles = [prod.logical_id(role) for role in ("StoreModel/Role", "Source/Deployment/Role")]
+    assert denied["Condition"] == {
+        "ArnNotEquals": {"aws:PrincipalArn": [{"Fn::GetAtt": [role, "Arn"]} for role in roles]}
+    }
 
 
 def test_only_the_approver_decides_on_a_model(prod: Any) -> None:

@@ -71,19 +71,19 @@ def test_group_is_read_by_the_account_and_served_by_its_deployer_alone(source: A
     ]
 
 
-def test_artifacts_are_read_by_the_endpoint_alone(source: Any) -> None:
+def test_artifacts_of_registered_versions_are_read_by_endpoint_and_deployer_and_nothing_else_is(source: Any) -> None:
     (statement,) = of_the_consumer(source.properties("Data/Bucket/Policy")["PolicyDocument"]["Statement"])
     bucket = {"Fn::GetAtt": [source.logical_id("Data/Bucket"), "Arn"]}
     assert statement == {
         "Effect": "Allow",
         "Principal": IN_CONSUMER,
         "Action": "s3:GetObject",
-        "Resource": {"Fn::Join": ["", [bucket, "/runs/*"]]},
-        "Condition": {"StringEquals": {"aws:PrincipalArn": ENDPOINT_ROLE}},
+        "Resource": {"Fn::Join": ["", [bucket, "/models/*"]]},
+        "Condition": {"StringEquals": {"aws:PrincipalArn": [ENDPOINT_ROLE, DEPLOYER_ROLE]}},
     }
 
 
-def test_key_decrypts_for_the_endpoint_and_through_s3_alone(source: Any) -> None:
+def test_key_decrypts_for_these_two_and_through_s3_alone(source: Any) -> None:
     (statement,) = of_the_consumer(source.properties("Data/Key")["KeyPolicy"]["Statement"])
     assert statement == {
         "Effect": "Allow",
@@ -92,7 +92,7 @@ def test_key_decrypts_for_the_endpoint_and_through_s3_alone(source: Any) -> None
         "Resource": "*",
         "Condition": {
             "StringEquals": {
-                "aws:PrincipalArn": ENDPOINT_ROLE,
+                "aws:PrincipalArn": [ENDPOINT_ROLE, DEPLOYER_ROLE],
                 "kms:ViaService": f"s3.{REGION}.amazonaws.com",
             }
         },

@@ -1,6 +1,7 @@
 """An object that comes without a checksum gets one, as in S3: by a presigned URL, in parts, and by a form."""
 
 import base64
+import hashlib
 import os
 import ssl
 import struct
@@ -45,7 +46,14 @@ def test_a_put_by_a_presigned_url_gets_a_checksum(cloud: Running, connect: Conne
     head = connect("s3").head_object(Bucket=bucket, Key="raw", ChecksumMode="ENABLED")
     assert (head["ChecksumCRC64NVME"], head["ChecksumType"]) == (expected(content), "FULL_OBJECT")
     copied = connect("s3").copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/raw")
-    assert copied["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert copied["CopyObjectResult"]["ChecksumCRC64NVME"] == expected(content)
+    hashed = connect("s3").copy_object(
+        Bucket=bucket, Key="hashed", CopySource=f"{bucket}/raw", ChecksumAlgorithm="SHA256"
+    )["CopyObjectResult"]
+    sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    assert (hashed["ChecksumSHA256"], "ChecksumCRC64NVME" in hashed) == (sha256, False)
+    head = connect("s3").head_object(Bucket=bucket, Key="hashed", ChecksumMode="ENABLED")
+    assert head["ChecksumSHA256"] == sha256
     assert connect("s3").head_object(Bucket=bucket, Key="copy", ChecksumMode="ENABLED")["ChecksumCRC64NVME"]
 
 

@@ -148,6 +148,18 @@ def test_a_deployment_and_a_rollback(told: Any, entry: Check, works: bool) -> No
     entry(when, told.by(notice | {"model_package_arn": f"{MODEL}/2"}))
 
 
+def test_an_artifact_that_was_exchanged(told: Any, entry: Check) -> None:
+    registry = DeployWorld()
+    change = registry.decide(2, "Approved")
+    (key,) = registry.cloud.keys("data-bucket", "models/")
+    registry.cloud.put("data-bucket", key, b"exchanged")
+    assert registry.deliver(change) == []
+    (notice,) = registry.cloud.notices
+    when = "An approved version names an artifact that is not the registered one. It is not deployed."
+    notice = json.loads(json.dumps(notice).replace("headrace-test", NAME))
+    entry(when, told.by(notice | {"model_package_arn": f"{MODEL}/2"}))
+
+
 @pytest.mark.parametrize("how", ["deleted", "rejected"])
 def test_an_endpoint_that_is_not_as_the_registry_wants(told: Any, entry: Check, how: str) -> None:
     """The endpoint is deleted by hand, or its version is rejected and the event is lost."""

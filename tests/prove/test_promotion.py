@@ -91,6 +91,7 @@ def another_version(source: Environment) -> int:
         ModelPackageGroupName=source.stack.model_package_group,
         ModelApprovalStatus="PendingManualApproval",
         InferenceSpecification=newest["InferenceSpecification"],
+        CustomerMetadataProperties=newest["CustomerMetadataProperties"],
     )
     return registry.find_model(source, "latest").version
 

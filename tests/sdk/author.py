@@ -190,10 +190,8 @@ class Author:
                 "PipelineExecutionArn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             },
             outputs=[
-                LambdaOutput("ModelDataUrl", LambdaOutputTypeEnum.String),
-                LambdaOutput("ModelPackageArn", LambdaOutputTypeEnum.String),
-                LambdaOutput("ModelPackageVersion", LambdaOutputTypeEnum.Integer),
-                LambdaOutput("ChampionState", LambdaOutputTypeEnum.String),
+                LambdaOutput(name, LambdaOutputTypeEnum.Integer if "Version" in name else LambdaOutputTypeEnum.String)
+                for name in ("ModelDataUrl", "ModelPackageArn", "ModelPackageVersion", "ChampionState")
             ],
             depends_on=after,
         )
@@ -254,31 +252,41 @@ class Author:
             " under [<environment>.pipeline] in environments.toml."
         )
         message = Join(on="", values=["The model was not registered: ", figure("gate.refusal"), hint])
-        summary = {
-            "Classes": "classes", "ClassesDigest": "classes_digest", "ImageSize": "image_size",
-            "Network": "network", "Comparison": "comparison", "Warnings": "warnings",
-        }  # fmt: skip
+        summary = ("classes", "classes_digest", "image_size", "network", "comparison", "warnings")
         figures = {
             **{"Winner": winner, "Accuracy": accuracy, "Improvement": figure("improvement")},
-            **{name: figure(f"summary.{member}") for name, member in summary.items()},
+            **{name.title().replace("_", ""): figure(f"summary.{name}") for name in summary},
         }
+        outputs = evaluate.properties.ProcessingOutputConfig.Outputs
+        artifact = figure("artifact.sha256"), figure("artifact.bytes")
+        stored = LambdaStep(
+            "StoreModel",
+            lambda_func=Lambda(function_arn=self.bindings["StoreModelFunctionArn"], session=self.session),
+            inputs={
+                "ModelDataUrl": Join(on="", values=[outputs["winner"].S3Output.S3Uri, "/model.tar.gz"]),
+                **{"Sha256": artifact[0], "Bytes": artifact[1]},
+                "PipelineExecutionArn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+            },
+            outputs=[LambdaOutput(name, LambdaOutputTypeEnum.String) for name in ("ModelDataUrl", "VersionId")],
+        )
+        gates = (
+            (accuracy, self.threshold),
+            (figure("gate.champion_margin"), 0.0),
+            (figure(f"{metrics}.macro_f1.value"), self.macro_f1),
+            (figure("lowest_recall.value"), self.recall_floor),
+        )
+        given = (training, evaluate, stored, artifact, figures)
         compared = ConditionStep(
             "CheckComparison",
             conditions=[ConditionLessThanOrEqualTo(left=figure("gate.needs_person"), right=0)],
-            if_steps=[
-                self.register("RegisterModel", self.bindings["ModelApprovalStatus"], training, evaluate, figures)
-            ],
-            else_steps=[self.register("RegisterForReview", "PendingManualApproval", training, evaluate, figures)],
+            if_steps=[self.register("RegisterModel", self.bindings["ModelApprovalStatus"], *given)],
+            else_steps=[self.register("RegisterForReview", "PendingManualApproval", *given)],
+            depends_on=[stored],
         )
         return ConditionStep(
             "CheckQuality",
-            conditions=[
-                ConditionGreaterThanOrEqualTo(left=accuracy, right=self.threshold),
-                ConditionGreaterThanOrEqualTo(left=figure("gate.champion_margin"), right=0.0),
-                ConditionGreaterThanOrEqualTo(left=figure(f"{metrics}.macro_f1.value"), right=self.macro_f1),
-                ConditionGreaterThanOrEqualTo(left=figure("lowest_recall.value"), right=self.recall_floor),
-            ],
-            if_steps=[compared],
+            conditions=[ConditionGreaterThanOrEqualTo(left=left, right=right) for left, right in gates],
+            if_steps=[stored, compared],
             else_steps=[FailStep("RefuseModel", error_message=message)],
         )
 
@@ -288,13 +296,16 @@ class Author:
         approval: Any,
         training: dict[str, TrainingStep],
         evaluate: ProcessingStep,
+        stored: LambdaStep,
+        artifact: tuple[JsonGet, JsonGet],
         figures: dict[str, JsonGet],
     ) -> ModelStep:
+        sha256, size = artifact
         outputs = evaluate.properties.ProcessingOutputConfig.Outputs
         types = list(self.settings["inference_instance_types"])
         builder = ModelBuilder(
             image_uri=self.bindings["InferenceImage"],
-            s3_model_data_url=Join(on="", values=[outputs["winner"].S3Output.S3Uri, "/model.tar.gz"]),
+            s3_model_data_url=stored.properties.Outputs["ModelDataUrl"],
             env_vars={"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"},
             role_arn=self.bindings["JobRoleArn"],
             sagemaker_session=self.session,
@@ -303,17 +314,8 @@ class Author:
         step_arguments = builder.register(
             model_package_group_name=self.bindings["ModelPackageGroupName"],
             content_types=[
-                "image/jpeg",
-                "image/jpg",
-                "image/png",
-                "image/webp",
-                "image/bmp",
-                "image/tiff",
-                "image/gif",
-                "image/avif",
-                "application/x-image",
-                "application/octet-stream",
-                "application/json",
+                *(f"image/{kind}" for kind in ("jpeg", "jpg", "png", "webp", "bmp", "tiff", "gif", "avif")),
+                *(f"application/{kind}" for kind in ("x-image", "octet-stream", "json")),
             ],
             response_types=["application/json"],
             inference_instances=types,
@@ -324,6 +326,9 @@ class Author:
             customer_metadata_properties={
                 "DataSet": self.data_set,
                 "Fingerprint": self.fingerprint,
+                "ArtifactSha256": sha256,
+                "ArtifactBytes": Join(on="", values=[size]),
+                "ArtifactVersionId": stored.properties.Outputs["VersionId"],
                 "CodeHash": self.bindings["CodeHash"],
                 "TrainCode": self.bindings["CodeHash/train.py"],
                 "PipelineExecutionArn": ExecutionVariables.PIPELINE_EXECUTION_ARN,

@@ -24,6 +24,7 @@ BINDINGS = {
     "DataBucket": "data-bucket",
     "DataKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/data",
     "FindChampionFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:find-champion",
+    "StoreModelFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:store-model",
     "InferenceImage": f"{IMAGES}/pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker",
     "JobRoleArn": f"arn:aws:iam::{ACCOUNT}:role/job",
     "ModelApprovalStatus": "PendingManualApproval",

@@ -103,17 +103,45 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
     return Images(seen, held_out)
 
 
+def function_of(environment: Environment, construct: str) -> str:
+    """The name of the function that the construct of the stack has made."""
+    pages = environment.client("cloudformation").get_paginator("list_stack_resources")
+    (name,) = [
+        item["PhysicalResourceId"]
+        for page in pages.paginate(StackName=environment.stack.name)
+        for item in page["StackResourceSummaries"]
+        if item["ResourceType"] == "AWS::Lambda::Function" and item["LogicalResourceId"].startswith(construct)
+    ]
+    return str(name)
+
+
+def store_artifact(environment: Environment, content: bytes) -> tuple[str, dict[str, str]]:
+    """Its URL and what a version records of it, stored as the artifact of a run is: nobody else may write there."""
+    bucket, sha256 = environment.stack.data_bucket, hashlib.sha256(content).hexdigest()
+    key = f"runs/{sha256[:12]}/evaluate/winner/model.tar.gz"
+    environment.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+    judged = {"ModelDataUrl": f"s3://{bucket}/{key}", "Sha256": sha256, "Bytes": len(content)}
+    answer = environment.client("lambda").invoke(
+        FunctionName=function_of(environment, "StoreModel"), Payload=json.dumps(judged)
+    )
+    stored = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, stored
+    recorded = {"ArtifactSha256": sha256, "ArtifactBytes": str(len(content)), "ArtifactVersionId": stored["VersionId"]}
+    return stored["ModelDataUrl"], recorded
+
+
 def register_broken(environment: Environment) -> int:
     """A version whose artifact is no archive, so that its endpoint never answers."""
-    sagemaker, bucket = environment.client("sagemaker"), environment.stack.data_bucket
-    environment.client("s3").put_object(Bucket=bucket, Key="runs/broken/model.tar.gz", Body=b"no archive")
+    sagemaker = environment.client("sagemaker")
+    url, recorded = store_artifact(environment, b"no archive")
     good = sagemaker.describe_model_package(ModelPackageName=registry.find_model(environment, "latest").arn)
     specification = good["InferenceSpecification"]
-    specification["Containers"][0]["ModelDataUrl"] = f"s3://{bucket}/runs/broken/model.tar.gz"
+    specification["Containers"][0]["ModelDataUrl"] = url
     sagemaker.create_model_package(
         ModelPackageGroupName=environment.stack.model_package_group,
         ModelApprovalStatus="PendingManualApproval",
         InferenceSpecification=specification,
+        CustomerMetadataProperties=recorded,
     )
     return int(registry.find_model(environment, "latest").version)
 

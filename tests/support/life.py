@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deployed_app import store_artifact
+
 from headrace import cdk, decision, endpoint, redrive, registry, runs, upload
 from headrace.digits import write_digits
 from headrace.environment import Environment
@@ -147,21 +149,22 @@ class Life:
         )["PipelineExecutionArn"]
         return read_execution(self.environment, arn)
 
-    def register_again(self, **container: str) -> int:
-        """One more version like the first, as if a run had registered it, and approved; its number."""
+    def register_again(self, artifact: bytes | None = None) -> int:
+        """One more version like the first, or with another artifact, as if a run had registered it, and approved."""
         sagemaker, group = self.environment.client("sagemaker"), self.environment.stack.model_package_group
         (first,) = [item for item in registry.list_packages(self.environment) if item["ModelPackageVersion"] == 1]
         package = sagemaker.describe_model_package(ModelPackageName=first["ModelPackageArn"])
-        specification = package["InferenceSpecification"]
-        specification["Containers"][0] = {
-            key: value
-            for key, value in (specification["Containers"][0] | container).items()
-            if key in ("Image", "ModelDataUrl", "Environment")
-        }
+        specification, recorded = package["InferenceSpecification"], package["CustomerMetadataProperties"]
+        container = specification["Containers"][0]
+        kept = {key: value for key, value in container.items() if key in ("Image", "ModelDataUrl", "Environment")}
+        if artifact is not None:
+            kept["ModelDataUrl"], recorded = store_artifact(self.environment, artifact)
+        specification["Containers"][0] = kept
         arn = sagemaker.create_model_package(
             ModelPackageGroupName=group,
             InferenceSpecification=specification,
             ModelApprovalStatus="PendingManualApproval",
+            CustomerMetadataProperties=recorded,
         )["ModelPackageArn"]
         self._approve(arn)
         return int(arn.rsplit("/", 1)[-1])
@@ -181,17 +184,14 @@ class Life:
     def serve_what_cannot_be_served(self) -> None:
         """An update to it is rolled back; an endpoint that cannot be created is deleted before another is made."""
         sagemaker, stack = self.environment.client("sagemaker"), self.environment.stack
-        key = "runs/broken/model.tar.gz"
-        self.environment.client("s3").put_object(Bucket=stack.data_bucket, Key=key, Body=b"no archive")
-        broken = {"ModelDataUrl": f"s3://{stack.data_bucket}/{key}"}
-        version = self.register_again(**broken)
+        version = self.register_again(b"no archive")
         eventually("the rollback is remembered", lambda: self._was_rolled_back(version))
         decision.decide(self.environment, QUIET, version=str(version), approval=registry.REJECTED, note=None)
         decisions = stack.queues[1].url
         eventually("nobody looks at it any more", lambda: not self._count(decisions))
         sagemaker.delete_endpoint(EndpointName=stack.endpoint)
         eventually("the endpoint is gone", lambda: endpoint.read_endpoint(self.environment) is None)
-        version = self.register_again(**broken)
+        version = self.register_again(b"no archive")
 
         def status() -> str:
             found = endpoint.read_endpoint(self.environment)

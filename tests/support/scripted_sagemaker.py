@@ -17,6 +17,10 @@ LISTED = {
 }  # fmt: skip
 
 
+def artifact_url(version: int) -> str:
+    return f"s3://data-bucket/models/{version:064x}/model.tar.gz"
+
+
 @dataclass
 class FakeSageMaker:
     """Enough of SageMaker's memory for the commands to read; a test changes it while they run."""
@@ -69,7 +73,12 @@ class FakeSageMaker:
                 "ModelApprovalStatus": approval,
                 "CreationTime": self.now - timedelta(days=10 - version),
                 "MetadataProperties": {"GeneratedBy": f"{ARN}:pipeline/headrace-local/execution/run{version}"},
-                "CustomerMetadataProperties": {"DataSet": "birds", "Accuracy": f"0.9{version}"},
+                "InferenceSpecification": {"Containers": [{"Image": "image", "ModelDataUrl": artifact_url(version)}]},
+                "CustomerMetadataProperties": {
+                    "DataSet": "birds",
+                    "Accuracy": f"0.9{version}",
+                    "ArtifactSha256": f"{version:064x}",
+                },
             }
             | more
         )
