@@ -86,7 +86,7 @@ def test_an_upload_by_the_aws_cli_starts_a_run_that_registers_a_model(deployed: 
     answer = deployed.aws("sagemaker", "list-pipeline-execution-steps", "--pipeline-execution-arn", execution.arn)
     statuses = {step["StepName"]: step["StepStatus"] for step in answer["PipelineExecutionSteps"]}
     names = ["Preprocess", "ExplainChange", "TrainSpot", "TrainOnDemand", "FindChampion", "Evaluate"]
-    names += ["CheckQuality", "CheckComparison", "RegisterModel"]
+    names += ["CheckQuality", "StoreModel", "CheckComparison", "RegisterModel"]
     assert statuses == dict.fromkeys(names, "Succeeded")
     group = deployed.environment.stack.model_package_group
     packages = deployed.aws("sagemaker", "list-model-packages", "--model-package-group-name", group)

@@ -9,23 +9,22 @@ does not enforce has AWS's source in `asserted.toml` instead. There is no third 
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from deployed_app import deployment, project_with
 from grants import Document, Grant, Request, confined, grants_of, needed
 from life import Life
 from probes import Connect, Foreign
+from stack_roles import client_of, let_the_account_assume, roles_of
 
 from headrace.environment import Environment
 
@@ -62,10 +61,10 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     (folder / "project").mkdir()
     project = project_with(folder / "project", epochs="1", accuracy_threshold="0.0")
     with deployment(folder / "state", project=project, recorded=True) as app:
-        roles = _roles(app.environment)
+        roles = roles_of(app.environment)
         policies = {role: _policy(app.environment, name) for role, name in roles.items()}
-        _let_the_account_assume(app.environment, roles.values())
-        as_role = partial(_client_of, app.environment, roles)
+        let_the_account_assume(app.environment, roles.values())
+        as_role = partial(client_of, app.environment, roles)
         life = Life(app.environment, app.state, folder, as_role)
         life.live()
         tried = list(_try_what_is_others(app.environment, policies, as_role))
@@ -76,41 +75,11 @@ def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     return Evidence(policies, by_role, tried)
 
 
-def _roles(environment: Environment) -> dict[str, str]:
-    """The stack's roles: what they are called in it, without the hash at the end, and in IAM."""
-    pages = environment.client("cloudformation").get_paginator("list_stack_resources")
-    return {
-        item["LogicalResourceId"][:-8].removesuffix("Role"): item["PhysicalResourceId"]
-        for page in pages.paginate(StackName=environment.stack_name)
-        for item in page["StackResourceSummaries"]
-        if item["ResourceType"] == "AWS::IAM::Role"
-    }
-
-
 def _policy(environment: Environment, role: str) -> Document:
     iam = environment.client("iam")
     (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
     document: Document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     return document
-
-
-def _let_the_account_assume(environment: Environment, roles: Iterable[str]) -> None:
-    """Beside the services that may: the test acts as each role."""
-    assert environment.running is not None
-    iam, account = environment.client("iam"), environment.running.account
-    for role in roles:
-        trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
-        trust["Statement"].append({"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"})
-        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
-
-
-def _client_of(environment: Environment, roles: Mapping[str, str], role: str, service: str) -> Any:
-    running = environment.running
-    assert running is not None
-    arn = f"arn:aws:iam::{running.account}:role/{roles[role]}"
-    keys = environment.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-    session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], running.region)
-    return session.client(service, endpoint_url=running.endpoint, verify=str(running.certificate))
 
 
 def _try_what_is_others(

@@ -249,8 +249,8 @@ class Author:
         accuracy, winner = figure(f"{metrics}.accuracy.value"), figure("winner.name")
         hint = (
             ". hint: compare the per-class figures in evaluation.json; use more data or epochs, or change the setting"
-            " under [<environment>.pipeline] in environments.toml."
         )
+        hint += " under [<environment>.pipeline] in environments.toml."
         message = Join(on="", values=["The model was not registered: ", figure("gate.refusal"), hint])
         summary = ("classes", "classes_digest", "image_size", "network", "comparison", "warnings")
         figures = {
