@@ -214,6 +214,42 @@ def test_a_rejection_brings_the_version_before_back(source: Environment, live: E
     until(lambda: served(live) == 1)
 
 
+def test_what_is_exchanged_in_the_source_is_not_deployed_here_and_nothing_but_artifacts_can_be_read(
+    source: Environment, live: Environment, told: Callable[[set[str]], list[dict[str, Any]]]
+) -> None:
+    model, bucket = registry.find_model(source, "1"), source.stack.data_bucket
+    assert model.artifact is not None
+    key, s3 = model.artifact.removeprefix(f"s3://{bucket}/"), source.client("s3")
+    for mine in (s3, live.client("s3")):  # each account's root
+        with pytest.raises(ClientError, match="AccessDenied"):
+            mine.put_object(Bucket=bucket, Key=key, Body=b"exchanged")
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    granted = [it["Resource"] for it in json.loads(policy)["Statement"] if CONSUMER in json.dumps(it["Principal"])]
+    assert granted == [f"arn:aws:s3:::{bucket}/models/*"]
+    content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def put(body: bytes) -> None:
+        """As an administrator of the source can, who takes the policy away."""
+        s3.delete_bucket_policy(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+    put(b"exchanged")
+    sagemaker = live.client("sagemaker")
+    models = sagemaker.list_models()["Models"]
+    sagemaker.delete_endpoint(EndpointName=live.stack.endpoint)
+    until(lambda: endpoint.read_endpoint(live) is None)
+    decision.ask_for_deployment(live)
+    (notice,) = [notice for notice in told({"artifact-refused"}) if notice["kind"] == "artifact-refused"]
+    assert "has another SHA-256" in notice["reason"]
+    assert "headrace --env local reject 1" in notice["text"]
+    assert endpoint.read_endpoint(live) is None
+    assert sagemaker.list_models()["Models"] == models
+    put(content)
+    decision.ask_for_deployment(live)
+    until(lambda: served(live) == 1)
+
+
 def test_destroying_the_consumer_leaves_nothing_and_the_source_as_it_was(
     source: Environment, live: Environment, images: Images
 ) -> None:
