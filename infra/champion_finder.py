@@ -39,5 +39,5 @@ class ChampionFinder(LambdaFunction):
         )
         for registry in registries:
             registry.grant_read(self.role)
-        data.grant_read(self.role, RUNS, MODELS)  # evaluations; artifacts, of versions registered earlier under runs/
-        data.grant_list(self.role, RUNS, MODELS)
+        data.grant_read(self.role, RUNS)  # evaluations
+        data.grant_list(self.role, MODELS)

@@ -43,6 +43,10 @@ class DataBucket(PrivateBucket):
         self.grant_read(role, MODELS)
         self.grant_list(role, MODELS)
 
+    def grant_check_models(self, role: iam.Role) -> None:
+        """Ask for the checksum of an artifact, which takes the right to read it."""
+        self.grant_read(role, MODELS)
+
     def share_models(self, consumer: Consumer) -> None:
         """The consumer's deployer checks artifacts, and its endpoint reads them: nothing else here is shared.
 

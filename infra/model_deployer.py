@@ -97,7 +97,7 @@ class ModelDeployer(LambdaFunction):
         notices.grant_send(self.role)
         for registry in registries:
             registry.grant_serve(self.role)
-        data.grant_read_models(self.role)
+        data.grant_check_models(self.role)
         allow_to_pass(self.role, endpoint_role)
         for name in settings.names:
             self._allow_to_deploy(name, network)

@@ -61,6 +61,9 @@ class SourceEnvironment(Construct):
         why = "Versions are numbered as they are registered; these are all of the source's group."
         allow(role, ["sagemaker:CreateModel"], [self.versions_arn], because=why)
 
+    def grant_check_models(self, role: iam.Role) -> None:
+        self.grant_read_models(role)
+
     def grant_read_models(self, role: iam.Role) -> None:
         """Bucket and key are known by their account only: CloudFormation and KMS name them when they are made."""
         allow(

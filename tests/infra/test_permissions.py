@@ -61,7 +61,6 @@ ACTIONS = {
         "iam:PassRole",
         "kms:Decrypt",
         "s3:GetObject",
-        "s3:ListBucket",
         "sagemaker:AddTags",
         "sagemaker:CreateEndpoint",
         "sagemaker:CreateEndpointConfig",
@@ -259,7 +258,7 @@ def test_functions_are_called_by_lambda_only(prod: Any) -> None:
         ("JobRole/Role", "s3:GetObject", INPUTS),
         ("EndpointRole/Role", "s3:GetObject", {"models/*"}),
         ("PipelineRole/Role", "s3:GetObject", {"runs/*", "models/*"}),
-        ("FindChampion/Role", "s3:GetObject", {"runs/*", "models/*"}),
+        ("FindChampion/Role", "s3:GetObject", {"runs/*"}),
         ("DeployModel/Role", "s3:GetObject", {"models/*"}),
         ("StoreModel/Role", "s3:GetObject", {"runs/*", "models/*"}),
         ("StoreModel/Role", "s3:PutObject", {"models/*"}),
@@ -284,7 +283,7 @@ def prefixes_of(stack: Any, role: str, action: str) -> set[str]:
 
 
 def test_jobs_list_only_under_the_prefixes_they_read(prod: Any) -> None:
-    for role in ("EndpointRole/Role", "DeployModel/Role", "StoreModel/Role"):
+    for role in ("EndpointRole/Role", "FindChampion/Role", "StoreModel/Role"):
         (statement,) = [item for item in prod.statements(role) if item["Action"] == "s3:ListBucket"]
         assert statement["Condition"] == {"StringLike": {"s3:prefix": ["models/*"]}}
     (statement,) = [item for item in prod.statements("JobRole/Role") if item["Action"] == "s3:ListBucket"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deployed_app import store_artifact
+from deployed_app import function_of, store_artifact
 
 from headrace import cdk, decision, endpoint, redrive, registry, runs, upload
 from headrace.digits import write_digits
@@ -59,6 +59,7 @@ class Life:
         self.fail_runs()
         self.wait_until_served(self.register_again())
         self.serve_what_cannot_be_served()
+        self.store_what_was_exchanged()
         self.set_aside_and_redrive()
         self.wait_until_served(self.register_again())
 
@@ -200,6 +201,18 @@ class Life:
         eventually("the endpoint has failed", lambda: status() == "Failed")
         decision.decide(self.environment, QUIET, version=str(version), approval=registry.REJECTED, note=None)
         eventually("the failed endpoint is deleted", lambda: status() in ("none", "Deleting", "Creating", "InService"))
+
+    def store_what_was_exchanged(self) -> None:
+        """The artifact of a run has other bytes than Evaluate has judged: the copy is deleted again."""
+        found = self.environment.client("s3").list_objects_v2(Bucket=self.environment.stack.data_bucket, Prefix="runs/")
+        (key, size), *_ = [
+            (item["Key"], item["Size"]) for item in found["Contents"] if item["Key"].endswith("/winner/model.tar.gz")
+        ]
+        event = {"ModelDataUrl": f"s3://{self.environment.stack.data_bucket}/{key}", "Sha256": "0" * 64, "Bytes": size}
+        answer = self.environment.client("lambda").invoke(
+            FunctionName=function_of(self.environment, "StoreModel"), Payload=json.dumps(event)
+        )
+        assert "not the artifact that Evaluate judged" in answer["Payload"].read().decode()
 
     def set_aside_and_redrive(self) -> None:
         sqs, stack = self.environment.client("sqs"), self.environment.stack
