@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data_sets import kinds
 from source_code.requirements import Line, needs_hashes, read, without_hash
 
 HASH = "sha256:" + "0" * 64
@@ -75,3 +76,9 @@ def test_what_is_shipped_has_a_hash_for_everything() -> None:
     assert needs_hashes(lines)
     assert without_hash(lines) == []
     assert {line.text.partition("==")[0] for line in lines if not line.is_option} >= {"pillow", "safetensors"}
+
+
+def test_the_decoder_of_heic_is_found_with_its_hashes() -> None:
+    """data_sets reads the file by itself, since jobs have no source_code."""
+    assert "HEIC" not in kinds.taken(FILES["ours"])
+    assert "HEIC" in kinds.taken(FILES["ours"] + f"pi-heif==1.4.0 \\\n    --hash={HASH}\n")
