@@ -164,7 +164,7 @@ def run(scratch: Path, name: str, epochs: int, interval: float, moments: list[fl
         if "report:" in output:
             break
         assert killed, output
-    weights = (out / "model/model.pt").read_bytes()
+    weights = (out / "model/model.safetensors").read_bytes()
     return Run(
         hashlib.sha256(weights).hexdigest(),
         time.monotonic() - began,

@@ -16,6 +16,7 @@ from headrace import (
     decision,
     deletion,
     endpoint,
+    images,
     inspection,
     lines,
     local,
@@ -42,7 +43,7 @@ from headrace.parser import build_parser
 from headrace.project import LOCAL, read_target
 
 LOCAL_ONLY = {"up", "down", "env", "deploy", "destroy", "interrupt"}
-OF_NO_PROJECT = LOCAL_ONLY | {"adopt", "publish", "projects", "config", "completion"}
+OF_NO_PROJECT = LOCAL_ONLY | {"adopt", "publish", "projects", "config", "completion", "images"}
 # Where models are trained and approved; and how each is said there.
 TRAINING = {
     "upload": "upload PATH",
@@ -105,6 +106,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             return
         case "completion":
             return completion.show_completion(build_parser(), output, shell=options.shell)
+        case "images":
+            images.refuse_local(name, is_local=is_local)
         case "interrupt":
             return local.interrupt(cloud, output, job=options.job)
         case "inspect" if inspection.is_here(options.target):
@@ -122,6 +125,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             local.print_exports(
                 environment.running, output, account=str(environment.account), region=environment.region
             )
+        case "images":
+            images.show_images(environment, output, pin=options.pin)
         case "deploy":
             cdk.deploy(environment, output)
         case "destroy":

@@ -99,7 +99,7 @@ class Environment:
         self.stack_name = f"{PROJECT}-{name}"
         self._session = session
         self._config = config
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
         self._stack: Stack | None = None
         self._prices: Prices | None = None
         self._lock = threading.Lock()  # a boto3 session is not safe between threads, its clients are
@@ -115,15 +115,18 @@ class Environment:
             self._prices = read_prices(self.region)
         return self._prices
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, region: str | None = None) -> Any:
+        """In the environment's region, or another one."""
         with self._lock:
-            if service not in self._clients:
+            if (service, region) not in self._clients:
                 local = self.running
                 address: dict[str, Any] = (
                     {"endpoint_url": local.endpoint, "verify": str(local.certificate)} if local else {}
                 )
-                self._clients[service] = self._session.client(service, config=self._config, **address)
-            return self._clients[service]
+                self._clients[service, region] = self._session.client(
+                    service, region_name=region, config=self._config, **address
+                )
+            return self._clients[service, region]
 
     def command(self, arguments: str) -> str:
         """A headrace command to type for this same environment, and project."""

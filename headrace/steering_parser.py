@@ -105,6 +105,15 @@ def add_shell(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     config.add_argument("setting", nargs="?", metavar="SETTING", help="only this one, such as quiet_seconds")
 
+    images = _command(
+        commands,
+        "images",
+        "show the container images, and pin them to a digest",
+        "A tag can be moved to another image, a digest cannot. Asks ECR with your own credentials, which need "
+        "ecr:BatchGetImage.",
+    )
+    images.add_argument("--pin", action="store_true", help="write what each tag stands for now into environments.toml")
+
     completion = _command(
         commands,
         "completion",

@@ -22,8 +22,10 @@ from packaging.tags import sys_tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from headrace.errors import SetupError
+from source_code.requirements import Line, needs_hashes, read
 
 FOLDER, REQUIREMENTS, WHEELS = "training", "requirements.txt", "wheels"
+SOURCE = "requirements.in"  # what `make lock` writes requirements.txt from
 IMPORTED = "inference.py"  # the one script that is imported by the server, and not run
 SECONDS = 180  # torch takes 2 to 20 s to import on a busy machine
 
@@ -56,13 +58,12 @@ def _check_requirements(folder: Path) -> None:
 
 def _missing(folder: Path) -> Iterator[tuple[int, Requirement, str]]:
     """Line, requirement and what there is instead. A wheel in the code that fits this Python is enough."""
-    path = folder / REQUIREMENTS
-    for number, line in enumerate(path.read_text("utf-8").splitlines() if path.is_file() else [], start=1):
-        words = re.sub(r"(^|\s)#.*", "", line).strip()
-        if not words or words.startswith("-"):
+    for line in _lines(folder):
+        number = line.number
+        if line.is_option:
             continue
         try:
-            requirement = Requirement(words)
+            requirement = Requirement(line.text)
         except InvalidRequirement:
             continue  # the CDK app refuses it, with its line
         if (requirement.marker and not requirement.marker.evaluate()) or _has_wheel(folder / WHEELS, requirement):
@@ -77,6 +78,11 @@ def _missing(folder: Path) -> Iterator[tuple[int, Requirement, str]]:
             continue
         if not requirement.specifier.contains(version, prereleases=True):
             yield number, requirement, f"{version} is installed"
+
+
+def _lines(folder: Path) -> list[Line]:
+    path = folder / REQUIREMENTS
+    return read(path.read_text("utf-8")) if path.is_file() else []
 
 
 def _has_wheel(wheels: Path, requirement: Requirement) -> bool:
@@ -111,9 +117,8 @@ def _check_imports(root: Path, folder: Path, networks: list[str]) -> None:
         problem = {"where": ", ".join(scripts), "what": f"Python ended with status {done.returncode}\n{end}"}
     if problem is not None:
         what, _, hint = problem["what"].partition("\nhint: ")
-        raise SetupError(
-            f"{FOLDER}/{problem['where']}: {what}", hint=hint or _hint(what, f"{FOLDER}/{problem['where']}")
-        )
+        where = f"{FOLDER}/{problem['where']}"
+        raise SetupError(f"{where}: {what}", hint=hint or _hint(what, where, hashed=needs_hashes(_lines(folder))))
 
 
 def _is_guarded(path: Path) -> bool:
@@ -125,13 +130,14 @@ def _is_guarded(path: Path) -> bool:
     return any(isinstance(node, ast.If) and "__name__" in ast.dump(node.test) for node in body)
 
 
-def _hint(what: str, where: str) -> str:
+def _hint(what: str, where: str, *, hashed: bool) -> str:
     missing = _MODULE.search(what)
     if missing:
         python = shlex.quote(_shown(Path(sys.executable)))
+        named, lock = (SOURCE, "make lock; ") if hashed else (REQUIREMENTS, "")
         return (
-            f"name the package of {missing[1]} with its version in {FOLDER}/{REQUIREMENTS}, then: "
-            f"{python} -m pip install -r {FOLDER}/{REQUIREMENTS}"
+            f"name the package of {missing[1]} with its version in {FOLDER}/{named}, then: "
+            f"{lock}{python} -m pip install -r {FOLDER}/{REQUIREMENTS}"
         )
     return f"correct it; {Path(sys.executable).name} {where.partition(',')[0]} --help shows the whole traceback"
 

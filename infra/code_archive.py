@@ -12,7 +12,7 @@ from pathlib import Path
 
 from source_code.archive import File, pack
 
-LEFT_OUT = frozenset({"__pycache__", "tests", "node_modules"})
+LEFT_OUT = frozenset({"__pycache__", "tests", "node_modules", "requirements.in"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,10 @@ class CodeArchive:
 
 
 def code_files(folder: Path, *packages: Path) -> dict[str, File]:
-    """The files of the code by their path in the archive. Hidden files, tests and compiled Python are left out."""
+    """The files of the code by their path in the archive.
+
+    Left out are hidden files, tests, compiled Python, and what requirements.txt is made from.
+    """
     found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     for package in packages:
         found |= {path.relative_to(package.parent).as_posix(): path for path in _files(package)}

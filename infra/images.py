@@ -1,4 +1,9 @@
-"""The container images of jobs and endpoint: AWS's deep-learning images of the region, or images of one's own."""
+"""The container images of jobs and endpoint: AWS's deep-learning images of the region, or images of one's own.
+
+One whose digest is known goes by that alone: "SageMaker supports both registry/repository[:tag] and
+registry/repository[@digest] image path formats" (AlgorithmSpecification, ContainerDefinition), and says nothing of both
+together. The tag stays in environments.toml, for people and for the next look-up.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,8 @@ from infra.settings import Settings
 from infra.typed_table import SettingsError
 
 NOWHERE = "none"
-_URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+/(?P<repository>[^:]+):.+")
+_URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+/(?P<repository>[^:@]+)[:@].+")
+_PINNED = re.compile(r"(?::[^:@/]+)?(?=@)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Images:
 
 
 def _image(name: str, stack: Stack, settings: Settings) -> Image:
+    name = _PINNED.sub("", name)
     own = _URI.fullmatch(name)
     if own:
         arn = f"arn:{stack.partition}:ecr:{own['region']}:{own['account']}:repository/{own['repository']}"
@@ -49,6 +56,6 @@ def _image(name: str, stack: Stack, settings: Settings) -> Image:
             "check the region's spelling, or give whole image URIs of repositories of your own",
         )
     suffix = stack.regional_fact(FactName.DOMAIN_SUFFIX, "amazonaws.com")
-    repository = name.rpartition(":")[0]
+    repository = re.split("[:@]", name)[0]
     arn = stack.format_arn(service="ecr", account=account, resource="repository", resource_name=repository)
     return Image(f"{account}.dkr.ecr.{settings.region}.{suffix}/{name}", arn)

@@ -30,7 +30,12 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9]")
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9][a-z]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
-_IMAGE = re.compile(r"([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/)?[a-z0-9._/-]+:[A-Za-z0-9._-]+")
+_DIGEST = r"@sha256:[0-9a-f]{64}"
+_TAG = r":[A-Za-z0-9._-]+"
+_IMAGE = re.compile(  # of AWS's own images the tag is needed: it says which Python there is
+    rf"[a-z0-9._/-]+{_TAG}({_DIGEST})?"
+    rf"|[0-9]{{12}}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+({_TAG}|({_TAG})?{_DIGEST})"
+)
 
 _TABLES = frozenset({"catalog", "delivery", "lines", "pipeline"})  # of an environment
 _FOUND_OUT = {
@@ -76,7 +81,8 @@ class Settings:
     endpoint_instance_count: int = 1
     """Number of instances behind the endpoint."""
     training_image: str = "pytorch:2.13-cu133-amzn2023-sagemaker"
-    """Image of training jobs: repository:tag of an AWS deep-learning image, or the URI of your own."""
+    """Image of training jobs: repository:tag of an AWS deep-learning image, or the URI of your own.
+    `headrace images --pin` adds its digest."""
     processing_image: str = "pytorch:2.13-cpu-amzn2023-sagemaker"
     """Image of processing jobs, written like `training_image`."""
     inference_image: str = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
@@ -236,7 +242,8 @@ class Settings:
                 yield (
                     f"{name} is {getattr(self, name)!r}",
                     "use repository:tag of an AWS deep-learning image, or "
-                    "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>",
+                    "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>; after it, @sha256:<64 hexadecimal "
+                    "digits> pins a digest",
                 )
 
     def _endpoint_problems(self, line: str, kind: str, count: int, pipeline: PipelineSettings) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from source_code.archive import File
 from source_code.errors import SourceError
 from source_code.imports import ENTRY, needed, refuse_uncompilable
 from source_code.networks import Networks, networks
+from source_code.requirements import needs_hashes, read
 
 REQUIREMENTS = "requirements.txt"
 _OWN_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.")
@@ -60,21 +61,28 @@ def _other_python(settings: Settings, what: str) -> str:
 def _requirements(files: Mapping[str, File]) -> dict[str, Requirement]:
     """By normalized name. Options of pip, such as --extra-index-url, are pip's to judge."""
     found = {}
-    text = files[REQUIREMENTS].content.decode("utf-8", "replace") if REQUIREMENTS in files else ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = re.sub(r"(^|\s)#.*", "", line).strip()
-        if not words or words.startswith("-"):
+    lines = read(files[REQUIREMENTS].content.decode("utf-8", "replace") if REQUIREMENTS in files else "")
+    for line in lines:
+        if line.is_option:
             continue
         try:
-            requirement = Requirement(words)
+            requirement = Requirement(line.text)
         except InvalidRequirement as error:
             said = str(error).splitlines()[0]
             raise SettingsError(
-                f"line {number}, {words!r}, is not a requirement: {said}",
+                f"line {line.number}, {line.text!r}, is not a requirement: {said}",
                 f"training/{REQUIREMENTS}",
                 "write a package and its version: pillow==13.0.0",
             ) from error
         found[_normal(requirement.name)] = requirement
+        if needs_hashes(lines) and not line.hashes:
+            raise SettingsError(
+                f"line {line.number}, {line.text!r}, has no hash, and pip takes nothing without one where another has "
+                "one, or --require-hashes is there",
+                f"training/{REQUIREMENTS}",
+                "write it into training/requirements.in, then `make lock`, which finds the hashes of it and of all "
+                "that it needs; or give up hashes: leave out --require-hashes and each --hash",
+            )
     return found
 
 

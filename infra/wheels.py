@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.settings import LOCAL, Settings
 from infra.typed_table import SettingsError
+from source_code.requirements import Line, needs_hashes, read
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?(?:==(?P<version>[^\s;#]+))?")
 _TAGGED = re.compile(r"py3(\d+)")  # pytorch-inference:2.6.0-cpu-py312-…
@@ -24,6 +26,7 @@ def image_python(image: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Wheel:
+    path: Path
     name: str
     version: str
     pythons: tuple[str, ...]
@@ -33,8 +36,12 @@ class _Wheel:
     @classmethod
     def of(cls, path: Path) -> _Wheel:
         name, version, *_, pythons, abis, platforms = path.name.removesuffix(".whl").split("-")
-        return cls(_normal(name), version, tuple(pythons.split(".")), tuple(abis.split(".")),
+        return cls(path, _normal(name), version, tuple(pythons.split(".")), tuple(abis.split(".")),
                    tuple(platforms.split(".")))  # fmt: skip
+
+    def is_one_of(self, hashes: Sequence[str]) -> bool:
+        """Whether pip takes its bytes; without hashes it takes any."""
+        return not hashes or f"sha256:{hashlib.sha256(self.path.read_bytes()).hexdigest()}" in hashes
 
     def fits(self, minor: int) -> bool:
         """Whether Python 3.`minor` on Linux takes it; one for the stable ABI is for later versions too."""
@@ -59,16 +66,19 @@ def require_wheels(settings: Settings, training: Path, *, vpc: bool = True) -> N
         return
     wheels = [_Wheel.of(path) for path in folder.glob("*.whl") if path.name.count("-") >= 4]
     pythons = {} if settings.environment == LOCAL else _pythons(settings)
-    missing = list(_missing(_lines(training / "requirements.txt"), wheels, pythons))
+    requirements = training / "requirements.txt"
+    lines = read(requirements.read_text("utf-8")) if requirements.is_file() else []
+    missing = list(_missing(lines, wheels, pythons))
     if missing:
         why = "network_access is 'vpc', where jobs reach no package index, and " if vpc else ""
         only = "" if vpc else ", from which alone jobs install while it is there"
         raise SettingsError(
             f"{why}training/wheels/ lacks {', '.join(missing)}{only}",
             settings.table,
-            "python -m pip download --dest training/wheels -r training/requirements.txt --only-binary :all: "
-            "--platform manylinux_2_28_x86_64 --python-version <the image's>, for each of the images' versions, and "
-            "for this machine's to rehearse it here",
+            f"python -m pip download --dest training/wheels -r training/requirements.txt --only-binary :all: "
+            f"{'--no-deps ' if needs_hashes(lines) else ''}"
+            "--platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --python-version <the image's>, for "
+            "each of the images' versions, and for this machine's to rehearse it here",
         )
 
 
@@ -78,9 +88,9 @@ def _pythons(settings: Settings) -> dict[int, str]:
     return {minor: image for image in images if (minor := image_python(image)) is not None}
 
 
-def _missing(lines: list[str], wheels: list[_Wheel], pythons: Mapping[int, str]) -> Iterator[str]:
+def _missing(lines: list[Line], wheels: list[_Wheel], pythons: Mapping[int, str]) -> Iterator[str]:
     for line in lines:
-        match = _REQUIREMENT.match(line)
+        match = _REQUIREMENT.match(line.text)
         if match is None:
             continue
         found = [
@@ -91,13 +101,13 @@ def _missing(lines: list[str], wheels: list[_Wheel], pythons: Mapping[int, str])
         if not found:
             yield match[0]
             continue
+        found = [wheel for wheel in found if wheel.is_one_of(line.hashes)]
+        if not found:
+            yield f"{match[0]} with a hash that requirements.txt names"
+            continue
         for minor, image in sorted(pythons.items()):
             if not any(wheel.fits(minor) for wheel in found):
                 yield f"{match[0]} for Python 3.{minor} of {image}"
-
-
-def _lines(requirements: Path) -> list[str]:
-    return [line.strip() for line in requirements.read_text().splitlines()] if requirements.is_file() else []
 
 
 def _normal(name: str) -> str:

@@ -11,12 +11,16 @@ with --require-hashes and --only-binary, so an installation runs no foreign buil
     audit.lock     the audit's tools
     workflows.lock what .github/workflows/audit.yml runs
 
+And training/requirements.txt, which jobs and endpoints install, from training/requirements.in: without what the images
+have, since pip leaves alone what is installed and fits.
+
 With `--check` nothing is written; the exit status is 1 if a lock file does not hold what its source names.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -27,6 +31,13 @@ ROOT = LOCKS.parent
 PIP = "pip==26.3"
 AWSCLI = "awscli==1.46.2"
 WORKFLOW_TOOLS = ("pip-audit==2.10.1", "cyclonedx-bom==7.5.0")
+IN_EVERY_IMAGE = frozenset({"numpy", "torch"})
+TRAINING = """\
+# Written by locks/compile.py: change training/requirements.in, then `make lock`. The hashes are those of all wheels, so
+# one of them is that of the image's platform and Python. What the image has, numpy, needs none: pip leaves it alone.
+--require-hashes
+--only-binary :all:
+"""
 PYTHON = "3.11"  # the oldest that the project supports; the locks hold for newer ones, too
 
 # PyTorch publishes CPU builds on an index of its own. Of these wheels the hashes are known; elsewhere pip takes PyPI's.
@@ -37,6 +48,9 @@ Entry = tuple[str, str]
 
 
 def main(check: bool) -> int:
+    if shutil.which("uv") is None:
+        print("error: uv is not on PATH\n\nhint: python3 -m pip install uv", file=sys.stderr)
+        return 1
     project, cuda = split_cuda(entries(compiled(project_requirements(), "--universal")))
     locks = {
         "pip.lock": entries(compiled(f"{PIP}\n")),
@@ -47,14 +61,13 @@ def main(check: bool) -> int:
         "audit.lock": entries(compiled((ROOT / "tests/infra/audit/requirements.txt").read_text("utf-8"), "--no-deps")),
         "workflows.lock": entries(compiled("\n".join(WORKFLOW_TOOLS), "--universal")),
     }
+    heading = "# Written by locks/compile.py: change the source, then `make lock`.\n"
+    texts = {LOCKS / name: heading + "".join(lines for _, lines in found) for name, found in locks.items()}
+    texts[ROOT / "training/requirements.txt"] = TRAINING + training_requirements()
     stale = []
-    for name, found in locks.items():
-        text = "# Written by locks/compile.py: change the source, then `make lock`.\n" + "".join(
-            lines for _, lines in found
-        )
-        path = LOCKS / name
+    for path, text in texts.items():
         if check and (not path.is_file() or path.read_text("utf-8") != text):
-            stale.append(name)
+            stale.append(path.name)
         elif not check:
             path.write_text(text, "utf-8")
     if stale:
@@ -66,6 +79,25 @@ def project_requirements() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     named = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["dev"]]
     return "\n".join([*named, *project["build-system"]["requires"]]) + "\n"
+
+
+def training_requirements() -> str:
+    """Without the comments, which would make another archive of code when only the reason for a package changes."""
+    source = (ROOT / "training/requirements.in").read_text("utf-8")
+    named = {name.lower().replace("_", "-") for name in re.findall(r"^[\w.-]+", source, re.MULTILINE)}
+    found = without_brought(entries(compiled(source, "--universal")), named, IN_EVERY_IMAGE)
+    return "".join(re.sub(r"^ *#.*\n", "", lines, flags=re.MULTILINE) for _, lines in found)
+
+
+def without_brought(found: list[Entry], named: set[str], brought: frozenset[str]) -> list[Entry]:
+    """Without what the image brings, also if its version is named, and what only that asks for."""
+    asked_by = {name: set[str]() for name, _ in found}
+    for name, lines in found:
+        asked_by[name] |= set(re.findall(r"^    # (?:via |  )(\S.*)$", lines, re.MULTILINE))
+    gone = set(brought)
+    while more := {name for name, askers in asked_by.items() if name not in gone | named and askers <= gone}:
+        gone |= more
+    return [entry for entry in found if entry[0] not in gone]
 
 
 def compiled(requirements: str, *options: str) -> str:

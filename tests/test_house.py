@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.parser import build_parser
+from source_code.requirements import read
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 400
@@ -28,8 +29,8 @@ def test_no_file_is_longer_than_one_can_read() -> None:
 
 
 def test_training_code_imports_only_what_its_image_and_requirements_have() -> None:
-    lines = (ROOT / "training" / "requirements.txt").read_text().splitlines()
-    required = {line.partition("==")[0].strip().lower() for line in lines if not line.startswith("#")}
+    lines = read((ROOT / "training" / "requirements.txt").read_text())
+    required = {line.text.partition("==")[0].strip().lower() for line in lines if not line.is_option}
     modules = {"pillow": "PIL"}
     known = IN_EVERY_IMAGE | {modules.get(name, name) for name in required}
     own = {path.stem for path in (ROOT / "training").glob("*.py")}

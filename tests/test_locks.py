@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from locks.compile import without_brought
+from source_code.requirements import read
+
 ROOT = Path(__file__).parents[1]
 LOCKS = sorted((ROOT / "locks").glob("*.lock"))
 ENTRY = re.compile(r"^(?P<requirement>[A-Za-z0-9].*?) \\\n(    --hash=sha256:.*\n)+", re.MULTILINE)
@@ -57,6 +60,26 @@ def test_project_is_locked_at_the_versions_that_pyproject_names() -> None:
 def test_environment_of_a_tool_is_locked_at_the_versions_of_its_source(lock: str, source: str) -> None:
     lines = [line.split("#")[0].strip() for line in (ROOT / source).read_text().splitlines()]
     assert dict(named(line) for line in lines if line) == locked(lock)
+
+
+def test_what_jobs_install_is_locked_at_the_versions_of_its_source() -> None:
+    """Training jobs and endpoints install requirements.txt; requirements.in is what people edit."""
+    source = [line.split("#")[0].strip() for line in (ROOT / "training/requirements.in").read_text().splitlines()]
+    lines = [line for line in read((ROOT / "training/requirements.txt").read_text()) if not line.is_option]
+    installed = dict(named(line.text) for line in lines)
+    wanted = dict(named(line) for line in source if line)
+    assert {name: installed.get(name) for name in wanted} == wanted, "`make lock` was not run after a change"
+    project = locked("project")
+    assert {name: project.get(name) for name in wanted} == wanted, "jobs here run with what pyproject.toml names"
+
+
+def test_a_lock_of_jobs_leaves_out_what_only_an_image_brings() -> None:
+    """torch's own dependencies come with it, except those that somebody else asks for, or that are named."""
+    asked = {"torch": [], "numpy": ["simplejpeg"], "sympy": ["torch"], "mpmath": ["sympy"], "jinja2": ["torch"]}
+    asked |= {"filelock": ["torch", "timm"], "timm": [], "simplejpeg": []}
+    found = [(name, f"{name}==1\n" + "".join(f"    #   {by}\n" for by in askers)) for name, askers in asked.items()]
+    kept = without_brought(found, {"torch", "timm", "simplejpeg", "jinja2"}, frozenset({"torch", "numpy"}))
+    assert [name for name, _ in kept] == ["jinja2", "filelock", "timm", "simplejpeg"]
 
 
 def test_what_is_installed_is_what_the_lock_files_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 from torch import nn
 
-from checkpoint import save_whole
+from checkpoint import on_host
 from errors import TrainingError
 from model import ModelConfig, needed_packages
+from tensor_file import write_whole
 
 CODE = Path(__file__).resolve().parent
+WEIGHTS = "model.safetensors"
 SERVED_FILES = ("inference.py", "model.py", "backbone.py", "images.py", "formats.py", "orientation.py", "salvage.py")
 
 
@@ -32,11 +35,30 @@ def refuse_unwritable(folder: Path) -> None:
 
 def write_model(folder: Path, model: nn.Module, config: ModelConfig, facts: dict[str, Any]) -> None:
     (folder / "code").mkdir(parents=True, exist_ok=True)
-    save_whole({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / "model.pt")
+    # A copy of each: the format refuses weights that two layers share.
+    weights = {name: value.contiguous() for name, value in on_host(model.state_dict()).items()}
+    write_whole(weights, folder / WEIGHTS)
     (folder / "model.json").write_text(config.to_json(**facts), "utf-8")
     for name in SERVED_FILES:
         shutil.copyfile(CODE / name, folder / "code" / name)
-    requirements = (CODE / "requirements.txt").read_text("utf-8").splitlines()
     if (CODE / "wheels").is_dir():  # for an endpoint that reaches no index of packages
         shutil.copytree(CODE / "wheels", folder / "code" / "wheels", dirs_exist_ok=True)
-    (folder / "code/requirements.txt").write_text("\n".join([*requirements, *needed_packages(config)]) + "\n", "utf-8")
+    (folder / "code/requirements.txt").write_text(requirements_of(config), "utf-8")
+
+
+def requirements_of(config: ModelConfig) -> str:
+    """What the endpoint installs. Raises TrainingError for a package that pip would refuse there for want of a hash."""
+    path = CODE / "requirements.txt"
+    text = path.read_text("utf-8") if path.is_file() else ""
+    named = {normal(name) for name in re.findall(r"^[A-Za-z0-9][\w.-]*", text, re.MULTILINE)}
+    more = [package for package in needed_packages(config) if normal(package.partition("==")[0]) not in named]
+    if more and re.search(r"^[^#\n]*--(hash|require-hashes)\b", text, re.MULTILINE):
+        raise TrainingError(
+            f"requirements.txt has hashes and does not name {', '.join(more)}, which the endpoint needs with one",
+            hint="write it into training/requirements.in, then `make lock`",
+        )
+    return "".join([text, "" if text.endswith("\n") or not text else "\n", *(f"{package}\n" for package in more)])
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -2,27 +2,30 @@
 
 A checkpoint is written beside its place, flushed to disk and renamed, so under its name it is always whole; the one
 before it stays, in case that a disk or an upload fails all the same. SageMaker copies the folder to S3 while the job
-runs and brings it back when a spot instance is replaced.
+runs and brings it back when a spot instance is replaced. What comes back may be anything, so nothing of it is code:
+tensors, a JSON text, and a SHA-256 of both, since the format has no checksums.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import re
+import shutil
 import time
-import zipfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
-from errors import CheckpointError, DiskFullError, full_disk
+from errors import CheckpointError
+from nested import digest, put_together, take_apart
+from tensor_file import UNFINISHED, write_whole
 
-NAME = re.compile(r"checkpoint-(\d+)\.pt")
-UNFINISHED, DAMAGED = ".unfinished", ".damaged"
+NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
+STATE = "state"  # the entry of the metadata with the SHA-256 and the text
+DAMAGED = ".damaged"
 KEPT = 2
 
 
@@ -36,7 +39,7 @@ class Writer:
     def __init__(self, folder: Path, interval: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for unfinished in folder.glob(f"*{UNFINISHED}"):
-            unfinished.unlink()
+            shutil.rmtree(unfinished)
         self.folder, self.interval = folder, interval
         self.ahead = 0.0
         self.thread = ThreadPoolExecutor(1)
@@ -74,32 +77,11 @@ def write(folder: Path, step: int, state: Mapping[str, Any]) -> None:
 
     Raises DiskFullError, and leaves the checkpoints before it.
     """
-    save_whole(state, folder / f"checkpoint-{step:08}.pt")
+    text, tensors = take_apart(state)
+    metadata = {STATE: f"{digest(text, tensors)} {text}"}
+    write_whole(tensors, folder / f"checkpoint-{step:08}.safetensors", metadata)
     for old in newest_first(folder)[KEPT:]:
         old.unlink()
-
-
-def save_whole(value: Mapping[str, Any], path: Path) -> None:
-    """torch.save, after which the file is whole and on the disk, or not there. Raises DiskFullError."""
-    unfinished = path.with_suffix(UNFINISHED)
-    try:
-        with unfinished.open("wb") as file:
-            torch.save(value, file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except (OSError, RuntimeError) as error:
-        unfinished.unlink(missing_ok=True)  # on a full disk, the reason of the failure needs its room
-        refusal = full_disk(error)
-        if refusal is None:
-            raise
-        raise DiskFullError(refusal, path) from error
-    # The rename itself is safe only once the folder is on disk.
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def load(folder: Path, configuration: Mapping[str, str]) -> dict[str, Any] | None:
@@ -109,12 +91,11 @@ def load(folder: Path, configuration: Mapping[str, str]) -> dict[str, Any] | Non
     another configuration: to go on with it would give a model that no configuration describes.
     """
     for path in newest_first(folder):
-        content = path.read_bytes()
         try:
-            state = parse(content)
+            state = read(path)
         except MemoryError:
             raise
-        except Exception as error:  # damage has a dozen faces: zip, pickle and torch each have their own
+        except Exception as error:  # damage has a dozen faces: the format, JSON and torch each have their own
             print(f"passing over the damaged checkpoint {path}: {type(error).__name__}: {error}", flush=True)
             path.replace(path.with_suffix(DAMAGED))  # under its name it would push out the good ones to come
             continue
@@ -135,14 +116,14 @@ def load(folder: Path, configuration: Mapping[str, str]) -> dict[str, Any] | Non
     return None
 
 
-def parse(content: bytes) -> dict[str, Any]:
-    """Raises anything when it is not, byte for byte, what was written."""
-    # torch does not look at the checksums of the zip file that it writes.
-    with zipfile.ZipFile(io.BytesIO(content)) as file:
-        damaged = file.testzip()
-    if damaged is not None:
-        raise zipfile.BadZipFile(f"{damaged} has other bytes than were written")
-    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+def read(path: Path) -> dict[str, Any]:
+    """Raises anything when it does not hold, byte for byte, what was written."""
+    with safe_open(path, framework="pt") as file:
+        written, text = file.metadata()[STATE].split(" ", 1)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    if digest(text, tensors) != written:
+        raise ValueError("it has other bytes than were written")
+    state: dict[str, Any] = put_together(text, tensors)
     return state
 
 

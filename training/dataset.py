@@ -207,8 +207,8 @@ def read_split(folder: Path) -> DataSet:
         *images, labels = facts["files"]
         data = DataSet(
             # Copy on write: torch wants writable memory, and the file must stay as it is.
-            shards=tuple(np.load(folder / entry["file"], mmap_mode="c") for entry in images),
-            labels=np.load(folder / labels["file"]),
+            shards=tuple(np.load(folder / entry["file"], mmap_mode="c", allow_pickle=False) for entry in images),
+            labels=np.load(folder / labels["file"], allow_pickle=False),
             classes=tuple(facts["classes"]),
             image_size=facts["image_size"],
             mean=tuple(facts["mean"]),

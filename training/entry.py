@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -36,6 +37,7 @@ INTERRUPTED = 128 + signal.SIGTERM
 # SageMaker reads no more of a failure file than 1,024 characters, and of a processing job's exit message no more than
 # 1 KiB, which must be whole UTF-8.
 REASON_BYTES = 1024
+REFUSAL_CHARACTERS = 400
 STOPPED = "HEADRACE_STOPPED"  # the variable that names the folder in which workers note that they were interrupted
 GRACE_SECONDS = 110  # torchrun's for its workers after a SIGTERM: of SageMaker's 120, what lets the rest end as well
 MASTER_PORT = "7777"  # where the processes of several instances meet, unless the variable of this name says otherwise
@@ -116,15 +118,28 @@ def install_requirements() -> None:
     result = subprocess.run([*command, "-r", str(requirements)], capture_output=True, text=True, errors="replace")
     if result.returncode != 0:
         print(result.stdout, result.stderr, sep="\n", file=sys.stderr)
-        lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or [result.stderr.strip()]
+        said = refusal_of(result.stderr)
         raise RequirementsError(
-            f"requirements.txt could not be installed: {lines[-1][-400:]}",
-            hint="pin versions that exist for this Python; without a network, ship them as files in training/wheels/",
+            f"requirements.txt could not be installed: {said}",
+            hint="write what is missing into training/requirements.in and run `make lock`, which finds the hashes; "
+            "where one differs, find out why before you take the new one"
+            if "hash" in said.lower()
+            else "pin versions that exist for this Python; without a network, ship them as files in training/wheels/",
         )
     # pip writes to the user's folder where the image's is read-only; Python looked for that folder when it started.
     if site.ENABLE_USER_SITE:
         site.addsitedir(site.getusersitepackages())
     importlib.invalidate_caches()
+
+
+def refusal_of(said: str) -> str:
+    """pip's last error, with the lines that belong to it."""
+    lines = said.strip().splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("ERROR")]
+    first = starts[-1] if starts else max(0, len(lines) - 1)
+    more = takewhile(lambda line: line[:1].isspace(), lines[first + 1 :])
+    text = " ".join(" ".join([*lines[first : first + 1], *more]).split())
+    return text if len(text) <= REFUSAL_CHARACTERS else f"{text[:REFUSAL_CHARACTERS]}…"
 
 
 def is_worker() -> bool:

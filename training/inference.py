@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import base64
 import json
-import pickle
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from images import Opened, UnreadableImage, fit_image, open_image
@@ -59,15 +60,14 @@ class Request:
 
 
 def model_fn(model_dir: str) -> Model:
-    """Load `model.json` and `model.pt` onto the GPU, if there is one. Raises ValueError when they are not a model."""
+    """Load the model onto the GPU, if there is one. Raises ValueError when the folder holds none."""
     folder = Path(model_dir)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         config = ModelConfig.from_json((folder / "model.json").read_text("utf-8"))
         network = build(config)
-        network.load_state_dict(torch.load(folder / "model.pt", map_location="cpu", weights_only=True))
-    # load_state_dict and a damaged file raise RuntimeError; anything but weights, pickle.UnpicklingError.
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        network.load_state_dict(load_file(folder / "model.safetensors"))
+    except (OSError, RuntimeError, SafetensorError) as error:  # RuntimeError: the weights are those of another network
         raise ValueError(f"{folder} holds no model that can be loaded: {error}") from error
     return Model(network.eval().to(device), config, device)
 

@@ -150,17 +150,18 @@ def missing_requirements(path: Path) -> list[str]:
     """Requirements that are not installed here, or in another version than the pinned one."""
     missing = []
     for line in path.read_text("utf-8").splitlines() if path.is_file() else []:
-        match = REQUIREMENT.match(line.partition("#")[0])
+        line = re.split(r"[#\\]|\s--hash", line)[0].strip()  # its hashes are pip's to look at
+        match = REQUIREMENT.match(line)
         if match is None:
             continue
         name, version = match.groups()
         try:
             here = metadata.version(name)
         except metadata.PackageNotFoundError:
-            missing.append(line.strip())
+            missing.append(line)
             continue
         if version and here != version:
-            missing.append(f"{line.strip()} (here is {here})")
+            missing.append(f"{line} (here is {here})")
     return missing
 
 

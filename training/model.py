@@ -21,7 +21,7 @@ import backbone
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What model.json says about a network; its weights lie beside it in model.pt."""
+    """What model.json says about a network; its weights lie beside it in model.safetensors."""
 
     network: str
     classes: tuple[str, ...]

@@ -1,12 +1,17 @@
-"""Weights to start from: the `pretrained` channel holds an artifact of this training, or a file of weights."""
+"""Weights to start from: the `pretrained` channel holds an artifact of this training, or a file of weights.
+
+A .pt, .pth or .bin is a pickle, and so is the model.pt of an older artifact. A user chose it, and may have it from
+anywhere, so it is read by torch's restricted unpickler alone, in a version without a known hole (CVE-2026-24747).
+"""
 
 from __future__ import annotations
 
-import importlib
+import re
 import tempfile
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from archive import unpack
@@ -14,6 +19,7 @@ from errors import PretrainedError
 
 ARTIFACT = "model.tar.gz"
 PICKLED = (".pt", ".pth", ".bin")
+UNPICKLES = (2, 10)  # the first torch whose weights_only unpickler CVE-2026-24747 does not reach
 LEAST_SHARE = 0.5
 
 
@@ -55,21 +61,35 @@ def find_weights(folder: Path) -> Path:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
+    """Raises PretrainedError."""
     try:
-        if path.name == ARTIFACT:
-            with tempfile.TemporaryDirectory() as unpacked:
-                unpack(path, Path(unpacked))
-                weights: dict[str, Tensor] = torch.load(
-                    Path(unpacked) / "model.pt", map_location="cpu", weights_only=True
-                )
-                return weights
-        if path.suffix == ".safetensors":
-            weights = importlib.import_module("safetensors.torch").load_file(path)
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-        return weights
+        if path.name != ARTIFACT:
+            return read_file(path)
+        with tempfile.TemporaryDirectory() as unpacked:
+            unpack(path, Path(unpacked))
+            weights, old = (Path(unpacked) / f"model{suffix}" for suffix in (".safetensors", ".pt"))
+            return read_file(old if old.is_file() and not weights.is_file() else weights)
+    except PretrainedError:
+        raise
     except Exception as error:  # each format has a dozen of its own
         raise PretrainedError(
             f"{path.name} cannot be read: {type(error).__name__}: {error}",
-            hint="weights are a dictionary of tensors; for .safetensors, name safetensors in training/requirements.txt",
+            hint="weights are a dictionary of tensors, in a .safetensors file or one that torch.save wrote",
         ) from error
+
+
+def read_file(path: Path) -> dict[str, Tensor]:
+    if path.suffix not in PICKLED:
+        return load_file(path)
+    if version_of(torch.__version__) < UNPICKLES:
+        raise PretrainedError(
+            f"{path.name} is a pickle, and the unpickler of torch {torch.__version__} can be made to run foreign code",
+            hint="give the weights as .safetensors, or train with an image of torch 2.10 or later",
+        )
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return weights
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Major and minor version."""
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])

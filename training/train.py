@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 import checkpoint
-from artifact import refuse_unwritable, write_model
+from artifact import refuse_unwritable, requirements_of, write_model
 from configuration import describe
 from errors import DataSetError, DivergenceError, TrainingError
 from host_memory import reuse_freed_memory
@@ -86,6 +86,7 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
     if arguments.pretrained:
         say(f"starting from {load_pretrained(model, arguments.pretrained)}")
     refuse_other_sizes(model, sampler)
+    requirements_of(config)  # refused now, and not after hours of training
     report = Report(train.images.tier, processes.describe(), processes.hosts, len(train), sampler.batch, steps)
     if arguments.freeze:
         report.starts, report.steps = 1, 1

@@ -35,6 +35,8 @@ Row = Callable[..., None]
     ("optimizing.py", "def step(:\n", "a file of the training code that does not compile"),
     ("model.py", "# headrace: imports networks/*.py\nNETWORKS = {}\n", "a declared import of no file"),
     ("requirements.txt", "pillow==13.0.0\nsimplejpeg = 1.9\n", "a line of requirements.txt that pip could not read"),
+    ("requirements.txt", f"pillow==13.0.0 --hash=sha256:{'0' * 64}\ntimm==1.0.20\n",
+     "a requirement without a hash beside one that has it"),
 ])  # fmt: skip
 def test_synthesis_with_bad_code(row: Row, name: str, text: str, given: str) -> None:
     code = code_files(ROOT / "training", ROOT / "data_sets") | {name: File(text.encode())}

@@ -214,6 +214,13 @@ def test_a_requirement_that_is_not_there(row: Row, connect: Connect, job: Callab
     row("requirements.txt names what the local cloud cannot install", REASON, step["FailureReason"])
 
 
+def test_a_requirement_without_a_hash(row: Row, connect: Connect, job: Callable[..., Any], bucket: str) -> None:
+    archive = source(("requirements.txt", "--require-hashes\npillow==13.0.0\n"), ("mine.py", ""))
+    connect("s3").put_object(Bucket=bucket, Key="hashing/source.tar.gz", Body=archive)
+    step, _ = job(["mine.py"], code="hashing/source.tar.gz")
+    row("requirements.txt asks for hashes and one is missing", REASON, step["FailureReason"])
+
+
 JOB = """mkdir -p "$1/code/data_sets" && cp "$2"/*.py "$1/code" \\
         && cp "$2/../data_sets"/*.py "$1/code/data_sets" && cd "$1" && """
 

@@ -79,8 +79,6 @@ def test_a_lane_on_two_hosts_that_was_interrupted_ends_with_the_weights_of_the_o
 ) -> None:
     spot, on_demand = (job(on_two_hosts, run, name) for name in ("TrainSpot", "TrainOnDemand"))
     assert "Interrupted" in [item["Status"] for item in spot["SecondaryStatusTransitions"]]
-    weights = [
-        hashlib.sha256(artifact(on_two_hosts, lane["ModelArtifacts"]["S3ModelArtifacts"])["model.pt"]).hexdigest()
-        for lane in (spot, on_demand)
-    ]
-    assert weights[0] == weights[1]
+    artifacts = [artifact(on_two_hosts, lane["ModelArtifacts"]["S3ModelArtifacts"]) for lane in (spot, on_demand)]
+    one, other = (hashlib.sha256(files["model.safetensors"]).hexdigest() for files in artifacts)
+    assert one == other

@@ -59,6 +59,14 @@ def test_a_package_that_is_not_there_is_told_with_the_line_that_mends_it(project
     assert hint.endswith(" -m pip install -r training/requirements.txt")
 
 
+def test_where_requirements_have_hashes_a_package_that_is_not_there_goes_by_make_lock(project: Path) -> None:
+    write(project, "requirements.txt", f"numpy=={metadata.version('numpy')} \\\n    --hash=sha256:{'0' * 64}\n")
+    write(project, "train.py", f"import nothing_of_the_kind\n{GUARD}")
+    _, hint = refusal(project)
+    assert "in training/requirements.in, then: make lock; " in hint
+    assert hint.endswith(" -m pip install -r training/requirements.txt")
+
+
 @pytest.mark.parametrize("end", ["import os; os._exit(3)", "import sys; sys.exit(3)"])
 def test_a_module_that_ends_python_is_told(project: Path, end: str) -> None:
     write(project, "train.py", f"print('hello')\n{end}\n{GUARD}")
@@ -82,6 +90,7 @@ def test_what_a_script_prints_is_not_taken_for_the_answer(project: Path) -> None
     [
         ("nothing-of-the-kind==1.0", "line 2 asks for nothing-of-the-kind==1.0, and it is not installed"),
         ("numpy==0.1", f"line 2 asks for numpy==0.1, and {metadata.version('numpy')} is installed"),
+        ("absent==1.0 \\\n    --hash=sha256:00", "line 2 asks for absent==1.0, and it is not installed"),
         ("numpy>=99", f"line 2 asks for numpy>=99, and {metadata.version('numpy')} is installed"),
     ],
 )
@@ -91,6 +100,7 @@ def test_a_requirement_that_is_not_met_here_is_told_with_the_line_that_mends_it(
     write(project, "requirements.txt", f"# of the jobs\n{line}  # why\n")
     what, hint = refusal(project)
     assert what.startswith(f"training/requirements.txt: {found}")
+    line = line.partition(" \\")[0]
     assert hint.endswith(f"-m pip install {line if '>' not in line else repr(line)}")
     assert hint.split()[0].strip("'").endswith(Path(sys.executable).name)
 

@@ -19,6 +19,7 @@ from aws_cdk import App, Validations
 from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from promoting_project import promoting_project
+from wheels import lock, named
 
 from infra.catalog_settings import CatalogSettings
 from infra.catalog_stack import CatalogStack
@@ -152,9 +153,10 @@ def with_wheels(root: Path) -> Path:
         (root / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "training", root / "training", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "training/wheels").mkdir()
-    for line in (root / "training/requirements.txt").read_text().splitlines():
-        name, version = line.split("==")
+    requirements = named(root / "training")
+    for name, version in requirements:
         (root / f"training/wheels/{name}-{version}-cp312-cp312-manylinux_2_28_x86_64.whl").touch()
+    lock(root / "training", requirements)
     return root
 
 

@@ -14,6 +14,7 @@ from infra.settings import Settings, load_settings
 from infra.typed_table import SettingsError
 
 ROOT = Path(__file__).parents[2]
+DIGEST = f"@sha256:{'0123456789abcdef' * 4}"
 GOOD = 'account = "123456789012"\nregion = "eu-central-1"\n'
 
 
@@ -127,6 +128,12 @@ def test_environments_of_the_project_are_right(environment: str) -> None:
         ("[dev]\n" + GOOD + "tags = { Owner = 1 }", ["tags is {'Owner': 1}", "a table of texts"]),
         ("[dev]\n" + GOOD + 'tags = { "aws:x" = "y" }', ["tags holds 'aws:x'"]),
         ("[dev]\n" + GOOD + 'training_image = "pytorch"', ["training_image is 'pytorch'", "repository:tag"]),
+        (
+            "[dev]\n" + GOOD + f'training_image = "pytorch{DIGEST}"',
+            ["training_image is 'pytorch@sha256", "hexadecimal"],
+        ),
+        ("[dev]\n" + GOOD + f'inference_image = "a:1{DIGEST[:-1]}"', ["inference_image is 'a:1@sha256", "hexadecimal"]),
+        ("[dev]\n" + GOOD + f'processing_image = "a:1{DIGEST}:2"', ["processing_image is 'a:1@sha256", "hexadecimal"]),
         ("[dev]\n" + GOOD + 'endpoint_instance_type = "ml.p3.2xlarge"', ["no model is registered", "ml.m5.large"]),
         ("[dev]\n" + GOOD + "endpoint_instance_count = 0", ["endpoint_instance_count is 0"]),
         ("[dev]\n" + GOOD + 'environment = "prod"', ["environment is set"]),
@@ -202,10 +209,31 @@ def test_region_without_deep_learning_images_is_refused(tmp_path: Path) -> None:
             "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/own:3",
             "arn:aws:ecr:us-west-2:123456789012:repository/team/own",
         ),
+        (
+            "us-east-1",
+            f"pytorch:2.13-cpu{DIGEST}",
+            f"763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch{DIGEST}",
+            "arn:aws:ecr:us-east-1:763104351884:repository/pytorch",
+        ),
+        (
+            "us-east-1",
+            f"123456789012.dkr.ecr.us-west-2.amazonaws.com/team/own:3{DIGEST}",
+            f"123456789012.dkr.ecr.us-west-2.amazonaws.com/team/own{DIGEST}",
+            "arn:aws:ecr:us-west-2:123456789012:repository/team/own",
+        ),
+        (
+            "cn-north-1",
+            f"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/team/own{DIGEST}",
+            f"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/team/own{DIGEST}",
+            "arn:aws-cn:ecr:cn-north-1:123456789012:repository/team/own",
+        ),
     ],
 )
 def test_image_is_of_the_region_or_ones_own(tmp_path: Path, region: str, image: str, uri: str, arn: str) -> None:
-    text = f'[dev]\naccount = "123456789012"\nregion = "{region}"\ntraining_image = "{image}"\n'
-    settings = load(tmp_path, text)
-    training = Images.of(stack(settings), settings).training
+    kinds = ("training", "processing", "inference")
+    named = "".join(f'{kind}_image = "{image}"\n' for kind in kinds)
+    settings = load(tmp_path, f'[dev]\naccount = "123456789012"\nregion = "{region}"\n{named}')
+    images = Images.of(stack(settings), settings)
+    assert images.training == images.processing == images.inference
+    training = images.training
     assert (training.uri, training.repository_arn) == (uri, arn)

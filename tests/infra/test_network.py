@@ -1,5 +1,6 @@
 """network_access = "vpc": jobs and the endpoint run in a network that reaches only the data bucket, and in no other."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -232,6 +233,26 @@ def test_requirements_with_wheels_are_taken(
 ) -> None:
     make(tmp_path, requirements, wheels)
     require_wheels(isolated.settings, tmp_path)
+
+
+def test_a_wheel_has_to_be_the_file_whose_hash_the_requirements_name(tmp_path: Path, isolated: Any) -> None:
+    """As pip sees to it in the job, where it would be too late."""
+    wheel, other = (f"pillow-12.0.0-{tags}-manylinux_2_28_x86_64.whl" for tags in ("cp312-cp312", "cp311-cp311"))
+    make(tmp_path, "", [wheel])
+    (tmp_path / "wheels" / wheel).write_bytes(b"the one")
+    known = hashlib.sha256(b"the one").hexdigest()
+    text = f"--require-hashes\npillow==12.0.0 \\\n    --hash=sha256:{known}\n"
+    (tmp_path / "requirements.txt").write_text(text)
+    require_wheels(isolated.settings, tmp_path)
+    (tmp_path / "wheels" / other).write_bytes(b"for another Python")
+    (tmp_path / "wheels" / wheel).write_bytes(b"another one")
+    with pytest.raises(
+        SettingsError, match=r"lacks pillow==12\.0\.0 with a hash that requirements\.txt names\n"
+    ) as said:
+        require_wheels(isolated.settings, tmp_path)
+    assert " --only-binary :all: --no-deps --platform manylinux_2_28_x86_64 --platform manylinux_2_17" in str(
+        said.value
+    )
 
 
 def test_wheels_are_complete_wherever_there_are_some(tmp_path: Path, prod: Any) -> None:

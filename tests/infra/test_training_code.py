@@ -21,6 +21,7 @@ from source_code.archive import File
 from source_code.networks import networks
 
 ROOT = Path(__file__).parents[2]
+HASH = "sha256:" + "0" * 64
 CODE = code_files(ROOT / "training", ROOT / "data_sets")
 
 
@@ -65,7 +66,7 @@ def test_the_network_of_a_variant_is_checked_too() -> None:
 def test_a_network_of_timm_needs_timm_in_the_requirements() -> None:
     found = settings(network="timm:resnet18")
     assert "does not name timm" in refusal(found)
-    requirements = CODE["requirements.txt"].content + b"timm==1.0.20\n"
+    requirements = CODE["requirements.txt"].content + f"timm==1.0.20 --hash={HASH}\n".encode()
     check_training_code(found, CODE | {"requirements.txt": File(requirements)})
     own = replace(found, training_image="123456789012.dkr.ecr.eu-central-1.amazonaws.com/mine:1")
     check_training_code(own, CODE)  # of an image of one's own nothing is known
@@ -92,6 +93,29 @@ def test_a_script_that_the_definition_runs_has_to_be_there() -> None:
 def test_a_requirement_that_pip_could_not_read_is_named_with_its_line(line: str) -> None:
     said = refusal(settings(), requirements_txt=f"# first\n{line}\n")
     assert said.startswith(f"training/requirements.txt: line 2, {line!r}, is not a requirement: ")
+
+
+@pytest.mark.parametrize("text", [f"pillow==13.0.0 --hash={HASH}\ntimm==1.0.20\n", "--require-hashes\ntimm==1.0.20\n"])
+def test_a_requirement_without_a_hash_beside_some_with_one_is_named(text: str) -> None:
+    """pip would refuse it in the job, and at the endpoint."""
+    said = refusal(settings(), requirements_txt=text)
+    assert said.startswith("training/requirements.txt: line 2, 'timm==1.0.20', has no hash, and pip takes nothing ")
+    assert "hint: write it into training/requirements.in, then `make lock`, which finds the hashes" in said
+
+
+def test_a_line_that_is_added_to_what_is_shipped_needs_a_hash() -> None:
+    shipped = CODE["requirements.txt"].content
+    with pytest.raises(SettingsError, match=r"line \d+, 'timm==1\.0\.20', has no hash"):
+        check_training_code(settings(), CODE | {"requirements.txt": File(shipped + b"timm==1.0.20\n")})
+
+
+def test_a_file_without_any_hash_is_taken() -> None:
+    check_training_code(settings(), CODE | {"requirements.txt": File(b"pillow==13.0.0\nsimplejpeg\n")})
+
+
+def test_what_the_requirements_are_made_from_is_no_part_of_the_code() -> None:
+    assert "requirements.txt" in CODE
+    assert "requirements.in" not in CODE
 
 
 def test_options_comments_and_markers_are_requirements_too() -> None:

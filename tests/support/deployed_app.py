@@ -169,6 +169,6 @@ def weights(deployed: Deployed, job: str) -> str:
     bucket, _, key = description["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
     content = deployed.environment.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        member = archive.extractfile("model.pt")
+        member = archive.extractfile("model.safetensors")
         assert member is not None
         return hashlib.sha256(member.read()).hexdigest()

@@ -139,7 +139,9 @@ class FakeAws:
         if answer is None:
             raise Refusal("ValidationException", f"the test has no answer for {operation}")
         answer = answer(request) if callable(answer) else answer
-        service = {"SageMaker": "sagemaker", "AmazonSQS": "sqs"}.get(prefix, "logs")
+        service = {"SageMaker": "sagemaker", "AmazonSQS": "sqs", "AmazonEC2ContainerRegistry_V20150921": "ecr"}.get(
+            prefix, "logs"
+        )
         model = _services.setdefault(service, _models.get_service_model(service))
         shape = model.operation_model(operation).output_shape
         if shape is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from image_samples import TRAINING, facts, pack, prepare, write_pictures
+from safetensors.torch import load_file
 
 import evaluate
 from artifact import write_model
@@ -111,6 +112,25 @@ def test_a_champion_of_another_image_size_and_network_is_asked_at_its_own(colors
     assert report["champion"]["accuracy"] < 1
 
 
+def test_a_champion_that_was_written_before_safetensors_is_asked_with_its_own_code(
+    colors: Path, tmp_path: Path
+) -> None:
+    """Its artifact has model.pt, which nothing of ours reads any more, and code that does."""
+    untrained(tmp_path / "champion", ("blue", "green", "red"))
+    model = tmp_path / "champion/model"
+    torch.save(load_file(model / "model.safetensors"), model / "model.pt")
+    (model / "model.safetensors").unlink()
+    code = (model / "code/inference.py").read_text()
+    load = 'load_file(folder / "model.safetensors")'
+    assert load in code
+    old = 'torch.load(folder / "model.pt", map_location="cpu", weights_only=True)'
+    (model / "code/inference.py").write_text(code.replace(load, old))
+    candidate = by_color(tmp_path / "candidate", ("blue", "green", "red"))
+    report = run(colors, tmp_path, pack(model, tmp_path / "champion/artifact"), candidate)
+    assert report["comparison"]["kind"] == "same-classes"
+    assert "accuracy" in report["champion"]
+
+
 def test_an_added_class_is_compared_on_the_classes_that_both_know(colors: Path, tmp_path: Path) -> None:
     champion = by_color(tmp_path / "champion", ("blue", "green"))
     report = run(colors, tmp_path, champion, by_color(tmp_path / "candidate", ("blue", "green", "red")))
@@ -175,7 +195,10 @@ def test_a_champion_that_cannot_be_asked_is_no_comparison_with_the_reason(
 def test_requirements_that_are_not_installed_are_named(colors: Path, tmp_path: Path) -> None:
     champion = by_color(tmp_path / "champion", ("blue", "green", "red"), "import no_such_package")
     model = tmp_path / "champion/model"
-    (model / "code/requirements.txt").write_text("no-such-package==1.0\nnumpy==0.1\npillow\n")
+    (model / "code/requirements.txt").write_text(
+        "--require-hashes\nno-such-package==1.0 \\\n    --hash=sha256:00 \\\n    --hash=sha256:01\n"
+        "numpy==0.1 --hash=sha256:02\npillow\n"
+    )
     report = run(colors, tmp_path, pack(model, champion), by_color(tmp_path / "candidate", ("blue", "green", "red")))
     assert "this job lacks no-such-package==1.0, numpy==0.1 (here is " in report["comparison"]["reason"]
 

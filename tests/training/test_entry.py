@@ -19,7 +19,7 @@ import json, os, sys
 json.dump(sys.argv[1:], open(os.environ["PIP_CALL"], "w"))
 print("downloading a lot")
 if "PIP_FAILS" in os.environ:
-    sys.exit("ERROR: No matching distribution found for pillow==99")
+    sys.exit(os.environ["PIP_FAILS"])
 """
 PRINT_ALL = "import json, os, sys; print(json.dumps({'arguments': sys.argv[1:], 'environment': dict(os.environ)}))"
 
@@ -127,7 +127,7 @@ def test_wheels_in_the_archive_are_the_only_source_of_packages(job: Job) -> None
 
 def test_a_failed_installation_is_the_reason_and_pips_words_are_in_the_log(job: Job) -> None:
     (job.root / "code/requirements.txt").write_text("pillow==99\n")
-    result = job.run("print('ran')", PIP_FAILS="1")
+    result = job.run("print('ran')", PIP_FAILS="ERROR: No matching distribution found for pillow==99")
     assert result.returncode == 1
     assert "ran" not in result.stdout
     assert "downloading a lot" in result.stderr
@@ -135,6 +135,25 @@ def test_a_failed_installation_is_the_reason_and_pips_words_are_in_the_log(job: 
     assert reason is not None
     assert reason.startswith("requirements.txt could not be installed: ERROR: No matching distribution found")
     assert "\nhint: " in reason
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR: Hashes are required in --require-hashes mode, but they are missing from some "
+        "requirements:\n    timm==1",
+        "ERROR: In --require-hashes mode, all requirements must have their versions pinned with ==. These do "
+        "not:\n    timm==1 (from pip)",
+    ],
+)
+def test_a_requirement_without_a_hash_is_named_with_what_finds_it(job: Job, said: str) -> None:
+    """As pip puts it: what is missing stands in the lines below."""
+    (job.root / "code/requirements.txt").write_text("pillow==13.0.0 --hash=sha256:00\ntimm==1\n")
+    job.run("", PIP_FAILS=f"WARNING: old\n{said}\n")
+    reason = job.reason()
+    assert reason is not None
+    assert " ".join(said.split()) in reason
+    assert "\nhint: write what is missing into training/requirements.in and run `make lock`" in reason
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "processing"])
@@ -211,7 +230,9 @@ def test_a_script_that_is_not_there_is_an_error(job: Job) -> None:
     assert "there is no script script.py" in (job.reason() or "")
 
 
-WRITE_MODEL = "import os, pathlib; pathlib.Path(os.environ['SM_MODEL_DIR'], 'model.pt').write_bytes(b'weights')"
+WRITE_MODEL = (
+    "import os, pathlib; pathlib.Path(os.environ['SM_MODEL_DIR'], 'model.safetensors').write_bytes(b'weights')"
+)
 
 
 def test_a_training_that_wrote_no_model_fails_with_the_reason(job: Job) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from image_samples import pack
+from safetensors.torch import load_file, save_file
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 import evaluate
@@ -138,10 +139,10 @@ def test_a_champion_whose_classes_come_in_another_order_is_compared_by_their_nam
 ) -> None:
     turned = tmp_path / "turned"
     shutil.copytree(digits_model, turned)
-    weights = torch.load(turned / "model.pt", weights_only=True)
+    weights = load_file(turned / "model.safetensors")
     for name in ("classify.weight", "classify.bias"):
         weights[name] = weights[name].flip(0)
-    torch.save(weights, turned / "model.pt")
+    save_file(weights, turned / "model.safetensors")
     document = json.loads((turned / "model.json").read_text())
     (turned / "model.json").write_text(json.dumps({**document, "classes": document["classes"][::-1]}))
     assert run(digits, tmp_path, pack(turned, tmp_path / "champion"), spot=good)["improvement"] == 0

@@ -20,6 +20,7 @@ from PIL import Image
 
 import artifact
 from dataset import read_split
+from errors import TrainingError
 from inference import Model, input_fn, model_fn, output_fn, predict, predict_fn
 from model import ModelConfig, build
 
@@ -177,10 +178,11 @@ def test_a_folder_without_a_whole_model_is_refused(digits_model: Path, tmp_path:
     with pytest.raises(ValueError, match="holds no model"):
         model_fn(str(model))
     shutil.copytree(digits_model, model)
-    (model / "model.pt").write_bytes((model / "model.pt").read_bytes()[:5000])
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(ValueError, match="holds no model"):
         model_fn(str(model))
-    torch.save({"weights": print}, model / "model.pt")
+    torch.save({"weights": torch.zeros(3)}, weights)
     with pytest.raises(ValueError, match="holds no model"):
         model_fn(str(model))
     (model / "model.json").write_text((model / "model.json").read_text().replace("small-cnn", "huge-cnn"))
@@ -201,6 +203,34 @@ def test_the_wheels_of_the_code_archive_go_with_the_model(
     assert [path.name for path in (tmp_path / "model/code/wheels").iterdir()] == ["pillow-1-py3-none-any.whl"]
 
 
+@pytest.mark.parametrize(
+    ("requirements", "written"),
+    [
+        (None, "timm==1.0\n"),
+        ("pillow==13.0.0\n", "pillow==13.0.0\ntimm==1.0\n"),
+        ("pillow==13.0.0\nTimm==0.9\n", "pillow==13.0.0\nTimm==0.9\n"),
+        ("timm==1.0 \\\n    --hash=sha256:00\n", "timm==1.0 \\\n    --hash=sha256:00\n"),
+        ("# without --hash\n", "# without --hash\ntimm==1.0\n"),
+        ("pillow==13.0.0 \\\n    --hash=sha256:00\n", None),
+        ("--require-hashes\n", None),
+    ],
+)
+def test_what_a_network_needs_is_added_to_the_artifacts_requirements_or_has_to_be_there_with_its_hash(
+    requirements: str | None, written: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line without a hash beside one that has it, and no endpoint would start."""
+    if requirements is not None:
+        (tmp_path / "requirements.txt").write_text(requirements)
+    monkeypatch.setattr(artifact, "CODE", tmp_path)
+    monkeypatch.setattr(artifact, "needed_packages", lambda config: ["timm==1.0"])
+    config = ModelConfig("timm:resnet18", ("a", "b"), 32, (0.5,) * 3, (0.5,) * 3)
+    if written is not None:
+        assert artifact.requirements_of(config) == written
+        return
+    with pytest.raises(TrainingError, match=r"has hashes and does not name timm==1\.0(.|\n)*hint: write it into"):
+        artifact.requirements_of(config)
+
+
 def test_an_artifact_is_written_over_one_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its wheels; a training that was killed after it had written the first is started again."""
     shutil.copytree(artifact.CODE, tmp_path / "training", ignore=shutil.ignore_patterns("__pycache__"))
@@ -211,4 +241,4 @@ def test_an_artifact_is_written_over_one_that_is_there(tmp_path: Path, monkeypat
     for _ in range(2):
         artifact.write_model(tmp_path / "model", build(config), config, {})
     assert (tmp_path / "model/code/wheels/some.whl").exists()
-    assert {path.name for path in (tmp_path / "model").iterdir()} == {"model.pt", "model.json", "code"}
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {"model.safetensors", "model.json", "code"}

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from image_samples import TRAINING, finish, pack, start, write_pictures
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import train
@@ -45,7 +46,7 @@ def test_a_frozen_network_with_a_fitted_last_layer_knows_the_digits_in_one_pass(
     assert "report: " in output
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["best_accuracy"] == pytest.approx(accuracies(output)[0], abs=1e-4)
-    before, after = (torch.load(folder / "model.pt") for folder in (digits_model, tmp_path / "model"))
+    before, after = (load_file(folder / "model.safetensors") for folder in (digits_model, tmp_path / "model"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"classify.weight", "classify.bias"}
 
@@ -67,7 +68,7 @@ def config(network: str, classes: int = 3) -> ModelConfig:
 
 
 def test_a_last_layer_of_other_classes_is_new_and_said_to_be(digits_model: Path, tmp_path: Path) -> None:
-    shutil.copy(digits_model / "model.pt", tmp_path / "weights.pth")
+    torch.save(load_file(digits_model / "model.safetensors"), tmp_path / "weights.pth")
     said = load_pretrained(build(config("small-cnn")), tmp_path)
     assert said == "36 of 38 tensors from weights.pth; new: classify.bias, classify.weight"
 
@@ -82,6 +83,32 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.pt").write_bytes(b"no weights")
     with pytest.raises(PretrainedError, match=r"weights\.pt cannot be read: "):
         load_pretrained(model, tmp_path)
+
+
+def test_an_older_artifact_has_its_weights_in_a_pickle(digits_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    torch.save(load_file(digits_model / "model.safetensors"), tmp_path / "model/model.pt")
+    said = load_pretrained(build(config("small-cnn", 10)), pack(tmp_path / "model", tmp_path / "pretrained"))
+    assert said == "38 of 38 tensors from model.tar.gz"
+
+
+@pytest.mark.parametrize(("version", "taken"), [("2.6.0+cpu", False), ("2.9.1", False), ("2.10.0", True)])
+def test_a_pickle_is_read_by_a_torch_without_a_known_hole_alone(
+    version: str, taken: bool, digits_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CVE-2026-24747 is in the unpickler of torch before 2.10, weights_only or not."""
+    monkeypatch.setattr(torch, "__version__", version)
+    weights, model = load_file(digits_model / "model.safetensors"), build(config("small-cnn", 10))
+    torch.save(weights, tmp_path / "weights.pt")
+    if taken:
+        assert load_pretrained(model, tmp_path) == "38 of 38 tensors from weights.pt"
+        return
+    with pytest.raises(PretrainedError, match=rf"weights\.pt is a pickle, .* torch {re.escape(version)} ") as refused:
+        load_pretrained(model, tmp_path)
+    assert "hint: give the weights as .safetensors, or " in str(refused.value)
+    (tmp_path / "weights.pt").unlink()
+    save_file(weights, tmp_path / "weights.safetensors")
+    assert load_pretrained(model, tmp_path) == "38 of 38 tensors from weights.safetensors"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")
@@ -132,12 +159,12 @@ def test_a_checkpoint_that_started_from_other_weights_is_refused(
 ) -> None:
     channel = tmp_path / "pretrained"
     channel.mkdir()
-    shutil.copy(digits_model / "model.pt", channel / "weights.pt")
+    shutil.copy(digits_model / "model.safetensors", channel / "weights.safetensors")
     words = options(digits, tmp_path / "model", "--epochs", "1", "--pretrained", str(channel))
     words += ["--checkpoint-dir", str(tmp_path / "checkpoints"), "--checkpoint-seconds", "0"]
     train.main(words)
-    weights = torch.load(channel / "weights.pt")
-    torch.save({name: value * 2 for name, value in weights.items()}, channel / "weights.pt")
+    weights = load_file(channel / "weights.safetensors")
+    save_file({name: value * 2 for name, value in weights.items()}, channel / "weights.safetensors")
     with pytest.raises(CheckpointError, match=r"pretrained was \w{16} and is \w{16}"):
         train.main(words)
 
@@ -171,7 +198,9 @@ def test_mapped_files_give_the_same_weights_as_resident_ones(
     output = capsys.readouterr().out
     assert "resident on cpu" in output
     assert "in mapped files" in output
-    assert (tmp_path / "mapped/model.pt").read_bytes() == (tmp_path / "resident/model.pt").read_bytes()
+    assert (tmp_path / "mapped/model.safetensors").read_bytes() == (
+        tmp_path / "resident/model.safetensors"
+    ).read_bytes()
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["tier"], report["starts"], len(report["accuracies"])) == ("mapped", 1, 2)
     assert report["data_wait_seconds"] < report["step_seconds"] < report["seconds"]

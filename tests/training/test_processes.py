@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from image_samples import TRAINING, copy_code, finish, start
+from safetensors.torch import load_file
 
 from dataset import read_split
 from inference import model_fn, predict
@@ -74,7 +75,7 @@ def test_two_processes_take_the_steps_of_one_that_takes_them_in_two_parts(
     alone = finish(start(TRAINING / "train.py", *options(digits, tmp_path / "one", network, "--accumulate", "2")))
     shared = finish(together(2, TRAINING / "train.py", *options(digits, tmp_path / "two", network)))
     assert losses(shared) == losses(alone)
-    one, two = (torch.load(tmp_path / name / "model.pt") for name in ("one", "two"))
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     for name, weights in one.items():
         if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
@@ -91,7 +92,7 @@ def test_two_processes_take_the_steps_of_one(digits: Path, tmp_path: Path) -> No
     shared = finish(together(2, tmp_path / "double.py", *options(digits, tmp_path / "two")))
     assert shared.count("epoch=5 ") == 1  # the first process alone writes
     assert losses(shared) == pytest.approx(losses(alone), rel=1e-4)
-    one, two = (torch.load(tmp_path / name / "model.pt") for name in ("one", "two"))
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for name, weights in one.items():
         assert torch.allclose(weights, two[name], atol=1e-3), name
 
@@ -113,7 +114,7 @@ def test_two_processes_go_on_after_a_sigterm(digits: Path, tmp_path: Path) -> No
     assert f"resuming {found[1]}" in resumed
     whole = finish(together(2, TRAINING / "train.py", *options(digits, tmp_path / "whole")))
     assert losses(said + output) + losses(resumed) == losses(whole)
-    assert (tmp_path / "model/model.pt").read_bytes() == (tmp_path / "whole/model.pt").read_bytes()
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
 
     alone = start(TRAINING / "train.py", *words)
     refused, _ = alone.communicate(timeout=60)
@@ -206,8 +207,8 @@ def test_the_entry_point_joins_the_instances_of_a_job_and_the_first_writes_the_m
     assert (first, second) == (0, 0), said + echoed
     assert "in each of 2 processes" in said
     assert "epoch=2 " not in echoed
-    assert (roots[0] / "model/model.pt").exists()
-    assert not (roots[1] / "model/model.pt").exists()
+    assert (roots[0] / "model/model.safetensors").exists()
+    assert not (roots[1] / "model/model.safetensors").exists()
     report = json.loads((roots[0] / "output/data/report.json").read_text())
     assert report["instances"] == 2
     assert report["billable_seconds"] > 2 * report["seconds"]

@@ -52,7 +52,8 @@ def uninterrupted(colors: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 KILLED_IN_VALIDATION = """
 import os, signal, sys, time, train
 from pathlib import Path
-validate, newest = train.validate, Path(sys.argv[sys.argv.index("--checkpoint-dir") + 1], "checkpoint-00000010.pt")
+folder = Path(sys.argv[sys.argv.index("--checkpoint-dir") + 1])
+validate, newest = train.validate, folder / "checkpoint-00000010.safetensors"
 validated = []
 def killed(*arguments):
     if validated:
@@ -74,7 +75,9 @@ def test_killed_between_an_epochs_last_step_and_its_validation_it_goes_on_with_t
     assert process.returncode == -signal.SIGKILL
     resumed = finish(start(TRAINING / "train.py", *command(colors, tmp_path, "--output-dir", str(tmp_path))))
     assert "resuming after 1 epochs and 5 steps" in resumed
-    assert (tmp_path / "model/model.pt").read_bytes() == (uninterrupted / "model/model.pt").read_bytes()
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (
+        uninterrupted / "model/model.safetensors"
+    ).read_bytes()
     report = json.loads((tmp_path / "report.json").read_text())
     assert len(report["accuracies"]) == 4
     assert len(report["images_per_second"]) == 3  # of the second epoch, the start that went on with it saw no step
@@ -86,12 +89,12 @@ def test_work_is_saved_before_a_validation_that_outlasts_the_interval(colors: Pa
     slow += "train.validate = lambda *arguments: (time.sleep(0.5), validate(*arguments))[1]\ntrain.main()"
     process = start("-c", slow, *command(colors, tmp_path, "--epochs", "2", "--checkpoint-seconds", "0.4"))
     finish(process)
-    assert "checkpoint-00000010.pt" in {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert "checkpoint-00000010.safetensors" in {path.name for path in (tmp_path / "checkpoints").iterdir()}
 
 
 def wait_for_step(process: subprocess.Popen[str], folder: Path, step: int) -> None:
     deadline = time.monotonic() + 60
-    while not any(int(path.stem.split("-")[1]) >= step for path in folder.glob("checkpoint-*.pt")):
+    while not any(int(path.stem.split("-")[1]) >= step for path in folder.glob("checkpoint-*.safetensors")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "no checkpoint came"
         time.sleep(0.002)
@@ -114,7 +117,9 @@ def test_after_a_sigterm_it_exits_with_143_and_goes_on_to_the_same_weights(
     assert not list((tmp_path / "model").iterdir())
 
     assert "resuming after" in finish(start(TRAINING / "train.py", *command(colors, tmp_path, *options)))
-    assert (tmp_path / "model/model.pt").read_bytes() == (uninterrupted / "model/model.pt").read_bytes()
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (
+        uninterrupted / "model/model.safetensors"
+    ).read_bytes()
 
 
 def test_killed_twice_without_warning_it_still_ends_with_the_same_weights(
@@ -127,7 +132,9 @@ def test_killed_twice_without_warning_it_still_ends_with_the_same_weights(
         process.kill()
         process.communicate()
     finish(start(TRAINING / "train.py", *command(colors, tmp_path)))
-    assert (tmp_path / "model/model.pt").read_bytes() == (uninterrupted / "model/model.pt").read_bytes()
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (
+        uninterrupted / "model/model.safetensors"
+    ).read_bytes()
     assert (tmp_path / "model/model.json").read_bytes() == (uninterrupted / "model/model.json").read_bytes()
 
 
@@ -143,18 +150,20 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     middle = len(content) // 2
     content[middle] ^= 1
     newest.write_bytes(content[:middle] if damage == "cut" else content)
-    assert (newest.name, before.name) == ("checkpoint-00000020.pt", "checkpoint-00000019.pt")
+    assert (newest.name, before.name) == ("checkpoint-00000020.safetensors", "checkpoint-00000019.safetensors")
 
     assert train.main(command(colors, tmp_path)) == 0
     output = capsys.readouterr().out
     assert f"passing over the damaged checkpoint {newest}" in output
     assert "resuming after 3 epochs and 4 steps" in output
-    assert (tmp_path / "model/model.pt").read_bytes() == (uninterrupted / "model/model.pt").read_bytes()
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (
+        uninterrupted / "model/model.safetensors"
+    ).read_bytes()
 
 
 def test_two_checkpoints_are_kept_and_nothing_unfinished(uninterrupted: Path) -> None:
     names = sorted(path.name for path in (uninterrupted / "checkpoints").iterdir())
-    assert names == ["checkpoint-00000019.pt", "checkpoint-00000020.pt"]
+    assert names == ["checkpoint-00000019.safetensors", "checkpoint-00000020.safetensors"]
 
 
 def test_a_checkpoint_of_another_training_is_refused(colors: Path, uninterrupted: Path, tmp_path: Path) -> None:

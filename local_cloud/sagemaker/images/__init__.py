@@ -6,6 +6,9 @@ about 0.1 s to make, once per set of versions.
 
 `python -m pip install` works inside: the stand-in under ``pip/`` links what the project's environment has, in the
 version that is asked for, or fails and says what is missing. Nothing is downloaded while a job runs.
+
+An image is known by the name of its repository. Its tag and its digest are taken as given: no registry is asked, so a
+digest that does not exist is found out on AWS.
 """
 
 import hashlib
@@ -33,7 +36,7 @@ _CONTENTS = {
     "pytorch-inference": ("torch", "numpy"),
     "lambda-python": ("boto3",),
 }
-_REPOSITORY = re.compile(r"(?:.*/)?([A-Za-z0-9._-]+)(?::[^:/]+)?")
+_REPOSITORY = re.compile(r"(?:.*/)?([A-Za-z0-9._-]+)(?::[^:/@]+)?(?:@sha256:[0-9a-f]{64})?")
 # packaging reads requirements by way of `ast`, which Python 3.11 cannot do in two threads at once: now and then it is a
 # SystemError, "AST constructor recursion depth mismatch".
 _READING = threading.Lock()

@@ -3,9 +3,14 @@
 Understands ``install [-r FILE]… [--find-links DIR] [SPEC]…``; wheels in a ``--find-links`` folder are unpacked.
 A requirement that neither has is an error, with the command that would put it right. With ``--no-index`` there are the
 wheels only. PIP_NO_INDEX and PIP_FIND_LINKS mean the same, as for pip itself.
+
+Where one requirement of a file has a hash, or the file says ``--require-hashes``, each needs one, as for pip, and a
+wheel is compared with it. What the project's environment has is linked by its version: its own lock file has hashes,
+and an installed package is no longer the file that they are of.
 """
 
 import argparse
+import hashlib
 import os
 import re
 import sys
@@ -14,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^]]*\])?\s*(.*)")
+_HASH = re.compile(r"\s*--hash[= ]\s*(\S+)")
 
 
 def main() -> int:
@@ -25,12 +31,28 @@ def main() -> int:
     parser.add_argument("--no-index", action="store_true", default=bool(os.environ.get("PIP_NO_INDEX")))
     parser.add_argument("specifications", nargs="*")
     options, _ = parser.parse_known_intermixed_args()
-    lines = [line for file in options.requirement for line in file.read_text().splitlines()]
+    lines = [line for file in options.requirement for line in re.sub(r"\\\n", " ", file.read_text()).splitlines()]
     target = Path(os.environ["PIP_TARGET"])
-    for line in [*lines, *options.specifications]:
-        text = line.split("#")[0].split(";")[0].strip()
+    asked = [(_HASH.sub("", line.split("#")[0]).strip(), _HASH.findall(line)) for line in lines]
+    if any(hashes or text == "--require-hashes" for text, hashes in asked):
+        without = [text for text, hashes in asked if _REQUIREMENT.fullmatch(text) and not hashes]
+        if without:
+            said = "Hashes are required in --require-hashes mode, but they are missing from some requirements"
+            print(f"ERROR: {said}:", *(f"    {text}" for text in without), sep="\n", file=sys.stderr)
+            return 1
+    for words, hashes in [*asked, *((words, []) for words in options.specifications)]:
+        text = words.split(";")[0].strip()
         match = _REQUIREMENT.fullmatch(text)
-        if match is None or _unpack(match.group(1), match.group(2).strip(), options.find_links, target):
+        if match is None:
+            continue
+        wheel = _wheel(match.group(1), match.group(2).strip(), options.find_links)
+        if wheel is not None:
+            found = f"sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
+            if hashes and found not in hashes:
+                said = "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE"
+                print(f"ERROR: {said}:\n    {text} from {wheel}: got {found}", file=sys.stderr)
+                return 1
+            zipfile.ZipFile(wheel).extractall(target)
             continue
         if options.no_index:
             this = f"Python {sys.version_info.major}.{sys.version_info.minor}, which jobs have on this machine"
@@ -47,15 +69,14 @@ def main() -> int:
     return 0
 
 
-def _unpack(name: str, version: str, folders: list[Path], target: Path) -> bool:
-    """A wheel of the folders."""
+def _wheel(name: str, version: str, folders: list[Path]) -> Path | None:
+    """One of the folders."""
     for folder in folders:
         for wheel in sorted(folder.glob("*.whl")):
             parts = wheel.name.split("-")
             if _normal(parts[0]) == _normal(name) and _admits(version, parts[1]) and _fits(*parts[-3:-1]):
-                zipfile.ZipFile(wheel).extractall(target)
-                return True
-    return False
+                return wheel
+    return None
 
 
 def _fits(pythons: str, abis: str) -> bool:
