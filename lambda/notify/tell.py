@@ -21,6 +21,7 @@ from notify.messages import (
     ModelWaits,
     OverBudget,
     RolledBack,
+    RunLimitReached,
     SetAside,
     Tellable,
 )
@@ -47,7 +48,7 @@ def about(message: Tellable) -> dict[str, str]:
             return {"execution": arn}
         case ModelWaits(arn, _) | Deployed(model_package_arn=arn) | RolledBack(model_package_arn=arn):
             return {"model_package": arn}
-        case OverBudget(data_set=data_set):
+        case OverBudget(data_set=data_set) | RunLimitReached(data_set=data_set):
             return {"data_set": data_set}
     return {}
 
@@ -95,6 +96,8 @@ def compose(message: Tellable, environment: Environment, client: Callable[[str],
             return about_operation.definition_refused(environment, message)
         case OverBudget():
             return about_operation.over_budget(environment, message)
+        case RunLimitReached():
+            return about_operation.run_limit_reached(environment, message)
         case SetAside():
             return about_operation.set_aside(environment, message)
     assert_never(message)
