@@ -18,6 +18,7 @@ from headrace.projects import choose_project
 from headrace.redrive import count_set_aside
 from headrace.registry import APPROVED, PENDING, list_packages
 from headrace.serving import Difference, find_differences, read_serving
+from headrace.waiting import find_waiting
 from headrace.wording import ago, counted, iso
 
 LAST_RUNS = 3
@@ -111,6 +112,10 @@ def _describe(environment: Environment, lines: dict[str, str], data: dict[str, A
     now = datetime.now(UTC)
     runs = list(itertools.islice(list_executions(environment), LAST_RUNS))
     data["runs"] = [{"id": run.id, "name": run.name, "status": run.status, "started": iso(run.started)} for run in runs]
+    waiting = find_waiting(environment)
+    data["waiting"] = [{"data_set": it.data_set, "setting": it.setting, "since": iso(it.since)} for it in waiting]
+    if waiting:
+        lines["waiting"] = "; ".join(it.words(now) for it in waiting)
     lines["last runs"] = "; ".join(f"{run.name} {run.status} ({ago(run.started, now)})" for run in runs) or "none yet"
 
     every = environment.every_line

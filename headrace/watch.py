@@ -31,6 +31,7 @@ from headrace.redrive import find_dead_letters
 from headrace.runs import Run, read_run, warn_of_unpriced
 from headrace.time_limits import find_time_limit
 from headrace.training_progress import Progress, TrainingWatch
+from headrace.waiting import find_waiting
 from headrace.wording import ago, clock, duration, money, share
 
 LOG_LINES = 15
@@ -164,6 +165,12 @@ def _pick(
                 + (f"\nits own hint: {reason.hint}" if reason.hint else ""),
                 hint=f"{environment.command('redrive --list')}   # shows it all; then redrive, after what failed is "
                 "right",
+            ) from error
+        waits = [it for it in find_waiting(environment) if data_set in (None, it.data_set)]
+        if waits:
+            raise NotFound(
+                "no run started yet; " + "; ".join(it.words(datetime.now(UTC)) for it in waits),
+                hint=f"{environment.command('runs')}   # shows those under way; it is started when one has ended",
             ) from error
         raise
     except KeyboardInterrupt as error:

@@ -36,6 +36,8 @@ class CatalogSettings:
     """Versions that Service Catalog offers: name and the hash that `headrace publish` shows."""
     model_approval_status: str = "PendingManualApproval"
     """That of [projects.pipeline]: no project's pipeline may register models otherwise."""
+    images: tuple[str, ...] = ()
+    """Those of [projects]: no project pulls images of other accounts than theirs, this one and AWS's."""
 
     def __post_init__(self) -> None:
         for what, hint in self._problems():
@@ -70,10 +72,12 @@ def load_catalog_settings(path: Path, environment: str) -> CatalogSettings:
         raise SettingsError(
             f"{environment} offers no project template", where, f"add a table [{environment}.catalog], empty at first"
         )
-    derived = frozenset({"environment", "model_approval_status"})
-    for name in sorted(derived & table.keys()):
-        known = "this table's name" if name == "environment" else f"[{PROJECTS}.pipeline]"
-        raise SettingsError(f"{name} is set", where, f"leave it out: {known} says it")
-    values = typed_values(table, CatalogSettings, where, apart=derived)
-    status = load_project_settings(path).pipeline.model_approval_status
-    return CatalogSettings(environment=settings, model_approval_status=status, **values)
+    derived = {"environment": "this table's name", "model_approval_status": f"[{PROJECTS}.pipeline]"}
+    derived["images"] = f"[{PROJECTS}]"
+    for name in sorted(derived.keys() & table.keys()):
+        raise SettingsError(f"{name} is set", where, f"leave it out: {derived[name]} says it")
+    values = typed_values(table, CatalogSettings, where, apart=frozenset(derived))
+    projects = load_project_settings(path)
+    values["model_approval_status"] = projects.pipeline.model_approval_status
+    values["images"] = tuple(sorted({projects.training_image, projects.processing_image, projects.inference_image}))
+    return CatalogSettings(environment=settings, **values)

@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.catalog_settings import CatalogSettings
+from infra.images import registries
 from infra.launch_permission import LaunchPermission
 from infra.launch_role import LaunchRole
 from infra.product import Product
@@ -35,7 +36,11 @@ class CatalogStack(Stack):
             Tags.of(self).add(key, value)
         templates = TemplateBucket(self, "Templates")
         boundary = ProjectBoundary(
-            self, "Boundary", templates=templates, model_approval_status=settings.model_approval_status
+            self,
+            "Boundary",
+            templates=templates,
+            model_approval_status=settings.model_approval_status,
+            registries=registries(self, settings.images),
         )
         launch = LaunchRole(self, "Launch", templates=templates, boundary=boundary)
         starters = [

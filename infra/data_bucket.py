@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.private_bucket import PrivateBucket
 from infra.promotion import Consumer
-from infra.settings import Settings
+from infra.settings import PROJECT, Settings
 from infra.told_notices import TOLD_NOTICES_EXPIRE
 
 CODE = "code/source.tar.gz"  # the archive that is in force; those under code/<hash>/ are what jobs read
@@ -82,13 +82,16 @@ class DataBucket(PrivateBucket):
     def reserve(self, *prefixes: str, to: Sequence[iam.Role]) -> None:
         """Nobody else writes there, whatever else they may do: what lies there is executed.
 
-        An administrator can still change this policy, and so deploy and destroy.
+        Denied is every action on an object that does not read it: replication, tags and what S3 has yet to invent as
+        well. An administrator can still change this policy, and so deploy and destroy; and a lifecycle rule is no
+        request, so that no policy stops it.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-to-set-lifecycle-configuration-intro.html
         """
         self.bucket.add_to_resource_policy(
             iam.PolicyStatement(
                 effect=iam.Effect.DENY,
                 principals=[iam.AnyPrincipal()],
-                actions=["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"],
+                not_actions=["s3:Get*", "s3:List*"],
                 resources=[self.bucket.arn_for_objects(prefix) for prefix in prefixes],
                 conditions={"ArnNotEquals": {"aws:PrincipalArn": [role.role_arn for role in to]}},
             )
@@ -98,7 +101,9 @@ class DataBucket(PrivateBucket):
         """Said in the bucket's own properties: CDK's way needs a second function, in Node, that has to be kept.
 
         S3 tests that it may write to the queue when the bucket is made, so the queue's policy comes first and cannot
-        name the bucket; it names the account.
+        name the bucket. It names the account, and what the names of our buckets begin with: CloudFormation begins a
+        name that it makes with the stack's, in small letters, and a project's bucket is named by its template.
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html
         """
         changes.add_to_resource_policy(
             iam.PolicyStatement(
@@ -106,7 +111,10 @@ class DataBucket(PrivateBucket):
                 principals=[iam.ServicePrincipal("s3.amazonaws.com")],
                 actions=["sqs:SendMessage"],
                 resources=[changes.queue_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                    "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:s3:::{PROJECT}-*"},
+                },
             )
         )
         resource = self.bucket.node.default_child

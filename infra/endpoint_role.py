@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -15,7 +17,7 @@ from infra.source_environment import SourceEnvironment
 
 
 class EndpointRole(Construct):
-    """It reads model artifacts and nothing else."""
+    """It reads model artifacts and nothing else. SageMaker names the logs of `endpoints` after them."""
 
     def __init__(
         self,
@@ -24,6 +26,7 @@ class EndpointRole(Construct):
         *,
         data: DataBucket | SourceEnvironment,
         images: Images,
+        endpoints: Sequence[str],
         network: Network | None = None,
     ) -> None:
         super().__init__(scope, id)
@@ -33,6 +36,8 @@ class EndpointRole(Construct):
             self, "Role", assumed_by=sagemaker_principal(self, [source]), description="Endpoint and its models"
         )
         data.grant_read_models(self.role)
-        run_containers(self.role, images=[images.inference], log_groups=["/aws/sagemaker/Endpoints/*"])
+        run_containers(
+            self.role, images=[images.inference], log_groups=[f"/aws/sagemaker/Endpoints/{name}" for name in endpoints]
+        )
         if network:
             network.grant_join(self.role, also=["ec2:DescribeVpcEndpoints"])

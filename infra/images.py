@@ -8,6 +8,7 @@ together. The tag stays in environments.toml, for people and for the next look-u
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Stack
@@ -40,6 +41,17 @@ class Images:
             processing=_image(settings.processing_image, stack, settings),
             inference=_image(settings.inference_image, stack, settings),
         )
+
+
+def registries(stack: Stack, names: Sequence[str]) -> list[str]:
+    """All repositories of the stack's account, of AWS's deep-learning images, and of the accounts of own images.
+
+    `names` are images as the settings have them. For a stack of one region: it has to know AWS's account there.
+    """
+    aws = stack.regional_fact(FactName.DLC_REPOSITORY_ACCOUNT, NOWHERE)
+    places = {(match["region"], match["account"]) for name in names if (match := _URI.fullmatch(name))}
+    places |= {(stack.region, account) for account in (stack.account, aws) if account != NOWHERE}
+    return [f"arn:{stack.partition}:ecr:{region}:{account}:repository/*" for region, account in sorted(places)]
 
 
 def _image(name: str, stack: Stack, settings: Settings) -> Image:

@@ -68,7 +68,7 @@ def run_containers(role: iam.Role, *, images: Sequence[Image], log_groups: Seque
         role,
         ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
         [log_group_arn(role, name) for group in log_groups for name in (group, f"{group}:log-stream:*")],
-        because="A log stream is named after the job and its host, an endpoint's log group after the endpoint.",
+        because="A log stream is named after the job or the endpoint's variant, and its host.",
     )
     allow(
         role,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -18,7 +20,10 @@ LISTED = [
     "sagemaker:ListModels",
 ]
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-LOGS = ["CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "GetLogEvents", "PutLogEvents"]
+WRITE_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+# SageMaker writes the logs of all jobs of an account into these two groups, whosever they are.
+JOB_LOGS = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
+ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/*-p-*"
 OBJECTS = ["AbortMultipartUpload", "DeleteObject", "DeleteObjectVersion", "GetObject", "PutObject"]
 MESSAGES = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"]
 KEYS = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
@@ -47,15 +52,24 @@ class ProjectBoundary(Construct):
     It is called by its name, because the template has to name it before this account is known.
     """
 
-    def __init__(self, scope: Construct, id: str, *, templates: TemplateBucket, model_approval_status: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        templates: TemplateBucket,
+        model_approval_status: str,
+        registries: Sequence[str],
+    ) -> None:
         super().__init__(scope, id)
         jobs = [f"{kind}/pipelines-*" for kind in ("hyper-parameter-tuning-job", "processing-job", "training-job")]
         made = ("endpoint", "endpoint-config", "model", "model-package", "model-package-group", "pipeline")
         named = [f"{kind}/*-p-*" for kind in made]
         statements = [
             self._allow(LISTED, "*"),
-            self._allow(PULL, self._arn("ecr", "repository/*", account="*")),
-            self._allow([f"logs:{name}" for name in LOGS], self._arn("logs", "log-group:*")),
+            self._allow(PULL, *registries),
+            self._allow(WRITE_LOGS, *self._log_groups(OWN, ENDPOINT_LOGS, *JOB_LOGS, streams="*")),
+            self._allow(["logs:GetLogEvents"], *self._log_groups(*JOB_LOGS, streams="pipelines-*")),
             self._allow([f"s3:{name}" for name in OBJECTS], f"arn:{self._partition}:s3:::{OWN}/*"),
             self._allow(["s3:ListBucket", "s3:ListBucketVersions"], f"arn:{self._partition}:s3:::{OWN}"),
             self._allow(["s3:GetObject"], templates.bucket.arn_for_objects("*")),
@@ -95,6 +109,11 @@ class ProjectBoundary(Construct):
     @property
     def _partition(self) -> str:
         return Stack.of(self).partition
+
+    def _log_groups(self, *names: str, streams: str) -> list[str]:
+        """A pattern that ends with * has the streams of the groups in it; any other group has such streams."""
+        groups = [self._arn("logs", f"log-group:{name}") for name in names]
+        return groups + [f"{group}:log-stream:{streams}" for group in groups if not group.endswith("*")]
 
     def _allow(self, actions: list[str], *resources: str) -> iam.PolicyStatement:
         return iam.PolicyStatement(actions=actions, resources=list(resources))

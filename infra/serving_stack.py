@@ -57,7 +57,8 @@ class ServingStack(EnvironmentStack):
         )
         source = SourceEnvironment(self, "Source", source=settings.source, consumer=consumer)
 
-        endpoint = EndpointRole(self, "EndpointRole", data=source, images=Images.of(self, settings))
+        images = Images.of(self, settings)
+        endpoint = EndpointRole(self, "EndpointRole", data=source, images=images, endpoints=settings.names)
         deployer = ModelDeployer(
             self,
             "DeployModel",

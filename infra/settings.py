@@ -21,6 +21,7 @@ LOCAL = "local"
 PROJECTS = "projects"  # the table that is no environment: infra/project_settings.py
 LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
 LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
+MOST_RUNS = 1_000  # of a limit on runs; lambda/start_pipeline/run_limits.py holds it, too
 MOST_INSTANCES = 100  # behind an endpoint; lambda/deploy_model/environment.py holds it, too
 FEWEST_ZONES, MOST_ZONES = 2, 16  # an endpoint's model takes subnets in two zones at least, VpcConfig 16 at most
 
@@ -95,6 +96,10 @@ class Settings:
     """ARN of a KMS key of your own for the data; without it the stack makes one."""
     max_run_cost: float | None = None
     """The most in USD that a run may cost by prices.toml. A run that may cost more is not started."""
+    max_runs_per_day: int = 50
+    """The most runs in 24 hours, over all lines and data sets. What comes after them is set aside."""
+    max_concurrent_runs: int = 5
+    """The most runs at the same time, over all lines and data sets. Further uploads wait."""
     monthly_budget: float | None = None
     """Monthly costs in USD. Notices are sent when 80 % are forecast, and when they are reached."""
     prices: Mapping[str, float] = field(default_factory=dict)
@@ -279,6 +284,12 @@ class Settings:
                 )
 
     def _cost_problems(self) -> Iterator[Problem]:
+        for name, limit in (
+            ("max_runs_per_day", self.max_runs_per_day),
+            ("max_concurrent_runs", self.max_concurrent_runs),
+        ):
+            if not 1 <= limit <= MOST_RUNS:
+                yield f"{name} is {limit}", f"use a whole number from 1 to {MOST_RUNS:,}"
         if self.monthly_budget is not None and not 0 < self.monthly_budget < inf:
             yield f"monthly_budget is {self.monthly_budget}", "use a number of USD above 0, say 200.0"
         if self.max_run_cost is None:

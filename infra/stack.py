@@ -77,7 +77,8 @@ class HeadraceStack(EnvironmentStack):
         registries = [registry, *(line.registry for line in lines)]
 
         jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images, network=network)
-        endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, network=network)
+        names = settings.names
+        endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, endpoints=names, network=network)
         champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registries=registries, data=data)
         storer = ModelStorer(self, "StoreModel", settings=settings, code=code, data=data)
         pipeline = PipelineRole(

@@ -67,6 +67,8 @@ class UploadTrigger(LambdaFunction):
                 "BINDINGS": json.dumps(bindings, sort_keys=True),
                 **_defaults(settings),
                 "PIPELINE_TAGS": json.dumps(settings.all_tags, sort_keys=True),
+                "MAX_RUNS_PER_DAY": str(settings.max_runs_per_day),
+                "MAX_CONCURRENT_RUNS": str(settings.max_concurrent_runs),
                 **_budget(settings),
                 **_lines(settings),
                 **_image_kinds(image_kinds),

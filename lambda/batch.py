@@ -16,13 +16,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 import log
 import notices
 from aws import SqsClient, error_code
-from refusals import HeadraceError, OverBudgetError
+from refusals import HeadraceError, OverBudgetError, RunLimitError
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 FIRST_WAIT = 15  # seconds, then twice as long each time: with five receives 15, 30, 60 and 120
 LONGEST_WAIT = 900
 LONGEST_REASON = 1_000  # characters of a message's attribute; SQS counts them with the body
 LONGEST_SUMMARY = 500  # characters of a message in the notice of it
+HAVE_NOTICES = (OverBudgetError, RunLimitError)  # of their own, which the function sends before it raises them
 # What a message must not hold (SendMessage in the API reference): a reason may quote an object's key.
 NOT_SENDABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -79,7 +80,7 @@ def _set_aside(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], proble
             sqs.send_message(
                 QueueUrl=queues.dead_letters_url, MessageBody=record["body"], MessageAttributes={"Reason": reason}
             )
-            if queues.notices_url is not None and not isinstance(problem, OverBudgetError):  # that has its own notice
+            if queues.notices_url is not None and not isinstance(problem, HAVE_NOTICES):
                 _tell(sqs, queues.notices_url, queues, record, text)
             return True
         receives = int(record["attributes"]["ApproximateReceiveCount"])

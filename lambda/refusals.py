@@ -8,6 +8,7 @@ HeadraceError
 ├── ParameterError          a parameter chosen for one run that the pipeline does not have or take
 ├── BudgetError             a run of which nobody knows beforehand what it may cost
 │   └── OverBudgetError     ... or which may cost more than max_run_cost
+├── RunLimitError           a run beyond max_runs_per_day
 ├── DataSetError            a data set that cannot be fingerprinted
 ├── LineError               a data set that several model lines claim
 ├── ArtifactError           an artifact that is not the one that was judged
@@ -52,6 +53,14 @@ class OverBudgetError(BudgetError):
     def __init__(self, what: str, *, hint: str, estimated: float, limit: float, breakdown: list[str]) -> None:
         super().__init__(what, hint=hint)
         self.estimated, self.limit, self.breakdown = estimated, limit, breakdown
+
+
+class RunLimitError(HeadraceError):
+    """`setting` names the limit; `free` says from when on it lets a run through, for people."""
+
+    def __init__(self, what: str, *, hint: str, setting: str, limit: int, free: str) -> None:
+        super().__init__(what, hint=hint)
+        self.setting, self.limit, self.free = setting, limit, free
 
 
 class DataSetError(HeadraceError): ...

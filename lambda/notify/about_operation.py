@@ -1,11 +1,11 @@
-"""The wording of what keeps runs from starting: lost messages, a refused definition, a run that could cost too much."""
+"""The wording of what keeps runs from starting: lost messages, a refused definition, runs that are too dear or many."""
 
 from __future__ import annotations
 
 from shlex import quote
 
 from notify.environment import Environment
-from notify.messages import AlarmRaised, DefinitionRefused, OverBudget, SetAside
+from notify.messages import AlarmRaised, DefinitionRefused, OverBudget, RunLimitReached, SetAside
 from notify.notice import Notice
 
 DEAD_LETTERS = "ApproximateNumberOfMessagesVisible"
@@ -80,4 +80,38 @@ def over_budget(environment: Environment, told: OverBudget) -> Notice:
             "max_run_cost": told.max_run_cost,
             "breakdown": told.breakdown,
         },
+    )
+
+
+def run_limit_reached(environment: Environment, told: RunLimitReached) -> Notice:
+    """One a day speaks for all data sets that it concerns: their number is what the limit is against."""
+    waits = not told.free
+    runs = f"{told.limit} run{'' if told.limit == 1 else 's'}"
+    raised = f"or raise {told.setting} in environments.toml and deploy"
+    if waits:
+        headline = f"{told.data_set} waits for its run: {runs} at the same time is the limit"
+        facts = ["it is started when one of them has ended, and so are others that wait"]
+        to_do = [
+            f"nothing, if this is right; {raised}",
+            environment.command("runs") + "   # what is under way; headrace stop RUN ends one",
+        ]
+    else:
+        headline = f"no run was started on {told.data_set}: {runs} in 24 hours is the limit"
+        facts = [f"the next can be started at {told.free}", "until then, uploads of other data sets are set aside, too"]
+        to_do = [
+            environment.command("runs") + "   # whether what was started is what you want",
+            f"wait until {told.free}, {raised}",
+            environment.command("redrive") + "   # then: the uploads wait in the dead-letter queue, for 14 days",
+        ]
+    return Notice(
+        "run-waits" if waits else told.kind,
+        headline,
+        [
+            f"data set: {told.data_set}",
+            f"limit: {told.setting} is {told.limit}, over all data sets and lines",
+            *facts,
+            "no further notice of this limit is sent today (UTC)",
+        ],
+        to_do,
+        {"data_set": told.data_set, "setting": told.setting, "limit": told.limit, "free": told.free},
     )

@@ -181,6 +181,26 @@ class OverBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class RunLimitReached:
+    """Of all data sets that a limit concerns on one day, the first; `free` says from when on it lets a run through.
+
+    `setting` is max_runs_per_day or max_concurrent_runs; `free` is empty for the latter, `day` is of UTC.
+    """
+
+    kind: ClassVar[str] = "run-limit"
+
+    data_set: str
+    setting: str
+    limit: int
+    free: str
+    day: str
+
+    @property
+    def state(self) -> list[str]:
+        return [self.setting, str(self.limit), self.day]
+
+
+@dataclass(frozen=True, slots=True)
 class SetAside:
     """`queue` is the dead-letter queue's name; `message_id` the id that the message had in the queue before it."""
 
@@ -212,6 +232,7 @@ Tellable: TypeAlias = (
     | EndpointDiffers
     | DefinitionRefused
     | OverBudget
+    | RunLimitReached
     | SetAside
 )
 OWN = {
@@ -224,6 +245,7 @@ OWN = {
         EndpointDiffers,
         DefinitionRefused,
         OverBudget,
+        RunLimitReached,
         SetAside,
     )
 }

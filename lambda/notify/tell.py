@@ -22,6 +22,7 @@ from notify.messages import (
     ModelWaits,
     OverBudget,
     RolledBack,
+    RunLimitReached,
     SetAside,
     Tellable,
 )
@@ -53,7 +54,7 @@ def about(message: Tellable) -> dict[str, str]:
             | RolledBack(model_package_arn=arn)
         ):
             return {"model_package": arn}
-        case OverBudget(data_set=data_set):
+        case OverBudget(data_set=data_set) | RunLimitReached(data_set=data_set):
             return {"data_set": data_set}
     return {}
 
@@ -109,6 +110,8 @@ def compose(message: Tellable, environment: Environment, client: Callable[[str],
             return about_operation.definition_refused(environment, message)
         case OverBudget():
             return about_operation.over_budget(environment, message)
+        case RunLimitReached():
+            return about_operation.run_limit_reached(environment, message)
         case SetAside():
             return about_operation.set_aside(environment, message)
     assert_never(message)

@@ -9,6 +9,7 @@ import variables
 from data_sets import kinds
 from lines import DEFAULT, line_of_data_set, resource_name
 from start_pipeline.budget import Budget
+from start_pipeline.run_limits import RunLimits
 
 LONGEST_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
 
@@ -31,6 +32,7 @@ class Environment:
     parameter_defaults: Mapping[str, str]
     pipeline_tags: Mapping[str, str]
     budget: Budget | None
+    limits: RunLimits = field(default_factory=RunLimits)
     image_kinds: frozenset[str] = kinds.TAKEN
     lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
     line: str = DEFAULT
@@ -49,6 +51,7 @@ class Environment:
             parameter_defaults=variables.named_texts(source, "PARAMETER_DEFAULTS", default="{}"),
             pipeline_tags=variables.named_texts(source, "PIPELINE_TAGS", default="{}"),
             budget=Budget.from_variables(source),
+            limits=RunLimits.from_variables(source),
             image_kinds=frozenset(variables.texts(source, "IMAGE_KINDS")) if "IMAGE_KINDS" in source else kinds.TAKEN,
             lines=variables.lists_of_texts(source, "LINES") if "LINES" in source else {},
         )

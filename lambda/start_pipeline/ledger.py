@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LONGEST_DISPLAY_NAME = 82
 RUNNING = frozenset({"Executing", "Stopping"})
+START_DIGITS = 16  # of the run key in a start's name, of which there are a thousand at most
 GONE = "Deleted"  # our word for an execution that SageMaker no longer knows
 
 
@@ -62,6 +63,7 @@ def start_once(
     definition: dict[str, Any],
     snapshot: Snapshot,
     *,
+    now: float,
     asked_by: str | None = None,
     chosen: Mapping[str, str] | None = None,
 ) -> str | None:
@@ -69,8 +71,8 @@ def start_once(
 
     A failed or stopped one starts anew for a newer upload, and any that has ended for a `run-again` (`asked_by`).
     Parameters that are `chosen` for this run are part of its run key: without them it is another run.
-    Raises UnderWay while other content of the data set is being run, and BudgetError for a run that may cost too much:
-    nothing is recorded then, so the same message starts it once the limit allows it.
+    Raises UnderWay while other content of the data set is being run, BudgetError for a run that may cost too much, and
+    what RunLimits.reserve raises. Nothing is recorded then, so the same message starts it once the limit allows it.
     """
     bucket = environment.data_bucket
     chosen = chosen or {}
@@ -85,18 +87,24 @@ def start_once(
     if entry and ended and not _may_start_anew(sagemaker, entry, snapshot.newest_upload, asked_by):
         return None
     _wait_for_other_content(s3, sagemaker, bucket, run_key, snapshot.data_set)
+    begun = entry is not None and not ended  # an attempt that was broken off, or is being made by another worker
+    attempt = 1 if entry is None else entry.attempt + ended
+    cost = None if begun else _approved_cost(environment, definition, parameters)
+    start = f"{run_key[:START_DIGITS]}-{attempt}"
+    environment.limits.reserve(
+        s3, bucket, start, snapshot.data_set, now=now, begun=begun,
+        is_running=lambda arn: _status(sagemaker, arn) in RUNNING,
+    )  # fmt: skip
     etag: str | None
     if stored is None or entry is None:
-        cost = _approved_cost(environment, definition, parameters)
-        entry = Entry(run_key, snapshot.data_set, snapshot.fingerprint, 1, uploaded, None, asked_by, cost)
+        entry = Entry(run_key, snapshot.data_set, snapshot.fingerprint, attempt, uploaded, None, asked_by, cost)
         etag = documents.create(s3, bucket, key, asdict(entry))
     elif ended:
-        cost = _approved_cost(environment, definition, parameters)
-        attempt, asked_by = entry.attempt + 1, asked_by or entry.asked_by
+        asked_by = asked_by or entry.asked_by
         entry = Entry(run_key, entry.data_set, entry.fingerprint, attempt, uploaded, None, asked_by, cost)
         etag = documents.replace(s3, bucket, key, asdict(entry), etag=stored.etag)
     else:
-        etag = stored.etag  # of an attempt that was broken off, or is being made by another worker
+        etag = stored.etag
     if etag is None:
         log.info("another worker starts this attempt", run_key=run_key, attempt=entry.attempt)
         return None
@@ -105,6 +113,7 @@ def start_once(
     documents.write(s3, bucket, _latest_key(snapshot.data_set), latest)
     # Whoever has changed the entry meanwhile used the same token, so wrote the same ARN.
     documents.replace(s3, bucket, key, asdict(replace(entry, execution_arn=arn)), etag=etag)
+    environment.limits.confirm(s3, bucket, start, arn)
     started = {"data_set": entry.data_set, "attempt": entry.attempt, "estimated_cost": entry.estimated_cost}
     log.info("execution started", execution=arn, run_key=run_key, **started)
     return arn

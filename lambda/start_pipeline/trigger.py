@@ -9,8 +9,8 @@ from typing import Any
 
 import log
 import notices
-from refusals import DefinitionError, OverBudgetError
-from start_pipeline import parameters, quiet, snapshot
+from refusals import DefinitionError, OverBudgetError, RunLimitError
+from start_pipeline import parameters, quiet, snapshot, waiting
 from start_pipeline.data_set import SPARE_SECONDS, ChangedMeanwhile, list_objects
 from start_pipeline.environment import LONGEST_DELAY, Environment
 from start_pipeline.ledger import UnderWay, start_once
@@ -27,9 +27,11 @@ from start_pipeline.messages import (
 from start_pipeline.pipeline import publish
 from start_pipeline.reading import refuse_implausible
 from start_pipeline.refusal import mind_stray
+from start_pipeline.run_limits import Contended, RunsUnderWay, send_notice
 from start_pipeline.unusable import refuse_unusable
 
 RUN_ENDS_SECONDS = 60.0  # between two looks at a data set whose earlier content is being run
+CONTENDED_SECONDS = 5.0  # until a start is tried again that others have come before
 LEAST_SECONDS = 60.0  # of the function's time for a look: listing 100,000 objects takes up to half of it
 
 
@@ -159,10 +161,24 @@ def run_if_quiet(
         image_kinds=environment.image_kinds, seconds_left=seconds_left,
     )  # fmt: skip
     try:
-        execution = start_once(s3, sagemaker, environment, definition, taken, asked_by=asked_by, chosen=chosen)
+        execution = start_once(s3, sagemaker, environment, definition, taken, now=now, asked_by=asked_by, chosen=chosen)
     except UnderWay as under_way:
         log.info("waits for the run that is under way", execution=str(under_way))
         return again(RUN_ENDS_SECONDS)
+    except Contended as reason:
+        log.info("waits for its turn", reason=str(reason))
+        return again(CONTENDED_SECONDS)
+    except RunsUnderWay as full:
+        # Each look costs as much as the one before it, and however many data sets may wait.
+        wait = max(RUN_ENDS_SECONDS, environment.quiet_seconds)
+        waiting.note(s3, client("sqs"), environment, data_set, now=now, wait=wait)
+        log.info("waits until fewer runs are under way", reason=str(full))
+        return again(wait)
+    except RunLimitError as refused:
+        sqs, url = client("sqs"), environment.notices_queue_url
+        send_notice(sqs, url, data_set, refused.setting, refused.limit, now=now, free=refused.free)
+        waiting.forget(s3, environment, data_set)
+        raise  # into the dead-letter queue, so that a person decides on more runs
     except OverBudgetError as refused:
         notices.send(
             client("sqs"),
@@ -175,6 +191,7 @@ def run_if_quiet(
             breakdown=refused.breakdown,
         )
         raise  # into the dead-letter queue, from where it is run once it may cost that much
+    waiting.forget(s3, environment, data_set)
     if execution is not None:
         waited = {} if asked_by else {"WaitSeconds": now - taken.newest_upload.timestamp()}
         log.measured("started", {"ExecutionsStarted": 1, **waited}, execution=execution)

@@ -1,8 +1,9 @@
-"""Runs that may cost more than they should: the real function, against a real local cloud, starts none."""
+"""Runs that may cost more than they should, or are too many: the real function, against a local cloud, starts none."""
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from pipeline_runs import BUCKET, IMAGE, definition, processing_step
 
 from start_pipeline.environment import Environment
 from start_pipeline.handler import handle_batch
+from start_pipeline.run_limits import STARTS
 
 SECTION = "Runs that cost too much"
 SEEN = "`headrace redrive --list`, log of start_pipeline; nothing is started, and the message is kept"
@@ -56,3 +58,12 @@ def test_a_run_above_the_limit(row: Callable[..., None], connect: Connect, role:
 def test_a_run_on_an_instance_without_a_price(row: Callable[..., None], connect: Connect, role: str) -> None:
     said = refusal_of(connect, role, MAX_RUN_COST="1.5", PRICES='{"ml.m5.xlarge": 0.23}')
     row("an upload whose run needs an instance type that prices.toml does not have", SEEN, said)
+
+
+def test_more_runs_than_a_day_may_have(row: Callable[..., None], connect: Connect, role: str) -> None:
+    starts = json.dumps({"starts": [["another", time.time(), None, False]]}).encode()
+    connect("s3").put_object(Bucket=BUCKET, Key=STARTS, Body=starts)
+    said = refusal_of(connect, role, MAX_RUNS_PER_DAY="1")
+    connect("s3").delete_object(Bucket=BUCKET, Key=STARTS)
+    said = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2027-01-16 08:00 UTC", said)
+    row("an upload after as many runs in 24 hours as `max_runs_per_day`", SEEN, said)

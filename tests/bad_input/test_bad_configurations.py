@@ -59,6 +59,8 @@ MISTAKES = [
     ("an endpoint on a type for which no model is registered",
      f'{PLACE}endpoint_instance_type = "ml.p3.2xlarge"\n'),
     ("a monthly budget below 0", f"{PLACE}monthly_budget = -5\n"),
+    ("no run in a day", f"{PLACE}max_runs_per_day = 0\n"),
+    ("more runs at once than can be counted", f"{PLACE}max_concurrent_runs = 5000\n"),
     ("a network access that there is not", f'{PLACE}network_access = "private"\n'),
     ("the former name of `network_access`", f'{PLACE}network = "vpc"\n'),
     ("a VPC in one zone", f'{PLACE}{IN_VPC}availability_zones = ["eu-central-1a"]\n'),

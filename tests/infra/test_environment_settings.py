@@ -57,6 +57,10 @@ def test_without_a_limit_no_price_is_needed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("prices", "setting", "messages"),
     [
+        (None, "max_runs_per_day = 0", ["max_runs_per_day is 0", "a whole number from 1 to 1,000"]),
+        (None, "max_runs_per_day = 1001", ["max_runs_per_day is 1001"]),
+        (None, "max_concurrent_runs = -1", ["max_concurrent_runs is -1", "a whole number from 1 to 1,000"]),
+        (None, "max_concurrent_runs = 2.5", ["max_concurrent_runs is 2.5"]),
         (PRICES, "max_run_cost = 0", ["max_run_cost is 0.0", "a number of USD above 0"]),
         (PRICES, "max_run_cost = nan", ["max_run_cost is nan"]),
         (PRICES, 'max_run_cost = "ten"', ["max_run_cost is 'ten'", "use a number"]),

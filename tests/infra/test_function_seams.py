@@ -10,12 +10,14 @@ from data_sets import kinds
 from deploy_model.environment import Environment as DeployModelEnvironment
 from deployment.request import Deployment
 from infra import upload_trigger
+from infra.settings import MOST_RUNS
 from notify.environment import Environment as NotifyEnvironment
 from pipeline_definition import build_pipeline, render
 from start_pipeline import code
 from start_pipeline.binding import bound_definition
 from start_pipeline.budget import Budget
 from start_pipeline.environment import Environment as StartPipelineEnvironment
+from start_pipeline.run_limits import LARGEST, RunLimits
 from start_pipeline.trigger import LEAST_SECONDS
 
 
@@ -54,6 +56,14 @@ def test_a_run_of_the_deployed_definition_fits_the_limit(local: Any, prod: Any) 
         assert budget == Budget(stack.settings.max_run_cost, stack.settings.prices)
         estimated = budget.approve(build_pipeline(stack.settings.pipeline), {})
         assert {line.step for line in estimated.lines} == {"Preprocess", "TrainSpot", "TrainOnDemand", "Evaluate"}
+
+
+def test_limits_on_runs_reach_the_trigger_of_environments_and_of_projects(prod: Any, project: Any) -> None:
+    for stack in (prod, project):
+        given = stack.properties("StartPipeline/Function")["Environment"]["Variables"]
+        limits = (stack.settings.max_runs_per_day, stack.settings.max_concurrent_runs)
+        assert RunLimits.from_variables(given) == RunLimits(*limits) == RunLimits(50, 5)
+    assert MOST_RUNS == LARGEST
 
 
 def test_the_variables_of_the_trigger_fit_into_what_lambda_takes(prod: Any) -> None:

@@ -58,6 +58,7 @@ def test_a_line_changes_no_resource_but_those_that_have_to_know_it(plain: Any, l
         "DeployModel/Function",
         "DeployModel/ModelDecided",
         "DeployModel/Role/DefaultPolicy",
+        "EndpointRole/Role/DefaultPolicy",
         "FindChampion/Role/DefaultPolicy",
         "JobRole/Role",
         "JobRole/Role/DefaultPolicy",

@@ -237,3 +237,26 @@ def test_a_run_beyond_the_budget(told: Any, entry: Check) -> None:
     budget = {"estimated_cost": 67.58, "max_run_cost": 50.0, "breakdown": breakdown}
     notice = {"headrace": "notice", "kind": "budget", "data_set": "birds", "fingerprint": GIVEN["Fingerprint"]}
     entry("A run was not started, because it could cost more than `max_run_cost`.", told.by(notice | budget))
+
+
+def test_more_runs_than_a_day_may_have(told: Any, entry: Check) -> None:
+    """The trigger's own message."""
+    when = "More runs were wanted than `max_runs_per_day`. One notice a day; all that comes after it is set aside."
+    entry(when, told.by(run_limit_notice(MAX_RUNS_PER_DAY="1")))
+
+
+def test_more_runs_than_may_be_at_once(told: Any, entry: Check) -> None:
+    """The trigger's own message."""
+    when = "More runs were wanted than `max_concurrent_runs`. One notice a day; each upload is run in its turn."
+    entry(when, told.by(run_limit_notice(MAX_CONCURRENT_RUNS="1")))
+
+
+def run_limit_notice(**limit: str) -> dict[str, Any]:
+    world = UploadWorld(**limit)
+    for name in ("cats", "birds"):
+        world.upload(f"datasets/{name}/1.jpg")
+        world.deliver(world.cloud.queue[-1])
+        world.cloud.now += 60
+        world.deliver(world.cloud.queue[-1])
+    (notice,) = world.cloud.notices
+    return notice

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "notices.md"
 
 OPENING = """\
-# Notices: what people are told, and how
+# Notices: what is sent to people, and how
 
 The stack's topic (output `NoticeTopicArn`) tells what needs somebody. `notice_emails` in `environments.toml` subscribes
 addresses to it; anything else that SNS delivers to can be subscribed too. E-mail gets the readable form; queues,
@@ -25,7 +25,7 @@ aws sns subscribe --topic-arn TOPIC --protocol sqs --notification-endpoint QUEUE
   --attributes '{"FilterPolicy": "{\\"kind\\": [\\"approval-needed\\", \\"rolled-back\\"]}"}'
 ```
 
-Each is told once, however often its cause is reported: a marker under `notices/` in the data bucket remembers it for 30
+Each is sent once, however often its cause is reported: a marker under `notices/` in the data bucket remembers it for 30
 days. One that cannot be sent stays in its queue, and goes to its dead-letter queue in the end, whose alarm goes to the
 topic as CloudWatch words it.
 

@@ -30,7 +30,7 @@ WRITE = "python -m pytest tests/infra/test_settings_document.py --write-settings
 
 # Not for environments.toml to say: tables of their own, and what is found out.
 APART = {"environment", "pipeline", "lines", "prices", "source", "consumers"}
-DERIVED: dict[type, set[str]] = {CatalogSettings: {"model_approval_status"}}
+DERIVED: dict[type, set[str]] = {CatalogSettings: {"model_approval_status", "images"}}
 TABLES = {
     "": ("The environment", Settings),
     "pipeline": ("Its pipeline", PipelineSettings),

@@ -70,7 +70,7 @@ def failed_ids(response: Any) -> list[str]:
 class UploadWorld:
     """A bucket whose changes put S3's notifications into a queue, and the function that is given them."""
 
-    def __init__(self, quiet_seconds: int = QUIET) -> None:
+    def __init__(self, quiet_seconds: int = QUIET, **variables: str) -> None:
         self.cloud = CLIENTS.cloud = Cloud()
         self.cloud.put(BUCKET, f"pipelines/{NAME}.json", DEFINITION)
         self.environment = StartEnvironment.from_variables(
@@ -84,6 +84,7 @@ class UploadWorld:
                 "QUIET_SECONDS": str(quiet_seconds),
                 "BINDINGS": json.dumps(BINDINGS),
                 "PIPELINE_TAGS": '{"headrace:project": "headrace"}',
+                **variables,
             }
         )
         self.seconds_left = 900.0
