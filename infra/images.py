@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from aws_cdk import Stack
 from aws_cdk.region_info import FactName
 
+from infra.image_names import PINNED, URI
 from infra.settings import Settings
 from infra.typed_table import SettingsError
 
 NOWHERE = "none"
-_URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+/(?P<repository>[^:@]+)[:@].+")
-_PINNED = re.compile(r"(?::[^:@/]+)?(?=@)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +48,14 @@ def registries(stack: Stack, names: Sequence[str]) -> list[str]:
     `names` are images as the settings have them. For a stack of one region: it has to know AWS's account there.
     """
     aws = stack.regional_fact(FactName.DLC_REPOSITORY_ACCOUNT, NOWHERE)
-    places = {(match["region"], match["account"]) for name in names if (match := _URI.fullmatch(name))}
+    places = {(match["region"], match["account"]) for name in names if (match := URI.fullmatch(name))}
     places |= {(stack.region, account) for account in (stack.account, aws) if account != NOWHERE}
     return [f"arn:{stack.partition}:ecr:{region}:{account}:repository/*" for region, account in sorted(places)]
 
 
 def _image(name: str, stack: Stack, settings: Settings) -> Image:
-    name = _PINNED.sub("", name)
-    own = _URI.fullmatch(name)
+    name = PINNED.sub("", name)
+    own = URI.fullmatch(name)
     if own:
         arn = f"arn:{stack.partition}:ecr:{own['region']}:{own['account']}:repository/{own['repository']}"
         return Image(name, arn)

@@ -10,6 +10,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
+from infra.image_names import IMAGE
 from infra.line_settings import LineSettings, line_problems, load_lines, require_distinct_names
 from infra.prices import PRICES_FILE, load_prices
 from infra.promotion import Consumer, consumers_of, source_of
@@ -31,12 +32,6 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9]")
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9][a-z]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
-_DIGEST = r"@sha256:[0-9a-f]{64}"
-_TAG = r":[A-Za-z0-9._-]+"
-_IMAGE = re.compile(  # of AWS's own images the tag is needed: it says which Python there is
-    rf"[a-z0-9._/-]+{_TAG}({_DIGEST})?"
-    rf"|[0-9]{{12}}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+({_TAG}|({_TAG})?{_DIGEST})"
-)
 
 _TABLES = frozenset({"catalog", "delivery", "lines", "pipeline"})  # of an environment
 _FOUND_OUT = {
@@ -243,7 +238,7 @@ class Settings:
                 "out: the stack then makes a key",
             )
         for name in ("training_image", "processing_image", "inference_image"):
-            if not _IMAGE.fullmatch(getattr(self, name)):
+            if not IMAGE.fullmatch(getattr(self, name)):
                 yield (
                     f"{name} is {getattr(self, name)!r}",
                     "use repository:tag of an AWS deep-learning image, or "

@@ -123,7 +123,7 @@ def register_model(
                 "DataSet": parameter("DataSet"),
                 "Fingerprint": parameter("Fingerprint"),
                 "CodeHash": binding("CodeHash"),
-                "ArtifactSha256": figure(ARTIFACT_SHA256),
+                "ArtifactSha256": text(figure(ARTIFACT_SHA256)),
                 "ArtifactBytes": text(figure(ARTIFACT_BYTES)),
                 "ArtifactVersionId": lambda_output(STORE_MODEL, "VersionId"),
                 "TrainCode": code_hash(SCRIPT),  # what the training ran: under code/<this>/ in the data bucket

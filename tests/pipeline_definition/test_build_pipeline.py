@@ -276,7 +276,7 @@ def test_registered_artifact_is_the_stored_one_that_evaluate_judged() -> None:
         container = steps[name]["Arguments"]["InferenceSpecification"]["Containers"][0]
         assert container["ModelDataUrl"] == {"Get": "Steps.StoreModel.OutputParameters['ModelDataUrl']"}
         recorded = steps[name]["Arguments"]["CustomerMetadataProperties"]
-        assert recorded["ArtifactSha256"] == stored["Sha256"]
+        assert recorded["ArtifactSha256"] == {"Std:Join": {"On": "", "Values": [stored["Sha256"]]}}
     assert steps["CheckComparison"]["DependsOn"] == ["StoreModel"]
 
 

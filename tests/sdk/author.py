@@ -246,25 +246,25 @@ class Author:
             return JsonGet(step_name="Evaluate", property_file=report, json_path=path)
 
         metrics = "multiclass_classification_metrics"
-        accuracy, winner = figure(f"{metrics}.accuracy.value"), figure("winner.name")
+        accuracy = figure(f"{metrics}.accuracy.value")
         hint = (
-            ". hint: compare the per-class figures in evaluation.json; use more data or epochs, or change the setting"
+            ". hint: compare the per-class figures in evaluation.json; use more data or epochs, or change the setting "
+            "under [<environment>.pipeline] in environments.toml."
         )
-        hint += " under [<environment>.pipeline] in environments.toml."
         message = Join(on="", values=["The model was not registered: ", figure("gate.refusal"), hint])
         summary = ("classes", "classes_digest", "image_size", "network", "comparison", "warnings")
         figures = {
-            **{"Winner": winner, "Accuracy": accuracy, "Improvement": figure("improvement")},
+            **{"ArtifactSha256": figure("artifact.sha256"), "ArtifactBytes": figure("artifact.bytes")},
+            **{"Winner": figure("winner.name"), "Accuracy": accuracy, "Improvement": figure("improvement")},
             **{name.title().replace("_", ""): figure(f"summary.{name}") for name in summary},
         }
         outputs = evaluate.properties.ProcessingOutputConfig.Outputs
-        artifact = figure("artifact.sha256"), figure("artifact.bytes")
         stored = LambdaStep(
             "StoreModel",
             lambda_func=Lambda(function_arn=self.bindings["StoreModelFunctionArn"], session=self.session),
             inputs={
                 "ModelDataUrl": Join(on="", values=[outputs["winner"].S3Output.S3Uri, "/model.tar.gz"]),
-                **{"Sha256": artifact[0], "Bytes": artifact[1]},
+                **{"Sha256": figure("artifact.sha256"), "Bytes": figure("artifact.bytes")},
                 "PipelineExecutionArn": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             },
             outputs=[LambdaOutput(name, LambdaOutputTypeEnum.String) for name in ("ModelDataUrl", "VersionId")],
@@ -275,7 +275,7 @@ class Author:
             (figure(f"{metrics}.macro_f1.value"), self.macro_f1),
             (figure("lowest_recall.value"), self.recall_floor),
         )
-        given = (training, evaluate, stored, artifact, figures)
+        given = (training, evaluate, stored, figures)
         compared = ConditionStep(
             "CheckComparison",
             conditions=[ConditionLessThanOrEqualTo(left=figure("gate.needs_person"), right=0)],
@@ -297,10 +297,8 @@ class Author:
         training: dict[str, TrainingStep],
         evaluate: ProcessingStep,
         stored: LambdaStep,
-        artifact: tuple[JsonGet, JsonGet],
         figures: dict[str, JsonGet],
     ) -> ModelStep:
-        sha256, size = artifact
         outputs = evaluate.properties.ProcessingOutputConfig.Outputs
         types = list(self.settings["inference_instance_types"])
         builder = ModelBuilder(
@@ -326,8 +324,6 @@ class Author:
             customer_metadata_properties={
                 "DataSet": self.data_set,
                 "Fingerprint": self.fingerprint,
-                "ArtifactSha256": sha256,
-                "ArtifactBytes": Join(on="", values=[size]),
                 "ArtifactVersionId": stored.properties.Outputs["VersionId"],
                 "CodeHash": self.bindings["CodeHash"],
                 "TrainCode": self.bindings["CodeHash/train.py"],
