@@ -224,7 +224,7 @@ def _reason(kind: str) -> str:
         case kinds.UNKNOWN:
             return "not an image of a known format"
     if kind in kinds.OPTIONAL:
-        return f"{kind}, which needs the line {kinds.OPTIONAL[kind]} in training/requirements.txt"
+        return f"{kind}, which needs the line {kinds.OPTIONAL[kind]} in training/requirements.in"
     return f"{kind}, which is not decoded" if kind in kinds.MEANT_AS_IMAGES else f"not an image but {kind}"
 
 

@@ -51,7 +51,8 @@ def refuse_unknown(network: str) -> Any:
     except (ImportError, RuntimeError) as error:  # torchvision, which timm needs, may not fit the torch that is there
         raise ValueError(
             f"the network {network} needs timm, which cannot be imported: {error}\n"
-            "hint: name timm and torchvision, in versions that fit the image's torch, in training/requirements.txt"
+            "hint: name timm and torchvision, in versions that fit the image's torch, in training/requirements.in; "
+            "then `make lock`"
         ) from error
     name = network.removeprefix(PREFIX)
     if not timm.is_model(name):

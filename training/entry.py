@@ -220,7 +220,10 @@ def reason_of(error: Exception) -> str:
         return str(DiskFullError(refusal))
     reason = f"{type(error).__name__}: {error}"
     if isinstance(error, ModuleNotFoundError):
-        reason += "\nhint: the job's image does not have it: name it, with its version, in training/requirements.txt"
+        reason += (
+            "\nhint: the job's image does not have it: name it, with its version, in training/requirements.in; "
+            "then `make lock`"
+        )
     return reason
 
 

@@ -88,7 +88,8 @@ def explain_unknown(content: bytes) -> str:
     if is_heif(content):
         if heif_decoder():
             return "damaged image: it begins as HEIC, but cannot be opened"
-        return f"a HEIC image: add the line {HEIF_REQUIREMENT} to training/requirements.txt, or convert it to JPEG"
+        add = f"add the line {HEIF_REQUIREMENT} to training/requirements.in and run `make lock`"
+        return f"a HEIC image: {add}, or convert it to JPEG"
     if brands(content) & AVIF_BRANDS and not features.check("avif"):
         return "an AVIF image, which this build of Pillow cannot decode: use Pillow's wheel, or convert it to JPEG"
     tiff = explain_tiff(content)

@@ -143,7 +143,7 @@ def test_d11_what_is_left_out_counts_and_is_listed_by_reason(tmp_path: Path) -> 
     assert "3 of 27 images cannot be read: cat/a.HEIC (HEIC, which needs" in said
     prepare(tmp_path / "data", tmp_path / "out", "--image-size", "8", "--max-skipped-share", "0.2")
     assert facts(tmp_path / "out/train")["left_out"] == {
-        f"HEIC, which needs the line {OPTIONAL['HEIC']} in training/requirements.txt": ["cat/a.HEIC"],
+        f"HEIC, which needs the line {OPTIONAL['HEIC']} in training/requirements.in": ["cat/a.HEIC"],
         "not an image but text": ["README", "cat/notes.txt"],
     }
     assert set(facts(tmp_path / "out/train")["skipped"]) == {"cat/a.HEIC", "cat/notes.txt", "dog/b.jpg"}  # type: ignore[call-overload]

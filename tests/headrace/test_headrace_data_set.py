@@ -79,7 +79,7 @@ def test_files_are_judged_by_their_content(tmp_path: Path) -> None:
     assert len(reading.samples) == 63
     assert {left.path: left.reason for left in reading.left_out} == {
         "a/broken.jpg": "not an image but text",
-        "a/phone.jpg": "HEIC, which needs the line pi-heif==1.4.0 in training/requirements.txt",
+        "a/phone.jpg": "HEIC, which needs the line pi-heif==1.4.0 in training/requirements.in",
     }
     assert reading.problems == ()
 

@@ -22,7 +22,7 @@ REPORT = """\
   cat       24     4
   dog       20     3
 left out, not an image but text: 1 file: README.txt
-left out, HEIC, which needs the line pi-heif==1.4.0 in training/requirements.txt, \
+left out, HEIC, which needs the line pi-heif==1.4.0 in training/requirements.in, \
 counted: 1 file: pets/train/cat/phone.jpg
 junk, never part of a data set: 1 file: pets/.DS_Store
 """

@@ -143,7 +143,7 @@ def test_heic_is_decoded_where_its_decoder_is_installed() -> None:
 
 def test_without_its_decoder_heic_is_refused_with_the_line_to_add(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "heif_decoder", lambda: False)
-    line = re.search(r"add the line (\S+) to training/requirements.txt", reason(HEIC))
+    line = re.search(r"add the line (\S+) to training/requirements.in", reason(HEIC))
     assert line
     assert line[1] == kinds.OPTIONAL["HEIC"]  # what the reader of data sets says of it
     assert f'"{line[1]}"' in (TRAINING.parent / "pyproject.toml").read_text()  # the suite tries this very version
