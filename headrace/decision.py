@@ -47,7 +47,7 @@ def decide(environment: Environment, output: Output, *, version: str, approval: 
 
 def refuse_unknown_bytes(environment: Environment, model: Model) -> None:
     """Raises SetupError for a version that deploy_model will not deploy: it does not say which bytes are approved."""
-    if model.sha256 is None or not (model.artifact or "").endswith(f"/models/{model.sha256}/model.tar.gz"):
+    if not model.names_its_bytes:
         again = environment.registry_command(f"run {model.data_set or 'DATA_SET'} --again")
         raise SetupError(
             f"version {model.version} does not record the SHA-256 of its artifact, so it would not be deployed: it was "

@@ -42,6 +42,11 @@ class Model:
     sha256: str | None = None  # of its artifact, in hexadecimal; None for a version that cannot be deployed without
     artifact: str | None = None  # the URL of it
 
+    @property
+    def names_its_bytes(self) -> bool:
+        """Whether it says which bytes are approved with it. deploy_model deploys no other (stored_model.py there)."""
+        return self.sha256 is not None and (self.artifact or "").endswith(f"/models/{self.sha256}/model.tar.gz")
+
     def as_data(self) -> dict[str, Any]:
         return {
             "version": self.version,

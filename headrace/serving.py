@@ -13,7 +13,7 @@ from typing import Any
 
 from headrace.endpoint import IN_SERVICE, Endpoint, read_endpoint
 from headrace.environment import DEFAULT_LINE, Environment
-from headrace.registry import APPROVED, PENDING, is_servable, list_packages
+from headrace.registry import APPROVED, PENDING, find_model, is_servable, list_packages
 
 ON_ITS_WAY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 ROLLED_BACK = "headrace:rolled-back"  # the tag of an endpoint configuration: lambda/deploy_model/verdict.py
@@ -82,6 +82,15 @@ def find_differences(environment: Environment, serving: Serving) -> list[Differe
 
 def _differences(environment: Environment, serving: Serving) -> Iterator[Difference]:
     endpoint, wanted, served = serving.endpoint, serving.wanted, serving.served
+    if wanted is not None and not serving.is_as_wanted:
+        model = find_model(environment, str(wanted))
+        if not model.names_its_bytes:
+            yield Difference(
+                f"version {wanted} is approved and is not deployed: it does not record the SHA-256 of its artifact",
+                environment.registry_command(f"run {model.data_set or 'DATA_SET'} --again"),
+                "registers it anew",
+            )
+            return
     repair = environment.command("repair")
     if endpoint is None:
         if wanted is not None:

@@ -22,7 +22,7 @@ class ModelStorer(LambdaFunction):
             code=code,
             package="store_model",
             description="Stores the artifact of a model under its SHA-256",
-            timeout=Duration.minutes(5),  # S3 copies 5 GB, the most, in a minute or two
+            timeout=Duration.minutes(5),  # of which lambda/store_model/handler.py gives S3 four for the copy
             when_it_fails="The pipeline waits for the answer: its step fails, the execution too, and a notice says so.",
             environment={"DATA_BUCKET": data.bucket.bucket_name},
         )

@@ -35,14 +35,15 @@ def session() -> Any:
 
 
 @cache
-def client(service: str) -> Any:
+def client(service: str, read_timeout: int = 20) -> Any:
     """The process's client of a service: "s3", "sqs", "sagemaker", "ec2".
 
-    A call that hangs is given up after 20 s: boto3's own 60 s would leave no time for a second attempt.
+    A call that hangs is given up after `read_timeout` seconds: boto3's own 60 s would leave no time for a second
+    attempt.
     """
     config = Config(
         connect_timeout=5,
-        read_timeout=20,
+        read_timeout=read_timeout,
         retries={"mode": "standard", "max_attempts": 5},
         max_pool_connections=HEAD_REQUESTS_AT_ONCE,
     )

@@ -295,3 +295,19 @@ def test_repair_can_wait_for_the_endpoint(headrace: Headrace, three_approved: Fa
     result = headrace("repair", "--wait", "5", "--interval", "0.05")
     assert result.status == 0, result.err
     assert "serves version 3" in result.err
+
+
+def test_a_wanted_version_without_a_recorded_hash_is_told_with_the_run_that_registers_it_anew(
+    headrace: Headrace, three_approved: FakeSageMaker
+) -> None:
+    """As one that an earlier version of Headrace registered, or that somebody approved in the console."""
+    del three_approved.packages[2]["CustomerMetadataProperties"]["ArtifactSha256"]
+    three_approved.serve(2)
+    (difference,) = headrace("status", "--json").data["differences"]
+    assert difference["what"].startswith("version 3 is approved and is not deployed: it does not record the SHA-256")
+    assert difference["command"] == "headrace run birds --again"
+    refused = headrace("repair")
+    assert (refused.status, three_approved.sent) == (1, [])
+    assert "hint: headrace run birds --again" in refused.err
+    three_approved.serve(3)
+    assert headrace("status", "--json").data["differences"] == []
