@@ -4,6 +4,7 @@ import contextvars
 import dataclasses
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from ministack.core import iam_evaluator
 from ministack.services import s3
@@ -16,6 +17,7 @@ _caller = contextvars.ContextVar[str | None]("caller", default=None)
 def plug_in() -> None:
     s3._foreign_bucket_allows = _asked_by_the_caller(s3._foreign_bucket_allows)
     iam_evaluator.evaluate_resource_policy = _for_the_caller(iam_evaluator.evaluate_resource_policy)
+    s3.handle_request = _of_the_expected_owner(s3.handle_request)
     iam_evaluator._resolve_condition_key = _owner_of_bucket(iam_evaluator._resolve_condition_key)
 
 
@@ -33,6 +35,27 @@ def _asked_by_the_caller(original: Callable[..., bool]) -> Callable[..., bool]:
             _caller.reset(token)
 
     return allows
+
+
+def _of_the_expected_owner(handle: Callable[..., Any]) -> Callable[..., Any]:
+    """``ExpectedBucketOwner`` and ``ExpectedSourceBucketOwner`` of every operation, which ministack passes over.
+
+    "If the account ID that you provide does not match the actual owner of the bucket, the request fails with the HTTP
+    status code 403 Forbidden (access denied)": S3's API reference, for each operation.
+    """
+
+    async def handle_request(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], *more: Any, **named: Any
+    ) -> Any:
+        bucket, _ = s3._parse_bucket_key(path, headers)
+        source = unquote(headers.get("x-amz-copy-source", "")).lstrip("/").partition("/")[0]
+        for name, said in ((bucket, "x-amz-expected-bucket-owner"), (source, "x-amz-source-expected-bucket-owner")):
+            expected = headers.get(said) or "".join(query.get(said, ""))
+            if expected and s3._bucket_owner_account(name) not in (None, expected):
+                return s3._error("AccessDenied", "Access Denied", 403)
+        return await handle(method, path, headers, body, query, *more, **named)
+
+    return handle_request
 
 
 def _for_the_caller(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -54,6 +54,27 @@ def test_what_an_object_is_put_with_is_there(connect: Connect, s3: Any, versione
     assert {tag["Key"]: tag["Value"] for tag in tags} == {"kind": "model", "x": "1"}
 
 
+@tries("s3.HeadObject", "ExpectedBucketOwner")
+def test_the_expected_owner_of_a_bucket(s3: Any, versioned: str) -> None:
+    owner, other = {"ExpectedBucketOwner": "000000000000"}, {"ExpectedBucketOwner": "111111111111"}
+    s3.put_object(Bucket=versioned, Key="a", Body=b"1", **owner)
+    assert s3.head_object(Bucket=versioned, Key="a", **owner)["ContentLength"] == 1
+    source = {"Bucket": versioned, "Key": "a"}
+    calls: list[Callable[[], object]] = [
+        lambda: s3.head_object(Bucket=versioned, Key="a", **other),
+        lambda: s3.get_object(Bucket=versioned, Key="a", **other),
+        lambda: s3.put_object(Bucket=versioned, Key="a", Body=b"2", **other),
+        lambda: s3.delete_object(Bucket=versioned, Key="a", **other),
+        lambda: s3.list_objects_v2(Bucket=versioned, **other),
+        lambda: s3.copy_object(Bucket=versioned, Key="b", CopySource=source, ExpectedSourceBucketOwner="111111111111"),
+    ]
+    for call in calls:
+        with pytest.raises(ClientError) as refusal:
+            call()
+        assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert s3.get_object(Bucket=versioned, Key="a", **owner)["Body"].read() == b"1"
+
+
 @tries("s3.PutObject", "IfMatch IfNoneMatch")
 @tries("s3.GetObject", "Bucket Key IfMatch")
 @tries("s3.HeadObject", "IfMatch")

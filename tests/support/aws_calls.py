@@ -16,7 +16,19 @@ from botocore.model import ListShape, OperationModel, Shape, StructureShape
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("lambda", "headrace") for path in (ROOT / folder).rglob("*.py"))
-SERVICES = ("cloudformation", "ec2", "lambda", "logs", "s3", "sagemaker", "sagemaker-runtime", "sns", "sqs", "sts")
+SERVICES = (
+    "cloudformation",
+    "ec2",
+    "ecr",
+    "lambda",
+    "logs",
+    "s3",
+    "sagemaker",
+    "sagemaker-runtime",
+    "sns",
+    "sqs",
+    "sts",
+)
 ANNOTATIONS = {
     "Ec2Client": "ec2",
     "LogsClient": "logs",

@@ -12,6 +12,7 @@ from botocore import xform_name
 
 ROOT = Path(__file__).parents[2]
 OWN = ("sagemaker", "sagemaker-runtime")
+ON_AWS_ONLY = ("ecr",)  # `headrace images` refuses the local cloud, which runs no container images
 # What `**name` stands for where the sources do not say it; each entry is used.
 STARRED = {
     "change": {"StackName", "ChangeSetName"},
@@ -68,7 +69,7 @@ def passed() -> dict[str, set[str]]:
     for operation, parameters in SAGEMAKERS_OWN.items():
         found.setdefault(operation, set()).update(parameters)
     for service, method, keywords in [*_calls(), *_commands()]:
-        if service in OWN:
+        if service in OWN + ON_AWS_ONLY:
             continue
         found.setdefault(f"{service}.{operation_names(service)[method]}", set()).update(keywords)
     return found
