@@ -90,7 +90,8 @@ class Foreign:
         assets = f"cdk-hnb659fds-assets-{self.account}-{self.region}"
         yield "s3:GetObject", lambda c: c("s3").get_object(Bucket=assets, Key="somebody-elses.zip")
         yield "s3:ListBucket", lambda c: c("s3").list_objects_v2(Bucket=STRANGER, Prefix="datasets/")
-        yield "s3:ListBucket", lambda c: c("s3").list_objects_v2(Bucket=STRANGER, Prefix="runs/a")
+        for prefix in ("runs/a", "models/a"):  # the conditions of the lists of results and of artifacts hold there
+            yield "s3:ListBucket", lambda c, prefix=prefix: c("s3").list_objects_v2(Bucket=STRANGER, Prefix=prefix)
         yield "s3:ListBucket", lambda c: c("s3").list_objects_v2(Bucket=mine, Prefix="elsewhere/")
         yield "s3:ListBucketVersions", lambda c: c("s3").list_object_versions(Bucket=STRANGER)
 
