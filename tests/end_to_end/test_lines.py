@@ -17,7 +17,7 @@ from headrace.environment import DEFAULT_LINE, Environment
 from headrace.executions import Execution, list_executions, list_steps, read_execution, read_parameters
 from headrace.output import Output
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 LOW, HIGH = ("0", "1", "2"), ("7", "8", "9")
 TABLES = """

@@ -27,7 +27,7 @@ from headrace.executions import Execution, list_executions, list_steps, read_exe
 from headrace.local import ProcessCloud
 from headrace.output import Output
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 CHOICES = {"Capacity": "spot", "TrainInstanceType": "ml.m5.xlarge", "AccuracyThreshold": "0.7"}
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}

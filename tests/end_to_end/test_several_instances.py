@@ -17,7 +17,7 @@ from headrace.executions import Execution, list_steps, read_execution, wait_for_
 from headrace.output import Output
 from local_cloud import process
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from headrace.output import Output
 from local_cloud import process
 from pipeline_definition.train import METRICS
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 QUIET_SECONDS = 3  # environments.toml, [local]
 
