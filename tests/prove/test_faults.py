@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from deployed_app import deployment
+from deployed_app import deployment, project_with
 from real_trigger import RealTrigger
 
 pytestmark = pytest.mark.timeout(600)
@@ -33,7 +33,10 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def trigger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealTrigger]:
-    with deployment(tmp_path_factory.mktemp("faults") / "state") as deployed:
+    folder = tmp_path_factory.mktemp("faults")
+    (folder / "project").mkdir()
+    project = project_with(folder / "project", max_runs_per_day="1000", max_concurrent_runs="1000")
+    with deployment(folder / "state", project=project) as deployed:
         yield RealTrigger(deployed)
 
 

@@ -81,8 +81,12 @@ def project_with(folder: Path, *, table: str = "local", **settings: str) -> Path
     lines = (ROOT / "environments.toml").read_text().splitlines()
     start = lines.index(f"[{table}]")
     for key, value in settings.items():
-        number = next(index for index in range(start, len(lines)) if lines[index].startswith(f"{key} = "))
-        lines[number] = f"{key} = {value}"
+        said = (index for index in range(start, len(lines)) if lines[index].startswith(f"{key} = "))
+        number = next(said, None)
+        if number is None:
+            lines.insert(start + 1, f"{key} = {value}")
+        else:
+            lines[number] = f"{key} = {value}"
     (folder / "environments.toml").write_text("\n".join(lines))
     return folder
 
