@@ -67,6 +67,12 @@ def show_config(name: str, output: Output, *, setting: str | None) -> list[Setti
     return found
 
 
+def settings_of(name: str) -> dict[str, Setting]:
+    """The environment's settings by their names."""
+    path = _path()
+    return {setting.name: setting for setting in read_settings(name, _tables(path), path)}
+
+
 def read_settings(name: str, tables: Mapping[str, Any], path: Path) -> Iterator[Setting]:
     """The settings of the environment, then of its pipeline, its lines and what else it has tables of."""
     table = tables[name]

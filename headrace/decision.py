@@ -21,7 +21,7 @@ def decide(environment: Environment, output: Output, *, version: str, approval: 
     serving = read_serving(environment)
     beside = _beside(environment, serving, model)
     if approval == APPROVED:
-        refuse_unknown_bytes(environment, model)
+        refuse_unpinned(environment, model)
     output.note(f"version {model.version} of {environment.stack.model_package_group}")
     output.note(f"  accuracy {share(model.accuracy)}, data set {model.data_set or '-'}, run {model.run or '-'}")
     output.note(f"  artifact {model.sha256 or '-'}")
@@ -45,14 +45,14 @@ def decide(environment: Environment, output: Output, *, version: str, approval: 
     return model
 
 
-def refuse_unknown_bytes(environment: Environment, model: Model) -> None:
-    """Raises SetupError for a version that deploy_model will not deploy: it does not say which bytes are approved."""
-    if not model.names_its_bytes:
+def refuse_unpinned(environment: Environment, model: Model) -> None:
+    """Raises SetupError for a version without the SHA-256 of its artifact: deploy_model would not deploy it."""
+    if not model.pins_artifact:
         again = environment.registry_command(f"run {model.data_set or 'DATA_SET'} --again")
         raise SetupError(
             f"version {model.version} does not record the SHA-256 of its artifact, so it would not be deployed: it was "
             "registered by an earlier version of Headrace, or by hand",
-            hint=f"{again}   # registers it anew",
+            hint=f"{again}   # registers it again, with its SHA-256",
         )
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.config import FILE, described_settings
+from headrace.config import FILE, settings_of
 from headrace.environment import Environment
 from headrace.errors import AwsError, NotFound, SetupError, UsageError
 from headrace.output import Output
@@ -97,19 +96,16 @@ def show_images(environment: Environment, output: Output, *, pin: bool) -> None:
 
 
 def _images(environment: Environment) -> Iterator[Image]:
-    root = find_root()
-    assert root is not None, "read_target has read the file beside cdk.json"
-    table = tomllib.loads((root / FILE).read_text("utf-8"))[environment.name]
-    defaults = {setting["name"]: setting["default"] for setting in described_settings("")}
+    found = settings_of(environment.name)
     for setting in SETTINGS:
-        yield parse(setting, str(table.get(setting, defaults[setting])), environment)
+        yield parse(setting, str(found[setting].value), environment)
 
 
 def parse(setting: str, text: str, environment: Environment) -> Image:
     found = _IMAGE.fullmatch(text)
     if found is None or not (found["tag"] or found["digest"]):
         raise SetupError(
-            f"{setting} of [{environment.name}] is {text!r}, which is no image",
+            f"{setting} of [{environment.name}] is {text!r}, which is not an image",
             hint="write repository:tag of an AWS deep-learning image, or the URI of your own",
         )
     region = found["region"] or environment.region

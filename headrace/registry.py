@@ -43,8 +43,8 @@ class Model:
     artifact: str | None = None  # the URL of it
 
     @property
-    def names_its_bytes(self) -> bool:
-        """Whether it says which bytes are approved with it. deploy_model deploys no other (stored_model.py there)."""
+    def pins_artifact(self) -> bool:
+        """Whether its artifact's address is made of the recorded SHA-256: deploy_model deploys no other version."""
         return self.sha256 is not None and (self.artifact or "").endswith(f"/models/{self.sha256}/model.tar.gz")
 
     def as_data(self) -> dict[str, Any]:

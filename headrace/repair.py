@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.decision import refuse_unknown_bytes
+from headrace.decision import refuse_unpinned
 from headrace.endpoint import wait_for_endpoint
 from headrace.environment import Environment
 from headrace.errors import NotFound
@@ -18,7 +18,7 @@ def repair(environment: Environment, output: Output, *, wait: float, interval: f
         waiting = any(item.get("ModelApprovalStatus") == PENDING for item in serving.packages)
         hint = environment.registry_command("approve latest" if waiting else "models")
         raise NotFound("no version is approved, so there is none to deploy", hint=hint)
-    refuse_unknown_bytes(environment, find_model(environment, str(serving.wanted)))
+    refuse_unpinned(environment, find_model(environment, str(serving.wanted)))
     output.note(f"endpoint {environment.stack.endpoint}: {_describe(serving)}; wanted: version {serving.wanted}")
     ask_for_deployment(environment)
     if wait > 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headrace.decision import check_note, refuse_unknown_bytes, warn_of_classes, write_decision
+from headrace.decision import check_note, refuse_unpinned, warn_of_classes, write_decision
 from headrace.environment import Environment
 from headrace.errors import NotFound, UsageError
 from headrace.output import Output
@@ -39,7 +39,7 @@ def rollback(environment: Environment, output: Output, *, version: str | None, n
     check_note(note)
     serving = read_serving(environment)
     plan = make_plan(environment, serving, version, note)
-    refuse_unknown_bytes(environment, plan.target)
+    refuse_unpinned(environment, plan.target)
     served = "none" if serving.served is None else f"version {serving.served}"
     output.note(f"served now: {served}; {'this would be done' if dry_run else 'this is done'}:")
     for line in plan.lines():

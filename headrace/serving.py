@@ -84,11 +84,11 @@ def _differences(environment: Environment, serving: Serving) -> Iterator[Differe
     endpoint, wanted, served = serving.endpoint, serving.wanted, serving.served
     if wanted is not None and not serving.is_as_wanted:
         model = find_model(environment, str(wanted))
-        if not model.names_its_bytes:
+        if not model.pins_artifact:
             yield Difference(
                 f"version {wanted} is approved and is not deployed: it does not record the SHA-256 of its artifact",
                 environment.registry_command(f"run {model.data_set or 'DATA_SET'} --again"),
-                "registers it anew",
+                "registers it again, with its SHA-256",
             )
             return
     repair = environment.command("repair")

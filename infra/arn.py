@@ -5,6 +5,9 @@ from __future__ import annotations
 from aws_cdk import ArnFormat, Stack
 from constructs import IConstruct
 
+JOB_LOGS = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
+"""The log groups into which SageMaker writes the logs of all jobs of an account."""
+
 
 def sagemaker_arn(scope: IConstruct, kind: str, name: str) -> str:
     """The ARN of, say, the `pipeline` or `model-package` of that name; the name may hold `*`."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.arn import log_group_arn, sagemaker_arn
+from infra.arn import JOB_LOGS, log_group_arn, sagemaker_arn
 from infra.data_bucket import DataBucket
 from infra.images import Image, Images
 from infra.network import Network
@@ -47,7 +47,7 @@ class JobRole(Construct):
         run_containers(
             self.role,
             images=[images.processing, images.training],
-            log_groups=["/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs"],
+            log_groups=JOB_LOGS,
         )
         if network:
             network.grant_join(self.role)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.arn import log_group_arn, sagemaker_arn
+from infra.arn import JOB_LOGS, log_group_arn, sagemaker_arn
 from infra.data_bucket import RUNS, DataBucket
 from infra.lambda_function import LambdaFunction
 from infra.model_registry import ModelRegistry
@@ -17,8 +17,6 @@ from infra.permission import allow
 from infra.private_bucket import PrivateBucket
 from infra.settings import Settings
 from infra.source_environment import SourceEnvironment
-
-JOB_LOGS = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
 
 
 class Notifier(LambdaFunction):

@@ -1,4 +1,4 @@
-"""The role under which SageMaker runs pipelines: it starts jobs, calls Lambda steps and registers models."""
+"""The role under which SageMaker runs pipelines: it starts jobs, invokes functions and registers models."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.arn import JOB_LOGS
 from infra.permission import acknowledge_wildcards
 from infra.project_stack import BOUNDARY
 from infra.template_bucket import TemplateBucket
@@ -21,8 +22,6 @@ LISTED = [
 ]
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 WRITE_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-# SageMaker writes the logs of all jobs of an account into these two groups, whosever they are.
-JOB_LOGS = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/*-p-*"
 OBJECTS = ["AbortMultipartUpload", "DeleteObject", "DeleteObjectVersion", "GetObject", "PutObject"]
 MESSAGES = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"]

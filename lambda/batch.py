@@ -23,7 +23,7 @@ FIRST_WAIT = 15  # seconds, then twice as long each time: with five receives 15,
 LONGEST_WAIT = 900
 LONGEST_REASON = 1_000  # characters of a message's attribute; SQS counts them with the body
 LONGEST_SUMMARY = 500  # characters of a message in the notice of it
-HAVE_NOTICES = (OverBudgetError, RunLimitError)  # of their own, which the function sends before it raises them
+HAVE_NOTICES = (OverBudgetError, RunLimitError)  # that the function sends itself, before it raises them
 # What a message must not hold (SendMessage in the API reference): a reason may quote an object's key.
 NOT_SENDABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -1,7 +1,7 @@
 """Where the artifact of a registered model lies: models/<SHA-256>/model.tar.gz of the data bucket.
 
-The address is made of the content, and the bucket's policy lets store_model alone write there (infra/stack.py). So a
-version that names such an address names these bytes, whoever can write elsewhere in the bucket.
+The address is made of the content, and the bucket's policy lets only store_model write there (infra/stack.py). So a
+version that names such an address names these bytes, and no others.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def split(url: str) -> tuple[str, str]:
 
 
 def exists(s3: S3Client, url: str) -> bool:
-    """Whether the object is there. By listing, which needs no right to read it, and tells "gone" from "denied".
+    """Whether the object is there. Listing needs no right to read it, and distinguishes "gone" from "denied".
 
     What lies in a bucket that this function may not list (a version registered by hand) counts as there: who reads it
     says so if it is not.

@@ -1,8 +1,8 @@
 """Is what a version would serve what was registered and approved?
 
-The registry holds an address, and whoever can write there decides what runs behind the endpoint, approved or not. So
-a version is deployed only if its address is one of stored_model.py's, and if S3 has computed the recorded SHA-256 for
-what lies there. Nothing else of the container may name bytes that are fetched when it starts.
+The registry holds an address. Anybody who can write there decides what the endpoint runs, approved or not. So a
+version is deployed only if its address has the form of stored_model.py, and if S3 has computed the recorded SHA-256
+for the object there. Nothing else of the container may name bytes that are fetched when it starts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stored_model import as_checksum, sha256_in, split
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-# Members of a container that name further data: they would be fetched from where anybody may write.
+# Members of a container that name further data, of which the registry records no hash.
 OTHER_SOURCES = ("ModelDataSource", "AdditionalS3DataSource", "AdditionalModelDataSources", "ModelInput")
 
 

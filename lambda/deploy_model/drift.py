@@ -27,7 +27,7 @@ import log
 import notices
 from aws import S3Client, SqsClient, error_code
 from canonical import digest
-from champion import Champion, find_approved, find_champion
+from champion import Champion, find_approved
 from deploy_model import verdict
 from deploy_model.artifact_check import why_not_served
 from deploy_model.endpoint import BUSY, describe, serve_champion
@@ -61,15 +61,15 @@ class Drift:
 def look_periodically(
     sagemaker: SageMakerClient, s3: S3Client, sqs: SqsClient, environment: Environment, look: PeriodicLook
 ) -> None:
-    """Look at the endpoint of one line; what differs twice is told, and repaired where no person can have wished it.
+    """Look at the endpoint of one line. What differs twice is reported, and repaired where nobody can have wanted it.
 
-    A champion whose artifact is not the registered one is told at once: an instance that starts would read it.
+    A champion whose artifact is not the registered one is reported at once: an instance that starts would load it.
     """
-    champion = find_champion(sagemaker, environment.model_package_group)
-    if champion and (reason := why_not_served(sagemaker, s3, environment, champion)):
-        verdict.artifact_refused(sqs, environment, champion, reason)
+    approved = find_approved(sagemaker, environment.model_package_group)
+    if approved and (reason := why_not_served(sagemaker, s3, environment, approved[0])):
+        verdict.artifact_refused(sqs, environment, approved[0], reason)
         return
-    drift = find_drift(sagemaker, environment)
+    drift = find_drift(sagemaker, environment, approved)
     name = environment.endpoint_name
     if drift is None:
         log.info("endpoint as wanted", endpoint=name)
@@ -84,9 +84,8 @@ def look_periodically(
             serve_champion(sagemaker, s3, sqs, environment, LookAgain(line=environment.line))
 
 
-def find_drift(sagemaker: SageMakerClient, environment: Environment) -> Drift | None:
+def find_drift(sagemaker: SageMakerClient, environment: Environment, approved: list[Champion]) -> Drift | None:
     """None also while the endpoint is being changed, and where SageMaker went back from the champion."""
-    approved = find_approved(sagemaker, environment.model_package_group)
     champion = approved[0] if approved else None
     wanted = "" if champion is None else configuration_name(environment, champion)
     endpoint = describe(sagemaker, environment.endpoint_name)

@@ -43,7 +43,8 @@ def serve_champion(
 ) -> None:
     """Create or update the endpoint so that it serves the champion, and see what becomes of that.
 
-    A champion whose artifact is not the registered one leaves the endpoint as it is, and people are told.
+    A champion whose artifact is not the registered one is not deployed: the endpoint stays as it is, and a notice says
+    why.
     """
     name = environment.endpoint_name
     champion = find_champion(sagemaker, environment.model_package_group)

@@ -38,7 +38,7 @@ def deployed(
 
 
 def artifact_refused(sqs: SqsClient, environment: Environment, champion: Champion, reason: str) -> None:
-    """Its bytes are not those that were registered. Told once for each reason."""
+    """Its bytes are not those that were registered. One notice is sent for each reason."""
     log.warning("artifact refused", model_package=champion.model_package_arn, reason=reason)
     notices.send(
         sqs,

@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
 from aws import DENIED, NOT_FOUND, S3Client, error_code
 from champion import find_champion
 from refusals import MalformedEvent
+from stored_model import split
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -90,9 +90,9 @@ def some(names: Sequence[str]) -> str:
 
 def read_json(s3: S3Client, uri: str) -> dict[str, Any] | None:
     """None: it is gone, in a bucket that this function may not read, or not what was expected."""
-    place = urlsplit(uri)
+    bucket, key = split(uri)
     try:
-        body = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         document = json.loads(body)
     except ClientError as error:
         if error_code(error) in NOT_FOUND | DENIED:

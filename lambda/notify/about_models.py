@@ -109,8 +109,8 @@ def artifact_refused(environment: Environment, told: ArtifactRefused, version: V
         facts,
         [
             environment.decision(f"reject {told.version}") + "   # has the version before served",
-            environment.decision(f"run {data_set} --again") + "   # registers it anew, with its SHA-256",
-            "find out who could write there: CloudTrail's data events of the bucket tell, where they are switched on",
+            environment.decision(f"run {data_set} --again") + "   # registers it again, with its SHA-256",
+            "find out who wrote there: CloudTrail's data events of the bucket show it, if they are switched on",
         ],
         {
             "endpoint": told.endpoint,

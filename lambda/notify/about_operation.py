@@ -97,7 +97,10 @@ def run_limit_reached(environment: Environment, told: RunLimitReached) -> Notice
         ]
     else:
         headline = f"no run was started on {told.data_set}: {runs} in 24 hours is the limit"
-        facts = [f"the next can be started at {told.free}", "until then, uploads of other data sets are set aside, too"]
+        facts = [
+            f"the next can be started at {told.free}",
+            "until then, uploads of other data sets are set aside as well",
+        ]
         to_do = [
             environment.command("runs") + "   # whether what was started is what you want",
             f"wait until {told.free}, {raised}",

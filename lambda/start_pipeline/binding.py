@@ -42,13 +42,12 @@ Bindings = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A value in a definition: its step, the path to it in that step, and the last two names of that path."""
+    """A value in a definition: the step it is in, the path to it in that step, and the last two names of that path."""
 
     step: str
     path: str = ""
     parent: str = ""
     key: str = ""
-    type: str = ""  # of the step
 
     def __str__(self) -> str:
         return f"step {self.step}, {self.path}" if self.step else self.path
@@ -168,7 +167,7 @@ def check(definition: Any, bindings: Bindings) -> None:
             _check_network(place, value, bindings.get(name, ()), name)
         elif place.key == "ModelPackageGroupName" and "ModelPackageGroupName" in single:
             _check_group(place, value, single["ModelPackageGroupName"])
-        elif place.key in MODEL_DATA_KEYS and place.type == "RegisterModel" and "StoreModelFunctionArn" in single:
+        elif place.key in MODEL_DATA_KEYS and "StoreModelFunctionArn" in single:
             _check_artifact(place, value, found, single["StoreModelFunctionArn"])
         elif place.key == "ModelApprovalStatus":
             _check_approval(place, value, single.get("ModelApprovalStatus", PENDING))
@@ -225,8 +224,8 @@ def _check_artifact(place: Place, value: Any, steps: list[dict[str, Any]], funct
     stored = [step["Name"] for step in steps if step["Type"] == "Lambda" and step.get("FunctionArn") == function]
     if value not in [{"Get": f"Steps.{name}.OutputParameters['ModelDataUrl']"} for name in stored]:
         raise DefinitionError(
-            f"{place}: a model would be registered with the artifact {_shown(value)}, which can be exchanged after "
-            "its approval",
+            f"{place}: the artifact {_shown(value)} is not the output of StoreModel, so it can be exchanged after the "
+            "model's approval",
             hint="have a Lambda step with the function ${headrace:StoreModelFunctionArn} store it first, as the "
             "StoreModel step of pipeline_definition/decide.py does, and register that step's output ModelDataUrl",
         )
@@ -306,7 +305,7 @@ def every_step(steps: list[Any], within: str = "Steps") -> Iterator[dict[str, An
 def _values(steps: Iterable[dict[str, Any]]) -> Iterator[tuple[Place, Any]]:
     """Every value under a key, at any depth, with its place; a branch's steps come as steps of their own."""
     for step in steps:
-        yield from _values_below(step, Place(step["Name"], type=step["Type"]))
+        yield from _values_below(step, Place(step["Name"]))
 
 
 def _values_below(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
@@ -315,13 +314,12 @@ def _values_below(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
             for key, item in value.items():
                 if key in BRANCHES:
                     continue
-                below = Place(place.step, f"{place.path}.{key}".lstrip("."), place.key, key, place.type)
+                below = Place(place.step, f"{place.path}.{key}".lstrip("."), place.key, key)
                 yield below, item
                 yield from _values_below(item, below)
         case list():
             for number, item in enumerate(value):
-                path = f"{place.path}[{number}]"
-                yield from _values_below(item, Place(place.step, path, place.parent, place.key, place.type))
+                yield from _values_below(item, Place(place.step, f"{place.path}[{number}]", place.parent, place.key))
 
 
 def _shown(value: Any) -> str:

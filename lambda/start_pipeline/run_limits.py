@@ -2,11 +2,11 @@
 
 ledger/limits/starts.json lists the starts of the last 24 hours and those whose runs are under way. A start is noted
 there before the ledger knows of it, and only if the list is still the one that was read: of two workers at the same
-moment one sees the other's start. A start has a name, made of run key and attempt: whoever comes again, after a crash
-or with a duplicate of the message, finds it noted, and it counts once. A start that nobody completes counts as a run of
-that day, and for UNCONFIRMED_SECONDS as one that is under way.
+moment one sees the other's start. A start has a name, made of run key and attempt. A worker that comes again, after a
+crash or with a duplicate of the message, finds the name in the list, so the start counts once. A start that is never
+completed counts as a run of that day, and for UNCONFIRMED_SECONDS as one that is under way.
 
-Whoever calls StartPipelineExecution by hand passes this by, as max_run_cost.
+Executions that are started by hand are not limited, neither here nor by max_run_cost.
 """
 
 from __future__ import annotations

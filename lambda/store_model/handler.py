@@ -25,8 +25,8 @@ LARGEST = 5 * 1024**3  # bytes that one CopyObject takes; the checksum of a copy
 COPY_SECONDS = 240  # that S3 may take to copy 5 GB: the function has 300
 UNVERSIONED = "null"  # as S3 calls the version of an object in a bucket that keeps none
 HINT = (
-    "somebody has changed it since Evaluate wrote it: CloudTrail's data events tell who, where they are switched on. "
-    "Then have Evaluate run again with another value of a gate: headrace run DATA_SET --set MacroF1Threshold=0.01"
+    "the object was changed after Evaluate wrote it: CloudTrail's data events show by whom, if they are switched on. A "
+    "slightly higher threshold takes Evaluate out of the cache: headrace run DATA_SET --set AccuracyThreshold=VALUE"
 )
 ARGUMENTS = "the strings ModelDataUrl and Sha256 (64 hexadecimal digits) and the whole number Bytes"
 

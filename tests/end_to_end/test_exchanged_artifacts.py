@@ -6,7 +6,6 @@ The tests build on each other. They act as each role in turn, as somebody could 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from deployed_app import Deployed, Images, deployment, project_with
+from life import eventually
 from stack_roles import client_of, let_the_account_assume, roles_of
 
 from headrace import decision, endpoint, notices, registry, runs, upload
@@ -80,14 +80,6 @@ class Registered:
         self.environment.client("sqs").send_message(QueueUrl=queue.url, MessageBody=body)
 
 
-def eventually(what: str, look: Callable[[], Any], seconds: float = 120) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.3)
-    return found
-
-
 def writes(key: str) -> dict[str, Callable[[Any, str], object]]:
     """Each way to change what lies there."""
     where = {"Key": key}
@@ -137,7 +129,7 @@ def registered(deployed: Deployed, few: Path) -> Registered:
     roles = roles_of(environment)
     let_the_account_assume(environment, roles.values())
     upload.upload(environment, QUIET, path=few, name=None, delete=False)
-    eventually("a version is registered", lambda: registry.list_packages(environment), 200)
+    eventually("a version is registered", lambda: registry.list_packages(environment), seconds=200)
     return Registered(environment, partial(client_of, environment, roles), tuple(roles))
 
 
@@ -193,7 +185,7 @@ def test_an_artifact_that_was_exchanged_before_it_was_stored_fails_the_run(app: 
         return [item for item in list_executions(app.environment) if item.arn not in before]
 
     (execution,) = eventually("a run has started", new)
-    eventually("it has ended", lambda: not read_execution(app.environment, execution.arn).going_on, 200)
+    eventually("it has ended", lambda: not read_execution(app.environment, execution.arn).going_on, seconds=200)
     steps = {step.name: step for step in list_steps(app.environment, execution)}
     assert steps["StoreModel"].status == "Failed"
     assert len(registry.list_packages(app.environment)) == 1

@@ -60,6 +60,20 @@ EXCHANGEABLE = {
         STORE,
         registering_artifact(ModelDataSource={"S3DataSource": {"S3Uri": f"s3://{BUCKET}/runs/1/"}}),
     ],
+    "a model that is not registered": [
+        {
+            "Name": "Make",
+            "Type": "Model",
+            "Arguments": {"PrimaryContainer": {"ModelDataUrl": f"s3://{BUCKET}/runs/1/model.tar.gz"}},
+        },
+    ],
+    "below the arguments": [
+        {
+            "Name": "Each",
+            "Type": "ForEach",
+            "Arguments": {"Steps": [registering_artifact(ModelDataUrl=f"s3://{BUCKET}/runs/1/model.tar.gz")]},
+        },
+    ],
     "branch": [branched(registering_artifact(ModelDataUrl=f"s3://{BUCKET}/runs/1/model.tar.gz"), "IfSteps")],
 }
 
@@ -67,7 +81,7 @@ EXCHANGEABLE = {
 @pytest.mark.parametrize("steps", EXCHANGEABLE.values(), ids=EXCHANGEABLE)
 def test_no_definition_registers_an_artifact_that_can_be_exchanged(steps: list[dict[str, Any]]) -> None:
     text = json.dumps({"Version": "2020-12-01", "Steps": steps})
-    with pytest.raises(DefinitionError, match="can be exchanged after its approval") as refusal:
+    with pytest.raises(DefinitionError, match="can be exchanged after the model's approval") as refusal:
         bound_definition(text, BINDINGS)
     assert "StoreModel" in refusal.value.hint
 

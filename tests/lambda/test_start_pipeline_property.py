@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from fake_aws import Crash, Execution, Refused
+from disturbances import FAULTS, disturb
+from fake_aws import Execution
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from worlds import BUCKET, UploadWorld
@@ -18,13 +19,6 @@ intrusions = st.tuples(st.just("intrude"), st.integers(0, 3), st.integers(0, 24)
 pauses = st.tuples(st.just("wait"), st.sampled_from([61, 61, 400]), st.none())
 ends = st.tuples(st.just("end"), st.sampled_from(["Succeeded", "Failed", "Stopped"]), st.none())
 redrives = st.tuples(st.just("redrive"), st.none(), st.none())
-FAULTS = {
-    "throttled": "ThrottlingException",
-    "failed": "InternalFailure",
-    "unanswered": "InternalFailure",  # it was carried out
-    "denied": "AccessDeniedException",  # a fault that waiting does not mend
-    "repeated": "PreconditionFailed",  # a conditional write that boto3 has sent again, because its answer was lost
-}
 faults = st.tuples(st.sampled_from(sorted(FAULTS)), st.integers(0, 3), st.integers(0, 24))
 
 quiet = settings(
@@ -96,32 +90,14 @@ def perform(world: UploadWorld, action: str, first: Any, second: Any) -> None:
         case "deliver" if message:
             world.deliver(message, keep=second)
         case "crash" | "intrude" | "throttled" | "failed" | "unanswered" | "denied" | "repeated" if message:
-            disturb(world, action, at=second)
+            disturb(world, action, at=second, intrude=upload_and_deliver)
             world.deliver(message)
             world.cloud.interrupt = None
 
 
-def disturb(world: UploadWorld, action: str, *, at: int) -> None:
-    """Let the `at`-th moment, before or after a call, be the one at which it happens."""
-    moments = iter(range(1_000))
-
-    def interrupt(moment: str, operation: str, parameters: dict[str, Any]) -> None:
-        if next(moments) < at:
-            return
-        if action in ("unanswered", "repeated") and moment == "before":
-            return
-        if action == "repeated" and (operation != "PutObject" or not {"IfMatch", "IfNoneMatch"} & parameters.keys()):
-            return
-        world.cloud.interrupt = None
-        if action == "crash":
-            raise Crash
-        if action == "intrude":
-            world.upload("datasets/birds/1.jpg", "intruder")
-            world.deliver(world.cloud.queue[-1])
-        else:
-            raise Refused(FAULTS[action], "a fault")
-
-    world.cloud.interrupt = interrupt
+def upload_and_deliver(world: UploadWorld) -> None:
+    world.upload("datasets/birds/1.jpg", "intruder")
+    world.deliver(world.cloud.queue[-1])
 
 
 def assert_at_rest(world: UploadWorld) -> None:

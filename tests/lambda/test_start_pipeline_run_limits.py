@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_aws import Crash, Refused
+from disturbances import disturb
+from fake_aws import Crash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from worlds import BUCKET, NAME, QUIET, UploadWorld
@@ -353,27 +354,13 @@ def perform(world: UploadWorld, action: str, first: Any, second: Any) -> None:
         case "deliver" if message:
             world.deliver(message, keep=second)
         case "crash" | "unanswered" | "failed" | "throttled" | "intrude" if message:
-            disturb(world, action, at=second)
+            disturb(world, action, at=second, intrude=deliver_newest_again)
             world.deliver(message)
             world.cloud.interrupt = None
 
 
-def disturb(world: UploadWorld, action: str, *, at: int) -> None:
-    """Let the `at`-th moment, before or after a call, be the one at which it happens."""
-    moments = iter(range(1_000))
-
-    def interrupt(moment: str, operation: str, parameters: dict[str, Any]) -> None:
-        if next(moments) < at or (action == "unanswered" and moment == "before"):
-            return
-        world.cloud.interrupt = None
-        if action == "crash":
-            raise Crash
-        if action == "intrude":
-            world.deliver(world.cloud.queue[-1], keep=True)
-        else:
-            raise Refused("ThrottlingException" if action == "throttled" else "InternalFailure", "a fault")
-
-    world.cloud.interrupt = interrupt
+def deliver_newest_again(world: UploadWorld) -> None:
+    world.deliver(world.cloud.queue[-1], keep=True)
 
 
 def assert_within(world: UploadWorld, per_day: int, concurrent: int) -> None:
