@@ -153,6 +153,7 @@ def check(definition: Any, bindings: Bindings) -> None:
     images = {value for name, value in single.items() if name.endswith("Image")}
     accounts = {match[1] for image in images if (match := ECR_IMAGE.match(image))}
     found = list(every_step(steps))
+    functions = {step["Name"] for step in found if step["Type"] == "Lambda"}  # an argument of theirs serves no model
     for place, value in _values(found):
         if value is None:
             continue
@@ -167,7 +168,7 @@ def check(definition: Any, bindings: Bindings) -> None:
             _check_network(place, value, bindings.get(name, ()), name)
         elif place.key == "ModelPackageGroupName" and "ModelPackageGroupName" in single:
             _check_group(place, value, single["ModelPackageGroupName"])
-        elif place.key in MODEL_DATA_KEYS and "StoreModelFunctionArn" in single:
+        elif place.key in MODEL_DATA_KEYS and place.step not in functions and "StoreModelFunctionArn" in single:
             _check_artifact(place, value, found, single["StoreModelFunctionArn"])
         elif place.key == "ModelApprovalStatus":
             _check_approval(place, value, single.get("ModelApprovalStatus", PENDING))
