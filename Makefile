@@ -8,7 +8,7 @@ LOCKED := --quiet --disable-pip-version-check --require-hashes --only-binary :al
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo test prove sdk audit lint lock synth up down clean
+.PHONY: help install demo check test prove sdk audit lint lock shipped synth up down clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -52,6 +52,9 @@ node_modules/installed: .venv/installed package-lock.json
 demo: install ## digits (or DATA=<folder or archive>) from upload to a served model, here
 	@$(BIN)/python -m headrace.demo $(if $(DATA),--data '$(DATA)')
 
+check: install ## what you change: environments.toml, prices.toml, training/ and DATA=<folder or archive>; a minute
+	@$(BIN)/python -m pytest tests/check -n 2 $(if $(DATA),--data '$(DATA)')
+
 test: install .venv/awscli/installed ## the whole suite, end to end included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -72,6 +75,9 @@ lint: install ## style, types, import rules, CloudFormation
 
 lock: ## write the lock files again after a change of versions (uv has to be on PATH)
 	@$(PYTHON) locks/compile.py
+
+shipped: ## for Headrace's own developers: the suite tests training/ as it is now
+	@$(PYTHON) tests/support/shipped_training.py --write
 
 synth: install ## the CloudFormation template of ENV (local by default) into cdk.out
 	@npx --no-install cdk synth --quiet -c env=$(ENV) && echo cdk.out

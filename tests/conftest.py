@@ -1,8 +1,11 @@
 """Tests see nothing of the AWS configuration of whoever runs them: a profile of theirs must neither help nor hurt."""
 
 import os
+import sys
 
 import pytest
+import shipped_training
+from suite import TRAINING
 
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
@@ -11,6 +14,14 @@ os.environ |= {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+sys.path.insert(0, str(TRAINING))
+
+
+def pytest_report_header() -> list[str]:
+    changed = shipped_training.changed_files()
+    return [f"training code: as Headrace ships it; training/ differs in {', '.join(changed)}"] if changed else []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

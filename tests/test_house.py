@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from suite import PROJECT
 
 from headrace.parser import build_parser
 from source_code.requirements import read
@@ -29,12 +30,12 @@ def test_no_file_is_longer_than_one_can_read() -> None:
 
 
 def test_training_code_imports_only_what_its_image_and_requirements_have() -> None:
-    lines = read((ROOT / "training" / "requirements.txt").read_text())
+    lines = read((PROJECT / "training" / "requirements.txt").read_text())
     required = {line.text.partition("==")[0].strip().lower() for line in lines if not line.is_option}
     modules = {"pillow": "PIL"}
     known = IN_EVERY_IMAGE | {modules.get(name, name) for name in required}
-    own = {path.stem for path in (ROOT / "training").glob("*.py")}
-    for path in (ROOT / "training").rglob("*.py"):
+    own = {path.stem for path in (PROJECT / "training").glob("*.py")}
+    for path in (PROJECT / "training").rglob("*.py"):
         assert imports(path) <= sys.stdlib_module_names | known | own | {"data_sets"}, path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from suite import PROJECT
 
 from locks.compile import without_brought
 from source_code.requirements import read
@@ -64,8 +65,8 @@ def test_environment_of_a_tool_is_locked_at_the_versions_of_its_source(lock: str
 
 def test_what_jobs_install_is_locked_at_the_versions_of_its_source() -> None:
     """Training jobs and endpoints install requirements.txt; requirements.in is what people edit."""
-    source = [line.split("#")[0].strip() for line in (ROOT / "training/requirements.in").read_text().splitlines()]
-    lines = [line for line in read((ROOT / "training/requirements.txt").read_text()) if not line.is_option]
+    source = [line.split("#")[0].strip() for line in (PROJECT / "training/requirements.in").read_text().splitlines()]
+    lines = [line for line in read((PROJECT / "training/requirements.txt").read_text()) if not line.is_option]
     installed = dict(named(line.text) for line in lines)
     wanted = dict(named(line) for line in source if line)
     assert {name: installed.get(name) for name in wanted} == wanted, "`make lock` was not run after a change"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from bad_input_table import ROOT
 from pipeline_runs import BUCKET, definition, run, training_step
+from suite import PROJECT
 
 from headrace import training_code
 from headrace.errors import SetupError
@@ -39,7 +40,7 @@ Row = Callable[..., None]
      "a requirement without a hash beside one that has it"),
 ])  # fmt: skip
 def test_synthesis_with_bad_code(row: Row, name: str, text: str, given: str) -> None:
-    code = code_files(ROOT / "training", ROOT / "data_sets") | {name: File(text.encode())}
+    code = code_files(PROJECT / "training", ROOT / "data_sets") | {name: File(text.encode())}
     with pytest.raises(SettingsError) as caught:
         check_training_code(DEV, code)
     version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
@@ -76,7 +77,7 @@ def test_deployment_of_code_that_cannot_run_here(
 def test_a_training_that_leaves_nothing(
     row: Row, connect: Connect, bucket: str, role: str, script: str, given: str
 ) -> None:
-    code = code_files(ROOT / "training")
+    code = code_files(PROJECT / "training")
     names = ("entry.py", "errors.py", "toolkit.py")
     archive = pack({**{name: code[name] for name in names}, "train.py": File(script.encode())})
     connect("s3").put_object(Bucket=bucket, Key="jobs/bad-code/source.tar.gz", Body=archive)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bad_input_table import ROOT
+from suite import PROJECT
 
 from infra.project_settings import load_project_settings
 from infra.settings import load_settings
@@ -143,7 +144,7 @@ def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings
     """By app.py, as the CDK starts it."""
     shutil.copy(ROOT / "app.py", tmp_path)
     for entry in ("infra", "pipeline_definition", "data_sets", "source_code", "lambda", "training", "prices.toml"):
-        (tmp_path / entry).symlink_to(ROOT / entry)
+        (tmp_path / entry).symlink_to(PROJECT / entry)
     place = ACCOUNT + ("" if "region =" in settings else REGION)
     (tmp_path / "environments.toml").write_text(f"[{name}]\n{place}{settings}")
     done = subprocess.run(
@@ -160,7 +161,7 @@ def test_synthesis_of_an_unknown_environment(row: Row, tmp_path: Path) -> None:
     command = ["npx", "--no-install", "cdk", "synth", "-c", "env=nope", "--output", str(tmp_path / "cdk.out")]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path, "CI": "true"}, timeout=60
+        command, cwd=PROJECT, capture_output=True, text=True, env=os.environ | {"PATH": path, "CI": "true"}, timeout=60
     )
     assert done.returncode != 0
     said = done.stderr[done.stderr.index("error:") :]  # jsii may warn of the version of Node before

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from deployed_app import ROOT, Deployed, deployment, project_with
+from deployed_app import Deployed, deployment, project_with
 
 from headrace import cdk, endpoint, registry, runs, upload
 from headrace.digits import write_digits
@@ -56,8 +56,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = dict(SETTINGS)
     settings["epochs"] += f"\nmodel_approval_status = {settings.pop('model_approval_status')}"
     folder = project_with(tmp_path_factory.mktemp("project"), **settings)
-    (folder / "training").unlink()
-    shutil.copytree(ROOT / "training", folder / "training", ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 

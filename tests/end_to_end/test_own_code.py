@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from deployed_app import ROOT, Deployed, Images, deployment, project_with
+from suite import PROJECT
 
 from headrace import runs, upload
 from headrace.executions import Execution, list_steps, read_execution, wait_for_execution
@@ -73,7 +74,7 @@ def run_again(app: Deployed) -> Execution:
 
 def put_code(app: Deployed, **changed: str) -> None:
     """The project's code with some files changed, as the role that may write code/."""
-    code = code_files(ROOT / "training", ROOT / "data_sets")
+    code = code_files(PROJECT / "training", ROOT / "data_sets")
     code |= {f"{name}.py": File(text.encode()) for name, text in changed.items()}
     environment = app.environment
     found = environment.client("cloudformation").describe_stacks(StackName=environment.stack_name)["Stacks"][0]
@@ -103,7 +104,7 @@ def newest_model(app: Deployed) -> dict[str, Any]:
 
 
 def code_of(name: str) -> str:
-    return (ROOT / "training" / f"{name}.py").read_text("utf-8")
+    return (PROJECT / "training" / f"{name}.py").read_text("utf-8")
 
 
 def test_two_variants_are_trained_beside_each_other_and_the_better_is_registered(

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from suite import PROJECT
 
 from headrace import training_code
 from headrace.errors import SetupError
@@ -33,7 +34,7 @@ def write(project: Path, name: str, text: str) -> None:
 
 
 def test_the_projects_own_code_is_imported_without_running_it() -> None:
-    training_code.check(ROOT, ["small-cnn"])
+    training_code.check(PROJECT, ["small-cnn"])
 
 
 def test_a_project_without_training_code_is_not_checked(tmp_path: Path) -> None:
@@ -124,8 +125,8 @@ def test_a_wheel_of_the_code_that_fits_is_enough(project: Path, tag: str, fits: 
 
 
 def test_a_network_that_the_model_refuses_is_told_in_its_words(project: Path) -> None:
-    shutil.copy(ROOT / "training/model.py", project / "training")
-    shutil.copy(ROOT / "training/backbone.py", project / "training")
+    shutil.copy(PROJECT / "training/model.py", project / "training")
+    shutil.copy(PROJECT / "training/backbone.py", project / "training")
     what, hint = refusal(project, "resnet18")
     assert what == "training/model.py: there is no network 'resnet18'"
     assert hint.startswith("use one of small-cnn, small-cnn-groupnorm or timm:NAME")

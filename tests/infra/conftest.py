@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from suite import PROJECT
 
 # jsii starts the Node.js that is first on PATH: the virtual environment's own, whether it is activated or not.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -73,10 +74,10 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Syn
         lines: tuple[tuple[str, LineSettings], ...] = (),
         **pipeline: Any,
     ) -> Synthesized:
-        settings = load_settings(ROOT / "environments.toml", environment)
+        settings = load_settings(PROJECT / "environments.toml", environment)
         settings = replace(settings, data_key=data_key, pipeline=replace(settings.pipeline, **pipeline))
         settings = replace(settings, environment=named or environment, lines=dict(lines))
-        root = ROOT
+        root = PROJECT
         if network:
             settings, root = replace(settings, network_access=network), with_wheels(tmp_path_factory.mktemp("root"))
         return _environment(settings, tmp_path_factory.mktemp(environment), root)
@@ -93,8 +94,8 @@ def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(project_folder: Path) -> Synthesized:
     """The project template before it is made the file that is published."""
     app = _app(project_folder)
-    settings = load_project_settings(ROOT / "environments.toml")
-    ProjectStack(app, "headrace-project", settings=settings, root=ROOT)
+    settings = load_project_settings(PROJECT / "environments.toml")
+    ProjectStack(app, "headrace-project", settings=settings, root=PROJECT)
     return _synthesized(app, project_folder, "headrace-project", settings)
 
 
@@ -141,7 +142,7 @@ def serving(promoting: Callable[[str], Synthesized]) -> Synthesized:
     return promoting("live")
 
 
-def _environment(settings: Settings, folder: Path, root: Path = ROOT) -> Synthesized:
+def _environment(settings: Settings, folder: Path, root: Path = PROJECT) -> Synthesized:
     app = _app(folder)
     environment_stack(app, settings=settings, root=root)
     return _synthesized(app, folder, settings.name, settings)
@@ -150,8 +151,8 @@ def _environment(settings: Settings, folder: Path, root: Path = ROOT) -> Synthes
 def with_wheels(root: Path) -> Path:
     """The sources with wheels of what requirements.txt names, empty ones, in the place of a download's."""
     for name in ("lambda", "data_sets", "source_code"):
-        (root / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "training", root / "training", ignore=shutil.ignore_patterns("__pycache__"))
+        (root / name).symlink_to(PROJECT / name)
+    shutil.copytree(PROJECT / "training", root / "training", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "training/wheels").mkdir()
     requirements = named(root / "training")
     for name, version in requirements:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import App, Environment, Stack
+from suite import PROJECT
 
 from infra.images import Images
 from infra.prices import load_prices
@@ -91,10 +92,10 @@ def test_a_mistake_about_money_is_refused(
 
 
 def test_every_table_of_the_projects_prices_says_of_when_and_whence_it_is() -> None:
-    for region, table in tomllib.loads((ROOT / "prices.toml").read_text()).items():
+    for region, table in tomllib.loads((PROJECT / "prices.toml").read_text()).items():
         assert date.fromisoformat(table["as_of"])
         assert table["source"]
-        assert load_prices(ROOT / "prices.toml", region) == table["usd_per_hour"] != {}
+        assert load_prices(PROJECT / "prices.toml", region) == table["usd_per_hour"] != {}
 
 
 @pytest.mark.parametrize("name", ["project", "Dev"])
@@ -110,7 +111,7 @@ def test_a_table_that_nothing_would_read_is_refused(tmp_path: Path, name: str) -
 
 @pytest.mark.parametrize("environment", ["local", "dev", "staging", "prod"])
 def test_environments_of_the_project_are_right(environment: str) -> None:
-    assert load_settings(ROOT / "environments.toml", environment).environment == environment
+    assert load_settings(PROJECT / "environments.toml", environment).environment == environment
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from promoting_project import promoting_project, with_example
+from suite import PROJECT
 
 from infra.kind import REFUSAL
 from infra.promotion import announcement_rule
@@ -290,7 +291,7 @@ def test_a_consumer_without_an_account_is_told_to_its_source(tmp_path: Path) -> 
 
 def test_the_example_is_a_comment(tmp_path: Path) -> None:
     """Until somebody wants it, nothing is granted to anybody."""
-    text = (Path(__file__).parents[2] / "environments.toml").read_text()
+    text = (PROJECT / "environments.toml").read_text()
     assert with_example(text) != text
     assert load_settings(promoting_project(tmp_path).with_name("environments.toml"), "dev").consumers
     (tmp_path / "environments.toml").write_text(text)

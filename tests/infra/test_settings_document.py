@@ -6,7 +6,8 @@ import re
 import tomllib
 
 import pytest
-from settings_document import DATA, DOCUMENT, ROOT, WRITE, data, document, settings
+from settings_document import DATA, DOCUMENT, WRITE, data, document, settings
+from suite import PROJECT
 
 
 def test_the_page_and_the_data_of_the_command_line_are_those_of_the_sources(request: pytest.FixtureRequest) -> None:
@@ -26,7 +27,7 @@ def test_every_setting_has_a_meaning_of_one_or_two_short_sentences() -> None:
 
 def test_every_setting_of_the_projects_own_environments_is_described() -> None:
     known = {table["table"]: {setting["name"] for setting in table["settings"]} for table in settings()}
-    for name, table in tomllib.loads((ROOT / "environments.toml").read_text()).items():
+    for name, table in tomllib.loads((PROJECT / "environments.toml").read_text()).items():
         own = known[""] | (known["projects"] if name == "projects" else set())
         assert {key for key, value in table.items() if not isinstance(value, dict) or key == "tags"} <= own
         assert table.get("pipeline", {}).keys() <= known["pipeline"]

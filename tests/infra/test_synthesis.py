@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
+from suite import PROJECT
 
 from infra.settings import PROJECTS
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = tuple(name for name in tomllib.loads((ROOT / "environments.toml").read_text()) if name != PROJECTS)
+ENVIRONMENTS = tuple(name for name in tomllib.loads((PROJECT / "environments.toml").read_text()) if name != PROJECTS)
 STACKS = (*((name, "") for name in ENVIRONMENTS), ("staging", "vpc"), ("prod", "vpc"))
 
 
@@ -54,7 +55,7 @@ def synthesize(folder: Path, context: dict[str, str], **environment: str) -> dic
     """`cdk synth` as the CDK command does it: the app as a process, with what it is told in its environment."""
     known = json.loads((ROOT / "cdk.json").read_text())["context"]
     subprocess.run(
-        [sys.executable, str(ROOT / "app.py")],
+        [sys.executable, str(PROJECT / "app.py")],
         env={
             "PATH": os.environ["PATH"],
             "HOME": os.environ["HOME"],
@@ -62,7 +63,7 @@ def synthesize(folder: Path, context: dict[str, str], **environment: str) -> dic
             "CDK_CONTEXT_JSON": json.dumps(known | context),
             **environment,
         },
-        cwd=ROOT,
+        cwd=PROJECT,
         check=True,
     )
     files = (path for path in (folder / "cdk.out").rglob("*") if path.is_file())
@@ -93,9 +94,9 @@ def test_same_source_gives_same_bytes(tmp_path: Path, context: dict[str, str]) -
 
 def test_unknown_environment_is_one_clear_error(tmp_path: Path) -> None:
     answer = subprocess.run(
-        [sys.executable, str(ROOT / "app.py")],
+        [sys.executable, str(PROJECT / "app.py")],
         env={"PATH": os.environ["PATH"], "CDK_OUTDIR": str(tmp_path), "CDK_CONTEXT_JSON": '{"env": "nowhere"}'},
-        cwd=ROOT,
+        cwd=PROJECT,
         capture_output=True,
         text=True,
         check=False,

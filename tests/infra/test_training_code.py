@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from suite import PROJECT
 
 import backbone
 import model
@@ -22,7 +23,7 @@ from source_code.networks import networks
 
 ROOT = Path(__file__).parents[2]
 HASH = "sha256:" + "0" * 64
-CODE = code_files(ROOT / "training", ROOT / "data_sets")
+CODE = code_files(PROJECT / "training", ROOT / "data_sets")
 
 
 def settings(**pipeline: Any) -> Settings:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from suite import PROJECT
 
 from local_cloud.errors import ImageError
 from local_cloud.sagemaker.images import image
@@ -80,7 +81,7 @@ def install(tmp_path: Path, requirements: str, *options: str) -> tuple[int, str]
 
 
 def test_requirements_with_hashes_are_linked_in_the_version_that_they_name(tmp_path: Path) -> None:
-    shipped = (Path(__file__).parents[2] / "training/requirements.txt").read_text()
+    shipped = (PROJECT / "training/requirements.txt").read_text()
     assert "--hash=" in shipped
     assert install(tmp_path, shipped) == (0, "")
     assert {"PIL", "safetensors", "simplejpeg"} <= {path.name for path in (tmp_path / "target").iterdir()}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from suite import PROJECT
 
 from pipeline_definition import BINDING_NAMES, PipelineSettings, build_pipeline, render
 from pipeline_definition.train import METRICS, metric_definitions
@@ -52,7 +53,7 @@ def test_definition_is_portable() -> None:
     text = render(build_pipeline(PipelineSettings())).decode()
     names = set(re.findall(r"\$\{headrace:([^}]*)\}", text))
     assert {name.partition("/")[0] for name in names} <= BINDING_NAMES
-    assert all((ROOT / "training" / name.partition("/")[2]).exists() for name in names)
+    assert all((PROJECT / "training" / name.partition("/")[2]).exists() for name in names)
     assert not re.search(r"arn:aws|amazonaws|\d{12}|/home/|/work/", text)
 
 
@@ -182,7 +183,7 @@ def test_every_job_starts_by_the_one_entry_point(name: str) -> None:
         f"mkdir -p /opt/ml/code && tar -xzf /opt/ml/{folder}/source.tar.gz -C /opt/ml/code"
         ' && exec python3 /opt/ml/code/entry.py "$@"'
     )
-    assert (ROOT / "training" / start["ContainerArguments"][0]).is_file()
+    assert (PROJECT / "training" / start["ContainerArguments"][0]).is_file()
 
 
 def test_hyperparameters_are_strings() -> None:
@@ -288,7 +289,7 @@ def test_scripts_know_every_flag_they_are_given(name: str) -> None:
     script, *words = start["ContainerArguments"]
     flags = [word for word in words if isinstance(word, str) and word.startswith("--")]
     flags += [f"--{key}" for key in arguments.get("HyperParameters", {})]
-    command = [sys.executable, str(ROOT / "training" / script), "--help"]
+    command = [sys.executable, str(PROJECT / "training" / script), "--help"]
     known = set(re.findall(r"--[a-z0-9-]+", subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     assert flags
     assert set(flags) <= known
@@ -335,6 +336,6 @@ def test_what_training_depends_on_is_part_of_its_checkpoints_address(setting: di
 
 
 def test_every_hyperparameter_is_a_flag_of_the_training_script() -> None:
-    source = (ROOT / "training/options.py").read_text()
+    source = (PROJECT / "training/options.py").read_text()
     for name in steps_by_name()["TrainSpot"]["Arguments"]["HyperParameters"]:
         assert f'add("--{name}"' in source

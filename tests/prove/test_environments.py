@@ -4,7 +4,6 @@ Its jobs have no network here, as they have none on AWS: one that asked for anyt
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed_app import ROOT, Images, processes_of, project_with
+from deployed_app import Images, processes_of, project_with
 from pipeline_runs import free_port
 from wheels import make_wheels
 
@@ -32,8 +31,6 @@ SMALL = 'network_access = "vpc"\n\n[staging.pipeline]\nepochs = 4\nbatch_size = 
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources, with [staging] in a VPC and less to train, and the wheels that its jobs install."""
     folder = project_with(tmp_path_factory.mktemp("project"))
-    (folder / "training").unlink()
-    shutil.copytree(ROOT / "training", folder / "training", ignore=shutil.ignore_patterns("__pycache__"))
     make_wheels(folder / "training")
     settings = (folder / "environments.toml").read_text().replace("[staging.pipeline]\n", SMALL)
     (folder / "environments.toml").write_text(settings.replace("quiet_seconds = 60", "quiet_seconds = 2"))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from suite import PROJECT
 
 from infra.code_archive import code_files
 from source_code.address import address, without_comments
@@ -112,7 +113,7 @@ def test_what_is_not_python_counts_as_it_is(broken: bytes) -> None:
 
 
 def test_the_code_of_the_project_means_the_same_without_its_comments() -> None:
-    for name, file in code_files(ROOT / "training", ROOT / "data_sets").items():
+    for name, file in code_files(PROJECT / "training", ROOT / "data_sets").items():
         if name.endswith(".py"):
             bare = without_comments(file.content)
             assert ast.dump(ast.parse(bare)) == ast.dump(ast.parse(file.content)), name

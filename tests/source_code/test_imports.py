@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from suite import PROJECT, TRAINING
 
 from infra.code_archive import code_files
 from source_code.archive import File
@@ -114,14 +115,14 @@ STEPS = {"preprocess.py": {"train.py", "model.py", "evaluate.py"}, "train.py": {
 
 @pytest.mark.parametrize("script", STEPS)
 def test_the_projects_own_steps_do_not_need_each_other(script: str) -> None:
-    code = code_files(ROOT / "training", ROOT / "data_sets")
+    code = code_files(PROJECT / "training", ROOT / "data_sets")
     assert not set(needed(code, script)) & STEPS[script]
 
 
 @pytest.mark.parametrize("script", STEPS)
 def test_the_projects_own_steps_have_all_that_they_import(script: str, tmp_path: Path) -> None:
     """Python itself imports each step's script from a folder with its archive's files alone."""
-    code = code_files(ROOT / "training", ROOT / "data_sets")
+    code = code_files(PROJECT / "training", ROOT / "data_sets")
     for name in needed(code, script):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +130,7 @@ def test_the_projects_own_steps_have_all_that_they_import(script: str, tmp_path:
     before, path_before = set(sys.modules), list(sys.path)
     own = {Path(name).stem for name in code} | {"data_sets"}
     kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in own}
-    sys.path[:] = [str(tmp_path), *(entry for entry in sys.path if Path(entry or ".").resolve() != ROOT / "training")]
+    sys.path[:] = [str(tmp_path), *(entry for entry in sys.path if Path(entry or ".").resolve() != TRAINING)]
     try:
         runpy.run_path(str(tmp_path / script), run_name="imported")
     finally:

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from suite import PROJECT
 
 from data_sets import kinds
 from source_code.requirements import Line, needs_hashes, read, without_hash
@@ -23,7 +24,7 @@ FILES = {
     "cut off": f"pillow==13.0.0 \\\n    --hash={HASH} \\\n",
     "a hash sign in a word": "owl @ https://example.com/owl-1.0-py3-none-any.whl#egg=owl\n",
     "carriage returns": f"pillow==13.0.0 \\\r\n    --hash={HASH}\r\ntimm==1.0\r\n",
-    "ours": (ROOT / "training/requirements.txt").read_text(),
+    "ours": (PROJECT / "training/requirements.txt").read_text(),
 }
 
 

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from pipeline_runs import free_port
+from suite import PROJECT, ROOT, write_project
 
 from headrace import cdk, registry
 from headrace.digits import write_digits
@@ -23,7 +23,6 @@ from headrace.environment import LOCAL, Environment, open_environment
 from headrace.local import ProcessCloud, exports
 from headrace.output import Output
 
-ROOT = Path(__file__).parents[2]
 AWS_CLI = ROOT / ".venv" / "awscli" / "bin" / "aws"
 
 
@@ -48,7 +47,7 @@ class Deployed:
 
 
 @contextmanager
-def deployment(state: Path, *, project: Path = ROOT, recorded: bool = False) -> Iterator[Deployed]:
+def deployment(state: Path, *, project: Path = PROJECT, recorded: bool = False) -> Iterator[Deployed]:
     """The project, deployed into a new local cloud, which then has recorded who asked for what if it is told to."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADRACE_STATE", str(state))
@@ -72,13 +71,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 
 def project_with(folder: Path, *, table: str = "local", **settings: str) -> Path:
-    """A project of the same sources, in which a table of environments.toml says otherwise, as `removal = "retain"`."""
-    shutil.copy(ROOT / "app.py", folder)  # it looks for environments.toml where it really is
-    files = "cdk.json", "prices.toml"
-    packages = "data_sets", "infra", "lambda", "pipeline_definition", "source_code", "training"
-    for entry in (*files, ".venv", "node_modules", *packages):
-        (folder / entry).symlink_to(ROOT / entry)
-    lines = (ROOT / "environments.toml").read_text().splitlines()
+    """A project of the suite, in which a table of environments.toml says otherwise, as `removal = "retain"`."""
+    write_project(folder)
+    lines = (folder / "environments.toml").read_text().splitlines()
     start = lines.index(f"[{table}]")
     for key, value in settings.items():
         said = (index for index in range(start, len(lines)) if lines[index].startswith(f"{key} = "))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from suite import PROJECT
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "live"
 
@@ -20,7 +22,7 @@ def with_example(text: str) -> str:
 
 def promoting_project(folder: Path) -> Path:
     """The file, written into the folder beside the prices that it goes with."""
-    shutil.copy(ROOT / "prices.toml", folder)
+    shutil.copy(PROJECT / "prices.toml", folder)
     file = folder / "environments.toml"
-    file.write_text(with_example((ROOT / "environments.toml").read_text()))
+    file.write_text(with_example((PROJECT / "environments.toml").read_text()))
     return file

@@ -1,0 +1,35 @@
+"""`make check`: what a user changes, which is environments.toml, prices.toml, training/ and data.
+
+`make test` leaves these tests out: it has settings and training code of its own (tests/support/suite.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from own_jobs import JobFailed
+
+from headrace.errors import HeadraceError
+from infra.typed_table import SettingsError
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--data", default="", help="a data set to inspect: a folder of class folders, or an archive")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    try:
+        yield
+    except (SettingsError, JobFailed) as error:
+        pytest.fail(str(error), pytrace=False)
+    except HeadraceError as error:
+        pytest.fail(f"{error}\n\nhint: {error.hint}", pytrace=False)
+
+
+@pytest.fixture
+def explained() -> Callable[[], AbstractContextManager[None]]:
+    """Within it a refusal is shown as a user sees it, with its hint and without a traceback."""
+    return refusals
