@@ -70,3 +70,18 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             names.add(str(node.module).partition(".")[0])
     return names
+
+
+USERS_OWN = re.compile(r"""(?:ROOT|parents\[\d\]\)?) / ["'](?:environments\.toml|prices\.toml|training\b)""")
+
+
+def test_the_suite_reads_nothing_that_is_a_users_to_change() -> None:
+    """Tests read environments.toml, prices.toml and training/ of the suite's project; `make check` reads a user's."""
+    looking = ("tests/check/", "tests/prove/test_adopters.py", "tests/support/own_jobs.py")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in tracked("tests/*.py")
+        if not path.relative_to(ROOT).as_posix().startswith((*looking, "tests/support/shipped_training.py"))
+        for match in USERS_OWN.finditer(path.read_text("utf-8"))
+    ]
+    assert not found, "read it below PROJECT of tests/support/suite.py"

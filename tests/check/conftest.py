@@ -21,12 +21,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @contextmanager
 def refusals() -> Iterator[None]:
+    refusal = None
     try:
         yield
     except (SettingsError, JobFailed) as error:
-        pytest.fail(str(error), pytrace=False)
+        refusal = str(error)
     except HeadraceError as error:
-        pytest.fail(f"{error}\n\nhint: {error.hint}", pytrace=False)
+        refusal = f"{error}\n\nhint: {error.hint}"
+    if refusal is not None:  # outside of the except clause, or pytest shows both exceptions
+        pytest.fail(refusal, pytrace=False)
 
 
 @pytest.fixture
