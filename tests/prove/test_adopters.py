@@ -98,11 +98,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def pytest_in(project: Path, *words: str) -> str:
+def pytest_in(project: Path, *words: str, passes: bool = True) -> str:
     variables = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *words]
     done = subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-6000:]
+    assert (done.returncode == 0) == passes, done.stdout[-6000:]
     return done.stdout
 
 
@@ -115,3 +115,28 @@ def test_make_check_takes_what_the_team_has_changed(project: Path) -> None:
 def test_the_suite_does_not_notice(project: Path) -> None:
     said = pytest_in(project, "--ignore", "tests/end_to_end", "--dist", "loadfile")
     assert "training/ differs in model.py, requirements.in, requirements.txt" in said
+
+
+FAULTS = [
+    ("environments.toml", "[qa.pipeline]\n", "[qa.pipeline]\nepoch = 3\n", "environments.toml [qa.pipeline]: "),
+    ("prices.toml", '"ml.m5.large" = 0.115', '"ml.m5.large" = "0.115"', "prices.toml [us-east-1"),
+    (
+        "training/train.py",
+        "    interrupted = fit(",
+        "    raise OSError('nothing here')\n    fit(",
+        "OSError: nothing here",
+    ),
+    ("training/evaluate.py", 'report["warnings"] = warnings', "del report['gate']", "evaluation.json lacks gate."),
+    ("training/requirements.txt", "safetensors==", "safetensors==9", "requirements.in\n\nhint: make lock"),
+]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("file", "old", "new", "said"), FAULTS, ids=[fault[0] for fault in FAULTS])
+def test_make_check_names_what_is_wrong(project: Path, file: str, old: str, new: str, said: str) -> None:
+    before = (project / file).read_text()
+    replace(project / file, (old, new))
+    try:
+        assert said in pytest_in(project, "tests/check", passes=False)
+    finally:
+        (project / file).write_text(before)
