@@ -9,6 +9,11 @@ EXIT_CODE = re.compile(r",? ?exit code: (-?\d+)\s*$", re.IGNORECASE)
 HINT = re.compile(r"\s*\bhint:\s*", re.IGNORECASE)
 KINDS = re.compile(r"^(?:AlgorithmError|ClientError|InternalServerError): ?")
 NO_MESSAGE = ("", "See job logs for more information")
+QUOTA = re.compile(
+    r"service limit '(?P<name>[^']+)' is (?P<limit>[0-9.]+) \w+, with current utilization of (?P<used>[0-9.]+) \w+ "
+    r"and a request delta of (?P<asked>[0-9.]+)"
+)
+QUOTAS = "https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
 KILLED = (137, -9)  # 128 + SIGKILL, as containers report it
 KILLED_TEXT = "the process was killed (SIGKILL), which is what happens when an instance runs out of memory"
 KILLED_HINT = "take an instance type with more memory, or a smaller batch_size, in environments.toml; then deploy"
@@ -34,6 +39,12 @@ class Reason:
 def read_reason(said: str | None) -> Reason:
     """The reason that SageMaker gives: `AlgorithmError: <the job's own words>, exit code: 1`."""
     text = (said or "").strip()
+    if quota := QUOTA.search(text):
+        name, limit, used, asked = quota["name"], quota["limit"], quota["used"], quota["asked"]
+        return Reason(
+            f"the account's quota {name!r} is {limit} instances: {used} are in use, and {asked} more are asked for",
+            f"ask AWS for more: {QUOTAS}, in the environment's region",
+        )
     found = EXIT_CODE.search(text)
     code = int(found[1]) if found else None
     text = KINDS.sub("", text[: found.start()] if found else text).strip()

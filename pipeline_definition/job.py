@@ -18,7 +18,8 @@ PROCESSING_INPUT = "/opt/ml/processing/input"
 PROCESSING_OUTPUT = "/opt/ml/processing/output"
 
 SERVICE_FAULTS = ["Step.SERVICE_FAULT", "Step.THROTTLING"]
-CAPACITY_FAULTS = ["SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT"]
+CAPACITY_FAULT = "SageMaker.CAPACITY_ERROR"
+QUOTA_FAULT = "SageMaker.RESOURCE_LIMIT"
 
 
 def entrypoint(code: str) -> list[str]:
@@ -90,6 +91,8 @@ def job_retries() -> list[dict[str, Any]]:
     """Faults of the service, never of the script: an error in the code fails at once, whatever stands here.
 
     Capacity comes back in minutes rather than seconds, so those tries start at one minute and go on for three hours.
+    A quota that other jobs use up is free again in minutes, too, but one of 0, which a new account has, never is:
+    after three tries in 7 minutes the step fails, and people are notified.
     """
     return [
         *service_retries(),
@@ -99,5 +102,6 @@ def job_retries() -> list[dict[str, Any]]:
             "BackoffRate": 2.0,
             "MaxAttempts": 3,
         },
-        {"ExceptionType": CAPACITY_FAULTS, "IntervalSeconds": 60, "BackoffRate": 1.5, "ExpireAfterMin": 180},
+        {"ExceptionType": [CAPACITY_FAULT], "IntervalSeconds": 60, "BackoffRate": 1.5, "ExpireAfterMin": 180},
+        {"ExceptionType": [QUOTA_FAULT], "IntervalSeconds": 60, "BackoffRate": 2.0, "MaxAttempts": 3},
     ]

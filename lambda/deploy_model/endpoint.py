@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 import log
-from aws import S3Client, SqsClient, says
+from aws import S3Client, SqsClient, error_code, error_message, says
 from champion import Champion, find_champion
 from deploy_model import verdict
 from deploy_model.artifact_check import why_not_served
@@ -114,6 +114,7 @@ def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
             EndpointName=environment.endpoint_name, EndpointConfigName=wanted, Tags=tag_list(environment)
         )
     except ClientError as error:
+        _refuse_quota(error, environment, "created")
         if not says(error, "already existing"):
             raise
         _look_again(sqs, environment, look, "another worker has created it")
@@ -127,6 +128,7 @@ def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
     try:
         sagemaker.update_endpoint(EndpointName=environment.endpoint_name, EndpointConfigName=wanted)
     except ClientError as error:
+        _refuse_quota(error, environment, "updated")
         if not says(error, "in-progress"):
             raise
         _look_again(sqs, environment, look, "another worker has begun to update it")
@@ -134,6 +136,19 @@ def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
         _look_again(
             sqs, environment, LookAgain(asked=wanted, execution=look.execution, line=look.line), "it is being updated"
         )
+
+
+def _refuse_quota(error: ClientError, environment: Environment, verb: str) -> None:
+    """Raises EndpointError for a quota of the account: asking again, however often, ends the same way."""
+    if error_code(error) != "ResourceLimitExceeded":
+        return
+    wanted = f"{environment.instance_count} x {environment.instance_type}"
+    raise EndpointError(
+        f"the endpoint {environment.endpoint_name} ({wanted}) cannot be {verb}: {error_message(error)}",
+        hint="ask AWS for more: https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas, in the "
+        "endpoint's region. An update needs twice the instances for as long as old and new ones run side by side. "
+        "Then: headrace redrive",
+    ) from error
 
 
 def describe(sagemaker: SageMakerClient, name: str) -> DescribeEndpointOutputTypeDef | None:

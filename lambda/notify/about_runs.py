@@ -117,6 +117,7 @@ def _step_data(run: Run, step: FailedStep) -> dict[str, Any]:
         "reason": step.reason.text,
         "hint": step.reason.hint,
         "exit_code": step.reason.exit_code,
+        **({"quota": step.reason.quota} if step.reason.quota else {}),
         "job": step.job,
         "log": log_link(run.arn, str(step.log_group), str(step.log_stream)) if log else None,
     }

@@ -95,7 +95,8 @@ def read_run(sagemaker: SageMakerClient, logs: LogsClient, s3: S3Client, arn: st
     broken = sorted(
         (step for step in steps if step.get("StepStatus") == "Failed"), key=lambda step: str(step.get("StartTime", ""))
     )
-    failed = [_failed(sagemaker, logs, step, table, quoted=number < MOST_LOGS) for number, step in enumerate(broken)]
+    where = (table, arn.split(":")[3])
+    failed = [_failed(sagemaker, logs, step, where, quoted=number < MOST_LOGS) for number, step in enumerate(broken)]
     return Run(
         arn=arn,
         display_name=described.get("PipelineExecutionDisplayName") or arn.rpartition("/")[2],
@@ -126,19 +127,25 @@ def read_version(sagemaker: SageMakerClient, arn: str) -> Version | None:
 
 
 def _failed(
-    sagemaker: SageMakerClient, logs: LogsClient, step: PipelineExecutionStepTypeDef, table: str, *, quoted: bool
+    sagemaker: SageMakerClient,
+    logs: LogsClient,
+    step: PipelineExecutionStepTypeDef,
+    where: tuple[str, str],
+    *,
+    quoted: bool,
 ) -> FailedStep:
+    """`where` is the table of the pipeline's settings, and the region."""
     metadata: Mapping[str, Any] = step.get("Metadata", {})
     refusal = metadata.get("Fail", {}).get("ErrorMessage")
     said = "\n".join(map(_readable, (refusal or step.get("FailureReason") or "").splitlines()))
     kind = next((kind for kind in LOG_GROUPS if kind in metadata), None)
     if kind is None:
-        reason, function = read_reason(said, None, table), metadata.get("Lambda", {}).get("Arn")
+        reason, function = read_reason(said, None, *where), metadata.get("Lambda", {}).get("Arn")
         if function is None:
             return FailedStep(step["StepName"], reason, refuses="Fail" in metadata)
         return FailedStep(step["StepName"], reason, job=function.split(":")[6], job_kind="Lambda")
     job, group = metadata[kind]["Arn"].rpartition("/")[2], LOG_GROUPS[kind]
-    reason = read_reason(said, _describe(sagemaker, kind, job), table)
+    reason = read_reason(said, _describe(sagemaker, kind, job), *where)
     stream = _newest_stream(logs, group, f"{job}/") if quoted else None
     lines = [] if stream is None else _last_lines(logs, group, stream)
     lines = [line for line in lines if not reason.says(line)]

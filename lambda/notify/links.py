@@ -16,6 +16,11 @@ def log_link(arn: str, group: str, stream: str) -> str:
     return f"{_console(arn, 'cloudwatch')}#logsV2:log-groups/log-group/{_twice(group)}/log-events/{_twice(stream)}"
 
 
+def quota_link(region: str) -> str:
+    """SageMaker's quotas in Service Quotas, where more is asked for."""
+    return f"https://{region}.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
+
+
 def _console(arn: str, service: str) -> str:
     region = arn.split(":")[3]
     return f"https://{region}.console.aws.amazon.com/{service}/home?region={region}"

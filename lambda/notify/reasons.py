@@ -7,10 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from notify.links import quota_link
+
 EXIT_CODE = re.compile(r",? ?exit code: (-?\d+)\s*$", re.IGNORECASE)
 HINT = re.compile(r"\s*\bhint:\s*", re.IGNORECASE)
 KINDS = re.compile(r"^(?:AlgorithmError|ClientError|InternalServerError): ?")
 NO_MESSAGE = ("", "See job logs for more information")
+QUOTA = re.compile(
+    r"service limit '(?P<name>[^']+)' is (?P<limit>[0-9.]+) \w+, with current utilization of (?P<used>[0-9.]+) \w+ "
+    r"and a request delta of (?P<asked>[0-9.]+)"
+)
 KILLED = 137  # 128 + SIGKILL
 RUN, WAIT = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"  # SageMaker's secondary statuses
 
@@ -20,6 +26,7 @@ class Reason:
     text: str
     hint: str | None = None
     exit_code: int | None = None
+    quota: str | None = None  # the account's quota that refused the job
 
     def says(self, line: str) -> bool:
         """Whether a line of the log says the same once more."""
@@ -28,11 +35,13 @@ class Reason:
         return len(said) >= 8 and (said in f"{self.text}\nhint: {self.hint}" or any(part in said for part in parts))
 
 
-def read_reason(said: str, job: Mapping[str, Any] | None, table: str) -> Reason:
+def read_reason(said: str, job: Mapping[str, Any] | None, table: str, region: str) -> Reason:
     """What SageMaker says, `AlgorithmError: <the job's own words>, exit code: 1`, or the time limit that ended the job.
 
     `job` is the job's description, `table` where its settings stand in environments.toml.
     """
+    if quota := QUOTA.search(said):
+        return _quota(quota, table, region)
     limited = None if job is None else _time_limit(job, table)
     if limited is not None:
         return limited
@@ -47,6 +56,18 @@ def read_reason(said: str, job: Mapping[str, Any] | None, table: str) -> Reason:
         )
     text, *hints = HINT.split(text)
     return Reason(text.strip() or "SageMaker gives no reason", " ".join(hints).strip() or None, code)
+
+
+def _quota(found: re.Match[str], table: str, region: str) -> Reason:
+    """The words of ResourceLimitExceeded: aws/amazon-sagemaker-examples#307."""
+    name, limit, used, asked = found["name"], found["limit"], found["used"], found["asked"]
+    return Reason(
+        f"the account's quota {name!r} in {region} is {limit} instances: {used} are in use, and {asked} more are asked "
+        "for (ResourceLimitExceeded)",
+        f"ask AWS for more: {quota_link(region)} (search there for the name); or choose an instance type under "
+        f"[{table}] in environments.toml that the account has a quota for, and deploy",
+        quota=name,
+    )
 
 
 def _time_limit(job: Mapping[str, Any], table: str) -> Reason | None:

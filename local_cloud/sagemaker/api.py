@@ -15,6 +15,7 @@ from local_cloud.sagemaker import (
     shapes,
     tags,
 )
+from local_cloud.sagemaker.account import account_file
 from local_cloud.sagemaker.cloud import Call, Clients, Cloud
 from local_cloud.sagemaker.engine.run import ExecutionRunner
 from local_cloud.sagemaker.errors import ServiceError, ValidationException
@@ -47,7 +48,8 @@ def assemble(cloud: Cloud, directory: Path, launcher: Launcher) -> SageMaker:
     """The whole service with its state under ``directory``; call ``start`` when the cloud answers requests."""
     directory.mkdir(parents=True, exist_ok=True)
     faults = Faults(directory / "faults.toml", [*OPERATIONS, "InvokeEndpoint"])
-    service = SageMaker(cloud, Store(directory / "sagemaker.sqlite"), directory, Clients(cloud), faults)
+    store = Store(directory / "sagemaker.sqlite")
+    service = SageMaker(cloud, store, directory, Clients(cloud), faults, account_file(directory))
     service.jobs = JobRunner(service, launcher)
     service.jobs.serve(processing.Processing())
     service.jobs.serve(training_run.Training())

@@ -1,7 +1,7 @@
 """Faults on request: how a client takes a throttled, a failed, a slow or a lost answer can be tried, and tested.
 
 ``sagemaker/faults.toml`` in the state directory says which calls go wrong. It may be written and changed while the
-local cloud runs; without the file nothing does. Write it whole (a draft that is renamed): half a file is malformed.
+local cloud runs; without the file nothing does (`watched_file`).
 
     [[fault]]
     operation = "StartPipelineExecution"  # an operation of the SageMaker API, InvokeEndpoint, or "*"
@@ -23,14 +23,14 @@ call until it is put right.
 import logging
 import threading
 import time
-import tomllib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker.errors import ServiceError, ValidationException
+from local_cloud.sagemaker.errors import ServiceError
+from local_cloud.sagemaker.watched_file import WatchedFile
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -84,11 +84,8 @@ class Faults:
     """The rules of the file as it is now. Safe to use from several threads: ``times`` is exact."""
 
     def __init__(self, file: Path, operations: Collection[str]) -> None:
-        self._file, self._operations = file, operations
+        self._file = WatchedFile(file, lambda document: list(_rules(document, operations)))
         self._lock = threading.Lock()
-        self._version: tuple[int, int, int] | None = None  # of the file that was read last
-        self._rules: list[Fault] = []
-        self._problem: str | None = None
 
     @contextmanager
     def during(self, operation: str) -> Iterator[None]:
@@ -102,7 +99,7 @@ class Faults:
             case "throttle":
                 raise _Throttled("Rate exceeded")
             case "error":
-                raise fault.error(f"{operation} failed: a fault that {self._file} asks for.")
+                raise fault.error(f"{operation} failed: a fault that {self._file.file} asks for.")
             case "slow":
                 time.sleep(fault.seconds)
                 yield
@@ -110,36 +107,20 @@ class Faults:
                 try:
                     yield
                 finally:  # an error answer is lost, too
-                    raise _InternalFailure(f"The answer to {operation} was lost: a fault that {self._file} asks for.")
+                    raise _InternalFailure(
+                        f"The answer to {operation} was lost: a fault that {self._file.file} asks for."
+                    )
 
     def _next(self, operation: str) -> Fault | None:
+        rules = self._file.read()
         with self._lock:
-            self._read_when_changed()
-            if self._problem is not None:
-                raise ValidationException(self._problem)
-            return next((rule for rule in self._rules if rule.strikes(operation)), None)
-
-    def _read_when_changed(self) -> None:
-        try:
-            found = self._file.stat()
-        except FileNotFoundError:
-            self._version, self._rules, self._problem = None, [], None
-            return
-        version = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if version == self._version:
-            return
-        self._version, self._rules, self._problem = version, [], None
-        try:
-            self._rules = list(_rules(tomllib.loads(self._file.read_text()), self._operations))
-        except (OSError, ValueError) as error:
-            self._problem = f"{self._file}: {error}\nhint: put it right, or delete it to have no faults"
-            log.error(self._problem)
-        else:
-            log.warning("%s asks for faults: %d rules", self._file, len(self._rules))
+            return next((rule for rule in rules if rule.strikes(operation)), None)
 
 
 def _rules(document: dict[str, Any], operations: Collection[str]) -> Iterator[Fault]:
-    """Raises ValueError at the first thing that is no rule."""
+    """Raises ValueError at the first thing that is no rule; an empty document is none at all."""
+    if not document:
+        return
     tables = document.get("fault")
     if set(document) != {"fault"} or not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
         raise ValueError("it must hold [[fault]] tables and nothing else")

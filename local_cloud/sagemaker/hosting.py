@@ -8,7 +8,7 @@ its old configuration: the silent rollback that AWS has, too.
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, endpoint_process, group_policy, network, tags
+from local_cloud.sagemaker import arns, endpoint_process, group_policy, network, quotas, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.endpoint_runner import Hosting, announce
 from local_cloud.sagemaker.errors import ValidationException
@@ -130,6 +130,7 @@ def _create_endpoint(service: SageMaker, call: Call, request: dict[str, Any]) ->
     with service.store.transaction():
         if service.store.get(call.scope, "endpoint", name) is not None:
             raise ValidationException(f'Cannot create already existing endpoint "{arn}".')
+        quotas.require_for_endpoint(service, call.scope, config)
         tags.set_at_creation(service, call, arn, request)
         endpoint = {
             "EndpointName": name,
@@ -154,6 +155,7 @@ def _update_endpoint(service: SageMaker, call: Call, request: dict[str, Any]) ->
             raise ValidationException(
                 f'Cannot update endpoint "{endpoint["EndpointArn"]}": its status is {endpoint["EndpointStatus"]}.'
             )
+        quotas.require_for_endpoint(service, call.scope, config)
         endpoint = service.store.update(
             call.scope, "endpoint", endpoint["EndpointName"], EndpointStatus="Updating", LastModifiedTime=time.time(),
             PendingDeploymentSummary={"EndpointConfigName": config["EndpointConfigName"]},

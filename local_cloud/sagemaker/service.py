@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local_cloud.sagemaker.account import Account
+from local_cloud.sagemaker.clock import Clock
 from local_cloud.sagemaker.cloud import Call, Clients, Cloud
 from local_cloud.sagemaker.faults import Faults
 from local_cloud.sagemaker.store import Store
+from local_cloud.sagemaker.watched_file import WatchedFile
 
 if TYPE_CHECKING:  # the parts hold the service, and the service its parts
     from local_cloud.sagemaker.engine.run import ExecutionRunner
@@ -25,6 +28,8 @@ class SageMaker:
     directory: Path
     clients: Clients
     faults: Faults
+    account: WatchedFile[Account]
+    clock: Clock = field(default_factory=Clock)
     jobs: "JobRunner" = field(init=False)
     executions: "ExecutionRunner" = field(init=False)
     hosting: "Hosting" = field(init=False)

@@ -42,6 +42,11 @@ def response_shape(operation: str) -> StructureShape | None:
     return service_model().operation_model(operation).output_shape
 
 
+def enumeration(name: str) -> tuple[str, ...]:
+    """The values of the enumeration of that name."""
+    return tuple(service_model().shape_for(name).enum)
+
+
 def problems(
     value: Any,
     shape: Shape,

@@ -257,3 +257,26 @@ def test_any_other_error_of_sagemaker_fails_the_message(registry: DeployWorld, o
     change = registry.decide(1, "Approved")
     registry.cloud.interrupt = refuse
     assert registry.deliver(change) == ["m0"]
+
+
+@pytest.mark.parametrize(("operation", "served"), [("create_endpoint", []), ("update_endpoint", [1])])
+def test_a_quota_sets_the_message_aside_at_once_and_says_which(
+    registry: DeployWorld, monkeypatch: pytest.MonkeyPatch, operation: str, served: list[int]
+) -> None:
+    """Repeating it changes nothing: an endpoint quota of 1 makes every update fail, as it needs two instances."""
+    for version in served:
+        serving(registry, version)
+    said = (
+        "The account-level service limit 'ml.m5.large for endpoint usage' is 1 Instances, with current utilization of "
+        "1 Instances and a request delta of 1 Instances."
+    )
+
+    def refuse(**request: Any) -> None:
+        raise Refused("ResourceLimitExceeded", said)
+
+    monkeypatch.setattr(registry.cloud, operation, refuse)
+    assert registry.deliver(registry.decide(2, "Approved")) == []
+    (dead,) = registry.cloud.dead_letters
+    assert said in dead.reason
+    assert "servicequotas/home/services/sagemaker/quotas" in dead.reason
+    assert "headrace redrive" in dead.reason

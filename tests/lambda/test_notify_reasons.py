@@ -66,3 +66,24 @@ def test_a_function_that_failed_is_told_with_the_command_that_shows_its_log(worl
     assert "step FindChampion: The function find-champion failed: no registry\n" in text
     assert "headrace --env test logs birds-0123abcd FindChampion   # the whole log" in text
     assert data["steps"][0]["job"] == "find-champion"
+
+
+def test_a_quota_is_named_with_the_link_to_ask_for_more(world: NoticeWorld) -> None:
+    """No job was created, so the step has no metadata."""
+    said = (
+        "ClientError: Failed to invoke sagemaker:CreateTrainingJob. Error Details: The account-level service limit "
+        "'ml.g4dn.xlarge for spot training job usage' is 0 Instances, with current utilization of 0 Instances and a "
+        "request delta of 1 Instances. Please use AWS Service Quotas to request an increase for this quota. "
+        "(ResourceLimitExceeded)"
+    )
+    world.cloud.steps.append(
+        {"StepName": "TrainSpot", "StepStatus": "Failed", "StartTime": MOMENT, "FailureReason": said, "Metadata": {}}
+    )
+    text, data = world.told(world.ended())
+    assert (
+        "step TrainSpot: the account's quota 'ml.g4dn.xlarge for spot training job usage' in eu-central-1 is 0 "
+        "instances: 0 are in use, and 1 more are asked for (ResourceLimitExceeded)\n"
+        "hint: ask AWS for more: https://eu-central-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
+    ) in text
+    assert "under [test.pipeline]" in text
+    assert data["steps"][0]["quota"] == "ml.g4dn.xlarge for spot training job usage"

@@ -44,13 +44,14 @@ def service_retries() -> list[StepRetryPolicy]:
 
 def job_retries() -> list[Any]:
     error = [SageMakerJobExceptionTypeEnum.INTERNAL_ERROR]
-    capacity = [SageMakerJobExceptionTypeEnum.CAPACITY_ERROR, SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT]
+    capacity, quota = [SageMakerJobExceptionTypeEnum.CAPACITY_ERROR], [SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT]
     return [
         *service_retries(),
         SageMakerJobStepRetryPolicy(exception_types=error, interval_seconds=30, backoff_rate=2.0, max_attempts=3),
         SageMakerJobStepRetryPolicy(
             exception_types=capacity, interval_seconds=60, backoff_rate=1.5, expire_after_mins=180
         ),
+        SageMakerJobStepRetryPolicy(exception_types=quota, interval_seconds=60, backoff_rate=2.0, max_attempts=3),
     ]
 
 

@@ -192,12 +192,14 @@ class _Run:
 
     def _attempts(self, step: Step, arguments: dict[str, Any], record: Document) -> Outcome:
         number = int(record.get("AttemptCount", 0))
+        clock = self.service.clock
+        started = clock.now() - (time.time() - record["StartTime"])
         while True:
             outcome = STEP_TYPES[step.type].run(self._attempt(step, arguments, number))
-            pause = pause_before_retry(step, outcome, number, time.time() - record["StartTime"])
+            pause = pause_before_retry(step, outcome, number, clock.now() - started)
             if pause is None:
                 return outcome
-            if self._interrupted.wait(pause):
+            if clock.wait(self._interrupted, pause):
                 return replace(outcome, status="Stopped")
             number += 1
             self._record(step, AttemptCount=number)

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, events, network, tags
+from local_cloud.sagemaker import arns, events, network, quotas, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ServiceError, ValidationException
 from local_cloud.sagemaker.jobs import transfer
@@ -107,6 +107,7 @@ def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str
     with service.store.transaction():
         if service.store.get(call.scope, Processing.document, name) is not None:
             raise ResourceInUse(f"Job name must be unique within an AWS account and region: {name} exists already.")
+        quotas.require_for_processing(service, call.scope, request)
         tags.set_at_creation(service, call, arn, request)
         description = {key: value for key, value in request.items() if key != "Tags"} | {
             "ProcessingJobArn": arn, _STATUS: "InProgress", "CreationTime": now, "LastModifiedTime": now,

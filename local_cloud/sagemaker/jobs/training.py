@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, network, tags
+from local_cloud.sagemaker import arns, network, quotas, tags
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.jobs.checkpoints import DEFAULT_PATH
@@ -32,6 +32,7 @@ def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str
     with service.store.transaction():
         if service.store.get(call.scope, DOCUMENT, name) is not None:
             raise ResourceInUse(f"Training job names must be unique within an AWS account and region: {name} exists.")
+        quotas.require_for_training(service, call.scope, request)
         tags.set_at_creation(service, call, arn, request)
         description = {key: value for key, value in request.items() if key != "Tags"} | {
             "TrainingJobArn": arn,
