@@ -15,6 +15,7 @@ from headrace import (
     config,
     decision,
     deletion,
+    deploy_to_aws,
     endpoint,
     images,
     inspection,
@@ -35,6 +36,7 @@ from headrace import (
     upload,
     watch,
 )
+from headrace.doctor.command import doctor
 from headrace.environment import LINE_COMMANDS, Environment, open_environment
 from headrace.errors import HeadraceError, Interrupted, UsageError
 from headrace.local import LocalCloud, ProcessCloud
@@ -42,8 +44,10 @@ from headrace.output import Output
 from headrace.parser import build_parser
 from headrace.project import LOCAL, read_target
 
-LOCAL_ONLY = {"up", "down", "env", "deploy", "destroy", "interrupt"}
-OF_NO_PROJECT = LOCAL_ONLY | {"adopt", "publish", "projects", "config", "completion", "images"}
+LOCAL_ONLY = {"up", "down", "env", "destroy", "interrupt"}
+OF_NO_PROJECT = LOCAL_ONLY | {
+    "adopt", "completion", "config", "deploy", "doctor", "images", "projects", "publish"
+}  # fmt: skip
 # Where models are trained and approved; and how each is said there.
 TRAINING = {
     "upload": "upload PATH",
@@ -106,6 +110,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             return
         case "completion":
             return completion.show_completion(build_parser(), output, shell=options.shell)
+        case "doctor":
+            return doctor(name, cloud, output, rehearsed=options.local)
         case "images":
             images.refuse_local(name, is_local=is_local)
         case "interrupt":
@@ -127,6 +133,8 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             )
         case "images":
             images.show_images(environment, output, pin=options.pin)
+        case "deploy" if environment.running is None:
+            deploy_to_aws.deploy(environment, output)
         case "deploy":
             cdk.deploy(environment, output)
         case "destroy":

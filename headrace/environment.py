@@ -284,7 +284,9 @@ def open_environment(name: str, cloud: LocalCloud, *, rehearsed: bool = False) -
     There `local` is, and any other that is to be `rehearsed`, in the account and the region that it has on AWS.
     """
     if name != LOCAL and not rehearsed:
-        return _open_on_aws(name)
+        environment = environment_on_aws(name)
+        _require_its_account(environment)
+        return environment
     target = read_target(name)
     state = state_folder()
     running = cloud.running(state)
@@ -295,8 +297,8 @@ def open_environment(name: str, cloud: LocalCloud, *, rehearsed: bool = False) -
     return Environment(name, session, isolated_config(), account=account, running=running)
 
 
-def _open_on_aws(name: str) -> Environment:
-    """Refuses credentials of another account than the one environments.toml names: prod is not deployed by accident."""
+def environment_on_aws(name: str) -> Environment:
+    """Nothing is asked of AWS yet. Raises AwsError for a profile that is not there."""
     target = read_target(name)
     try:
         session = boto3.Session(profile_name=target.profile, region_name=target.region)
@@ -304,13 +306,18 @@ def _open_on_aws(name: str) -> Environment:
         raise from_aws(
             error, doing="opening a session", environment=name, status_command="aws configure list"
         ) from error
-    environment = Environment(name, session, users_config(), account=target.account)
-    if target.account:
-        with environment.doing("asking whose credentials these are"):
-            account = environment.client("sts").get_caller_identity()["Account"]
-        if account != target.account:
-            raise SetupError(
-                f"environment {name} is account {target.account}, but the credentials in use are of {account}",
-                hint="aws sts get-caller-identity shows who you are; export AWS_PROFILE=NAME chooses another",
-            )
-    return environment
+    return Environment(name, session, users_config(), account=target.account)
+
+
+def _require_its_account(environment: Environment) -> None:
+    """Refuses credentials of another account than the one environments.toml names: prod is not deployed by accident."""
+    if environment.account is None:
+        return
+    with environment.doing("asking whose credentials these are"):
+        account = environment.client("sts").get_caller_identity()["Account"]
+    if account != environment.account:
+        raise SetupError(
+            f"environment {environment.name} is account {environment.account}, but the credentials in use are of "
+            f"{account}",
+            hint="aws sts get-caller-identity shows who you are; export AWS_PROFILE=NAME chooses another",
+        )

@@ -115,8 +115,15 @@ def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
         commands, "down", "stop the local cloud", "What it holds stays in the state folder and is there after `up`."
     )
     _command(
-        commands, "deploy", "deploy this project into the local cloud",
-        "Runs cdk bootstrap, once, and cdk deploy of the real app; to AWS it is cdk deploy -c env=NAME.",
+        commands, "deploy", "deploy this project",
+        "Into the local cloud: cdk bootstrap, once, and cdk deploy of the real app. To AWS: headrace doctor, where "
+        "there is no stack yet, and npx cdk deploy -c env=NAME, which asks before it changes permissions.",
+    )  # fmt: skip
+    _command(
+        commands, "doctor", "check whether the account has what the environment needs",
+        "Before anything costs: credentials, account, region, quotas by name, Lambda's concurrency, the CDK's "
+        "bootstrap, the stack, images, zones, cost allocation tag and budget. Each problem with its cure; changes "
+        "nothing. Ends with status 1 if there is a problem. deploy runs it before a first deployment to AWS.",
     )  # fmt: skip
     _command(
         commands, "destroy", "remove this project from the local cloud",

@@ -56,8 +56,13 @@ class ModelRegistry(Construct):
         allow(role, ["sagemaker:DescribeModelPackage"], [self.versions_arn], because=why)
 
     def grant_serve(self, role: iam.Role) -> None:
-        """Find the champion and make a model of it."""
+        """Find the champion and make a model of it, for which AWS may ask for the right on the version as well.
+
+        Its reference has the model alone, its guide on other accounts' versions the version, too.
+        """
         self.grant_read(role)
+        why = "Versions are numbered as they are registered; these are all of this group."
+        allow(role, ["sagemaker:CreateModel"], [self.versions_arn], because=why)
 
     def share(self, consumer: Consumer) -> None:
         """The consumer's account reads the versions, its people too; only its deployer makes models of them.
@@ -111,7 +116,8 @@ class ModelRegistry(Construct):
         allow(
             role,
             ["sagemaker:CreateModelPackage"],
-            [self.versions_arn],
+            # The service authorization reference lists both types, and does not say which of them is asked for.
+            [self.group_arn, self.versions_arn],
             conditions={"StringEquals": {"sagemaker:ModelApprovalStatus": self._statuses}},
             because=why,
         )

@@ -12,7 +12,8 @@ FORECAST_PERCENT, ACTUAL_PERCENT = 80, 100
 
 
 class MonthlyBudget(Construct):
-    """It tells and stops nothing; `max_run_cost` is what keeps a run from being started.
+    """It tells and stops nothing; `max_run_cost` is what keeps a run from being started. Credits and refunds are left
+    out: it counts what the environment uses.
 
     The bill is known hours later, up to a day, and by tag only after somebody has activated the tag
     headrace:environment as a cost allocation tag, once for the organization: console, Billing and Cost Management, Cost
@@ -32,6 +33,8 @@ class MonthlyBudget(Construct):
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=usd, unit="USD"),
+                # Both are counted off unless it is written out: in a new account, whose credits pay for all, 0 USD.
+                cost_types=budgets.CfnBudget.CostTypesProperty(include_credit=False, include_refund=False),
                 cost_filters={"TagKeyValue": [f"user:{key}${value}"]},
             ),
             notifications_with_subscribers=[

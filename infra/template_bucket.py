@@ -9,6 +9,16 @@ from constructs import Construct
 from infra.acknowledged import AWS_SOLUTIONS, NIST, acknowledge
 
 STUDIO = "https://*.sagemaker.aws"
+# Methods and headers are those of AWS's sample, with which Studio is known to list templates. IAM says who may do what.
+# github.com/aws-samples/sagemaker-custom-project-templates, s3_templates
+EXPOSED = [
+    "ETag",
+    "x-amz-delete-marker",
+    "x-amz-id-2",
+    "x-amz-request-id",
+    "x-amz-server-side-encryption",
+    "x-amz-version-id",
+]
 TEMPLATES, VERSIONS = "templates/", "versions/"  # the newest one, which Studio shows; and each by its hash, for good
 
 
@@ -33,8 +43,15 @@ class TemplateBucket(Construct):
             cors=[
                 s3.CorsRule(
                     allowed_origins=[STUDIO],
-                    allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.HEAD],
+                    allowed_methods=[
+                        s3.HttpMethods.POST,
+                        s3.HttpMethods.PUT,
+                        s3.HttpMethods.GET,
+                        s3.HttpMethods.HEAD,
+                        s3.HttpMethods.DELETE,
+                    ],
                     allowed_headers=["*"],
+                    exposed_headers=EXPOSED,
                 )
             ],
             lifecycle_rules=[

@@ -16,6 +16,7 @@ from infra.permission import allow
 # What Lambda's poller needs of the function's role; ChangeMessageVisibility is the function's own (lambda/batch.py).
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html, "Setting execution role permissions"
 POLL = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+CONCURRENCY = 2  # batches at once, the fewest that Lambda takes as a limit
 RECEIVES = 5  # AWS asks for at least 5, so that throttling alone dead-letters nothing
 VISIBILITY_FACTOR = 6  # AWS asks for six times the function's timeout
 
@@ -63,7 +64,11 @@ class WatchedQueue(Construct):
         self.alarm.add_alarm_action(actions.SnsAction(alarm_topic))
 
     def feed(self, target: LambdaFunction) -> lambda_.EventSourceMapping:
-        """Only messages that failed come back: the function names them in its answer."""
+        """Only messages that failed come back: the function names them in its answer.
+
+        Without a limit, a burst of uploads takes all the concurrent executions of a new account, which are 10; what
+        Lambda then throttles counts as received, and ends as a dead letter.
+        """
         allow(target.role, [*POLL, "sqs:ChangeMessageVisibility"], [self.queue.queue_arn])
         return lambda_.EventSourceMapping(
             self,
@@ -72,4 +77,5 @@ class WatchedQueue(Construct):
             event_source_arn=self.queue.queue_arn,
             batch_size=10,
             report_batch_item_failures=True,
+            max_concurrency=CONCURRENCY,
         )

@@ -24,7 +24,10 @@ def execution_ended(environment: Environment, status: str, run: Run) -> Notice:
         facts.append(f"reason: {run.reason}")
     for step in run.failed[:MOST_STEPS]:
         facts += ["", *_step(run, step)]
-    to_do = [environment.command(f"logs {run.display_name}{_first(run)}") + "   # the whole log"]
+    to_do = []
+    if any(step.reason.quota for step in run.failed):
+        to_do.append(environment.command("doctor") + "   # every quota that this environment needs")
+    to_do += [environment.command(f"logs {run.display_name}{_first(run)}") + "   # the whole log"]
     if data_set is not None:
         to_do.append(environment.command(f"run --again {data_set}") + "   # once the cause is mended")
     return Notice(

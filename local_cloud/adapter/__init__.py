@@ -6,6 +6,7 @@ Importing this package imports ministack, which reads its settings from the envi
 from pathlib import Path
 
 from local_cloud.adapter import (
+    account,
     alarms,
     authorization,
     buckets,
@@ -62,6 +63,7 @@ def plug_in(service: SageMaker, state: Path, root_secret_key: SecretKey) -> None
     foreign_buckets.plug_in()
     event_buses.plug_in()
     budgets.plug_in()
+    account.plug_in(service)
     network.plug_in()
     physical_names.plug_in()
     stacks.plug_in()

@@ -33,9 +33,9 @@ SERVICES = {
     **{
         name: Service()
         for name in (
-            "application-autoscaling", "budgets", "cloudformation", "cloudtrail", "dynamodb", "ec2", "ecr", "events",
-            "iam", "kms", "logs", "monitoring", "secretsmanager", "servicecatalog", "sns", "ssm", "states", "sts",
-            "tagging",
+            "application-autoscaling", "budgets", "ce", "cloudformation", "cloudtrail", "dynamodb", "ec2", "ecr",
+            "events", "iam", "kms", "logs", "monitoring", "secretsmanager", "servicecatalog", "servicequotas", "sns",
+            "ssm", "states", "sts", "tagging",
         )
     },
 }  # fmt: skip

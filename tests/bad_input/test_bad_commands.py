@@ -53,8 +53,8 @@ def test_an_unknown_environment(row: Row, headrace: Headrace, cloud: Running, na
 
 
 def test_a_local_command_for_aws(row: Row, headrace: Headrace, cloud: Running) -> None:
-    said = headrace(cloud.state, "--env", "dev", "deploy", status=2)
-    row("a command of the local cloud for another environment", f"{OUTPUT}`headrace --env dev deploy`", said)
+    said = headrace(cloud.state, "--env", "dev", "destroy", status=2)
+    row("a command of the local cloud for another environment", f"{OUTPUT}`headrace --env dev destroy`", said)
 
 
 def test_an_upload_without_images(row: Row, headrace: Headrace, cloud: Running, tmp_path: Path) -> None:

@@ -149,7 +149,8 @@ def test_service_catalog_offers_every_version_to_those_who_start_projects(catalo
 def test_studio_may_read_the_template_bucket_from_its_own_pages(catalog: Any) -> None:
     (rule,) = catalog.properties("Templates/Bucket")["CorsConfiguration"]["CorsRules"]
     assert rule["AllowedOrigins"] == ["https://*.sagemaker.aws"]
-    assert rule["AllowedMethods"] == ["GET", "HEAD"]
+    assert rule["AllowedMethods"] == ["POST", "PUT", "GET", "HEAD", "DELETE"]  # as AWS's sample has it
+    assert "ETag" in rule["ExposedHeaders"]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_a_budget_tells_of_a_month_that_will_be_or_is_too_dear(prod: Any) -> Non
         "TimeUnit": "MONTHLY",
         "BudgetLimit": {"Amount": 500, "Unit": "USD"},
         "CostFilters": {"TagKeyValue": ["user:headrace:environment$prod"]},
+        "CostTypes": {"IncludeCredit": False, "IncludeRefund": False},  # in a new account, credits pay for all of it
     }
     people = {"SubscriptionType": "SNS", "Address": {"Ref": prod.logical_id("Notices/Topic")}}
     told = [(item["Notification"], item["Subscribers"]) for item in properties["NotificationsWithSubscribers"]]

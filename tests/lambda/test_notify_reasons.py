@@ -86,4 +86,5 @@ def test_a_quota_is_named_with_the_link_to_ask_for_more(world: NoticeWorld) -> N
         "hint: ask AWS for more: https://eu-central-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
     ) in text
     assert "under [test.pipeline]" in text
+    assert "headrace --env test doctor   # every quota that this environment needs" in text
     assert data["steps"][0]["quota"] == "ml.g4dn.xlarge for spot training job usage"

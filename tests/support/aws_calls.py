@@ -17,14 +17,18 @@ from botocore.model import ListShape, OperationModel, Shape, StructureShape
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("lambda", "headrace") for path in (ROOT / folder).rglob("*.py"))
 SERVICES = (
+    "budgets",
+    "ce",
     "cloudformation",
     "ec2",
     "ecr",
+    "kms",
     "lambda",
     "logs",
     "s3",
     "sagemaker",
     "sagemaker-runtime",
+    "service-quotas",
     "sns",
     "sqs",
     "sts",

@@ -12,7 +12,10 @@ from botocore import xform_name
 
 ROOT = Path(__file__).parents[2]
 OWN = ("sagemaker", "sagemaker-runtime")
-ON_AWS_ONLY = ("ecr",)  # `headrace images` refuses the local cloud, which runs no container images
+ON_AWS_ONLY = (
+    "account",  # regions: those of the local cloud are enabled
+    "ecr",  # `headrace images` refuses the local cloud, which runs no container images
+)
 # What `**name` stands for where the sources do not say it; each entry is used.
 STARRED = {
     "change": {"StackName", "ChangeSetName"},
@@ -53,7 +56,7 @@ SAGEMAKERS_OWN = {
     "cloudformation.GetTemplateSummary": {"TemplateURL"},
 }
 OTHER_NAMES = {"notification-endpoint": "Endpoint"}  # of the CLI's options, where they are not the parameter's own
-NO_CALLS = {"configure", "sso", "s3", "ce"}  # the CLI's own; s3 is above, and billing has no local counterpart
+NO_CALLS = {"configure", "sso", "s3"}  # the CLI's own; s3 is above
 
 
 @cache

@@ -1,0 +1,81 @@
+"""`headrace doctor`, and what a first deployment to AWS asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headrace.doctor.billing import check_budgets, check_cost_tag
+from headrace.doctor.deployment import (
+    check_bootstrap,
+    check_data_key,
+    check_functions,
+    check_stack,
+    check_tools,
+)
+from headrace.doctor.findings import Check, Finding, Result, carried_out, problem, show
+from headrace.doctor.identity import check_identity, check_region, not_checked
+from headrace.doctor.images import check_images
+from headrace.doctor.quotas import check_quotas, check_vpcs
+from headrace.doctor.zones import check_zones
+from headrace.environment import Environment, environment_on_aws, open_environment
+from headrace.errors import AwsError, SetupError
+from headrace.local import LocalCloud
+from headrace.output import Output
+from headrace.project import LOCAL
+
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("cdk", check_tools),
+    ("bootstrap", check_bootstrap),
+    ("stack", check_stack),
+    ("quota", check_quotas),
+    ("quota", check_vpcs),
+    ("lambda", check_functions),
+    ("image", check_images),
+    ("zone", check_zones),
+    ("data key", check_data_key),
+    ("cost tag", check_cost_tag),
+    ("budget", check_budgets),
+)
+
+
+def doctor(name: str, cloud: LocalCloud, output: Output, *, rehearsed: bool) -> None:
+    """The command. Raises SetupError if there is a problem; what could not be checked is none."""
+    if name == LOCAL or rehearsed:
+        environment = open_environment(name, cloud, rehearsed=rehearsed)
+    else:
+        try:
+            environment = environment_on_aws(name)
+        except AwsError as error:  # a profile that is not there
+            show([problem("credentials", str(error), hint=error.hint or "aws configure list")], output)
+            raise _failed(name, 1) from error
+    require_healthy(environment, output)
+
+
+def require_healthy(environment: Environment, output: Output) -> None:
+    """Shows what each check has found. Raises SetupError if there is a problem."""
+    findings = list(_findings(environment))
+    show(findings, output)
+    problems = sum(finding.result is Result.PROBLEM for finding in findings)
+    if problems:
+        raise _failed(environment.name, problems)
+    unchecked = sum(finding.result is Result.UNKNOWN for finding in findings)
+    output.note(f"no problem was found{f'; {unchecked} could not be checked' if unchecked else ''}")
+
+
+def _findings(environment: Environment) -> Iterator[Finding]:
+    identity = list(check_identity(environment))
+    yield from identity
+    region = list(carried_out("region", check_region, environment))
+    yield from region
+    if any(finding.result is Result.PROBLEM for finding in (*identity, *region)):
+        yield not_checked(environment)
+        return
+    for name, check in CHECKS:
+        yield from carried_out(name, check, environment)
+
+
+def _failed(name: str, problems: int) -> SetupError:
+    said = "1 problem" if problems == 1 else f"{problems} problems"
+    return SetupError(
+        f"the account of environment {name} has {said}", hint="the last column has the cure of each; then do this again"
+    )

@@ -1,0 +1,34 @@
+"""Availability zones of an environment with a VPC of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headrace.config import settings_of
+from headrace.doctor.findings import Finding, ok, problem
+from headrace.environment import Environment
+
+TAKEN_BY_DEFAULT = 2  # infra/network.py takes the first ones by name
+# It lacks most instance types and several services; which letter it has differs from account to account:
+# https://docs.aws.amazon.com/sagemaker/latest/dg/infrastructure-connect-to-resources.html lists the zones by id.
+POOR = {"use1-az3"}
+
+
+def check_zones(environment: Environment) -> Iterator[Finding]:
+    settings = settings_of(environment.name)
+    if settings["network_access"].value != "vpc":
+        return
+    with environment.doing("listing the availability zones"):
+        answer = environment.client("ec2").describe_availability_zones()
+    ids = {zone["ZoneName"]: zone["ZoneId"] for zone in answer["AvailabilityZones"] if zone["State"] == "available"}
+    chosen = list(settings["availability_zones"].value) or sorted(ids)[:TAKEN_BY_DEFAULT]
+    good = sorted(name for name, zone in ids.items() if zone not in POOR)
+    hint = f"availability_zones = {good[:TAKEN_BY_DEFAULT]} under [{environment.name}] in environments.toml"
+    for name in chosen:
+        if name not in ids:
+            yield problem("zone", f"{name} is not available; there are {', '.join(sorted(ids))}", hint=hint)
+        elif ids[name] in POOR:
+            found = f"{name} is {ids[name]} in this account, which lacks most instance types"
+            yield problem("zone", found, hint=hint)
+        else:
+            yield ok("zone", f"{name} ({ids[name]})")
