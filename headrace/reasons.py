@@ -43,7 +43,7 @@ def read_reason(said: str | None) -> Reason:
         name, limit, used, asked = quota["name"], quota["limit"], quota["used"], quota["asked"]
         return Reason(
             f"the account's quota {name!r} is {limit} instances: {used} are in use, and {asked} more are asked for",
-            f"ask AWS for more: {QUOTAS} (in the environment's region); headrace doctor shows every quota that is needed",
+            f"ask AWS for more: {QUOTAS} (in the environment's region); headrace doctor shows all that are needed",
         )
     found = EXIT_CODE.search(text)
     code = int(found[1]) if found else None

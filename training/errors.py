@@ -9,6 +9,7 @@
     ├── PretrainedError     the pretrained weights are not those of the network
     ├── DiskFullError       the job's volume has no room left
     ├── DivergenceError     the loss is no longer a finite number
+    ├── GpuError            the host has GPUs that torch cannot use
     ├── MissingModelError   the training script wrote no model
     └── ComparisonError     a model cannot be judged on this test set
 
@@ -26,6 +27,10 @@ class TrainingError(ValueError):
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(f"{message}\nhint: {hint}")
+
+
+class GpuError(TrainingError):
+    """The host has GPUs that torch cannot use."""
 
 
 class RequirementsError(TrainingError):

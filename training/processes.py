@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from errors import DataSetError
+from gpus import require_cuda
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +134,10 @@ class Interruption:
 
 
 def join_processes() -> Processes:
-    """Of torchrun's variables; without them there is one process."""
+    """Of torchrun's variables; without them there is one process. Raises GpuError."""
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available()
+    require_cuda(cuda, os.environ)
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
