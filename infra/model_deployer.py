@@ -115,7 +115,9 @@ class ModelDeployer(LambdaFunction):
         allow(self.role, changes, [endpoint, configs], because=why)
         allow(self.role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])
         allow(self.role, ["sagemaker:AddTags"], [endpoint, configs, models], because=why)
-        allow(self.role, ["sagemaker:ListTags"], [configs], because=why)  # one that was rolled back says so in a tag
+        # A configuration that was rolled back says so in a tag; an endpoint has the tags of the settings.
+        allow(self.role, ["sagemaker:ListTags"], [configs, endpoint], because=why)
+        allow(self.role, ["sagemaker:DeleteTags"], [endpoint])
 
 
 def _lines(settings: Settings) -> dict[str, str]:

@@ -28,8 +28,7 @@ MESSAGES = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "R
 KEYS = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
 JOBS = ("Create", "Describe", "Stop")
 RUNS = [
-    "sagemaker:AddTags",
-    "sagemaker:ListTags",
+    *(f"sagemaker:{verb}Tags" for verb in ("Add", "Delete", "List")),
     *(f"sagemaker:{verb}{job}Job" for job in ("HyperParameterTuning", "Processing", "Training") for verb in JOBS),
     *(f"sagemaker:{verb}Pipeline" for verb in ("Create", "Delete", "Describe", "Update")),
     *(f"sagemaker:{verb}PipelineExecution" for verb in ("Describe", "Start", "Stop")),

@@ -24,7 +24,9 @@ TIMEOUT = Duration.seconds(120)
 PIPELINE_ACTIONS = [
     "sagemaker:AddTags",
     "sagemaker:CreatePipeline",
+    "sagemaker:DeleteTags",
     "sagemaker:DescribePipeline",
+    "sagemaker:ListTags",
     "sagemaker:StartPipelineExecution",
     "sagemaker:UpdatePipeline",
 ]

@@ -25,6 +25,7 @@ from deploy_model.environment import Environment
 from deploy_model.messages import LookAgain, ModelDecided
 from deploy_model.model import ensure_configuration, tag_list
 from refusals import EndpointError
+from resource_tags import bring_tags
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -60,6 +61,8 @@ def serve_champion(
         return
     wanted = ensure_configuration(sagemaker, environment, champion)
     endpoint = describe(sagemaker, name)
+    if endpoint is not None and endpoint["EndpointStatus"] != "Deleting":
+        bring_tags(sagemaker, endpoint["EndpointArn"], environment.tags)
     status = "Absent" if endpoint is None else endpoint["EndpointStatus"]
     log.info("endpoint found", endpoint=name, status=status, champion=champion.model_package_arn, wanted=wanted)
     look = _look(hint, champion)

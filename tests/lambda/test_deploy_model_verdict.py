@@ -132,7 +132,7 @@ def test_a_newer_approval_during_an_update_is_served_after_it_and_nothing_counts
     registry.settle()
     assert registry.served().endswith("/3")
     assert set(kinds(registry)) == {"deployed"}
-    assert registry.cloud.tags == {}
+    assert [arn for arn in registry.cloud.tags if ":endpoint-config/" in arn] == []
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

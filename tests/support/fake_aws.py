@@ -96,7 +96,9 @@ class Cloud(Buckets):
         if PipelineName in self.pipelines:
             raise Refused("ValidationException", "Pipeline names must be unique within an AWS account and region.")
         self.pipelines[PipelineName] = more
-        return {"PipelineArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}"}
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}"
+        self.tags[arn] = list(more.get("Tags", []))
+        return {"PipelineArn": arn}
 
     def update_pipeline(self, PipelineName: str, **more: Any) -> dict[str, Any]:
         self.describe_pipeline(PipelineName)
@@ -107,7 +109,9 @@ class Cloud(Buckets):
         if PipelineName not in self.pipelines:
             raise Refused("ResourceNotFound", f"Pipeline {PipelineName} does not exist.")
         held = self.pipelines[PipelineName]
-        return {"PipelineName": PipelineName, **{name: held[name] for name in ("PipelineDefinition", "RoleArn")}}
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}"
+        content = {name: held[name] for name in ("PipelineDefinition", "RoleArn")}
+        return {"PipelineName": PipelineName, "PipelineArn": arn, **content}
 
     def delete_pipeline(self, PipelineName: str, ClientRequestToken: str) -> dict[str, Any]:
         self.describe_pipeline(PipelineName)
@@ -209,8 +213,13 @@ class Cloud(Buckets):
     # SageMaker: serving
 
     def add_tags(self, ResourceArn: str, Tags: list[dict[str, str]]) -> dict[str, Any]:
-        self.tags.setdefault(ResourceArn, []).extend(Tags)
+        given = {tag["Key"] for tag in Tags}
+        self.tags[ResourceArn] = [tag for tag in self.tags.get(ResourceArn, []) if tag["Key"] not in given] + Tags
         return {"Tags": self.tags[ResourceArn]}
+
+    def delete_tags(self, ResourceArn: str, TagKeys: list[str]) -> dict[str, Any]:
+        self.tags[ResourceArn] = [tag for tag in self.tags[ResourceArn] if tag["Key"] not in TagKeys]
+        return {}
 
     def list_tags(self, ResourceArn: str, **more: Any) -> dict[str, Any]:
         return _page("Tags", self.tags.get(ResourceArn, []), more)
@@ -231,7 +240,9 @@ class Cloud(Buckets):
         if EndpointName in self.endpoints:
             raise Refused("ValidationException", "Cannot create already existing endpoint")
         self.endpoints[EndpointName] = {"EndpointConfigName": EndpointConfigName, "EndpointStatus": "Creating"} | more
-        return {"EndpointArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{EndpointName}"}
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{EndpointName}"
+        self.tags[arn] = list(more.get("Tags", []))
+        return {"EndpointArn": arn}
 
     def update_endpoint(self, EndpointName: str, EndpointConfigName: str) -> dict[str, Any]:
         endpoint = self.endpoints[EndpointName]

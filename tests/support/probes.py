@@ -134,6 +134,9 @@ class Foreign:
         yield "sagemaker:CreateProcessingJob", lambda c: self._process(c, STRANGER, role)
         yield "sagemaker:CreateTrainingJob", lambda c: self._train(c, role)
         yield "sagemaker:AddTags", _call("add_tags", {"ResourceArn": pipeline, "Tags": tags})
+        for arn in (pipeline, self.arn("sagemaker", f"endpoint/{STRANGER}")):
+            yield "sagemaker:ListTags", _call("list_tags", {"ResourceArn": arn})
+            yield "sagemaker:DeleteTags", _call("delete_tags", {"ResourceArn": arn, "TagKeys": ["a"]})
 
     def _process(self, connect: Connect, name: str, role: str) -> object:
         cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}

@@ -27,11 +27,7 @@ def run(attempt: Attempt, kind: str) -> Outcome:
     """The job is created as the pipeline's role."""
     client = attempt.client("sagemaker")
     name = job_name(attempt)
-    tags = [{"Key": "sagemaker:pipeline-execution-arn", "Value": attempt.execution["PipelineExecutionArn"]}]
-    request = attempt.arguments | {
-        f"{kind}JobName": name,
-        "Tags": [*attempt.arguments.get("Tags", []), *tags],
-    }
+    request = attempt.arguments | {f"{kind}JobName": name, "Tags": tags_of_job(attempt)}
     try:
         answer = _call(client, f"create_{kind.lower()}_job", request)
         arn = answer[f"{kind}JobArn"]
@@ -54,6 +50,20 @@ def run(attempt: Attempt, kind: str) -> Outcome:
     if status == "Stopped" and attempt.service.executions.is_stopping(attempt.execution):
         return Outcome("Stopped", metadata=metadata, failure_reason=None)
     return failed(reason, metadata=metadata)
+
+
+def tags_of_job(attempt: Attempt) -> list[dict[str, str]]:
+    """The pipeline's tags, those of the step, and the two by which Pipelines marks its jobs.
+
+    The pipeline's are copied: seen on a real account, in the logs of collin-smith/mlops-aiops-pipeline (D-040).
+    """
+    pipeline = attempt.service.store.get(attempt.scope, "tags", attempt.execution["PipelineArn"]) or {}
+    own = {tag["Key"]: tag["Value"] for tag in attempt.arguments.get("Tags", [])}
+    marks = {
+        "sagemaker:pipeline-execution-arn": attempt.execution["PipelineExecutionArn"],
+        "sagemaker:pipeline-step-name": attempt.step.name,
+    }
+    return [{"Key": key, "Value": value} for key, value in (pipeline | own | marks).items()]
 
 
 def _ended_as(kind: str, name: str, description: dict[str, Any]) -> str:
