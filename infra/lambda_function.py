@@ -25,7 +25,7 @@ RETENTION = {
     365: logs.RetentionDays.ONE_YEAR,
 }
 
-SHARED = ("data_sets", "source_code")
+SHARED = ("data_sets", "run_costs", "source_code")
 
 
 def lambda_code(root: Path) -> lambda_.Code:

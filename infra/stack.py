@@ -31,6 +31,7 @@ from infra.notices import Notices
 from infra.notifier import Notifier
 from infra.pipeline_role import PipelineRole
 from infra.published_source import PublishedSource
+from infra.run_cost_warning import warn_of_run_cost
 from infra.settings import Settings
 from infra.upload_trigger import UploadTrigger
 from infra.watched_queue import WatchedQueue
@@ -48,6 +49,7 @@ class HeadraceStack(EnvironmentStack):
     ) -> None:
         purpose = "from uploaded data to a tested, approved, served model"
         super().__init__(scope, id, settings=settings, purpose=purpose, synthesizer=synthesizer)
+        warn_of_run_cost(self, settings)
         images = Images.of(self, settings)
         code = lambda_code(root)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model import NETWORKS, is_known
+from whole import whole
 
 
 def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -30,9 +31,9 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
     add_folder("--pretrained", "SM_CHANNEL_PRETRAINED", "folder with weights to start from", required=False)
     add("--network", default="small-cnn", help=f"{', '.join(NETWORKS)}, or timm:NAME (%(default)s)")
     add_switch("--freeze", "keep the pretrained weights and fit the last layer alone")
-    add("--epochs", type=int, default=12, help="times to see every image (%(default)s)")
-    add("--batch-size", type=int, default=64, help="images a step, of all processes together (%(default)s)")
-    add("--accumulate", type=int, default=1, help="parts that each process takes its share of a step in, when memory "
+    add("--epochs", type=whole, default=12, help="times to see every image (%(default)s)")
+    add("--batch-size", type=whole, default=64, help="images a step, of all processes together (%(default)s)")
+    add("--accumulate", type=whole, default=1, help="parts that each process takes its share of a step in, when memory "
         "does not hold it whole (%(default)s)")  # fmt: skip
     add("--learning-rate", type=float, default=0.003, help="highest learning rate, of AdamW (%(default)s)")
     add("--warmup-share", type=float, default=0.15, help="share of the steps until the highest rate (%(default)s)")
@@ -40,7 +41,7 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
     add("--label-smoothing", type=float, default=0.1, help="share of a label given to all classes (%(default)s)")
     add("--ema-decay", type=float, default=0.0, help="train on, but validate and keep the exponential mean of the "
         "weights; 0.999 suits long runs, 0 is none (%(default)s)")  # fmt: skip
-    add("--image-size", type=int, default=224, help="pixels of a side; of original images alone, for arrays have "
+    add("--image-size", type=whole, default=224, help="pixels of a side; of original images alone, for arrays have "
         "theirs (%(default)s)")  # fmt: skip
     add("--crop", type=float, default=1.0, help="side of the window that is trained on, as a share of the image's; "
         "the whole image is validated and served (%(default)s)")  # fmt: skip
@@ -59,7 +60,7 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
     add("--ceiling-seconds", type=float, default=None, help="how long to measure, after the training, what the device "
         "does without data (a hundredth of the training, if that is half a second)")  # fmt: skip
     add_switch("--synthetic", "train on one batch over and over and write no model: the ceiling")
-    add("--seed", type=int, default=0, help="of weights, order and augmentation (%(default)s)")
+    add("--seed", type=whole, default=0, help="of weights, order and augmentation (%(default)s)")
     add("--_tuning_objective_metric", help=argparse.SUPPRESS)  # SageMaker's tuner gives it to every job
     arguments = parser.parse_args(argv)
     del arguments._tuning_objective_metric

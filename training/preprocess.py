@@ -39,6 +39,7 @@ from files import describe, left_out_by_reason, read_files, refuse, unpack_data
 from images import UnreadableImage, fit_image, open_image
 from originals import OriginalsWriter
 from splits import SPLITS, refuse_absent, split_problems, split_samples, with_groups
+from whole import whole
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -150,12 +151,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     for split in SPLITS:
         add(f"--{split}", type=Path, required=True, help=f"folder to write the {split} arrays to")
     add("--test-files", type=Path, help="folder to copy the test images to, as files, which evaluate.py reads")
-    add("--image-size", type=int, default=32, help="width and height to resize to, 8 to 1024 pixels (%(default)s)")
+    add("--image-size", type=whole, default=32, help="width and height to resize to, 8 to 1024 pixels (%(default)s)")
     add("--validation-share", type=float, default=0.15, help="share of the training images to validate on, unless the "
         "data set has a validation folder (%(default)s)")  # fmt: skip
     add("--test-share", type=float, default=0.15, help="share of the training images to test on, unless the data set "
         "has a test folder (%(default)s)")  # fmt: skip
-    add("--seed", type=int, default=0, help="another seed, another split (%(default)s)")
+    add("--seed", type=whole, default=0, help="another seed, another split (%(default)s)")
     add("--max-skipped-share", type=float, default=0.05, help="fail when more than this share of the images cannot "
         "be read (%(default)s)")  # fmt: skip
     add("--group-pattern", default="", help="regular expression for an image's path: images for which its first group "

@@ -50,7 +50,7 @@ def destroy(
         log.info("retained", bucket=deployment.bucket, group=deployment.model_package_group)
         return
     if deployment.model_package_group:
-        delete_model_packages(sagemaker, deployment.model_package_group)
+        delete_model_packages(sagemaker, deployment.model_package_group, patience)
     if not deployment.line:
         empty_bucket(s3, deployment.bucket, patience)
 
@@ -119,21 +119,32 @@ def delete_models(sagemaker: SageMakerClient, endpoint: str) -> None:
             log.info("model deleted", name=name)
 
 
-def delete_model_packages(sagemaker: SageMakerClient, group: str) -> None:
-    """Every version of the group; the group itself is the stack's."""
+def delete_model_packages(sagemaker: SageMakerClient, group: str, patience: Patience) -> None:
+    """Every version of the group; the group itself is the stack's, and is not deleted while one is in it.
+
+    A version may be Deleting for a while (ModelPackageStatus in the API reference), and is listed until it is gone.
+    """
+    while packages := _model_packages(sagemaker, group):
+        for arn, status in packages.items():
+            if status != "Deleting":
+                _unless_missing(partial(sagemaker.delete_model_package, ModelPackageName=arn))
+                log.info("model version deleted", model_package=arn)
+        if left := _model_packages(sagemaker, group):
+            patience.wait(f"{len(left)} versions of {group} are not deleted")
+
+
+def _model_packages(sagemaker: SageMakerClient, group: str) -> dict[str, str]:
+    """Their statuses by ARN."""
     try:
-        arns = [
-            package["ModelPackageArn"]
+        return {
+            package["ModelPackageArn"]: package["ModelPackageStatus"]
             for page in sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
             for package in page["ModelPackageSummaryList"]
-        ]
+        }
     except ClientError as error:
         if error_code(error) == "ResourceNotFound" or says(error, "does not exist"):
-            return
+            return {}
         raise
-    for arn in arns:
-        _unless_missing(partial(sagemaker.delete_model_package, ModelPackageName=arn))
-        log.info("model version deleted", model_package=arn)
 
 
 def empty_bucket(s3: S3Client, bucket: str, patience: Patience) -> None:

@@ -10,8 +10,10 @@ Each has a `state`: what is told once. SageMaker's events come several times for
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
 from refusals import MalformedEvent
@@ -20,6 +22,8 @@ EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
 MODEL_PACKAGE_CHANGE = "SageMaker Model Package State Change"
 ENDPOINT_CHANGE = "SageMaker Endpoint State Change"
 ENDED_BADLY = frozenset({"Failed", "Stopped"})
+WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")  # OutOfService, as DescribeEndpoint has it
+MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138, as milliseconds 1973
 OUT_OF_ORDER = frozenset({"FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"})  # events use upper snake case
 
 
@@ -326,14 +330,29 @@ def _model(detail: Mapping[str, Any], groups: Sequence[str]) -> Tellable | Ignor
 
 def _endpoint(detail: Mapping[str, Any], endpoints: Sequence[str]) -> Tellable | Ignored:
     match detail:
-        case {"EndpointName": str(name), "EndpointStatus": str(status), "LastModifiedTime": int(changed)}:
+        case {
+            "EndpointName": str(name),
+            "EndpointStatus": str(status),
+            "LastModifiedTime": int() | float() | str() as modified,
+        }:
+            changed = _milliseconds(modified)
             if name not in endpoints:
                 return Ignored(f"the endpoint {name} is not {' or '.join(endpoints)}")
+            status = WORD.sub("_", status).upper()
             if status not in OUT_OF_ORDER:
                 return Ignored(f"the endpoint {name} is {status}; deploy_model tells of deployments")
             configuration, reason = detail.get("EndpointConfigName", ""), detail.get("FailureReason", "")
             return EndpointFailed(name, configuration, status, reason, changed)
     raise _malformed("is an endpoint's event without its name, status or LastModifiedTime")
+
+
+def _milliseconds(moment: float | str) -> int:
+    """Samples of AWS's events have milliseconds as a number; its other services' have ISO texts, and seconds."""
+    try:
+        seconds = datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else float(moment)
+    except ValueError as error:
+        raise _malformed(f"has the LastModifiedTime {moment!r}, which is no time") from error
+    return round(seconds if seconds > MILLISECONDS_FROM else seconds * 1000)
 
 
 def _malformed(what: str) -> MalformedEvent:

@@ -143,7 +143,8 @@ def test_a_setting_that_a_project_cannot_have(row: Row, tmp_path: Path) -> None:
 def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings: str, given: str) -> None:
     """By app.py, as the CDK starts it."""
     shutil.copy(ROOT / "app.py", tmp_path)
-    for entry in ("infra", "pipeline_definition", "data_sets", "source_code", "lambda", "training", "prices.toml"):
+    packages = ("data_sets", "infra", "lambda", "pipeline_definition", "run_costs", "source_code", "training")
+    for entry in (*packages, "prices.toml"):
         (tmp_path / entry).symlink_to(PROJECT / entry)
     place = ACCOUNT + ("" if "region =" in settings else REGION)
     (tmp_path / "environments.toml").write_text(f"[{name}]\n{place}{settings}")

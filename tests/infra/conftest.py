@@ -150,7 +150,7 @@ def _environment(settings: Settings, folder: Path, root: Path = PROJECT) -> Synt
 
 def with_wheels(root: Path) -> Path:
     """The sources with wheels of what requirements.txt names, empty ones, in the place of a download's."""
-    for name in ("lambda", "data_sets", "source_code"):
+    for name in ("lambda", "data_sets", "run_costs", "source_code"):
         (root / name).symlink_to(PROJECT / name)
     shutil.copytree(PROJECT / "training", root / "training", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "training/wheels").mkdir()

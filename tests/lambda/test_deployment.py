@@ -62,6 +62,35 @@ def test_an_update_into_another_bucket_copies_everything(stack: Stack) -> None:
     assert stack.cloud.text(BUCKET, "code/aaa/source.tar.gz") == b"code"
 
 
+def test_versions_that_take_their_time_to_go_are_waited_for(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudFormation deletes the group next, and fails if a version is still in it."""
+    stack.request("create")
+    stack.live()
+    deleted: list[str] = []
+    listed = stack.cloud.list_model_packages
+
+    def delete(ModelPackageName: str) -> dict[str, Any]:
+        assert stack.cloud.packages[ModelPackageName]["status"] != "Deleting", "it is on its way already"
+        stack.cloud.packages[ModelPackageName]["status"] = "Deleting"
+        deleted.append(ModelPackageName)
+        return {}
+
+    def list_(ModelPackageGroupName: str, **more: Any) -> dict[str, Any]:
+        answer = listed(ModelPackageGroupName, **more)
+        if "NextToken" not in more and len(deleted) and len(asked) > 2:
+            for arn in deleted:
+                stack.cloud.packages.pop(arn, None)
+        asked.append(ModelPackageGroupName)
+        return answer
+
+    asked: list[str] = []
+    monkeypatch.setattr(stack.cloud, "delete_model_package", delete)
+    monkeypatch.setattr(stack.cloud, "list_model_packages", list_)
+    assert stack.request("delete")["Status"] == "SUCCESS"
+    assert deleted
+    assert NAME not in {package["group"] for package in stack.cloud.packages.values()}
+
+
 def test_a_destroyed_stack_leaves_nothing_of_its_own(stack: Stack) -> None:
     stack.request("create")
     stack.live()

@@ -17,7 +17,7 @@ OWN = ROOT / "tests/project"
 SETTINGS = ("environments.toml", "prices.toml")
 LINKED = (
     *(".venv", "node_modules", "cdk.json", "data_sets", "docs", "headrace", "infra", "lambda", "local_cloud"),
-    *("pipeline_definition", "pyproject.toml", "source_code"),
+    *("pipeline_definition", "pyproject.toml", "run_costs", "source_code"),
 )
 
 

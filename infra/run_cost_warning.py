@@ -1,0 +1,43 @@
+"""A max_run_cost below what a run of the definition may cost, said when the app is synthesized.
+
+A warning and no error: the limit holds for what is started, and a run with other parameters, or of a definition that a
+maintainer puts into the bucket, may cost less. As the settings have it, each upload would be set aside.
+"""
+
+from __future__ import annotations
+
+from aws_cdk import Annotations
+from constructs import Construct
+
+from infra.settings import Settings
+from pipeline_definition import PipelineSettings, build_pipeline
+from run_costs import UnknownCostError, estimate
+
+LINES_SHOWN = 3
+
+
+def warn_of_run_cost(scope: Construct, settings: Settings) -> None:
+    """`npx cdk synth` and `npx cdk deploy` print it; for each model line on its own."""
+    if settings.max_run_cost is None:
+        return
+    of_lines = {f"{settings.environment}.lines.{name}.pipeline": line.pipeline for name, line in settings.lines.items()}
+    tables = {f"{settings.environment}.pipeline": settings.pipeline, **of_lines}
+    for table, pipeline in tables.items():
+        if said := _said(settings, table, pipeline):
+            Annotations.of(scope).add_warning_v2(f"headrace:max_run_cost:{table}", said)
+
+
+def _said(settings: Settings, table: str, pipeline: PipelineSettings) -> str | None:
+    assert settings.max_run_cost is not None
+    try:
+        found = estimate(build_pipeline(pipeline), {}, settings.prices)
+    except UnknownCostError as problem:
+        return f"{settings.table}: max_run_cost is set, and no run can be started: {problem}"
+    if found.total <= settings.max_run_cost:
+        return None
+    dearest = sorted(found.lines, key=lambda line: -line.usd)[:LINES_SHOWN]
+    return (
+        f"{settings.table}: max_run_cost is {settings.max_run_cost:.2f} USD, and a run may cost {found.total:.2f} USD: "
+        f"{', '.join(map(str, dearest))}. No run would be started.\nhint: raise max_run_cost to {found.total:.2f}, or "
+        f"lower max_run_seconds or choose cheaper instance types under [{table}]"
+    )
