@@ -4,7 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENV ?= local
 # Every environment is installed from a lock file (locks/): fixed versions, wheels alone, each with its hash.
-LOCKED := --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+INSTALL := locks/install.py
+# Which build of torch: cpu, cuda, or auto (cuda where /dev/nvidia0 is).
+TORCH ?= auto
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -15,38 +17,35 @@ help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed node_modules/installed ## make .venv and node_modules (done by the others when needed)
+ifneq ($(origin PYTHON),file)
+	@$(BIN)/python $(INSTALL) same '$(PYTHON)'
+endif
 
-.venv/installed: pyproject.toml locks/pip.lock locks/project.lock locks/cuda.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo 'error: $(PYTHON) is older than 3.11' >&2; echo >&2; echo 'hint: make PYTHON=/path/to/python3.11' >&2; exit 1; }
-	@echo "installing into .venv (once; about a minute)"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install $(LOCKED) -r locks/pip.lock
-	@$(BIN)/python -m pip install $(LOCKED) -r locks/project.lock -c locks/cuda.lock
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  --no-build-isolation --editable .
+.venv/installed: pyproject.toml locks/pip.lock locks/project.lock locks/torch-cpu.lock locks/cuda.lock
+	@command -v '$(PYTHON)' > /dev/null \
+	  || { printf 'error: there is no %s\n\nhint: make install PYTHON=/path/to/python3.11\n' '$(PYTHON)' >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { printf 'error: %s is older than 3.11\n\nhint: make install PYTHON=/path/to/python3.11\n' '$(PYTHON)' >&2; exit 1; }
+	@'$(PYTHON)' $(INSTALL) project $(TORCH)
 	@touch $@
 
 node_modules/installed: .venv/installed package-lock.json
-	@npm ci --silent --no-fund --no-audit
+	@$(BIN)/python $(INSTALL) node
 	@touch $@
 
 # The AWS CLI pins a botocore of its own, so it lives in an environment of its own. The tests use it as a client.
 .venv/awscli/installed: .venv/installed locks/awscli.lock
-	@$(BIN)/python -m venv .venv/awscli
-	@$(BIN)/python -m pip --python .venv/awscli install $(LOCKED) -r locks/awscli.lock
+	@$(BIN)/python $(INSTALL) tool awscli awscli
 	@touch $@
 
 # AWS's SDK for pipelines has dependencies of its own as well; without torch and mlflow, which these do not import.
 .venv/sagemaker/installed: .venv/installed locks/sdk.lock
-	@$(BIN)/python -m venv .venv/sagemaker
-	@$(BIN)/python -m pip --python .venv/sagemaker install $(LOCKED) --no-deps -r locks/sdk.lock
+	@$(BIN)/python $(INSTALL) tool sagemaker sdk --no-deps
 	@touch $@
 
 # And so have the judges of the templates.
 .venv/audit/installed: .venv/installed locks/audit.lock
-	@$(BIN)/python -m venv .venv/audit
-	@$(BIN)/python -m pip --python .venv/audit install $(LOCKED) --no-deps -r locks/audit.lock
+	@$(BIN)/python $(INSTALL) tool audit audit --no-deps
 	@touch $@
 
 demo: install ## digits (or DATA=<folder or archive>) from upload to a served model, here
@@ -88,5 +87,10 @@ up: install ## start the local cloud, with the app deployed into it
 down: ## stop the local cloud; its state stays under .headrace
 	@$(BIN)/headrace down
 
-clean: down ## forget the local cloud's state, and the installation
-	rm -rf .headrace .venv node_modules cdk.out
+# The server ends by itself once its state is gone, so an installation that is not complete can be removed as well.
+clean: ## remove the installation, the local cloud's state, and every cache
+	@if [ -x $(BIN)/headrace ]; then $(BIN)/headrace down; fi || true
+	rm -rf .headrace .venv node_modules cdk.out build *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+	@if [ -n "$$HEADRACE_STATE" ]; then echo "the state in $$HEADRACE_STATE stays: rm -r '$$HEADRACE_STATE' removes it"; fi

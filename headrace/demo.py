@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from data_sets.archives import SUFFIXES, is_archive, unpack
+from data_sets.errors import ArchiveError
 from headrace import cdk, decision, endpoint, lines, registry, runs, upload, watch
 from headrace.digits import write_digits
 from headrace.environment import Environment, open_environment
@@ -210,11 +212,15 @@ def _own_data(source: Path, scratch: Path) -> Data:
     if not source.is_file():
         raise UsageError(f"{source} is neither a folder nor a file", hint="make demo DATA=<folder or archive>")
     unpacked = scratch / "unpacked"
+    if not is_archive(source.name):
+        raise UsageError(f"{source} is not an archive", hint=f"these are: {', '.join(SUFFIXES)}")
     try:
-        shutil.unpack_archive(source, unpacked, filter=None if source.suffix == ".zip" else "data")
-    except (shutil.ReadError, ValueError, OSError) as error:
+        unpack(source, unpacked)
+    except ArchiveError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    except OSError as error:
         raise UsageError(
-            f"{source} cannot be unpacked: {error}", hint="a .zip, .tar, .tar.gz or .tgz is needed"
+            f"{source} cannot be unpacked: {error}", hint="df -h shows whether the disk is full"
         ) from error
     images = sorted(path for path in unpacked.rglob("*") if is_image(path))
     return Data(source, None, images[:: max(1, len(images) // 30)][:30], held_out=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from headrace.errors import SetupError
+from headrace.invocation import with_path
 from headrace.output import Output
 from headrace.project import state_folder
 
@@ -103,7 +104,7 @@ def up(cloud: LocalCloud, output: Output, *, port: int | None) -> None:
         output.json(description(running))
         return
     output.line(running.endpoint)
-    output.note('for the AWS CLI and other tools in this shell: eval "$(headrace env)"')
+    output.note(with_path('for the AWS CLI and other tools in this shell: eval "$(headrace env)"'))
     output.next("headrace status", "says what is deployed in it, and how to deploy")
 
 

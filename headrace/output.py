@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headrace.errors import HeadraceError
+from headrace.invocation import with_path
 from headrace.visible import visible, visible_json, visible_lines
 
 GOOD = {"Succeeded", "Approved", "InService", "Completed"}
@@ -73,18 +74,18 @@ class Output:
         self._say(Text(visible_lines(text)))
 
     def warn(self, text: str) -> None:
-        self._say(Text("warning: ", style="yellow") + Text(visible_lines(text)))
+        self._say(Text("warning: ", style="yellow") + Text(visible_lines(with_path(text))))
 
     def next(self, command: str, why: str = "") -> None:
         """One suggested next command, apart from the rest; a program that reads JSON needs none."""
         if not self.as_json:
             reason = Text(f"   # {visible(why)}", style="dim") if why else Text("")
-            self._say(Text("\nnext: ", style="bold") + Text(visible(command), style="cyan") + reason)
+            self._say(Text("\nnext: ", style="bold") + Text(visible(with_path(command)), style="cyan") + reason)
 
     def error(self, error: HeadraceError) -> None:
         self._say(Text("error: ", style="bold red") + Text(visible_lines(str(error))))
         if error.hint:
-            self._say(Text("\nhint: ", style="bold") + Text(visible_lines(error.hint)))
+            self._say(Text("\nhint: ", style="bold") + Text(visible_lines(with_path(error.hint))))
 
     def _say(self, text: Text) -> None:
         self.progress.print(text, soft_wrap=True)  # no breaks of our own: a command must copy whole

@@ -5,6 +5,7 @@ with --require-hashes and --only-binary, so an installation runs no foreign buil
 
     pip.lock       pip itself, which installs the others
     project.lock   the project with its development tools, and setuptools, which builds it
+    torch-cpu.lock torch without CUDA, for Linux: installed first where an index has it (locks/install.py)
     cuda.lock      what torch's CUDA build needs besides: constraints, so the CPU build installs none of it
     awscli.lock    the AWS CLI, a client in the tests
     sdk.lock       the SageMaker SDK, a client in the tests
@@ -40,8 +41,20 @@ TRAINING = """\
 """
 PYTHON = "3.11"  # the oldest that the project supports; the locks hold for newer ones, too
 
-# PyTorch publishes CPU builds on an index of its own. Of these wheels the hashes are known; elsewhere pip takes PyPI's.
-CPU_BUILDS = {"torch==2.13.0": ["6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"]}
+# PyTorch publishes builds without CUDA on an index of its own, https://download.pytorch.org/whl/cpu, which uv does not
+# ask here. These are that index's wheels for Linux (glibc 2.28 or newer) on x86-64 and on aarch64, for Python 3.11 to
+# 3.14, read in November 2026 from the published locks of several projects, which agree. The first was computed here.
+CPU_TORCH = "torch==2.13.0"
+CPU_WHEELS = """\
+6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b cp311 x86_64
+84453b69508ec79902f899c5ed9495acb9e2bbe9fda5f1d5d6f19e3c3842e1a7 cp311 aarch64
+4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2 cp312 x86_64
+6f307c2c32d764ffc6ff6893b801fad6d4752f3e67966cb8abf1843427c02604 cp312 aarch64
+3fbf9c9d1f3c10c2d59d04aca426dee9ccc6ceb32d255c61e93acc3b4f75fae6 cp313 x86_64
+0b8f7d0423027ae8b90c7977c627f3379f325363a08224dffad9b4b2d684a83d cp313 aarch64
+d20fa53ee744502fa4c69818a720b05ca0d37abd055d4f6e66cae155114bc691 cp314 x86_64
+ca021f9eb2f8345c83fa03e3a04587308afb8df71bd472670b3ece00df58621c cp314 aarch64
+"""
 
 Entry = tuple[str, str]
 """A package's name, and its lines of the lock file."""
@@ -54,7 +67,8 @@ def main(check: bool) -> int:
     project, cuda = split_cuda(entries(compiled(project_requirements(), "--universal")))
     locks = {
         "pip.lock": entries(compiled(f"{PIP}\n")),
-        "project.lock": with_cpu_builds(project),
+        "project.lock": project,
+        "torch-cpu.lock": [cpu_torch(project)],
         "cuda.lock": cuda,
         "awscli.lock": entries(compiled(f"{AWSCLI}\n", "--universal")),
         "sdk.lock": entries(compiled((ROOT / "tests/sdk/requirements.txt").read_text("utf-8"), "--no-deps")),
@@ -131,13 +145,15 @@ def split_cuda(found: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     return [entry for entry in found if entry[0] not in cuda], [entry for entry in found if entry[0] in cuda]
 
 
-def with_cpu_builds(found: list[Entry]) -> list[Entry]:
-    extended = []
-    for name, lines in found:
-        first, rest = lines.split("\n", 1)
-        hashes = CPU_BUILDS.get(first.removesuffix(" \\"), [])
-        extended.append((name, first + "\n" + "".join(f"    --hash=sha256:{value} \\\n" for value in hashes) + rest))
-    return extended
+def cpu_torch(project: list[Entry]) -> Entry:
+    """torch's build for CPUs, of the version that the project is locked at."""
+    locked = next(lines.split(" ")[0] for name, lines in project if name == "torch")
+    if locked != CPU_TORCH:
+        raise SystemExit(
+            f"error: {locked} has no build for CPUs here\nhint: write its version and wheels into {__file__}"
+        )
+    hashes = [f"    --hash=sha256:{line.split()[0]}" for line in CPU_WHEELS.splitlines()]
+    return "torch", " \\\n".join([f"{CPU_TORCH}+cpu", *hashes]) + "\n"
 
 
 if __name__ == "__main__":

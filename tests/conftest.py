@@ -1,7 +1,11 @@
-"""Tests see nothing of the AWS configuration of whoever runs them: a profile of theirs must neither help nor hurt."""
+"""Tests see nothing of the AWS configuration of whoever runs them: a profile of theirs must neither help nor hurt.
+
+And they find the project's programs first on PATH, as under `make test`.
+"""
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import shipped_training
@@ -13,6 +17,7 @@ os.environ |= {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
+    "PATH": f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
 }
 
 

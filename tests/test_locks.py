@@ -11,7 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from suite import PROJECT
 
-from locks.compile import without_brought
+from locks import install
+from locks.compile import CPU_WHEELS, without_brought
 from source_code.requirements import read
 
 ROOT = Path(__file__).parents[1]
@@ -91,10 +92,23 @@ def test_what_is_installed_is_what_the_lock_files_name() -> None:
     assert {name: version for name, version in installed.items() if lock.get(name) != version} == {}
 
 
-def test_makefile_installs_from_lock_files_alone() -> None:
+def test_everything_is_installed_from_lock_files_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one exception is the project itself, which is built here and brings no dependency."""
-    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
-    commands = re.findall(r"pip [^\n]*install [^\n]*", makefile)
-    assert commands
+    commands: list[list[str]] = []
+    monkeypatch.setattr(install, "run", lambda command, *_: commands.append(command))
+    monkeypatch.setattr(install, "make_environment", lambda: None)
+    for which in ("cpu", "cuda"):
+        install.install_project(which)
+    assert len(commands) == 7
     for command in commands:
-        assert "$(LOCKED)" in command or ("--no-deps" in command and "--editable ." in command), command
+        locked = {"--require-hashes", "--only-binary"} <= set(command)
+        assert locked or {"--no-deps", "--editable"} <= set(command), command
+    assert "pip install" not in (ROOT / "Makefile").read_text()
+
+
+def test_torch_for_cpus_is_locked_at_the_projects_version_with_a_wheel_for_each_python() -> None:
+    lines = (ROOT / "locks" / "torch-cpu.lock").read_text().splitlines()
+    assert lines[1].startswith(f"torch=={locked('project')['torch']}+cpu ")
+    assert len([line for line in lines if "--hash=" in line]) == len(CPU_WHEELS.splitlines())
+    pythons = {line.split()[1] for line in CPU_WHEELS.splitlines()}
+    assert pythons == {"cp311", "cp312", "cp313", "cp314"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local_cloud.sagemaker import network
+from local_cloud.sagemaker import model_archive, network
 from local_cloud.sagemaker.errors import ValidationException
 from local_cloud.sagemaker.images import INFERENCE_SERVER, image
 from local_cloud.sagemaker.jobs import transfer
@@ -130,8 +130,7 @@ def _fetch_model(s3: Any, uri: str, directory: Path, target: Path) -> None:
     archive = directory / "model.tar.gz"
     transfer.download_object(s3, uri, archive)
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(target, filter="data")
+        model_archive.unpack(archive, target)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DeploymentError(f"Failed to extract the model data archive {uri}: {error}") from error
 
