@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ class InProcess:
     def __init__(self, directory: Path) -> None:
         self.cloud = FakeCloud()
         self.service: SageMaker = api.assemble(self.cloud, directory, NoLauncher())
+        # From Python 3.13 on, a database that nobody closed is a ResourceWarning, in whatever test runs next.
+        weakref.finalize(self, self.service.store.close)
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         call = Call(SCOPE, lambda action, resource: None)
