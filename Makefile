@@ -7,10 +7,11 @@ ENV ?= local
 INSTALL := locks/install.py
 # Which build of torch: cpu, cuda, or auto (cuda where /dev/nvidia0 is).
 TORCH ?= auto
+CALLERS_PATH := $(PATH)
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo check test prove sdk audit lint lock shipped synth up down clean
+.PHONY: help install demo check test prove sdk audit matrix lint lock shipped synth up down clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +49,9 @@ node_modules/installed: .venv/installed package-lock.json
 	@$(BIN)/python $(INSTALL) tool audit audit --no-deps
 	@touch $@
 
+# What these suggest to type next has to run in the shell that make was called from.
+demo up down: export PATH := $(CALLERS_PATH)
+
 demo: install ## digits (or DATA=<folder or archive>) from upload to a served model, here
 	@$(BIN)/python -m headrace.demo $(if $(DATA),--data '$(DATA)')
 
@@ -65,6 +69,9 @@ sdk: install .venv/sagemaker/installed ## AWS's SDK compiles the same pipeline, 
 
 audit: install .venv/audit/installed ## Checkov, an IAM linter and a search for secrets: templates, policies, files
 	@$(BIN)/python -m pytest tests/infra/test_audit.py
+
+matrix: install ## the demo on each Python and in each place that this machine offers; writes docs/machines.md
+	@$(BIN)/python tests/machines/matrix.py $(ROWS)
 
 lint: install ## style, types, import rules, CloudFormation
 	@$(BIN)/ruff check .

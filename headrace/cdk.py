@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from headrace.project import find_root, read_target, state_folder
 
 _BOOTSTRAP_STACK = "CDKToolkit"
 _TAIL = 25  # lines of the log that an error shows
+_LEAST_FREE = 2**20  # bytes: less fits no template
+_DISK_FULL = re.compile("ENOSPC|No space left on device|EDQUOT|Disk quota exceeded")
 _OF_THE_APP = re.compile(r"^error: (.*?)\nhint: (.*?)$", re.MULTILINE | re.DOTALL)  # as app.py ends
 
 
@@ -127,6 +130,12 @@ def _run(arguments: list[str], environment: Environment, *, output: Path, log: P
         said = log.read_text(errors="replace")
         if of_the_app := _OF_THE_APP.search(said):
             raise SetupError(of_the_app[1], hint=of_the_app[2])
+        folder = output.parent
+        if _DISK_FULL.search(said) or shutil.disk_usage(folder).free < _LEAST_FREE:
+            raise SetupError(
+                f"cdk {arguments[0]} failed: the disk of {folder} is full",
+                hint=f"make room (df -h {folder}), or name a folder on another disk with HEADRACE_STATE",
+            )
         if arguments[0] == "deploy" and "already exists" in said:
             hint = f"{environment.command('adopt')}   # if that is what a destroyed stack left; {hint}"
         end = "\n".join(said.splitlines()[-_TAIL:])

@@ -38,7 +38,7 @@ from headrace import (
 )
 from headrace.doctor.command import doctor
 from headrace.environment import LINE_COMMANDS, Environment, open_environment
-from headrace.errors import HeadraceError, Interrupted, UsageError
+from headrace.errors import HeadraceError, Interrupted, UsageError, from_disk
 from headrace.local import LocalCloud, ProcessCloud
 from headrace.output import Output
 from headrace.parser import build_parser
@@ -79,6 +79,9 @@ def main(arguments: Sequence[str] | None = None, *, cloud: LocalCloud | None = N
     except BrokenPipeError:
         # `headrace runs | head`: the reader has gone, and so must Python's last flush of stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        output.error(from_disk(error))
         return 1
     return 0
 

@@ -25,7 +25,7 @@ from data_sets.errors import ArchiveError
 from headrace import cdk, decision, endpoint, lines, registry, runs, upload, watch
 from headrace.digits import write_digits
 from headrace.environment import Environment, open_environment
-from headrace.errors import HeadraceError, Interrupted, RunFailed, UsageError
+from headrace.errors import HeadraceError, Interrupted, RunFailed, UsageError, from_disk
 from headrace.executions import list_executions, list_steps
 from headrace.image_types import is_image
 from headrace.local import LocalCloud, ProcessCloud
@@ -81,6 +81,9 @@ def main() -> int:
     except HeadraceError as error:
         output.error(error)
         return error.exit_status
+    except OSError as error:
+        output.error(from_disk(error))
+        return 1
     except KeyboardInterrupt:
         output.error(Interrupted("the demo was interrupted; the local cloud goes on", hint="make down"))
         return Interrupted.exit_status

@@ -12,6 +12,8 @@ HeadraceError            what happened, a hint with a command to try; exit statu
 
 from __future__ import annotations
 
+import errno
+
 from botocore import exceptions as botocore_errors
 
 CANNOT_REACH = (
@@ -71,6 +73,17 @@ class ProjectFailed(HeadraceError):
 
 class Interrupted(HeadraceError):
     exit_status = 130
+
+
+def from_disk(error: OSError) -> HeadraceError:
+    """A full disk as one of ours. Raises any other `error` again."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    place = f" ({error.filename})" if error.filename else ""
+    return SetupError(
+        f"the disk is full: {error.strerror}{place}",
+        hint="make room: df -h shows each disk; HEADRACE_STATE names a folder for the local cloud on another one",
+    )
 
 
 def error_code(error: botocore_errors.ClientError) -> str:

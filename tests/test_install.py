@@ -242,6 +242,20 @@ def test_another_python_than_that_of_the_environment_is_refused(
     assert caught.value.hint == f"make clean, then make install PYTHON={other}"
 
 
+@pytest.mark.parametrize("target", ["demo", "down"])
+def test_what_suggests_commands_sees_the_path_of_the_callers_shell(project: Path, target: str) -> None:
+    """With .venv/bin before it, as other targets have it, `headrace models` would be suggested and not be found."""
+    for name in ("python", "headrace"):
+        program = project / ".venv" / "bin" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text('#!/bin/sh\necho "PATH is $PATH"\n')
+        program.chmod(0o755)
+    (project / "node_modules").mkdir()
+    for name in (".venv/installed", "node_modules/installed"):
+        (project / name).touch()
+    assert f"PATH is {os.environ['PATH']}\n" in make(project, target).stdout
+
+
 def test_clean_leaves_what_was_there_before(project: Path) -> None:
     before = sorted(project.rglob("*"))
     for name in (

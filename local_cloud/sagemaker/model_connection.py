@@ -7,6 +7,7 @@ import http.client
 import os
 import socket
 import struct
+import tempfile
 from pathlib import Path
 
 SOCKET = "server.sock"
@@ -30,10 +31,13 @@ class ModelConnection(http.client.HTTPConnection):
         self.sock.settimeout(self.timeout)
 
     def _connect(self) -> None:
-        if not _FOLDERS.is_dir():
-            self.sock.connect(str(self._file))
+        """The path of a socket has at most 107 bytes (103 on macOS), that of a state directory may have more."""
+        if not _FOLDERS.is_dir():  # macOS
+            with tempfile.TemporaryDirectory(prefix="headrace-", dir="/tmp") as directory:
+                short = Path(directory, "s")
+                short.symlink_to(self._file.parent)
+                self.sock.connect(str(short / self._file.name))
             return
-        # The path of a socket has at most 107 bytes, that of a state directory may have more.
         folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self.sock.connect(str(_FOLDERS / str(folder) / self._file.name))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from scripted_aws import FakeAws
 from scripted_cloud import Result
+
+from headrace.errors import from_disk
 
 Headrace = Callable[..., Result]
 APP = """(node:1) Warning: something of npm's
@@ -47,6 +50,22 @@ def test_a_name_that_is_taken_may_be_what_a_destroyed_stack_left(
     result = headrace("deploy")
     assert "Model Package Group already exists" in result.err
     assert "hint: headrace adopt   # if that is what a destroyed stack left; " in result.err
+
+
+def test_a_full_disk_is_named_and_not_left_to_the_log(headrace: Headrace, failing: Callable[[str], None]) -> None:
+    failing("Error: ENOSPC: no space left on device, write")
+    result = headrace("deploy")
+    assert re.search(r"^error: cdk deploy failed: the disk of \S+/\.headrace is full$", result.err, re.MULTILINE)
+    assert "hint: make room (df -h " in result.err
+
+
+def test_a_disk_that_is_full_for_a_command_itself_is_an_error_with_a_hint() -> None:
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="No space") as caught:
+        full.write(b"x")
+    assert "the disk is full" in str(from_disk(caught.value))
+    assert "HEADRACE_STATE" in str(from_disk(caught.value).hint)
+    with pytest.raises(PermissionError):  # what is no full disk is not hidden
+        from_disk(PermissionError(13, "Permission denied"))
 
 
 def test_destroying_what_is_not_there_says_so_and_asks_no_cdk(headrace: Headrace, aws: FakeAws) -> None:

@@ -12,7 +12,7 @@ from typing import IO, Any
 import pytest
 from in_process import ROLE, SCOPE, InProcess, Refused, until
 
-from local_cloud.sagemaker import endpoint_process
+from local_cloud.sagemaker import endpoint_process, model_connection
 from local_cloud.sagemaker.endpoint_runner import ModelError, RuntimeValidationError
 from local_cloud.sagemaker.hosting import Hosting
 from local_cloud.sagemaker.images import INFERENCE_SERVER
@@ -182,8 +182,12 @@ def test_a_model_that_could_not_be_served_is_refused(sagemaker: InProcess, reque
         sagemaker.call("CreateModel", ModelName="n", **request_)
 
 
-def test_a_model_answers_at_a_socket_of_its_own_user_alone(tmp_path: Path) -> None:
-    """A port would answer every user of the machine, and a page in its browsers."""
+@pytest.mark.parametrize("folders", ["/proc/self/fd", "/not/there/as/on/macOS"])
+def test_a_model_answers_at_a_socket_of_its_own_user_alone(
+    tmp_path: Path, folders: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port would answer every user of the machine, and a page in its browsers. Its path may be a long one."""
+    monkeypatch.setattr(model_connection, "_FOLDERS", Path(folders))
     code, folder = tmp_path / "model" / "code", tmp_path / ("long" * 40) / "server"
     code.mkdir(parents=True)
     folder.mkdir(parents=True)

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,10 +32,7 @@ END = "<!-- end of the table -->"
 HEADER = "| machine or place | command | outcome | seconds | sizes |\n| --- | --- | --- | --- | --- |\n"
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 NOBODY = 65534
-LOOPBACK_UP = (
-    "import fcntl, socket, struct; "
-    "fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh22x', b'lo', 0x41))"
-)
+LOOPBACK_UP = "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh22x', b'lo', 0x41))"
 
 
 class NotAvailable(Exception):
@@ -52,7 +50,8 @@ class Row:
 
     def __str__(self) -> str:
         seconds = "" if self.seconds is None else f"{self.seconds:.0f}"
-        return f"| {self.name} | {f'`{self.command}`' if self.command else ''} | {self.outcome} | {seconds} | {self.sizes} |\n"
+        command = f"`{self.command}`" if self.command else ""
+        return f"| {self.name} | {command} | {self.outcome} | {seconds} | {self.sizes} |\n"
 
 
 @dataclass(slots=True)
@@ -80,7 +79,15 @@ class Machine:
         )
         return done.returncode, done.stdout, time.monotonic() - began
 
-    def place(self, name: str, shown: str, *prefix: str, fails: bool = False, script: str = "make demo", **environment: str | None) -> Row:
+    def place(
+        self,
+        name: str,
+        shown: str,
+        *prefix: str,
+        fails: bool = False,
+        script: str = "make demo",
+        **environment: str | None,
+    ) -> Row:
         """The demo (or `script`) in the shared clone, with a state folder of its own, which is stopped and removed."""
         if self.clone is None:
             raise NotAvailable("no Python here could be installed with")
@@ -124,7 +131,9 @@ def size(folder: Path) -> str:
     return f"{total / 1e9:.1f} GB" if total >= 1e9 else f"{total / 1e6:.0f} MB"
 
 
-def install(machine: Machine, clone: Path, python: str, *prefix: str, **environment: str | None) -> tuple[str, bool, float]:
+def install(
+    machine: Machine, clone: Path, python: str, *prefix: str, **environment: str | None
+) -> tuple[str, bool, float]:
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     if prefix:
         subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(clone)], check=True)
@@ -151,10 +160,14 @@ def python_rows(machine: Machine, python: str, version: str) -> Iterable[Row]:
         machine.clone = clone  # for the places; it goes with the work folder
     else:
         status, said, seconds = machine.run("make clean", clone, HEADRACE_STATE=None)
-        left = subprocess.run(["git", "status", "--short", "--ignored"], cwd=clone, capture_output=True, text=True).stdout
+        left = subprocess.run(
+            ["git", "status", "--short", "--ignored"], cwd=clone, capture_output=True, text=True
+        ).stdout
         home_left = [str(path.relative_to(home)) for path in home.iterdir()]
         outcome = "nothing is left" if not left else f"left: {escaped(' '.join(left.split()))}"
-        yield Row(name, "make clean", outcome + (f"; in HOME: {', '.join(home_left)}" if home_left else ""), not left, seconds)
+        yield Row(
+            name, "make clean", outcome + (f"; in HOME: {', '.join(home_left)}" if home_left else ""), not left, seconds
+        )
         shutil.rmtree(clone)
 
 
@@ -205,16 +218,16 @@ def no_home(machine: Machine) -> Row:
 
 def no_network(machine: Machine) -> Row:
     script = f'.venv/bin/python -c "{LOOPBACK_UP}" && exec make demo'
-    return machine.place("no network after the installation", "unshare --net make demo", *unshared("--net"), script=script)
+    return machine.place(
+        "no network after the installation", "unshare --net make demo", *unshared("--net"), script=script
+    )
 
 
 def busy_preferred_port(machine: Machine) -> Row:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+        with suppress(OSError):  # somebody else has it, which is what is wanted
             taken.bind(("127.0.0.1", 4566))
-        except OSError:
-            pass  # somebody else has it, which is what is wanted
         taken.listen()
         return machine.place("port 4566 is in use", "make demo")
 
@@ -233,7 +246,9 @@ def small_disk(megabytes: int) -> Callable[[Machine], Row]:
         disk = Path(tempfile.mkdtemp(prefix="state-", dir=machine.work))
         script = f"mount -t tmpfs -o size={megabytes}m tmpfs '{disk}' && make demo; status=$?; make down; exit $status"
         name = f"the disk of .headrace has {megabytes} MB"
-        return machine.place(name, "make demo", *unshared("--mount"), script=script, fails=True, HEADRACE_STATE=str(disk))
+        return machine.place(
+            name, "make demo", *unshared("--mount"), script=script, fails=True, HEADRACE_STATE=str(disk)
+        )
 
     return run
 
@@ -295,7 +310,7 @@ def pythons(named: list[str]) -> dict[str, str | None]:
         if version is not None:
             found.setdefault(version, python)
         elif python != "python3" and not any(known.startswith(f"{python[6:]}.") for known in found):
-            found[python] = None
+            found[python.removeprefix("python")] = None
     return found
 
 
@@ -316,6 +331,7 @@ def main() -> int:
     parser.add_argument("--clone", type=Path, help="an installed clone for the places, in the place of a new one")
     options = parser.parse_args()
     rows: list[Row] = []
+    known = {} if options.clone else pythons(options.python)
 
     def add(row: Row) -> None:
         rows.append(row)
@@ -324,10 +340,10 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="headrace-matrix-", dir=options.work) as work:
         machine = Machine(Path(work), options.clone and options.clone.resolve())
-        for version, python in pythons(options.python).items():
-            if python is None:
-                add(Row(f"Python {version.removeprefix('python')}", "", f"not available: {version} is not on PATH", True))
-            elif options.clone is None or options.rows in f"Python {version}":
+        for version, python in known.items():
+            if python is None and options.rows in f"Python {version}":
+                add(Row(f"Python {version}", "", f"not available: python{version} is not on PATH", True))
+            elif python is not None and (options.rows in f"Python {version}" or machine.clone is None):
                 for row in python_rows(machine, python, version):
                     add(row)
         for name, place in PLACES.items():
