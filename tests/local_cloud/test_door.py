@@ -3,7 +3,11 @@
 import json
 import os
 import re
+import select
+import socket
+import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from attempts import CALLS, OBJECT, RUNTIME, signed, ways
 from stranger import Attempt, other_user_can_open, send
 
 from local_cloud import process
-from local_cloud.door import served
+from local_cloud.door import connections, served
 from local_cloud.process import Running
 
 Connect = Callable[[str], Any]
@@ -181,3 +185,32 @@ def saved(cloud: Running) -> dict[str, list[str]]:
         "repositories": sorted(item["repositoryName"] for item in root("ecr").describe_repositories()["repositories"]),
         "metrics": sorted(item["MetricName"] for item in root("cloudwatch").list_metrics(Namespace="I")["Metrics"]),
     }
+
+
+def test_200_connections_may_wait_before_the_first_is_accepted() -> None:
+    """With a shorter queue the kernel drops their SYN, which is sent again after 1.05 s."""
+    listener = connections.Listener("127.0.0.1", 0)
+    listener.listen(connections.BACKLOG)
+    with listener, ExitStack() as opened:
+        clients = [opened.enter_context(socket.socket()) for _ in range(200)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        _, writable, _ = select.select([], clients, [], 0.5)
+        assert len(writable) == 200
+
+
+def test_an_answer_is_one_record_and_does_not_wait_for_the_last_one(cloud: Running) -> None:
+    """Head and body in two would be two packets; with Nagle's algorithm, 40 ms apart."""
+    context = ssl.create_default_context(cafile=str(cloud.certificate))
+    address = ("localhost", int(cloud.endpoint.rpartition(":")[2]))
+    with socket.create_connection(address) as plain, context.wrap_socket(plain, server_hostname="localhost") as client:
+        for _ in range(3):
+            client.sendall(f"GET {served.HEALTH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert client.recv(65536).endswith(b'{"status": "running"}')
+
+
+def test_connections_send_what_they_have_at_once() -> None:
+    """asyncio sets the option on sockets that say that they are of TCP; a test with a clock could not tell."""
+    with connections.Listener("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
