@@ -16,9 +16,11 @@ from local_cloud.adapter import (
     foreign_buckets,
     functions,
     keys,
+    large_bodies,
     logs,
     model_package_group,
     network,
+    object_events,
     physical_names,
     properties,
     queues,
@@ -58,6 +60,8 @@ def plug_in(service: SageMaker, state: Path, root_secret_key: SecretKey) -> None
     requests.plug_in(service)
     authorization.plug_in()
     buckets.plug_in()
+    object_events.plug_in()
+    large_bodies.plug_in()
     checksums.plug_in()
     properties.plug_in()
     foreign_buckets.plug_in()

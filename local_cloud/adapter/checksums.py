@@ -4,9 +4,7 @@ Since December 2024 (S3's guide, "Checking object integrity": "If you don't spec
 plain PUT by a presigned URL had none in ministack, and was refused as part of a data set.
 """
 
-import base64
 import contextvars
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -30,6 +28,7 @@ _copying: contextvars.ContextVar[Copying | None] = contextvars.ContextVar("copyi
 
 def plug_in() -> None:
     s3._copy_object = _with_its_algorithm(s3._copy_object)
+    s3._crc64nvme = crc64nvme
     s3._record_object_version = _with_checksum(s3._record_object_version)
 
 
@@ -42,7 +41,7 @@ def _with_checksum(original: Callable[..., Any]) -> Callable[..., Any]:
             made["checksums"] = {copying.algorithm: made["checksums"][copying.algorithm]}
             made["checksum_type"] = "FULL_OBJECT"
         if body is not None and not made.get("checksums"):
-            made["checksums"] = {"CRC64NVME": base64.b64encode(struct.pack(">Q", crc64nvme(body))).decode()}
+            made["checksums"] = {"CRC64NVME": s3._compute_s3_checksum("CRC64NVME", body)}
             made["checksum_type"] = "FULL_OBJECT"
         if copying:
             copying.checksums = made.get("checksums") or {}

@@ -5,7 +5,7 @@ so that ``crc(a + b) = shift(crc(a), len(b)) ^ crc(b)``, where a shift is a 64 x
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,18 @@ def crc64nvme(content: bytes) -> int:
     return int(crcs[0]) ^ _ONES
 
 
+class Crc64Nvme:
+    """Of a message that comes in pieces."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        """The CRC of what has come so far."""
+
+    def update(self, piece: bytes) -> None:
+        shifted = int(_apply(_power(len(piece)), np.array([self.value], np.uint64))[0])
+        self.value = shifted ^ crc64nvme(piece)
+
+
 @cache
 def _small_table() -> tuple[int, ...]:
     def entry(value: int) -> int:
@@ -60,6 +72,7 @@ def _apply(matrix: Vector, values: Vector) -> Vector:
     return result
 
 
+@lru_cache(8)
 def _power(count: int) -> Vector:
     """The matrix that shifts a CRC over `count` bytes of zeros."""
     table = _small_table()
