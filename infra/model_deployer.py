@@ -113,7 +113,8 @@ class ModelDeployer(LambdaFunction):
         allow(self.role, ["sagemaker:CreateEndpointConfig"], [configs], because=why)
         changes = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
         allow(self.role, changes, [endpoint, configs], because=why)
-        allow(self.role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])
+        looks = ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"]
+        allow(self.role, looks, [endpoint])
         allow(self.role, ["sagemaker:AddTags"], [endpoint, configs, models], because=why)
         # A configuration that was rolled back says so in a tag; an endpoint has the tags of the settings.
         allow(self.role, ["sagemaker:ListTags"], [configs, endpoint], because=why)

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 # boto3 makes its clients at run time and ships no types for them.
 Ec2Client: TypeAlias = Any
+RuntimeClient: TypeAlias = Any  # of SageMaker's endpoints
 S3Client: TypeAlias = Any
 SqsClient: TypeAlias = Any
 
@@ -36,7 +37,7 @@ def session() -> Any:
 
 @cache
 def client(service: str, read_timeout: int = 20) -> Any:
-    """The process's client of a service: "s3", "sqs", "sagemaker", "ec2".
+    """The process's client of a service: "s3", "sqs", "sagemaker", "sagemaker-runtime", "ec2".
 
     A call that hangs is given up after `read_timeout` seconds: boto3's own 60 s would leave no time for a second
     attempt.

@@ -5,13 +5,13 @@ A request is one image, in any format that training takes and under any of the t
     {"instances": [{"b64": "<base64 of an image>"}, ...]}
 
 The answer has one entry per image, in their order. In JSON, an image that cannot be read has the reason in its place,
-and the others are answered; an image that is the whole request raises ValueError, which servers answer with 400:
+and the others are answered; an image that is the whole request raises BadRequest, which servers answer with 400:
 
     {"predictions": [{"label": "owl", "probability": 0.9, "probabilities": {"owl": 0.9, ...}},
                      {"error": "damaged image: image file is truncated"}]}
 
 This file lies in `code/` of the artifact beside the modules that it imports, and needs torch 2.6 or later, numpy and
-what requirements.txt names. It imports no serving toolkit, so any server may call it.
+what requirements.txt names. It needs no serving toolkit, so any server may call it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+try:  # AWS's toolkit answers any other error with 500 and a traceback: sagemaker_inference/transformer.py
+    from sagemaker_inference.errors import BaseInferenceToolkitError  # type: ignore[import-not-found,unused-ignore]
+except ImportError:
+
+    class BaseInferenceToolkitError(Exception):  # type: ignore[no-redef]
+        """As there: an error that says with which status it is to be answered."""
+
+        def __init__(self, status_code: int, message: str, phrase: str) -> None:
+            self.status_code, self.message, self.phrase = status_code, message, phrase
+
+
 from images import Opened, UnreadableImage, fit_image, open_image
 from model import ModelConfig, build
 
@@ -37,6 +48,14 @@ JSON_FORM = '{"instances": [{"b64": "<base64 of an image>"}, ...]}'
 # Types that say nothing of the content, and none at all: the content decides.
 OPAQUE_TYPES = {"", "application/octet-stream", "binary/octet-stream", "application/x-image"}
 BATCH_SIZE = 256
+
+
+class BadRequest(BaseInferenceToolkitError, ValueError):
+    """The request cannot be answered, by the caller's fault."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message, "Bad Request")
+        self.args = (message,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +92,24 @@ def model_fn(model_dir: str) -> Model:
 
 
 def input_fn(body: bytes | str, content_type: str | None) -> Request:
-    """Open the images of a request. Raises ValueError when the whole request cannot be answered."""
+    """Open the images of a request. Raises BadRequest when the whole request cannot be answered."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if takes_image(media_type):
-        return Request((open_image(body.encode("latin-1") if isinstance(body, str) else bytes(body)),), is_json=False)
+        try:
+            image = open_image(body.encode("latin-1") if isinstance(body, str) else bytes(body))
+        except UnreadableImage as error:
+            raise BadRequest(str(error)) from error
+        return Request((image,), is_json=False)
     if media_type != JSON:
-        raise ValueError(f"content type {content_type!r} is not supported; send image/jpeg, image/* or {JSON}")
+        raise BadRequest(f"content type {content_type!r} is not supported; send image/jpeg, image/* or {JSON}")
     try:
         instances = json.loads(body)["instances"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"the JSON body must be {JSON_FORM}") from error
+        raise BadRequest(f"the JSON body must be {JSON_FORM}") from error
     if not isinstance(instances, list):
-        raise ValueError(f"the JSON body must be {JSON_FORM}")
+        raise BadRequest(f"the JSON body must be {JSON_FORM}")
     if not instances:
-        raise ValueError("the JSON body holds no instances; send at least one")
+        raise BadRequest("the JSON body holds no instances; send at least one")
     return Request(tuple(open_instance(instance) for instance in instances), is_json=True)
 
 
@@ -110,7 +133,7 @@ def open_instance(instance: Any) -> Opened | UnreadableImage:
 
 
 def predict_fn(request: Request, model: Model) -> Prediction:
-    """Classify the readable images. Raises ValueError when the one image of a request cannot be decoded."""
+    """Classify the readable images. Raises BadRequest when the one image of a request cannot be decoded."""
     arrays, errors = [], {}
     for index, image in enumerate(request.images):
         try:
@@ -119,7 +142,7 @@ def predict_fn(request: Request, model: Model) -> Prediction:
             arrays.append(fit_image(image, model.config.image_size))
         except UnreadableImage as error:
             if not request.is_json:
-                raise
+                raise BadRequest(str(error)) from error
             errors[index] = str(error)
     if not arrays:
         return Prediction(model.config.classes, np.empty((0, len(model.config.classes)), np.float32), errors)
@@ -141,7 +164,7 @@ def output_fn(prediction: Prediction, accept: str | None) -> str:
     """Write the answer as JSON; the probabilities are rounded to 6 digits."""
     wanted = {part.partition(";")[0].strip().lower() for part in (accept or "").split(",")}
     if not wanted & {JSON, "application/*", "*/*", ""}:
-        raise ValueError(f"cannot answer with {accept!r}; accept {JSON}")
+        raise BadRequest(f"cannot answer with {accept!r}; accept {JSON}")
     rows = iter(prediction.probabilities)
     predictions: list[dict[str, Any]] = []
     for index in range(len(prediction.probabilities) + len(prediction.errors)):

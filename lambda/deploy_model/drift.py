@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 
 import log
 import notices
-from aws import S3Client, SqsClient, error_code
+from aws import RuntimeClient, S3Client, SqsClient, error_code
 from canonical import digest
 from champion import Champion, find_approved
 from deploy_model import verdict
@@ -59,7 +59,12 @@ class Drift:
 
 
 def look_periodically(
-    sagemaker: SageMakerClient, s3: S3Client, sqs: SqsClient, environment: Environment, look: PeriodicLook
+    sagemaker: SageMakerClient,
+    runtime: RuntimeClient,
+    s3: S3Client,
+    sqs: SqsClient,
+    environment: Environment,
+    look: PeriodicLook,
 ) -> None:
     """Look at the endpoint of one line. What differs twice is reported, and repaired where nobody can have wanted it.
 
@@ -81,7 +86,7 @@ def look_periodically(
         log.warning("endpoint differs", endpoint=name, what=drift.what, serving=drift.serving, wanted=drift.wanted)
         _tell(sqs, environment, drift)
         if drift.what in REPAIRED:
-            serve_champion(sagemaker, s3, sqs, environment, LookAgain(line=environment.line))
+            serve_champion(sagemaker, runtime, s3, sqs, environment, LookAgain(line=environment.line))
 
 
 def find_drift(sagemaker: SageMakerClient, environment: Environment, approved: list[Champion]) -> Drift | None:

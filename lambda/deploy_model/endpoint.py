@@ -7,6 +7,9 @@ failing the message instead would use up its receives.
 SageMaker calls an update that it has rolled back a success: the endpoint is InService, with its former configuration.
 So whoever asks for a configuration looks until the endpoint rests, and has people told which of the two it is. A
 configuration that was rolled back carries a tag, and is tried again only when its version is approved again.
+
+And an endpoint that is InService may have a model that answers nothing (probe.py). It gets a few minutes to load, and
+then the endpoint goes back to what it served before.
 """
 
 from __future__ import annotations
@@ -17,9 +20,9 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 import log
-from aws import S3Client, SqsClient, error_code, error_message, says
+from aws import RuntimeClient, S3Client, SqsClient, error_code, error_message, says
 from champion import Champion, find_champion
-from deploy_model import verdict
+from deploy_model import probe, verdict
 from deploy_model.artifact_check import why_not_served
 from deploy_model.environment import Environment
 from deploy_model.messages import LookAgain, ModelDecided
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
 
 LOOK_AGAIN_SECONDS = 30
+MOST_PROBES = 4  # that may fail, 30 s apart: a model of 1 GB is loaded in less than two minutes
 MOST_LOOKS = 120  # an hour: an endpoint is created or updated in 5 to 10 minutes, longer with a slow traffic shift
 
 ON_ITS_WAY = frozenset({"Creating", "Updating", "RollingBack"})
@@ -40,7 +44,12 @@ UPDATABLE = frozenset({"InService", "OutOfService", "UpdateRollbackFailed"})
 
 
 def serve_champion(
-    sagemaker: SageMakerClient, s3: S3Client, sqs: SqsClient, environment: Environment, hint: ModelDecided | LookAgain
+    sagemaker: SageMakerClient,
+    runtime: RuntimeClient,
+    s3: S3Client,
+    sqs: SqsClient,
+    environment: Environment,
+    hint: ModelDecided | LookAgain,
 ) -> None:
     """Create or update the endpoint so that it serves the champion, and see what becomes of that.
 
@@ -78,9 +87,9 @@ def serve_champion(
         )
     elif status == "InService" and endpoint["EndpointConfigName"] == wanted:
         if wanted == look.asked or look.again:
-            verdict.deployed(sqs, environment, champion, endpoint)
+            _conclude(sagemaker, runtime, sqs, environment, champion, endpoint, look)
     elif wanted == look.asked:
-        verdict.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted)
+        verdict.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=look.reason)
     elif not look.again and verdict.was_rolled_back(sagemaker, endpoint, wanted):
         log.warning(
             "the champion was rolled back: the endpoint is left as it is",
@@ -94,7 +103,8 @@ def serve_champion(
         sagemaker.delete_endpoint(EndpointName=name)
         _look_again(sqs, environment, look, "a failed endpoint is being deleted")
     elif endpoint["EndpointConfigName"] != wanted:
-        _update(sagemaker, sqs, environment, wanted, look)
+        former = endpoint["EndpointConfigName"] if status == "InService" else None
+        _update(sagemaker, sqs, environment, wanted, replace(look, former=former))
     else:
         raise EndpointError(
             f"the endpoint {name} has the champion's configuration but is {status}: "
@@ -136,9 +146,42 @@ def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
             raise
         _look_again(sqs, environment, look, "another worker has begun to update it")
     else:
-        _look_again(
-            sqs, environment, LookAgain(asked=wanted, execution=look.execution, line=look.line), "it is being updated"
-        )
+        asked = LookAgain(asked=wanted, execution=look.execution, line=look.line, former=look.former)
+        _look_again(sqs, environment, asked, "it is being updated")
+
+
+def _conclude(
+    sagemaker: SageMakerClient,
+    runtime: RuntimeClient,
+    sqs: SqsClient,
+    environment: Environment,
+    champion: Champion,
+    endpoint: DescribeEndpointOutputTypeDef,
+    look: LookAgain,
+) -> None:
+    """It is InService with the champion's configuration. If its model answers nothing, it goes back to the former one.
+
+    Whoever dies after UpdateEndpoint finds the endpoint on its way, and then with the former configuration.
+    """
+    name, wanted = endpoint["EndpointName"], endpoint["EndpointConfigName"]
+    reason = probe.failure(runtime, name)
+    if reason is None:
+        verdict.deployed(sqs, environment, champion, endpoint)
+        return
+    log.warning("the model does not answer", endpoint=name, configuration=wanted, reason=reason, probes=look.probes + 1)
+    if look.probes + 1 < MOST_PROBES:
+        _look_again(sqs, environment, replace(look, asked=wanted, probes=look.probes + 1), reason)
+    elif look.former is None:
+        verdict.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=reason)
+    else:
+        back = replace(look, asked=wanted, reason=reason, again=False)
+        try:
+            sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=look.former)
+        except ClientError as error:
+            _refuse_quota(error, environment, "brought back to what it served before")
+            if not says(error, "in-progress"):
+                raise
+        _look_again(sqs, environment, back, f"it goes back to {look.former}")
 
 
 def _refuse_quota(error: ClientError, environment: Environment, verb: str) -> None:

@@ -25,6 +25,9 @@ def handle_batch(
 ) -> batch.BatchResponse:
     group_arns = {line.line: line.model_package_group_arn for line in environment.of_every_line}
 
+    def clients() -> tuple[Any, Any, Any, Any]:
+        return client("sagemaker"), client("sagemaker-runtime"), client("s3"), client("sqs")
+
     def work(message_id: str, body: str) -> None:
         message = parse(body, group_arns=group_arns)
         if isinstance(message, Ignored):
@@ -33,12 +36,12 @@ def handle_batch(
         if isinstance(message, PeriodicLook):
             lines = environment.of_every_line if message.line is None else [environment.of_line(message.line)]
             for line in lines:
-                look_periodically(client("sagemaker"), client("s3"), client("sqs"), line, message)
+                look_periodically(*clients(), line, message)
             return
         log.bind(execution=message.execution, **({"line": message.line} if message.line else {}))
         if isinstance(message, ModelDecided):
             log.info("model decided", model_package=message.model_package_arn, status=message.approval_status)
-        serve_champion(client("sagemaker"), client("s3"), client("sqs"), environment.of_line(message.line), message)
+        serve_champion(*clients(), environment.of_line(message.line), message)
 
     queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
     return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

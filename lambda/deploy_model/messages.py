@@ -3,7 +3,9 @@
 {"detail-type": "SageMaker Model Package State Change", "detail": {"ModelPackageGroupName": ..., ...}}
 {"headrace": "look-again", "count": 3, "asked": "headrace-prod-v2-0123abcd", "again": false}
     look at the endpoint for the third time: was it asked to serve this configuration, and does it? What follows the
-    count may be left out; `again` is whether a configuration that was rolled back may be tried once more,
+    count may be left out; `again` is whether a configuration that was rolled back may be tried once more, `former` is
+    the configuration that it served before, `probes` counts the requests that its model did not answer, `reason` says
+    why it goes back,
     `execution`, which made the model, is for the log, and `line` is the model line whose endpoint is meant, the
     default line's if left out
 {"headrace": "periodic-look"}
@@ -42,6 +44,9 @@ class LookAgain:
     again: bool = False
     execution: str | None = None
     line: str = DEFAULT
+    former: str | None = None
+    probes: int = 0
+    reason: str | None = None
 
     def body(self) -> str:
         more = {name: value for name, value in asdict(self).items() if name != "count" and value}
@@ -78,7 +83,12 @@ def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
             line = content.get("line", DEFAULT)
             if line not in group_arns:
                 return Ignored(f"a look at the endpoint of the line {line!r}, which is not declared (any more)")
-            return LookAgain(count, content.get("asked"), content.get("again") is True, content.get("execution"), line)
+            known = {name: content[name] for name in ("asked", "execution", "former", "reason") if name in content}
+            probes = content.get("probes")
+            return LookAgain(
+                count, again=content.get("again") is True, line=line,
+                probes=probes if isinstance(probes, int) else 0, **known,
+            )  # fmt: skip
         case {"headrace": "periodic-look"}:
             line = content.get("line")
             if line is not None and line not in group_arns:

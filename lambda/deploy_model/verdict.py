@@ -58,10 +58,16 @@ def rolled_back(
     champion: Champion,
     endpoint: DescribeEndpointOutputTypeDef,
     asked: str,
+    *,
+    reason: str | None = None,
 ) -> None:
-    """It rests, and not as it was asked to: it has gone back to its former configuration, or is out of order."""
+    """It rests, and not as it was asked to: it has gone back to its former configuration, or is out of order.
+
+    An endpoint with a model that answers nothing, and with no former configuration, is out of order too.
+    """
     status, serving = endpoint["EndpointStatus"], endpoint["EndpointConfigName"]
-    reason = endpoint.get("FailureReason", "")
+    reason = reason or endpoint.get("FailureReason", "")
+    back = status == "InService" and serving != asked
     log.warning("rolled back", endpoint=endpoint["EndpointName"], status=status, asked=asked, serving=serving)
     what: dict[str, object] = {
         "endpoint": endpoint["EndpointName"],
@@ -69,13 +75,11 @@ def rolled_back(
         "reason": reason,
         "changed": _milliseconds(endpoint),
     }
-    if status == "InService":
+    if back:
         what |= {"serving": serving, "model_package_arn": champion.model_package_arn, "version": champion.version}
     else:
         what |= {"status": status}
-    notices.send(
-        sqs, environment.notices_queue_url, "rolled-back" if status == "InService" else "endpoint-failed", **what
-    )
+    notices.send(sqs, environment.notices_queue_url, "rolled-back" if back else "endpoint-failed", **what)
     # Last, because who dies before this looks again, and tells it again, which the other function then leaves out.
     tag = {"Key": ROLLED_BACK, "Value": endpoint["LastModifiedTime"].isoformat(timespec="seconds")}
     sagemaker.add_tags(ResourceArn=_configuration_arn(endpoint, asked), Tags=[tag])  # type: ignore[list-item]

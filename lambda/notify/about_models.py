@@ -125,7 +125,7 @@ def rolled_back(environment: Environment, told: RolledBack, version: Version | N
     facts = [
         f"endpoint: {told.endpoint}, InService",
         f"asked for: {told.configuration}",
-        f"serving: {told.serving}, as before; SageMaker has gone back to it and reports success",
+        f"serving: {told.serving}, as before",
         f"reason: {told.reason or 'SageMaker gives none'}",
         *_of_version(version),
         f"version: {told.model_package_arn}",

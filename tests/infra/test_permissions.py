@@ -71,6 +71,7 @@ ACTIONS = {
         "sagemaker:DeleteTags",
         "sagemaker:DescribeEndpoint",
         "sagemaker:DescribeModelPackage",
+        "sagemaker:InvokeEndpoint",
         "sagemaker:ListModelPackages",
         "sagemaker:ListTags",
         "sagemaker:UpdateEndpoint",

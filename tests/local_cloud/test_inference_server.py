@@ -12,6 +12,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,11 @@ def model_fn(model_dir):
 
 def input_fn(body, content_type):
     if not body:
-        raise ValueError("no body")
+        error = Exception("no body")
+        error.status_code = 400
+        raise error
+    if body == b"value":
+        raise ValueError("of no status")
     if body == b"bug":
         raise KeyError("bug")
     return content_type, len(body)
@@ -53,25 +58,27 @@ def write_model(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def server_socket(tmp_path: Path) -> Iterator[Path]:
+@contextmanager
+def server_of(model: Path, folder: Path) -> Iterator[Path]:
     """A server of its own, in a process, as an endpoint has it."""
-    found = tmp_path / SOCKET
-    environment = {
-        **os.environ,
-        "SM_MODEL_DIR": str(write_model(tmp_path / "model")),
-        "MODEL_SERVER_SOCKET": str(found),
-    }
-    with (tmp_path / "log").open("w") as log:
+    found = folder / SOCKET
+    environment = {**os.environ, "SM_MODEL_DIR": str(model), "MODEL_SERVER_SOCKET": str(found)}
+    with (folder / "log").open("w") as log:
         server = subprocess.Popen([sys.executable, str(INFERENCE_SERVER)], env=environment, stdout=log, stderr=log)
     try:
         while not endpoint_process._answers(found):
-            assert server.poll() is None, (tmp_path / "log").read_text()
+            assert server.poll() is None, (folder / "log").read_text()
             time.sleep(0.02)
         yield found
     finally:
         server.kill()
         server.wait()
+
+
+@pytest.fixture
+def server_socket(tmp_path: Path) -> Iterator[Path]:
+    with server_of(write_model(tmp_path / "model"), tmp_path) as found:
+        yield found
 
 
 def invoke(connection: http.client.HTTPConnection, body: bytes = b"x", **headers: str) -> tuple[int, str, bytes]:
@@ -112,6 +119,34 @@ def test_an_answer_has_the_type_of_its_content(server_socket: Path, accept: str)
     connection.close()
     assert (status, kind) == (200, "application/json")
     assert body == b'{"type": "application/octet-stream", "length": 1}'
+
+
+def test_a_model_that_cannot_be_loaded_passes_the_ping_and_answers_503(tmp_path: Path) -> None:
+    """As TorchServe: SageMaker takes it for healthy, and the endpoint is InService."""
+    model = write_model(tmp_path / "model")
+    (model / "code/inference.py").write_text(CODE.replace("return None", "raise OSError('no weights')"))
+    with server_of(model, tmp_path) as found:
+        connection = ModelConnection(found, timeout=60)
+        status, _, body = invoke(connection)
+        assert (status, json.loads(body)) == (
+            503, {"message": 'Model "model" has no worker to serve inference request.'}
+        )  # fmt: skip
+        connection.close()
+        assert endpoint_process._answers(found)
+
+
+def test_requests_wait_for_a_model_that_is_being_loaded_and_the_ping_does_not(tmp_path: Path) -> None:
+    model, gate = write_model(tmp_path / "model"), tmp_path / "gate"
+    waiting = f"import os, time\n    while not os.path.exists({str(gate)!r}): time.sleep(0.01)\n    return None"
+    (model / "code/inference.py").write_text(CODE.replace("return None", waiting))
+    with server_of(model, tmp_path) as found, ThreadPoolExecutor(1) as client:
+        connection = ModelConnection(found, timeout=60)
+        asked = client.submit(invoke, connection)
+        assert endpoint_process._answers(found)
+        assert not asked.done()
+        gate.touch()
+        assert asked.result()[0] == 200
+        connection.close()
 
 
 def serve(connect: Any, role: str, name: str, model: Path) -> str:
@@ -160,7 +195,9 @@ def test_a_request_larger_than_sagemaker_takes_is_refused_as_there(connect: Any,
     assert "HTTP content length exceeded 6291456 bytes." in str(refused.value)
 
 
-@pytest.mark.parametrize(("body", "status", "side"), [(b"", 400, "client"), (b"bug", 500, "server")])
+@pytest.mark.parametrize(
+    ("body", "status", "side"), [(b"", 400, "client"), (b"bug", 500, "server"), (b"value", 500, "server")]
+)
 def test_a_refusal_says_whose_fault_it_is(connect: Any, endpoint: str, body: bytes, status: int, side: str) -> None:
     with pytest.raises(ClientError, match=rf"Received {side} error \({status}\) from primary with message") as refused:
         connect("sagemaker-runtime").invoke_endpoint(EndpointName=endpoint, Body=body)

@@ -36,6 +36,7 @@ SERVICES = (
 ANNOTATIONS = {
     "Ec2Client": "ec2",
     "LogsClient": "logs",
+    "RuntimeClient": "sagemaker-runtime",
     "S3Client": "s3",
     "SageMakerClient": "sagemaker",
     "SnsClient": "sns",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,6 +54,7 @@ class Cloud(Buckets):
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     configurations: dict[str, dict[str, Any]] = field(default_factory=dict)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    broken: dict[str, int] = field(default_factory=dict)  # status of a model's answer, by endpoint configuration
     tags: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     interfaces: dict[str, str] = field(default_factory=dict)  # network interfaces, by name, and their subnets
 
@@ -274,6 +276,15 @@ class Cloud(Buckets):
             "LastModifiedTime": moment,
             **held,
         }
+
+    def invoke_endpoint(self, EndpointName: str, Body: bytes, **more: Any) -> dict[str, Any]:
+        """A model answers unless `broken` says with which status its configuration's does not."""
+        configuration = self.endpoints[EndpointName]["EndpointConfigName"]
+        if status := self.broken.get(configuration):
+            refused = Refused("ModelError", f"Received server error ({status}) from primary")
+            refused.members = {"OriginalStatusCode": status, "OriginalMessage": "no worker"}
+            raise refused
+        return {"Body": BytesIO(b'{"predictions": [{"label": "owl"}]}')}
 
     def delete_endpoint(self, EndpointName: str) -> dict[str, Any]:
         if EndpointName not in self.endpoints:

@@ -24,6 +24,7 @@ class Refused(Exception):
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.code, self.message, self.status = code, message, status
+        self.members: dict[str, Any] = {}  # of the error, beside code and message
 
 
 @dataclass

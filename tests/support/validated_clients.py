@@ -18,6 +18,8 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 from fake_aws import REGION, Cloud, Refused
 
+SERVICES = ("s3", "sqs", "sagemaker", "sagemaker-runtime", "sns", "logs", "ec2")
+
 
 class Clients:
     """Real boto3 clients, made once because loading a service model takes 100 ms; `cloud` answers their calls."""
@@ -26,9 +28,7 @@ class Clients:
         self.cloud = Cloud()
         self._lock = threading.Lock()
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
-        self._clients = {
-            name: self._connect(session.client(name)) for name in ("s3", "sqs", "sagemaker", "sns", "logs", "ec2")
-        }
+        self._clients = {name: self._connect(session.client(name)) for name in SERVICES}
 
     def __call__(self, service: str) -> Any:
         return self._clients[service]
@@ -59,9 +59,11 @@ class Clients:
                 cloud.interrupt("after", name, parameters)
         except Refused as refused:
             error = {"Code": refused.code, "Message": refused.message}
-            return SimpleNamespace(status_code=refused.status), {"Error": error}
+            return SimpleNamespace(status_code=refused.status), {"Error": error, **refused.members}
         if model.output_shape is not None:
-            report = ParamValidator().validate({k: v for k, v in answer.items() if k != "Body"}, model.output_shape)
+            report = ParamValidator().validate(
+                {name: b"" if name == "Body" else value for name, value in answer.items()}, model.output_shape
+            )
             assert not report.has_errors(), f"the fake's answer to {name}: {report.generate_report()}"
         return SimpleNamespace(status_code=200), answer
 
@@ -80,5 +82,5 @@ def _hold_to(shape: Shape | None, value: Any, path: str = "") -> None:
         rules = shape.metadata
         assert "enum" not in rules or value in rules["enum"], f"{path}: {value!r} is none of {rules['enum']}"
         assert len(value) <= rules.get("max", len(value)), f"{path}: {value!r} is longer than {rules['max']}"
-        pattern = rules.get("pattern", "").replace(r"\p{L}\p{Z}\p{N}", r"\w\s")
+        pattern = rules.get("pattern", "").replace(r"\p{L}\p{Z}\p{N}", r"\w\s").replace(r"\p{ASCII}", r"[\x00-\x7f]")
         assert not pattern or re.fullmatch(pattern, value), f"{path}: {value!r} does not match {pattern}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from odd_images import damaged_image, odd_image
 from PIL import Image
 
 import artifact
+import inference
 from dataset import read_split
 from errors import TrainingError
 from inference import Model, input_fn, model_fn, output_fn, predict, predict_fn
@@ -242,3 +245,32 @@ def test_an_artifact_is_written_over_one_that_is_there(tmp_path: Path, monkeypat
         artifact.write_model(tmp_path / "model", build(config), config, {})
     assert (tmp_path / "model/code/wheels/some.whl").exists()
     assert {path.name for path in (tmp_path / "model").iterdir()} == {"model.safetensors", "model.json", "code"}
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_bad_request_is_an_error_that_awss_toolkit_answers_with_400(
+    monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    """The toolkit itself is not here. Its transformer looks for this class, and answers with its status_code:
+    aws/sagemaker-inference-toolkit, src/sagemaker_inference/errors.py and transformer.py.
+    """
+
+    class BaseInferenceToolkitError(Exception):
+        def __init__(self, status_code: int, message: str, phrase: str) -> None:
+            self.status_code, self.message, self.phrase = status_code, message, phrase
+
+    toolkit = ModuleType("sagemaker_inference.errors")
+    toolkit.BaseInferenceToolkitError = BaseInferenceToolkitError  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sagemaker_inference", ModuleType("sagemaker_inference"))
+    monkeypatch.setitem(sys.modules, "sagemaker_inference.errors", toolkit if installed else None)
+    spec = importlib.util.spec_from_file_location("inference_anew", inference.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    anew = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "inference_anew", anew)
+    spec.loader.exec_module(anew)
+    for body, content_type in ((b"no image", "image/jpeg"), (b"{}", "application/json"), (b"a", "text/csv")):
+        with pytest.raises(anew.BadRequest) as refused:
+            anew.input_fn(body, content_type)
+        assert isinstance(refused.value, BaseInferenceToolkitError) == installed
+        assert (refused.value.status_code, refused.value.message) == (400, str(refused.value))
