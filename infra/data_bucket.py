@@ -147,7 +147,13 @@ def _lifecycle() -> list[s3.LifecycleRule]:
                 s3.Transition(storage_class=s3.StorageClass.INTELLIGENT_TIERING, transition_after=Duration.days(30))
             ],
         ),
-        s3.LifecycleRule(id="checkpoints-expire", prefix="checkpoints/", expiration=Duration.days(60)),
+        s3.LifecycleRule(
+            id="checkpoints-expire",
+            prefix="checkpoints/",
+            expiration=Duration.days(60),
+            # A job deletes all but its newest ones, dozens in an hour: nobody goes back to those.
+            noncurrent_version_expiration=Duration.days(1),
+        ),
         s3.LifecycleRule(id="markers-expire", prefix="quiet/", expiration=Duration.days(7)),
         TOLD_NOTICES_EXPIRE,
     ]

@@ -94,7 +94,10 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     forever = asyncio.Event().wait
     serving = asyncio.create_task(worker_serve(served, config, sockets=sockets, shutdown_trigger=forever))
     await _until_open(port, serving)
-    chores = [asyncio.create_task(adapter.save_regularly()), asyncio.create_task(adapter.watch_queues())]
+    chores = [
+        asyncio.create_task(chore)
+        for chore in (adapter.save_regularly(), adapter.watch_queues(), adapter.enact_regularly())
+    ]
     for chore in chores:
         chore.add_done_callback(_report)
     adapter.settle_stacks()

@@ -35,12 +35,14 @@ from local_cloud.adapter.alarms import watch_queues
 from local_cloud.adapter.cloud import MinistackCloud
 from local_cloud.adapter.functions import end_functions
 from local_cloud.adapter.keys import SecretKey, expects_response, find_key
+from local_cloud.adapter.lifecycle import enact_regularly
 from local_cloud.adapter.saving import save, save_regularly
 from local_cloud.adapter.stacks import settle_stacks
 from local_cloud.sagemaker.service import SageMaker
 
 __all__ = [
     "MinistackCloud",
+    "enact_regularly",
     "end_functions",
     "expects_response",
     "find_key",
