@@ -120,6 +120,7 @@ def delete_models(sagemaker: SageMakerClient, endpoint: str) -> None:
 
 
 def delete_model_packages(sagemaker: SageMakerClient, group: str, patience: Patience) -> None:
+<<<<<<< HEAD
     """Every version of the group; the group itself is the stack's, and is not deleted while one is in it.
 
     A version may be Deleting for a while (ModelPackageStatus in the API reference), and is listed until it is gone.
@@ -135,6 +136,29 @@ def delete_model_packages(sagemaker: SageMakerClient, group: str, patience: Pati
 
 def _model_packages(sagemaker: SageMakerClient, group: str) -> dict[str, str]:
     """Their statuses by ARN."""
+=======
+    """Every version of the group, waiting until none is listed any more; the group itself is the stack's.
+
+    SageMaker answers before a version is gone: its status is Deleting for a while, and the group is not empty.
+    """
+    asked: set[str] = set()
+    while there := _model_packages(sagemaker, group):
+        new = [arn for arn, status in there.items() if arn not in asked and status != "Deleting"]
+        for arn in new:
+            try:
+                _unless_missing(partial(sagemaker.delete_model_package, ModelPackageName=arn))
+            except ClientError as error:
+                if error_code(error) != "ConflictException":  # it is being deleted by another call
+                    raise
+            log.info("model version is being deleted", model_package=arn)
+        asked.update(new)
+        if not new:
+            patience.wait(f"{len(there)} versions of the model package group {group} are not deleted")
+
+
+def _model_packages(sagemaker: SageMakerClient, group: str) -> dict[str, str]:
+    """The status of each version; none if there is no group."""
+>>>>>>> e9d51ec (A version that is deleted is Deleting for a while, as on AWS, and the destruction of a stack waits until the group is empty)
     try:
         return {
             package["ModelPackageArn"]: package["ModelPackageStatus"]

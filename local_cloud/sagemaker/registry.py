@@ -19,6 +19,8 @@ _NOTED_CHANGES = {
     "ModelLifeCycle": "ModelLifeCycle",
     "SourceUri": "sourceUri",
 }
+# A version that is being deleted is listed for a while, as Deleting: DeleteModelPackage answers before it is gone.
+_DELETING_SECONDS = 2.0
 
 
 def create_group(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -60,12 +62,28 @@ def _existing_group(service: SageMaker, scope: Scope, name_or_arn: str) -> Docum
 
 
 def _versions(service: SageMaker, scope: Scope, group: str) -> list[Document]:
+    _remove_deleted(service, scope)
     return service.store.find(scope, "package", f"{group}/")
+
+
+def _remove_deleted(service: SageMaker, scope: Scope) -> None:
+    """Called before versions are read, so that no thread is needed, and none is lost with a restart."""
+    for deletion in service.store.find(scope, "package-deletion"):
+        if deletion["At"] <= time.time():
+            service.store.delete(scope, "package", deletion["Name"])
+            service.store.delete(scope, "package-deletion", deletion["Name"])
+
+
+def _refuse_deleting(package: Document) -> None:
+    if package["ModelPackageStatus"] == "Deleting":
+        raise ConflictException(f"ModelPackage {package['ModelPackageArn']} is being deleted.")
 
 
 def existing_package(service: SageMaker, scope: Scope, name_or_arn: str) -> Document:
     """Of the account that its ARN names; whether the caller may have it is not asked here."""
-    package = service.store.get(arns.scope_of(name_or_arn, scope), "package", arns.name_of(name_or_arn))
+    home = arns.scope_of(name_or_arn, scope)
+    _remove_deleted(service, home)
+    package = service.store.get(home, "package", arns.name_of(name_or_arn))
     if package is None:
         raise ValidationException(f"ModelPackage {name_or_arn} does not exist.")
     return package
@@ -97,6 +115,7 @@ def _create_package(service: SageMaker, call: Call, request: dict[str, Any]) -> 
     with service.store.transaction():
         group = _existing_group(service, home, request["ModelPackageGroupName"])["ModelPackageGroupName"]
         token = f"{group}/{request['ClientToken']}" if "ClientToken" in request else None
+        _remove_deleted(service, home)
         known = service.store.get(home, "package-token", token) if token else None
         if known is not None and service.store.get(home, "package", arns.name_of(known["ModelPackageArn"])):
             return {"ModelPackageArn": known["ModelPackageArn"]}
@@ -131,6 +150,7 @@ def _update_package(service: SageMaker, call: Call, request: dict[str, Any]) -> 
     home = group_policy.home_of(service, call, "UpdateModelPackage", request["ModelPackageArn"])
     with service.store.transaction():
         package = existing_package(service, home, request["ModelPackageArn"])
+        _refuse_deleting(package)
         changes = summary(request, *(name for name in _NOTED_CHANGES if name != "CustomerMetadataProperties"))
         properties = package.get("CustomerMetadataProperties", {}) | request.get("CustomerMetadataProperties", {})
         for name in request.get("CustomerMetadataPropertiesToRemove", []):
@@ -148,9 +168,12 @@ def _update_package(service: SageMaker, call: Call, request: dict[str, Any]) -> 
 
 def _delete_package(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
     home = group_policy.home_of(service, call, "DeleteModelPackage", request["ModelPackageName"])
-    package = existing_package(service, home, request["ModelPackageName"])
-    name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
-    service.store.delete(home, "package", name)
+    with service.store.transaction():
+        package = existing_package(service, home, request["ModelPackageName"])
+        _refuse_deleting(package)
+        name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
+        service.store.update(home, "package", name, ModelPackageStatus="Deleting")
+        service.store.put(home, "package-deletion", name, {"Name": name, "At": time.time() + _DELETING_SECONDS})
     return {}
 
 
@@ -160,6 +183,7 @@ def _list_packages(service: SageMaker, call: Call, request: dict[str, Any]) -> d
         group = _existing_group(service, home, request["ModelPackageGroupName"])["ModelPackageGroupName"]
         packages = _versions(service, home, group)
     else:
+        _remove_deleted(service, call.scope)
         packages = service.store.find(call.scope, "package")
     # Without a group AWS lists packages that are in none, unless it is asked for versions; here all are versions.
     wanted = request.get("ModelPackageType", "Versioned" if "ModelPackageGroupName" in request else "Unversioned")

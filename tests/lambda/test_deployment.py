@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from custom_resource import OTHERS, PHYSICAL_ID, Stack
 from fake_aws import Execution, Refused
-from worlds import BUCKET, NAME, event
+from worlds import BUCKET, CLIENTS, NAME, event
 
 import deployment.request
-from deployment import handler
+from deployment import destroy, handler
+from deployment.patience import Patience
+from refusals import DestroyError
 
 
 def test_a_deployment_copies_the_assets_and_writes_the_marker(stack: Stack) -> None:
@@ -265,16 +267,18 @@ def test_a_long_reason_is_cut_to_what_cloudformation_takes(stack: Stack) -> None
     assert len(json.dumps(stack.request("create"))) < 4_096
 
 
-@pytest.mark.parametrize("what", ["executions", "endpoint", "bucket"])
+@pytest.mark.parametrize("what", ["executions", "endpoint", "versions", "bucket"])
 def test_what_does_not_end_in_time_is_answered_as_failed(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     stack.live()
     if what != "executions":
         stack.cloud.executions.clear()
-    if what == "bucket":
+    if what in ("versions", "bucket"):
         stack.cloud.endpoints.clear()
         stack.seconds_left = 20
+    if what == "bucket":
+        stack.cloud.packages.clear()
 
     def tire(seconds: float) -> None:
         stack.seconds_left -= seconds
@@ -307,3 +311,21 @@ def test_the_answer_is_tried_again_when_the_network_fails(stack: Stack, monkeypa
     before = len(stack.answers)
     assert stack.request("create")["Status"] == "SUCCESS"
     assert len(stack.answers) == before + 1
+
+
+def test_the_group_is_empty_when_the_versions_are_said_to_be_deleted(stack: Stack) -> None:
+    """DeleteModelPackage answers before a version is gone, and CloudFormation deletes the group next."""
+    for version in (1, 2):
+        stack.cloud.register(NAME, version, "Approved")
+    stack.cloud.delete_model_package(next(iter(stack.cloud.packages)))  # by another call
+    waited: list[float] = []
+    destroy.delete_model_packages(CLIENTS("sagemaker"), NAME, Patience(lambda: 900.0, waited.append))
+    assert stack.cloud.packages == {}
+
+
+def test_versions_that_are_never_gone_are_an_error_in_time(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.cloud.register(NAME, 1, "Approved", status="Deleting")
+    monkeypatch.setattr(destroy, "_model_packages", lambda *parts: {"arn": "Deleting"})
+    left = iter([900.0, 30.0])
+    with pytest.raises(DestroyError, match="1 versions of the model package group"):
+        destroy.delete_model_packages(CLIENTS("sagemaker"), NAME, Patience(lambda: next(left), lambda _: None))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import ROLE, InProcess, Refused
+from in_process import ROLE, InProcess, Refused, until
 
 from local_cloud.sagemaker import shapes
 
@@ -80,13 +80,41 @@ def test_a_token_belongs_to_the_order_that_it_was_given_for(sagemaker: InProcess
         listed(sagemaker, SortBy="Name", NextToken=token)
 
 
+def delete(sagemaker: InProcess, arn: str) -> None:
+    sagemaker.call("DeleteModelPackage", ModelPackageName=arn)
+    until(lambda: arn not in [package["ModelPackageArn"] for package in versions(sagemaker)])
+
+
+def versions(sagemaker: InProcess) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = sagemaker.call("ListModelPackages", ModelPackageGroupName="g")[
+        "ModelPackageSummaryList"
+    ]
+    return found
+
+
+def test_a_version_that_is_deleted_is_listed_as_deleting_for_a_while(sagemaker: InProcess) -> None:
+    group(sagemaker, "g")
+    arn = register(sagemaker)
+    sagemaker.call("DeleteModelPackage", ModelPackageName=arn)
+    assert [package["ModelPackageStatus"] for package in versions(sagemaker)] == ["Deleting"]
+    for refused in (
+        lambda: sagemaker.call("DeleteModelPackage", ModelPackageName=arn),
+        lambda: sagemaker.call("UpdateModelPackage", ModelPackageArn=arn, ModelApprovalStatus="Approved"),
+        lambda: sagemaker.call("DeleteModelPackageGroup", ModelPackageGroupName="g"),
+    ):
+        with pytest.raises(Refused, match="ConflictException"):
+            refused()
+    until(lambda: not versions(sagemaker))
+    sagemaker.call("DeleteModelPackageGroup", ModelPackageGroupName="g")
+
+
 def test_version_numbers_are_not_used_again(sagemaker: InProcess) -> None:
     group(sagemaker, "g")
     first = register(sagemaker, ClientToken="t" * 36)
     assert register(sagemaker, ClientToken="t" * 36) == first
     with pytest.raises(Refused, match="ConflictException"):
         sagemaker.call("DeleteModelPackageGroup", ModelPackageGroupName="g")
-    sagemaker.call("DeleteModelPackage", ModelPackageName=first)
+    delete(sagemaker, first)
     assert register(sagemaker, ClientToken="t" * 36).endswith("/2")
 
 

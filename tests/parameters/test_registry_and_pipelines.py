@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from in_process import ROLE, SCOPE, TOKEN, InProcess, Refused
+from in_process import ROLE, SCOPE, TOKEN, InProcess, Refused, until
 from tried import tries
 
 ARN = f"arn:aws:sagemaker:{SCOPE.region}:{SCOPE.account}"
@@ -192,6 +192,8 @@ def test_a_versions_parameters(service: InProcess) -> None:
     found = service.call("DescribeModelPackage", ModelPackageName=arn)
     assert found.items() >= (changes | {"CustomerMetadataProperties": {"New": "1"}}).items()
     service.call("DeleteModelPackage", ModelPackageName=arn)
+    assert service.call("DescribeModelPackage", ModelPackageName=arn)["ModelPackageStatus"] == "Deleting"
+    until(lambda: not service.call("ListModelPackages", ModelPackageGroupName="g")["ModelPackageSummaryList"])
     with pytest.raises(Refused, match="does not exist"):
         service.call("DescribeModelPackage", ModelPackageName=arn)
 

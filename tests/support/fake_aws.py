@@ -192,6 +192,9 @@ class Cloud(Buckets):
             if ModelPackageGroupName in (package["group"], _group_arn(arn))
             and package["approval"] == more.get("ModelApprovalStatus", package["approval"])
         ]
+        if not more.get("NextToken"):
+            for arn in [arn for arn, package in self.packages.items() if package["status"] == "Deleting"]:
+                del self.packages[arn]
         return _page("ModelPackageSummaryList", summaries, more)
 
     def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
@@ -209,7 +212,10 @@ class Cloud(Buckets):
         }
 
     def delete_model_package(self, ModelPackageName: str) -> dict[str, Any]:
-        del self.packages[ModelPackageName]
+        """It is gone a while later: `list_model_packages` shows it as Deleting once."""
+        if self.packages[ModelPackageName]["status"] == "Deleting":
+            raise Refused("ConflictException", f"ModelPackage {ModelPackageName} is being deleted.")
+        self.packages[ModelPackageName]["status"] = "Deleting"
         return {}
 
     # SageMaker: serving
