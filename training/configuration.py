@@ -14,6 +14,7 @@ FILES = (
     "model.py",
     "backbone.py",
     "dataset.py",
+    "determinism.py",
     "loading.py",
     "optimizing.py",
     "pretrained.py",

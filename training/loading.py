@@ -14,7 +14,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +134,9 @@ def open_source(folder: Path, device: torch.device, image_size: int) -> Source:
     pinned = device.type == "cuda"
     if (folder / DOCUMENT).exists() or not any(folder.glob("*/*")):
         data = read_split(folder)
-        room = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else host_memory()
         images: Images = Mapped(data.shards, pinned)
-        if data.nbytes < room / 2:
-            images = Resident(torch.from_numpy(data.images).to(device))
+        if data.nbytes < room_on(device) / 2:
+            images = Resident(join_shards(data.shards, device))
         return Source(data, images, torch.from_numpy(data.labels).to(device))
     reading = read_files(folder, folder.name)
     refuse(reading)
@@ -156,6 +155,23 @@ def open_source(folder: Path, device: torch.device, image_size: int) -> Source:
     )
     originals = Originals(files, image_size, pinned, ThreadPoolExecutor(os.cpu_count()))
     return Source(data, originals, torch.from_numpy(labels).to(device))
+
+
+def room_on(device: torch.device) -> int:
+    """Bytes that the data could take there."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else host_memory()
+
+
+def join_shards(shards: Sequence[NDArray[np.uint8]], device: torch.device) -> Tensor:
+    """All images as one tensor. Copied file by file: the host may have no room for what the GPU's memory holds."""
+    if len(shards) == 1 and device.type == "cpu":
+        return torch.from_numpy(shards[0])  # stays mapped
+    images = torch.empty((sum(map(len, shards)), *shards[0].shape[1:]), dtype=torch.uint8, device=device)
+    start = 0
+    for shard in shards:
+        images[start : start + len(shard)].copy_(torch.from_numpy(shard))
+        start += len(shard)
+    return images
 
 
 def listing(samples: tuple[Original, ...]) -> str:

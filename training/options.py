@@ -59,6 +59,10 @@ def parse_arguments(description: str | None, argv: Sequence[str] | None) -> argp
         "killed: how often a checkpoint is written (%(default)s)")  # fmt: skip
     add("--ceiling-seconds", type=float, default=None, help="how long to measure, after the training, what the device "
         "does without data (a hundredth of the training, if that is half a second)")  # fmt: skip
+    add_switch(
+        "--deterministic",
+        "on a GPU: the same weights from the same steps, to the bit, and slower; a CPU gives them anyway",
+    )
     add_switch("--synthetic", "train on one batch over and over and write no model: the ceiling")
     add("--seed", type=whole, default=0, help="of weights, order and augmentation (%(default)s)")
     add("--_tuning_objective_metric", help=argparse.SUPPRESS)  # SageMaker's tuner gives it to every job

@@ -29,6 +29,7 @@ class Processes:
     count: int
     device: torch.device
     hosts: int = 1
+    shares_gpu: bool = False  # with another process of this host
 
     @property
     def first(self) -> bool:
@@ -76,7 +77,10 @@ class Processes:
 
     def describe(self) -> str:
         if self.device.type == "cuda":
-            return f"{self.count} x {torch.cuda.get_device_name(self.device)}"
+            name = torch.cuda.get_device_name(self.device)
+            return (
+                f"{self.count} processes that share {name}, over gloo" if self.shares_gpu else f"{self.count} x {name}"
+            )
         threads = f"{torch.get_num_threads()} CPU threads"
         return f"{threads} in each of {self.count} processes" if self.count > 1 else threads
 
@@ -134,13 +138,21 @@ class Interruption:
 
 
 def join_processes() -> Processes:
-    """Of torchrun's variables; without them there is one process. Raises GpuError."""
+    """Of torchrun's variables; without them there is one process. Raises GpuError.
+
+    Processes that are more than the GPUs of their host share these. NCCL refuses that, so they speak over gloo.
+    """
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    local_rank, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     cuda = torch.cuda.is_available()
     require_cuda(cuda, os.environ)
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
-    if cuda:
+    gpus = torch.cuda.device_count() if cuda else 0
+    device = torch.device("cuda", local_rank % gpus) if gpus else torch.device("cpu")
+    if gpus:
         torch.cuda.set_device(device)
+    nccl = 0 < here <= gpus
     if count > 1:
-        dist.init_process_group("nccl" if cuda else "gloo", device_id=device if cuda else None)
-    return Processes(rank, count, device, int(os.environ.get("GROUP_WORLD_SIZE", "1")))
+        dist.init_process_group("nccl" if nccl else "gloo", device_id=device if nccl else None)
+    return Processes(
+        rank, count, device, int(os.environ.get("GROUP_WORLD_SIZE", "1")), shares_gpu=gpus > 0 and not nccl
+    )

@@ -4,8 +4,8 @@ Train an image classifier on what preprocess.py wrote, or on class folders of im
 processes, which torchrun starts, train as one.
 
 Killed at any instant and started again with the same command, it goes on from its last checkpoint; on a CPU with the
-same number of threads (OMP_NUM_THREADS) the weights come out bit for bit as if it had never stopped. A SIGTERM makes it
-write a checkpoint after the step in hand and exit with status 143.
+same number of threads (OMP_NUM_THREADS) the weights come out bit for bit as if it had never stopped. On a GPU that
+takes --deterministic. A SIGTERM makes it write a checkpoint after the step in hand and exit with status 143.
 
 The model that is kept is the last one. The learning rate ends at zero, so the last epochs differ by noise, and to
 choose the best of them would fit the noise of the validation images.
@@ -26,8 +26,10 @@ import torch
 from torch import Tensor, nn
 
 import checkpoint
+import compiling
 from artifact import refuse_unwritable, requirements_of, write_model
 from configuration import describe
+from determinism import repeat_exactly
 from errors import DataSetError, DivergenceError, TrainingError
 from host_memory import reuse_freed_memory
 from loading import Source, batches, open_source
@@ -42,9 +44,6 @@ from sampling import Sampler, augment
 from validating import validate
 
 INTERRUPTED = 128 + signal.SIGTERM
-# torch.compile takes about a minute for a network of ResNet-50's size and saves about an eighth of a step: it is worth
-# while when that share of the steps to come exceeds the minute. The first epoch tells how long a step takes.
-COMPILE_SECONDS, COMPILE_SAVES = 60.0, 0.125
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,6 +62,8 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
     torch.manual_seed(arguments.seed)
     reuse_freed_memory()
     torch.backends.cudnn.benchmark = arguments.smallest == 1  # sizes that change would be timed anew each time
+    if arguments.deterministic:
+        repeat_exactly()
     # Where bf16 is only emulated (T4, V100), fp32 it is.
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
@@ -146,8 +147,9 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
     wrapped = processes.wrap(model)
     feed = batches(train, sampler, range(step, steps), processes.part(sampler.batch))
     if arguments.compile == "on":
+        compiling.refuse_without_compiler(device)
         model.compile()  # in place: the names of the weights stay
-    compiling = arguments.compile == "auto" and device.type == "cuda"
+    undecided = arguments.compile == "auto" and device.type == "cuda"
     how = (arguments.label_smoothing, bf16, arguments.accumulate)
     images: Tensor | None = None
     interruption = Interruption(processes, signals)
@@ -198,11 +200,11 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
             f"validation:loss={validation_loss:.4f} validation:accuracy={accuracy:.4f} images/s={seen / seconds:.0f}"
         )
         loss_sum = torch.zeros_like(loss_sum)
-        if compiling and seen:
-            compiling = False
-            saved = COMPILE_SAVES * seconds / seen * sampler.batch * (steps - step)
-            say(f"torch.compile may save {saved:.0f} s: {'compiling' if saved > COMPILE_SECONDS else 'not compiled'}")
-            if saved > COMPILE_SECONDS:
+        if undecided and seen:  # the first epoch tells how long a step takes
+            undecided = False
+            pays, sentence = compiling.decide(seconds * sampler.batch / seen, steps - step, device)
+            say(sentence)
+            if pays:
                 model.compile()
 
     # Result

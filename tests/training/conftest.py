@@ -11,11 +11,13 @@ from image_samples import TRAINING, finish, prepare, start, write_digits, write_
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Weights repeat for a given number of threads. A training in this process takes over SIGTERM: give it back."""
-    handler = signal.getsignal(signal.SIGTERM)
+    """Weights repeat for a given number of threads. A training in this process takes over SIGTERM, and torch's choice
+    of kernels: give them back."""
+    handler, deterministic = signal.getsignal(signal.SIGTERM), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)
     yield
     signal.signal(signal.SIGTERM, handler)
+    torch.use_deterministic_algorithms(deterministic)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from image_samples import write_pictures
 
 from errors import DataSetError
-from loading import Batch, ahead, open_source
+from loading import Batch, ahead, join_shards, open_source
 
 CPU = torch.device("cpu")
 
@@ -46,3 +47,9 @@ def test_original_images_of_several_splits_are_no_split(tmp_path: Path) -> None:
     with pytest.raises(DataSetError, match=r"images for test and train\nhint: name the folder of one split"):
         open_source(tmp_path, CPU, 16)
     assert len(open_source(tmp_path / "train", CPU, 16)) == 4
+
+
+def test_the_files_of_a_split_become_one_tensor_on_the_device() -> None:
+    first, second = (np.full((count, 2, 2, 3), count, np.uint8) for count in (3, 1))
+    assert torch.equal(join_shards([first, second], CPU), torch.from_numpy(np.concatenate([first, second])))
+    assert np.shares_memory(join_shards([first], CPU).numpy(), first)  # one file is not copied

@@ -17,11 +17,13 @@ import torch
 from image_samples import TRAINING, copy_code, finish, start
 from safetensors.torch import load_file
 
+import processes
 from dataset import read_split
 from inference import model_fn, predict
 
 DOUBLE = """
 import sys, torch
+torch.cuda.is_bf16_supported = lambda **options: False  # autocast would round to it on a GPU
 torch.set_default_dtype(torch.float64)
 import train
 sys.exit(train.main())
@@ -60,7 +62,7 @@ def together(count: int, script: object, *words: object) -> subprocess.Popen[str
 
 def options(digits: Path, out: Path, network: str = "small-cnn-groupnorm", *more: str) -> list[str]:
     folders = ("--train", digits / "train", "--validation", digits / "validation", "--model-dir", out)
-    return [*map(str, folders), "--network", network, "--batch-size", "100", "--epochs", "5", *more]
+    return [*map(str, folders), "--network", network, "--batch-size", "100", "--epochs", "5", "--deterministic", *more]
 
 
 def losses(output: str) -> list[float]:
@@ -170,7 +172,8 @@ def host(root: Path, name: str, hyperparameters: dict[str, str], channels: Path,
 
 def start_hosts(roots: list[Path], **variables: str) -> list[subprocess.Popen[str]]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SM_")}
-    environment |= {"MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
+    # On CPUs: two hosts that are names of one machine would have one GPU between them, which NCCL refuses.
+    environment |= {"MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return [
         subprocess.Popen(
             [sys.executable, "-B", str(root / "code/entry.py"), "train.py"],
@@ -277,3 +280,30 @@ def test_a_process_that_is_killed_is_a_failure_though_the_others_are_interrupted
     ((status, output),) = finish_hosts([process])
     assert status == 1, output
     assert (root / "output/failure").read_text().startswith("exit status 1 from: ")
+
+
+@pytest.mark.parametrize(
+    ("count", "gpus", "backend", "index"), [(2, 1, "gloo", 0), (2, 2, "nccl", 1), (2, 0, "gloo", 0)]
+)
+def test_processes_that_share_a_gpu_speak_over_gloo_since_nccl_refuses_it(
+    count: int, gpus: int, backend: str, index: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the second of them does; CUDA is played, because there is none here."""
+    chosen: dict[str, object] = {}
+    for name, value in {"RANK": 1, "LOCAL_RANK": 1, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    monkeypatch.setattr(
+        processes.dist, "init_process_group", lambda name, device_id: chosen.update(name=name, device=device_id)
+    )
+    joined = processes.join_processes()
+    assert joined.device == (torch.device("cuda", index) if gpus else torch.device("cpu"))
+    assert chosen == {"name": backend, "device": joined.device if backend == "nccl" else None}
+    assert joined.describe().startswith(
+        {0: f"{torch.get_num_threads()} CPU threads", 1: "2 processes that share a card, over gloo", 2: "2 x a card"}[
+            gpus
+        ]
+    )

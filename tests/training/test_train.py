@@ -33,7 +33,8 @@ train.augment = lambda *arguments: (time.sleep(0.05), augment(*arguments))[1]
 sys.exit(train.main())
 """
 # 5 batches an epoch, and a checkpoint after every step: a kill falls anywhere, in the midst of an epoch or of writing.
-OPTIONS = ("--epochs", "4", "--batch-size", "12", "--flip-probability", "0.5", "--checkpoint-seconds", "0")
+OPTIONS = ("--epochs", "4", "--batch-size", "12", "--flip-probability", "0.5", "--checkpoint-seconds", "0",
+           "--deterministic", "true")  # fmt: skip
 
 
 def command(data: Path, out: Path, *options: str) -> list[str]:
