@@ -1,0 +1,1 @@
+"""Measurements on one GPU, part by part: see benchmarks/gpu.sh."""
