@@ -11,11 +11,11 @@ CALLERS_PATH := $(PATH)
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo check test prove sdk audit matrix lint lock shipped synth up down clean
+.PHONY: help install demo check test prove conformance sdk audit matrix lint lock shipped synth up down clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed node_modules/installed ## make .venv and node_modules (done by the others when needed)
 ifneq ($(origin PYTHON),file)
@@ -63,6 +63,9 @@ test: install .venv/awscli/installed ## the whole suite, end to end included
 
 prove: install ## what takes longer than the suite: storms, faults, kills (tests/prove)
 	@$(BIN)/python -m pytest tests/prove --timeout 900
+
+conformance: install ## which assumptions on AWS hold, in ENV's account, for under 5 USD (YES=1); LOCAL=1: here
+	@$(BIN)/python -m tests.conformance --env $(ENV) $(if $(LOCAL),--local) $(if $(YES),--yes)
 
 sdk: install .venv/sagemaker/installed ## AWS's SDK compiles the same pipeline, and drives the local cloud
 	@$(BIN)/python -m pytest tests/sdk

@@ -120,23 +120,6 @@ def delete_models(sagemaker: SageMakerClient, endpoint: str) -> None:
 
 
 def delete_model_packages(sagemaker: SageMakerClient, group: str, patience: Patience) -> None:
-<<<<<<< HEAD
-    """Every version of the group; the group itself is the stack's, and is not deleted while one is in it.
-
-    A version may be Deleting for a while (ModelPackageStatus in the API reference), and is listed until it is gone.
-    """
-    while packages := _model_packages(sagemaker, group):
-        for arn, status in packages.items():
-            if status != "Deleting":
-                _unless_missing(partial(sagemaker.delete_model_package, ModelPackageName=arn))
-                log.info("model version deleted", model_package=arn)
-        if left := _model_packages(sagemaker, group):
-            patience.wait(f"{len(left)} versions of {group} are not deleted")
-
-
-def _model_packages(sagemaker: SageMakerClient, group: str) -> dict[str, str]:
-    """Their statuses by ARN."""
-=======
     """Every version of the group, waiting until none is listed any more; the group itself is the stack's.
 
     SageMaker answers before a version is gone: its status is Deleting for a while, and the group is not empty.
@@ -158,7 +141,6 @@ def _model_packages(sagemaker: SageMakerClient, group: str) -> dict[str, str]:
 
 def _model_packages(sagemaker: SageMakerClient, group: str) -> dict[str, str]:
     """The status of each version; none if there is no group."""
->>>>>>> e9d51ec (A version that is deleted is Deleting for a while, as on AWS, and the destruction of a stack waits until the group is empty)
     try:
         return {
             package["ModelPackageArn"]: package["ModelPackageStatus"]
