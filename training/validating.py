@@ -26,7 +26,7 @@ def validate(model: nn.Module, source: Source, processes: Processes) -> tuple[fl
         rows = torch.arange(start, min(start + together, len(source)))
         images, places = source.images.fetch(rows, device)
         targets = source.labels[rows.to(device)]
-        # Not by what torch.compile made of it: the last batch is smaller, and each shape would be compiled.
+        # `forward` is never compiled: torch.compile would do so for each shape, and the last batch is smaller.
         logits = model.forward(images[places.to(device)].permute(0, 3, 1, 2))
         sums[0] += F.cross_entropy(logits, targets, reduction="sum")
         sums[1] += (logits.argmax(1) == targets).sum()

@@ -10,7 +10,7 @@ import pytest
 from tests.conformance.__main__ import CHECKS
 
 ROOT = Path(__file__).parents[2]
-COLUMNS = ("assumption", "source", "used in", "held here", "check")
+COLUMNS = ("assumption", "source", "used in", "held here", "check", "seen on AWS")
 NO_CHECK = "—"
 
 
@@ -32,6 +32,7 @@ def test_a_row_has_a_source_and_names_files_that_exist(row: dict[str, str]) -> N
     assert used
     held = re.findall(r"`([^`]+)`", row["held here"])
     assert held or row["held here"].startswith("nothing: ")
+    assert re.fullmatch(r"not yet|20\d\d-\d\d-\d\d", row["seen on AWS"])
     assert [path for path in (*used, *held) if not (ROOT / path).is_file()] == []
 
 
