@@ -30,6 +30,7 @@ from local_cloud.errors import ForeignState, LocalCloudError, PortInUse, StartFa
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+AWKWARD = "HEADRACE_AWKWARD"  # "1": what AWS may do, as docs/awkward.md has it
 
 _FORMAT = 1
 _PREFERRED_PORT = 4566
@@ -38,7 +39,7 @@ _STOP_SECONDS = 30.0
 _WATCH_SECONDS = 0.2
 _LEAST_FREE = 2**20  # bytes; an empty local cloud takes some 200 KB
 # Only these of the caller's variables reach the server: no AWS configuration, no certificates, no Python paths.
-_PASSED_ON = ("PATH", "LANG", "LOG_LEVEL")
+_PASSED_ON = ("PATH", "LANG", "LOG_LEVEL", AWKWARD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,10 @@ def start(state: Path, *, port: int | None = None) -> Running:
     found = running(state)
     if found is not None:
         return found
+    if os.environ.get(AWKWARD, "0") not in ("0", "1"):
+        raise LocalCloudError(
+            f"{AWKWARD} is {os.environ[AWKWARD]!r}, and can be 0 or 1.\nhint: {AWKWARD}=1 headrace up, or leave it out"
+        )
     ready = state / "ready"
     with _usable(state):
         _claim(state)

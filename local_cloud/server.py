@@ -17,8 +17,8 @@ from typing import Any
 
 from local_cloud import root_key
 from local_cloud.certificate import certificate
-from local_cloud.process import hold_lock
-from local_cloud.sagemaker.cloud import Gateway
+from local_cloud.process import AWKWARD, hold_lock
+from local_cloud.sagemaker.cloud import Cloud, Gateway
 
 _HOST = "127.0.0.1"
 
@@ -72,11 +72,13 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     from local_cloud import adapter
     from local_cloud.door import Door, connections
     from local_cloud.sagemaker import api
+    from local_cloud.sagemaker.awkward import AwkwardCloud
     from local_cloud.sagemaker.jobs.launcher import ProcessLauncher
 
     secret_key = cache(partial(root_key.secret_key, state))
     cloud = adapter.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)
-    service = api.assemble(cloud, state / "sagemaker", ProcessLauncher(private=_private_folders(state)))
+    seen: Cloud = AwkwardCloud(cloud) if os.environ.get(AWKWARD) == "1" else cloud
+    service = api.assemble(seen, state / "sagemaker", ProcessLauncher(private=_private_folders(state)))
     adapter.plug_in(service, state, secret_key)
 
     config = Config()

@@ -50,7 +50,7 @@ OPAQUE_TYPES = {"", "application/octet-stream", "binary/octet-stream", "applicat
 BATCH_SIZE = 256
 
 
-class BadRequest(BaseInferenceToolkitError, ValueError):
+class BadRequest(BaseInferenceToolkitError, ValueError):  # type: ignore[misc,unused-ignore]
     """The request cannot be answered, by the caller's fault."""
 
     def __init__(self, message: str) -> None:

@@ -7,7 +7,7 @@ addressed as a map by the name of its elements: ``Outputs['train'].S3Output.S3Ur
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from local_cloud.sagemaker.engine.definition import DefinitionError
@@ -142,6 +142,17 @@ def _own_name(element: dict[str, Any]) -> Any:
     return element[names[0]] if len(names) == 1 else None
 
 
+_number_text: Callable[[float], str] = json.dumps
+
+
+def write_numbers(text: Callable[[float], str]) -> None:
+    """From now on, in every string; how AWS writes floating-point numbers is not documented."""
+    global _number_text
+    _number_text = text
+
+
 def as_text(value: Any) -> str:
     """How a value stands in a string: booleans in small letters, lists and maps as JSON, floats as they stand."""
+    if isinstance(value, float):
+        return _number_text(value)
     return value if isinstance(value, str) else json.dumps(value)
