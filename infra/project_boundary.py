@@ -36,7 +36,7 @@ RUNS = [
     "sagemaker:ListPipelineParametersForExecution",
 ]
 MODELS = [
-    *(f"sagemaker:{verb}Endpoint" for verb in ("Create", "Delete", "Describe", "Update")),
+    *(f"sagemaker:{verb}Endpoint" for verb in ("Create", "Delete", "Describe", "Invoke", "Update")),
     *(f"sagemaker:{verb}{what}" for verb in ("Create", "Delete") for what in ("EndpointConfig", "Model")),
     *(f"sagemaker:{verb}ModelPackage" for verb in ("Delete", "Describe")),
     *(f"sagemaker:{verb}ModelPackageGroup" for verb in ("Create", "Describe")),

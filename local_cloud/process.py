@@ -68,7 +68,8 @@ def start(state: Path, *, port: int | None = None) -> Running:
         return found
     if os.environ.get(AWKWARD, "0") not in ("0", "1"):
         raise LocalCloudError(
-            f"{AWKWARD} is {os.environ[AWKWARD]!r}, and can be 0 or 1.\nhint: set it to 1, or leave it out (docs/awkward.md)"
+            f"{AWKWARD} is {os.environ[AWKWARD]!r}, and can be 0 or 1.\n"
+            "hint: set it to 1, or leave it out (docs/awkward.md)"
         )
     ready = state / "ready"
     with _usable(state):
