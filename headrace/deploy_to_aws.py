@@ -27,8 +27,9 @@ def deploy(environment: Environment, output: Output) -> None:
     command = ["npx", "--no-install", "cdk", "deploy", "-c", f"env={environment.name}"]
     output.note(" ".join(command))
     variables = {**os.environ, "PATH": f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
-    if profile := read_target(environment.name).profile:
-        variables["AWS_PROFILE"] = profile
+    target = read_target(environment.name)
+    if target.profile:
+        variables["AWS_PROFILE"] = target.profile
     try:
         done = subprocess.run(command, cwd=root, env=variables)
     except FileNotFoundError as error:
@@ -39,4 +40,7 @@ def deploy(environment: Environment, output: Output) -> None:
             hint=f"{environment.command('doctor')}; its own words are above. Where S3 could not validate a destination "
             "at a first deployment, deploy again: a queue's policy takes a moment to hold",
         )
-    output.next(environment.command("upload FOLDER"), "class folders of images; a run starts by itself")
+    if target.promotes_from:
+        output.next(environment.command("models"), "what there is to serve; deploy its source again to grant it that")
+    else:
+        output.next(environment.command("upload FOLDER"), "class folders of images; a run starts by itself")

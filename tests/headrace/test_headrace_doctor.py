@@ -323,6 +323,14 @@ def test_a_deployment_that_fails_leads_to_the_doctor(headrace: Headrace, account
     assert "hint: headrace --env dev doctor; its own words are above." in result.err
 
 
+def test_an_environment_that_promotes_is_led_to_what_it_can_serve(headrace: Headrace, account: Account) -> None:
+    account.deploy("headrace-live")
+    dev = (account.folder / "environments.toml").read_text()
+    live = f'[live]\naccount = "{account.number}"\nregion = "{REGION}"\npromotes_from = "dev"\n'
+    (account.folder / "environments.toml").write_text(dev + live)
+    assert headrace("--env", "live", "deploy").next.startswith("headrace --env live models")
+
+
 def test_a_later_deployment_does_not_ask(headrace: Headrace, account: Account) -> None:
     """What is deployed and works is not to be kept from an update by an account that has changed."""
     account.deploy("headrace-dev")
