@@ -24,7 +24,7 @@ COMMANDS = [
     "up", "down", "deploy", "destroy", "adopt", "publish", "interrupt", "env", "status", "upload", "watch", "runs",
     "inspect", "delete",
     "run", "redrive", "logs", "models", "approve", "reject", "predict", "projects", "stop", "evaluation", "compare",
-    "notices", "rollback", "repair", "completion", "config", "images",
+    "notices", "rollback", "repair", "completion", "config", "images", "doctor",
 ]  # fmt: skip
 
 

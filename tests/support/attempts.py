@@ -36,9 +36,11 @@ OFF = {"Mode": "OFF"}
 
 # The name that a service's requests are signed for -> boto3's service, operation and parameters; each would make
 # something, or tell something.
+COST_TAGS = [{"TagKey": "intruder", "Status": "Active"}]
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "application-autoscaling": ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "ecs"}),
     "budgets": ("budgets", "describe_budgets", {"AccountId": "000000000000"}),
+    "ce": ("ce", "update_cost_allocation_tags_status", {"CostAllocationTagsStatus": COST_TAGS}),
     "cloudformation": ("cloudformation", "create_stack", {"StackName": "intruder", "TemplateBody": TEMPLATE}),
     "cloudtrail": ("cloudtrail", "describe_trails", {}),
     "dynamodb": ("dynamodb", "list_tables", {}),
@@ -61,6 +63,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "secretsmanager": ("secretsmanager", "create_secret", {"Name": "intruder", "SecretString": "s"}),
     "servicecatalog": ("servicecatalog", "search_products_as_admin", {}),
+    "servicequotas": ("service-quotas", "list_service_quotas", {"ServiceCode": "vpc"}),
     "sns": ("sns", "create_topic", {"Name": "intruder"}),
     "sqs": ("sqs", "create_queue", {"QueueName": "intruder"}),
     "ssm": ("ssm", "put_parameter", {"Name": "intruder", "Value": "v", "Type": "String"}),
