@@ -153,13 +153,17 @@ def _variables(root: Path, environment: Environment) -> dict[str, str]:
 
 
 def _home(root: Path) -> dict[str, str]:
-    """The state folder as the home, since the CDK reads ~/.cdk.json. jsii's 150 MB of packages are kept in .venv.
+    """The state folder as the home, since the CDK reads ~/.cdk.json. jsii's 150 MB of packages are kept in .venv, or
+    beside the state where somebody else made the installation.
 
     Whoever has switched the CDK's telemetry or npm's notices off did so in the home, so here both are off.
     """
+    cache = root / ".venv" / "jsii"
+    if not os.access(cache if cache.exists() else cache.parent, os.W_OK):
+        cache = state_folder() / "jsii"
     return {
         "HOME": str(state_folder()),
-        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(root / ".venv" / "jsii"),
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(cache),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "NPM_CONFIG_UPDATE_NOTIFIER": "false",
     }

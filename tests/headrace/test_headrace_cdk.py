@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -91,3 +92,18 @@ def test_the_cdk_does_not_read_the_users_own_settings_of_the_cdk(headrace: Headr
     npx.write_text('#!/bin/sh\necho "home is $HOME"\nexit 1\n')
     npx.chmod(0o755)
     assert f"home is {tmp_path / '.headrace'}" in headrace("deploy").err
+
+
+def test_an_installation_of_somebody_else_is_not_written_to(
+    headrace: Headrace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """jsii unpacks the CDK's packages: into .venv, or beside the state if .venv is another user's."""
+    (tmp_path / ".headrace").mkdir()
+    npx = tmp_path / ".venv/bin/npx"
+    npx.parent.mkdir(parents=True)
+    npx.write_text('#!/bin/sh\necho "packages are in $JSII_RUNTIME_PACKAGE_CACHE_ROOT"\nexit 1\n')
+    npx.chmod(0o755)
+    assert f"packages are in {tmp_path / '.venv/jsii'}" in headrace("deploy").err
+    granted = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != ".venv" and granted(path, mode))
+    assert f"packages are in {tmp_path / '.headrace/jsii'}" in headrace("deploy").err
