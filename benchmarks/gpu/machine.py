@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "numpy", "PIL", "safetensors", "simplejpeg", "sklearn", "pytest", "xdist", "hypothesis", "triton")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).absolute().parents[2]
 # Its functions refuse every image, and training/images.py then decodes with Pillow.
 STAND_IN = '''"""Stands in for simplejpeg, which this machine has not."""
 

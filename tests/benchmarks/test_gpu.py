@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from suite import PROJECT
 
 from benchmarks.gpu.data import encode_photograph
 from benchmarks.gpu.machine import prepare_interpreter
 from benchmarks.gpu.parts import PARTS, Part, run, run_all
 
-ROOT = Path(__file__).parents[2]
 WITHOUT_GPU = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def gpu_sh(*words: object, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    command = [str(ROOT / "benchmarks/gpu.sh"), *map(str, words)]
+    command = [str(PROJECT / "benchmarks/gpu.sh"), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, env={**WITHOUT_GPU, "PYTHON": python}, check=False)
 
 
@@ -46,7 +46,7 @@ def test_every_part_runs_in_miniature_on_a_cpu(tmp_path: Path) -> None:
 def test_a_part_that_fails_is_named_with_its_reason_and_the_next_one_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "training"))))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (PROJECT, PROJECT / "training"))))
     parts = [Part("absent", "no such part", 60), Part("serving", "answers", 60)]
     failed, done = run_all(parts, tmp_path, sys.executable, True, 300, ())
     assert (failed.status, failed.reason) == ("failed", "ModuleNotFoundError: No module named 'benchmarks.gpu.absent'")
@@ -81,7 +81,7 @@ opened = open_image(open(sys.argv[1], "rb").read())
 print("Stands in" in simplejpeg.__doc__, opened.picture is not None, fit_image(opened, 32).shape)
 """
     command = [python, "-B", "-c", script, str(tmp_path / "photograph.jpg")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "training")}
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "training")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.stdout == "True True (32, 32, 3)\n", done.stderr
 

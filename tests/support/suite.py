@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OWN = ROOT / "tests/project"
 SETTINGS = ("environments.toml", "prices.toml")
 LINKED = (
-    *(".venv", "node_modules", "cdk.json", "data_sets", "docs", "headrace", "infra", "lambda", "local_cloud"),
-    *("pipeline_definition", "pyproject.toml", "run_costs", "source_code"),
+    *(".venv", "benchmarks", "cdk.json", "data_sets", "docs", "headrace", "infra", "lambda", "local_cloud"),
+    *("node_modules", "pipeline_definition", "pyproject.toml", "run_costs", "source_code", "tests"),
 )
 
 
