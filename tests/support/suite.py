@@ -36,7 +36,7 @@ def write_project(folder: Path) -> None:
 
 def _project() -> Path:
     """The suite's project, made once for its content: the processes of pytest-xdist share it."""
-    own = (ROOT / "app.py", shipped_training.ARCHIVE, *(OWN / name for name in SETTINGS))
+    own = (Path(__file__), ROOT / "app.py", shipped_training.ARCHIVE, *(OWN / name for name in SETTINGS))
     content = hashlib.sha256(b"\0".join([str(ROOT).encode(), *(path.read_bytes() for path in own)])).hexdigest()
     cache = ROOT / ".pytest_cache"
     project = cache / f"project-{content[:16]}"
