@@ -17,6 +17,7 @@ import json
 import os
 import runpy
 import shlex
+import shutil
 import signal
 import site
 import subprocess
@@ -92,6 +93,7 @@ def judge(status: int, training: bool) -> int:
         return status
     folder = ROOT / "model"  # SageMaker uploads this one, whatever SM_MODEL_DIR says
     if any(path.is_file() for path in folder.rglob("*")):
+        delete_checkpoints()
         return status
     missing = MissingModelError(
         f"the script ended without an error and wrote no model to {folder}",
@@ -101,6 +103,15 @@ def judge(status: int, training: bool) -> int:
     print(f"error: {missing}", file=sys.stderr)
     write_reason(str(missing), training)
     return 1
+
+
+def delete_checkpoints() -> None:
+    """Delete the checkpoints of a training that has its model: nothing resumes from them, and S3 would keep them."""
+    for path in (ROOT / "checkpoints").glob("*"):
+        try:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError as error:
+            print(f"warning: {path} cannot be deleted: {error.strerror}", file=sys.stderr)
 
 
 def exit_interrupted(number: int, frame: FrameType | None) -> NoReturn:

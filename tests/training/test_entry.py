@@ -254,6 +254,17 @@ def test_a_training_that_wrote_its_model_succeeds(job: Job, end: str) -> None:
     assert job.reason() is None
 
 
+@pytest.mark.parametrize(("end", "kept"), [("", 0), ("; raise SystemExit(143)", 2), ("; raise OSError", 2)])
+def test_checkpoints_are_deleted_once_the_training_has_its_model(job: Job, end: str, kept: int) -> None:
+    """SageMaker deletes them in S3 as well; there one of each run would stay for 60 days."""
+    job.configure()
+    (job.root / "model").mkdir()
+    (job.root / "checkpoints/more").mkdir(parents=True)
+    (job.root / "checkpoints/checkpoint-00000002.safetensors").write_bytes(b"state")
+    job.run(WRITE_MODEL + end)
+    assert len(list((job.root / "checkpoints").iterdir())) == kept
+
+
 def test_an_interrupted_training_and_a_processing_job_need_no_model(job: Job) -> None:
     assert job.run("print('done')").returncode == 0
     job.configure()
