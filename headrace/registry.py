@@ -82,7 +82,8 @@ def list_packages(environment: Environment) -> list[dict[str, Any]]:
                 .get_paginator("list_model_packages")
                 .paginate(ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending")
             )
-            packages = [item for page in pages for item in page["ModelPackageSummaryList"]]
+            found = (item for page in pages for item in page["ModelPackageSummaryList"])
+            packages = [item for item in found if item["ModelPackageStatus"] != "Deleting"]  # listed until it is gone
         except ClientError as error:
             if error_code(error) in DENIED and environment.stack.promotes_from:
                 raise SetupError(

@@ -135,14 +135,10 @@ def definition_of(world: World) -> dict[str, list[object]]:
 
 BEFORE = (
     Check("account", "the credentials are of the environment's account", has_account),
-    Check("quotas", "the quotas suffice for the jobs and for an update of the endpoint", has_quotas,
-          aws_only="the local cloud has no quotas to read"),
-    Check("concurrency", "Lambda may run enough functions at once", has_concurrency,
-          aws_only="the local cloud has no limit on concurrent functions"),
-    Check("zones", "the first two zones have the instance types", has_zones,
-          aws_only="the local cloud has no zones with other instance types"),
-    Check("images", "the images of jobs and endpoint exist and may be pulled", has_images,
-          aws_only="the local cloud runs a local counterpart of each image"),
+    Check("quotas", "the quotas suffice for the jobs and for an update of the endpoint", has_quotas),
+    Check("concurrency", "Lambda may run enough functions at once", has_concurrency),
+    Check("zones", "the first two zones have the instance types", has_zones),
+    Check("images", "the images of jobs and endpoint exist and may be pulled", has_images),
     Check("deploy", "CloudFormation makes every resource of the template", is_deployed),
 )  # fmt: skip
 # The trigger makes the pipeline when the first data set has come.

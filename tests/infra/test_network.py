@@ -144,7 +144,10 @@ def test_interfaces_are_made_and_deleted_in_these_subnets_only(isolated: Any, ro
 )
 def test_nothing_is_started_outside_of_the_network(isolated: Any, role: str, action: str, encrypted: bool) -> None:
     """Whatever a definition says: these keys are SageMaker's own (its service authorization reference)."""
-    condition = statement_of(isolated, role, f"sagemaker:{action}")["Condition"]
+    made = [item for item in isolated.statements(role) if f"sagemaker:{action}" in listed(item["Action"])]
+    # CreateModel is also checked against the version, whose statement knows nothing of a network: IAM wants both.
+    (statement,) = [item for item in made if "sagemaker:ListModelPackages" not in listed(item["Action"])]
+    condition = statement["Condition"]
     isolation = {"sagemaker:NetworkIsolation": "true"}
     assert condition == {
         "ForAllValues:StringEquals": {
