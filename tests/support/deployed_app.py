@@ -19,9 +19,10 @@ from suite import PROJECT, ROOT, write_project
 
 from headrace import cdk, registry
 from headrace.digits import write_digits
-from headrace.environment import LOCAL, Environment, open_environment
+from headrace.environment import Environment, open_environment
 from headrace.local import ProcessCloud, exports
 from headrace.output import Output
+from headrace.project import LOCAL
 
 AWS_CLI = ROOT / ".venv" / "awscli" / "bin" / "aws"
 
