@@ -1,14 +1,13 @@
 """The training code, checked before anything is deployed with it.
 
 Its files are compiled by the Python that runs the CDK app. Where the training image has an older one, what the parser
-knows to be newer is refused, too; where it has a newer one, the message says so. The code is not imported here:
+knows to be newer is refused, too. The message names both versions. The code is not imported here:
 `headrace deploy` does that, with the local environment.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Container, Iterator, Mapping
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -35,7 +34,7 @@ def check_training_code(settings: Settings, files: Mapping[str, File]) -> None:
             needed(files, script)
         known = networks(files)
     except SourceError as error:
-        raise SettingsError(error.what + _other_python(settings, error.what), "training", error.hint) from error
+        raise SettingsError(error.what + _python_of_image(settings, error.what), "training", error.hint) from error
     requirements = _requirements(files)
     if known is not None:
         for place, pipeline in _pipelines(settings):
@@ -51,9 +50,9 @@ def _pipelines(settings: Settings) -> Iterator[tuple[str, PipelineSettings]]:
         yield f"{table}.lines.{name}.pipeline]", line.pipeline
 
 
-def _other_python(settings: Settings, what: str) -> str:
+def _python_of_image(settings: Settings, what: str) -> str:
     minor = image_python(settings.training_image)
-    if "does not compile" not in what or minor is None or minor == sys.version_info.minor:
+    if "does not compile" not in what or minor is None:
         return ""
     return f" (the image {settings.training_image} has Python 3.{minor})"
 

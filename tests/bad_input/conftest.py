@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from bad_input_table import DOCUMENT, ROOT, Row, document, documented, normalised
 from local_cloud_in_use import bucket, cloud, connect, role
+from suite import PROJECT
 
 from local_cloud import process
 
@@ -51,7 +52,8 @@ def row(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
 
     def check(given: str, seen: str, message: str, **places: object) -> None:
         known = {str(place): f"<{name.replace('_', ' ')}>" for name, place in places.items()}
-        message = normalised(message, known | {str(tmp_path): "<folder>", str(ROOT): "<project>"})
+        places = {str(tmp_path): "<folder>", str(PROJECT): "<project>", str(ROOT): "<project>"}
+        message = normalised(message, known | places)
         assert message, f"nothing was said of: {given}"
         found = Row(request.module.SECTION, given, seen, message)
         if writing:
@@ -112,7 +114,7 @@ def headrace() -> Callable[..., str]:
 
 def start_headrace(state: Path, arguments: Sequence[object]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [COMMAND, *map(str, arguments)], cwd=ROOT, env=surroundings(state), text=True,
+        [COMMAND, *map(str, arguments)], cwd=PROJECT, env=surroundings(state), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         # A shell that runs this suite in the background makes its children ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
