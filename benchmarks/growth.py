@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         state, project = Path(folder) / "state", Path(folder) / "project"
         project.mkdir()
-        project_with(project, max_runs_per_day="10000")
+        project_with(project, max_runs_per_day="1000")
         with deployment(state, project=project) as app:
             measure(app.environment, state, Path(folder), arguments.minutes)
 

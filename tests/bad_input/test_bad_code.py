@@ -44,7 +44,8 @@ def test_synthesis_with_bad_code(row: Row, name: str, text: str, given: str) -> 
     with pytest.raises(SettingsError) as caught:
         check_training_code(DEV, code)
     version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-    row(given, SYNTHESIS, f"error: {caught.value}", **{"Python here": version})
+    said = str(caught.value).replace(f"with {version}", "with <Python here>")  # the image may have the same one
+    row(given, SYNTHESIS, f"error: {said}")
 
 
 @pytest.mark.parametrize(("name", "text", "given"), [
