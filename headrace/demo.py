@@ -33,8 +33,9 @@ from headrace.output import Output
 from headrace.project import LOCAL, state_folder
 from headrace.wording import counted, money, share
 
-LEAST_ACCURACY = 0.95  # on digits; another data set is judged by the pipeline's own threshold alone
-LEAST_RIGHT = 0.9  # of the held-out images, where they are truly held out
+# Of the held-out images, where they are truly held out. The pipeline's thresholds have judged the model; 30 images tell
+# whether the endpoint serves it, and not how good it is. The network that Headrace ships gets all of the digits right.
+LEAST_RIGHT = 0.5
 _INTERVAL = 0.5
 
 
@@ -115,7 +116,7 @@ def demo(output: Output, cloud: LocalCloud, source: Path | None, scratch: Path) 
         )
     with phases.phase("approval"):
         model = _registered(environment, run)
-        _show_evaluation(output, run, least=LEAST_ACCURACY if source is None else 0.0)
+        _show_evaluation(output, run)
         decision.decide(environment, output, version=str(model.version), approval=registry.APPROVED, note="make demo")
     with phases.phase("endpoint"):
         served = endpoint.wait_for_endpoint(environment, seconds=120, interval=_INTERVAL)
@@ -169,8 +170,8 @@ def _registered(environment: Environment, run: runs.Run) -> registry.Model:
     raise RunFailed(f"the run {run.execution.name} registered no model", hint=environment.command("models"))
 
 
-def _show_evaluation(output: Output, run: runs.Run, *, least: float) -> None:
-    """Both candidates with figures and costs; raises RunFailed below the least accuracy."""
+def _show_evaluation(output: Output, run: runs.Run) -> None:
+    """Each candidate with figures and costs."""
     evaluation = run.evaluation
     if evaluation is None or evaluation.accuracy is None:
         raise RunFailed("the run left no evaluation", hint="headrace logs")
@@ -180,8 +181,6 @@ def _show_evaluation(output: Output, run: runs.Run, *, least: float) -> None:
         won = "  <- winner" if name == evaluation.winner else ""
         output.note(f"candidate {name:<10} test accuracy {share(accuracy)}  {costs.get(name, 'from the cache')}{won}")
     output.note(f"on AWS these seconds would have cost {money(run.cost)}; spot capacity saved {money(run.saved)}")
-    if evaluation.accuracy < least:
-        raise RunFailed(f"test accuracy {share(evaluation.accuracy)} is below {share(least)}", hint="headrace logs")
 
 
 def _predict(environment: Environment, output: Output, data: Data) -> None:
