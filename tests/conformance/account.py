@@ -50,13 +50,17 @@ def has_concurrency(world: World) -> str:
 
 
 def has_images(world: World) -> str:
-    """Of AWS's own registry; an image of another one is asked for by its digest when a job starts."""
+    """Of AWS's own registry, which lets everybody pull, and so call BatchGetImage, and nothing else."""
     settings = world.settings
     names = {settings.processing_image, settings.training_image, settings.inference_image}
     own = sorted(name.partition("@")[0] for name in names if ".dkr.ecr." not in name)
     for name in own:
         repository, _, tag = name.partition(":")
-        world.ask("ecr", "describe_images", registryId=DLC, repositoryName=repository, imageIds=[{"imageTag": tag}])
+        answer = world.ask(
+            "ecr", "batch_get_image", registryId=DLC, repositoryName=repository, imageIds=[{"imageTag": tag}]
+        )
+        if not answer["images"]:
+            raise DidNotHold(f"{name}: {answer['failures']}")
     return ", ".join(own)
 
 
