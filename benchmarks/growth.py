@@ -1,7 +1,7 @@
 """python -m benchmarks.growth [--minutes 40]
 
 How the state of a local cloud grows: the app is deployed, the digits are uploaded, and then one small run follows
-another, each with a learning rate of its own, so that both lanes train anew. After each run the size of the state is
+another, each with a different learning rate, so that both lanes train again. After each run the size of the state is
 printed; at the end the size of each part of it, the runs that have succeeded, and whether what must stay is there: each
 registered artifact, by its SHA-256, and the last run's outputs.
 

@@ -151,7 +151,7 @@ def _lifecycle() -> list[s3.LifecycleRule]:
             id="checkpoints-expire",
             prefix="checkpoints/",
             expiration=Duration.days(60),
-            # A job deletes all but its newest ones, dozens in an hour: nobody goes back to those.
+            # A job deletes its older checkpoints, dozens in an hour, and never reads them again.
             noncurrent_version_expiration=Duration.days(1),
         ),
         s3.LifecycleRule(id="markers-expire", prefix="quiet/", expiration=Duration.days(7)),

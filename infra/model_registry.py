@@ -58,7 +58,7 @@ class ModelRegistry(Construct):
     def grant_serve(self, role: iam.Role) -> None:
         """Find the champion and make a model of it, for which AWS may ask for the right on the version as well.
 
-        Its reference has the model alone, its guide on other accounts' versions the version, too.
+        The service authorization reference lists the model alone; the guide on cross-account deployment lists both.
         """
         self.grant_read(role)
         why = "Versions are numbered as they are registered; these are all of this group."

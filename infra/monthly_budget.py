@@ -12,7 +12,7 @@ FORECAST_PERCENT, ACTUAL_PERCENT = 80, 100
 
 
 class MonthlyBudget(Construct):
-    """It tells and stops nothing; `max_run_cost` is what keeps a run from being started. Credits and refunds are left
+    """It notifies and stops nothing; `max_run_cost` keeps a run from being started. Credits and refunds are left
     out: it counts what the environment uses.
 
     The bill is known hours later, up to a day, and by tag only after somebody has activated the tag

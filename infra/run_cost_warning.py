@@ -6,6 +6,8 @@ maintainer puts into the bucket, may cost less. As the settings have it, each up
 
 from __future__ import annotations
 
+import math
+
 from aws_cdk import Annotations
 from constructs import Construct
 
@@ -35,9 +37,10 @@ def _said(settings: Settings, table: str, pipeline: PipelineSettings) -> str | N
         return f"{settings.table}: max_run_cost is set, and no run can be started: {problem}"
     if found.total <= settings.max_run_cost:
         return None
-    dearest = sorted(found.lines, key=lambda line: -line.usd)[:LINES_SHOWN]
+    enough = math.ceil(found.total * 100) / 100  # rounded up, so that the hint suffices
+    most_expensive = sorted(found.lines, key=lambda line: -line.usd)[:LINES_SHOWN]
     return (
         f"{settings.table}: max_run_cost is {settings.max_run_cost:.2f} USD, and a run may cost {found.total:.2f} USD: "
-        f"{', '.join(map(str, dearest))}. No run would be started.\nhint: raise max_run_cost to {found.total:.2f}, or "
-        f"lower max_run_seconds or choose cheaper instance types under [{table}]"
+        f"{', '.join(map(str, most_expensive))}. No run would be started.\nhint: raise max_run_cost to {enough:.2f}, "
+        f"or lower max_run_seconds or choose cheaper instance types under [{table}]"
     )

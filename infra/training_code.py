@@ -1,7 +1,7 @@
 """The training code, checked before anything is deployed with it.
 
 Its files are compiled by the Python that runs the CDK app. Where the training image has an older one, what the parser
-knows to be newer is refused, too. The message names both versions. The code is not imported here:
+knows to be newer is also refused. The message names both versions. The code is not imported here:
 `headrace deploy` does that, with the local environment.
 """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RESERVED = ("aws:", "sagemaker:")  # AWS's own
 
 
-def bring_tags(sagemaker: SageMakerClient, arn: str, wanted: Mapping[str, str]) -> None:
+def sync_tags(sagemaker: SageMakerClient, arn: str, wanted: Mapping[str, str]) -> None:
     """The resource has these tags afterwards, and of others only AWS's own: it belongs to the environment alone."""
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
     found = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}

@@ -12,7 +12,7 @@ from headrace.doctor.deployment import (
     check_stack,
     check_tools,
 )
-from headrace.doctor.findings import Check, Finding, Result, carried_out, problem, show
+from headrace.doctor.findings import Check, Finding, Result, problem, run_check, show
 from headrace.doctor.identity import check_identity, check_region, not_checked
 from headrace.doctor.images import check_images
 from headrace.doctor.quotas import check_quotas, check_vpcs
@@ -65,13 +65,13 @@ def require_healthy(environment: Environment, output: Output) -> None:
 def _findings(environment: Environment) -> Iterator[Finding]:
     identity = list(check_identity(environment))
     yield from identity
-    region = list(carried_out("region", check_region, environment))
+    region = list(run_check("region", check_region, environment))
     yield from region
     if any(finding.result is Result.PROBLEM for finding in (*identity, *region)):
         yield not_checked(environment)
         return
     for name, check in CHECKS:
-        yield from carried_out(name, check, environment)
+        yield from run_check(name, check, environment)
 
 
 def _failed(name: str, problems: int) -> SetupError:

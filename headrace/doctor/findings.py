@@ -45,7 +45,7 @@ def unknown(check: str, found: str, *, hint: str | None) -> Finding:
     return Finding(check, Result.UNKNOWN, found, hint)
 
 
-def carried_out(name: str, check: Check, environment: Environment) -> Iterator[Finding]:
+def run_check(name: str, check: Check, environment: Environment) -> Iterator[Finding]:
     """The findings of a check; an error of AWS's, such as a permission that is missing, is one as well."""
     try:
         yield from check(environment)

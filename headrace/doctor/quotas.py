@@ -21,7 +21,7 @@ class Quota:
 
 
 def check_quotas(environment: Environment) -> Iterator[Finding]:
-    """A job above a quota that another run uses up fails after 7 minutes, so all runs at once are counted, too."""
+    """Concurrent runs count as well: a job above its quota is retried for 7 minutes, and then fails."""
     settings = settings_of(environment.name)
     quotas = _quotas(environment, "sagemaker")
     for need in needs(settings):

@@ -11,7 +11,7 @@ from headrace.environment import Environment
 TAKEN_BY_DEFAULT = 2  # infra/network.py takes the first ones by name
 # It lacks most instance types and several services; which letter it has differs from account to account:
 # https://docs.aws.amazon.com/sagemaker/latest/dg/infrastructure-connect-to-resources.html lists the zones by id.
-POOR = {"use1-az3"}
+LIMITED = {"use1-az3"}
 
 
 def check_zones(environment: Environment) -> Iterator[Finding]:
@@ -22,12 +22,12 @@ def check_zones(environment: Environment) -> Iterator[Finding]:
         answer = environment.client("ec2").describe_availability_zones()
     ids = {zone["ZoneName"]: zone["ZoneId"] for zone in answer["AvailabilityZones"] if zone["State"] == "available"}
     chosen = list(settings["availability_zones"].value) or sorted(ids)[:TAKEN_BY_DEFAULT]
-    good = sorted(name for name, zone in ids.items() if zone not in POOR)
+    good = sorted(name for name, zone in ids.items() if zone not in LIMITED)
     hint = f"availability_zones = {good[:TAKEN_BY_DEFAULT]} under [{environment.name}] in environments.toml"
     for name in chosen:
         if name not in ids:
             yield problem("zone", f"{name} is not available; there are {', '.join(sorted(ids))}", hint=hint)
-        elif ids[name] in POOR:
+        elif ids[name] in LIMITED:
             found = f"{name} is {ids[name]} in this account, which lacks most instance types"
             yield problem("zone", found, hint=hint)
         else:

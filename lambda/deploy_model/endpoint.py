@@ -8,8 +8,8 @@ SageMaker calls an update that it has rolled back a success: the endpoint is InS
 So whoever asks for a configuration looks until the endpoint rests, and has people told which of the two it is. A
 configuration that was rolled back carries a tag, and is tried again only when its version is approved again.
 
-And an endpoint that is InService may have a model that answers nothing (probe.py). It gets a few minutes to load, and
-then the endpoint goes back to what it served before.
+An endpoint that is InService may have a model that answers no request (probe.py). The model gets a few minutes to load;
+then the endpoint goes back to its former configuration.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from deploy_model.environment import Environment
 from deploy_model.messages import LookAgain, ModelDecided
 from deploy_model.model import ensure_configuration, tag_list
 from refusals import EndpointError
-from resource_tags import bring_tags
+from resource_tags import sync_tags
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -71,7 +71,7 @@ def serve_champion(
     wanted = ensure_configuration(sagemaker, environment, champion)
     endpoint = describe(sagemaker, name)
     if endpoint is not None and endpoint["EndpointStatus"] != "Deleting":
-        bring_tags(sagemaker, endpoint["EndpointArn"], environment.tags)
+        sync_tags(sagemaker, endpoint["EndpointArn"], environment.tags)
     status = "Absent" if endpoint is None else endpoint["EndpointStatus"]
     log.info("endpoint found", endpoint=name, status=status, champion=champion.model_package_arn, wanted=wanted)
     look = _look(hint, champion)
@@ -161,7 +161,7 @@ def _conclude(
 ) -> None:
     """It is InService with the champion's configuration. If its model answers nothing, it goes back to the former one.
 
-    Whoever dies after UpdateEndpoint finds the endpoint on its way, and then with the former configuration.
+    If the function ends right after UpdateEndpoint, the message comes again, and finds the update in progress.
     """
     name, wanted = endpoint["EndpointName"], endpoint["EndpointConfigName"]
     reason = probe.failure(runtime, name)

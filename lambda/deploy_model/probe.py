@@ -1,4 +1,4 @@
-"""One request to the endpoint, because InService is no proof that its model answers.
+"""One request to the endpoint: InService does not prove that its model answers.
 
 AWS's inference image runs TorchServe, whose /ping answers 200 before the model is loaded, and for 5 minutes after it
 could not be loaded. SageMaker takes that for health, and ends the instances that served before:

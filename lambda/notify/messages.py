@@ -351,7 +351,7 @@ def _milliseconds(moment: float | str) -> int:
     try:
         seconds = datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else float(moment)
     except ValueError as error:
-        raise _malformed(f"has the LastModifiedTime {moment!r}, which is no time") from error
+        raise _malformed(f"has the LastModifiedTime {moment!r}, which is not a valid time") from error
     return round(seconds if seconds > MILLISECONDS_FROM else seconds * 1000)
 
 

@@ -15,7 +15,7 @@ import log
 from aws import NOT_FOUND, S3Client, SqsClient, error_code, error_message, says
 from canonical import canonical, digest
 from refusals import DefinitionError
-from resource_tags import bring_tags
+from resource_tags import sync_tags
 from start_pipeline import code, documents, refusal
 from start_pipeline.binding import bound_definition
 from start_pipeline.environment import Environment
@@ -79,7 +79,7 @@ def upsert(sagemaker: SageMakerClient, environment: Environment, definition: dic
     name, role = environment.pipeline_name, environment.pipeline_role_arn
     described = _describe(sagemaker, name)
     if described is not None:
-        bring_tags(sagemaker, described["PipelineArn"], environment.pipeline_tags)
+        sync_tags(sagemaker, described["PipelineArn"], environment.pipeline_tags)
     if described is not None and described["RoleArn"] == role and _current_definition(described) == definition:
         return
     text = canonical(definition)

@@ -52,7 +52,7 @@ class Decoder:
                 break
             size = data[place:end].split(b";")[0].strip()
             if not _SIZE.fullmatch(size):
-                raise Malformed("the size of a chunk is no number")
+                raise Malformed("the size of a chunk is not a number")
             self._left = int(size, 16) + len(_CRLF)
             self._trailers = self._left == len(_CRLF)
             place = end + len(_CRLF)

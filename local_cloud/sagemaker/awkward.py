@@ -1,4 +1,4 @@
-"""What AWS may do and the local cloud does not do by itself, for whoever wants to know whether their code stands it.
+"""What AWS may do and the local cloud does not do by default, to test that code copes with it.
 
     HEADRACE_AWKWARD=1 headrace up
 

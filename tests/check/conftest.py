@@ -21,15 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    refusal = None
     try:
         yield
     except (SettingsError, JobFailed) as error:
-        refusal = str(error)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     except HeadraceError as error:
-        refusal = f"{error}\n\nhint: {error.hint}"
-    if refusal is not None:  # outside of the except clause, or pytest shows both exceptions
-        pytest.fail(refusal, pytrace=False)
+        raise pytest.fail.Exception(f"{error}\n\nhint: {error.hint}", pytrace=False) from None
 
 
 @pytest.fixture

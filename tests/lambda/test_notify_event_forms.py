@@ -46,4 +46,4 @@ def test_a_time_that_is_none_is_malformed() -> None:
     other["detail"]["LastModifiedTime"] = "yesterday"
     assert world.deliver(other) == []
     (dead,) = world.cloud.dead_letters
-    assert "LastModifiedTime 'yesterday', which is no time" in dead.reason
+    assert "LastModifiedTime 'yesterday', which is not a valid time" in dead.reason

@@ -263,7 +263,7 @@ def side_by_side(machine: Machine) -> Row:
 
 
 def macos(machine: Machine) -> Row:
-    raise NotAvailable("no Mac here; what reading the code tells is below")
+    raise NotAvailable("no Mac here; what the code suggests is below")
 
 
 PLACES: dict[str, Callable[[Machine], Row]] = {

@@ -137,6 +137,8 @@ def test_make_check_names_what_is_wrong(project: Path, file: str, old: str, new:
     before = (project / file).read_text()
     replace(project / file, (old, new))
     try:
-        assert said in pytest_in(project, "tests/check", passes=False)
+        printed = pytest_in(project, "tests/check", passes=False)
     finally:
         (project / file).write_text(before)
+    assert said in printed
+    assert "During handling of the above exception" not in printed

@@ -1,6 +1,6 @@
 """Training code as Headrace ships it, in an archive: training/ is a user's to change, and the suite tests this.
 
-Whoever changes Headrace's own training code writes the archive anew with `make shipped`; `.ci/run` compares the two.
+After a change of Headrace's own training code, `make shipped` writes the archive again; `.ci/run` compares the two.
 
     python tests/support/shipped_training.py            compares; exit status 1 where they differ
     python tests/support/shipped_training.py --write    writes the archive from training/
