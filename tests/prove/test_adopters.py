@@ -127,7 +127,7 @@ FAULTS = [
         "OSError: nothing here",
     ),
     ("training/evaluate.py", 'report["warnings"] = warnings', "del report['gate']", "evaluation.json lacks gate."),
-    ("training/requirements.txt", "safetensors==", "safetensors==9", "requirements.in\n\nhint: make lock"),
+    ("training/requirements.txt", "safetensors==", "safetensors==9", "requirements.in names\n\nhint: make lock"),
 ]
 
 
