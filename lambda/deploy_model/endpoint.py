@@ -6,7 +6,8 @@ failing the message instead would use up its receives.
 
 SageMaker calls an update that it has rolled back a success: the endpoint is InService, with its former configuration.
 So whoever asks for a configuration looks until the endpoint rests, and has people told which of the two it is. A
-configuration that was rolled back carries a tag, and is tried again only when its version is approved again.
+configuration that was rolled back carries a tag, and is tried again only when its version is approved again. An
+endpoint that somebody deletes before that look stays deleted: a look follows a decision, it does not make one.
 
 An endpoint that is InService may have a model that answers no request (probe.py). The model gets a few minutes to load;
 then the endpoint goes back to its former configuration.
@@ -75,11 +76,18 @@ def serve_champion(
     status = "Absent" if endpoint is None else endpoint["EndpointStatus"]
     log.info("endpoint found", endpoint=name, status=status, champion=champion.model_package_arn, wanted=wanted)
     look = _look(hint, champion)
-    if endpoint is None:
+    if endpoint is None and look.asked == wanted:
+        log.warning(
+            "the endpoint was deleted after this function asked for it: it stays deleted",
+            endpoint=name,
+            configuration=wanted,
+            hint="headrace repair makes it; so does the next approval",
+        )
+    elif endpoint is None:
         _create(sagemaker, sqs, environment, wanted, look)
     elif status in BUSY:
-        going = status in ON_ITS_WAY and (_target(endpoint) == wanted or look.asked == wanted)
-        _look_again(sqs, environment, replace(look, asked=wanted if going else None), f"it is {status}")
+        asked = look.asked == wanted or (status in ON_ITS_WAY and _target(endpoint) == wanted)
+        _look_again(sqs, environment, replace(look, asked=wanted if asked else None), f"it is {status}")
     elif status != "Failed" and status not in UPDATABLE:
         raise EndpointError(
             f"the endpoint {name} is {status}, which this function does not know",

@@ -135,6 +135,27 @@ def test_a_newer_approval_during_an_update_is_served_after_it_and_nothing_counts
     assert [arn for arn in registry.cloud.tags if ":endpoint-config/" in arn] == []
 
 
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "being deleted"])
+@pytest.mark.parametrize("version", [1, 2], ids=["after its creation", "after an update"])
+def test_an_endpoint_that_is_deleted_before_the_look_stays_deleted_until_somebody_asks(
+    registry: DeployWorld, version: int, gone: bool
+) -> None:
+    serving(registry, 1)
+    if version == 1:
+        registry.cloud.endpoints.clear()
+    approve(registry, version)
+    registry.come_to_rest()
+    if gone:
+        registry.cloud.endpoints.clear()
+    else:
+        registry.cloud.endpoints[NAME]["EndpointStatus"] = "Deleting"
+        registry.look()
+    registry.settle()
+    assert registry.cloud.endpoints == {}
+    serving(registry, version)
+    assert registry.served().endswith(f"/{version}")
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("operation", ["CreateEndpoint", "UpdateEndpoint", "SendMessage", "AddTags"])
 @pytest.mark.parametrize("works", [True, False])

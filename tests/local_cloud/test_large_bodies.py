@@ -226,7 +226,7 @@ def test_a_chunked_body_is_decoded_wherever_its_pieces_are_cut(cuts: list[int]) 
     ("body", "why"),
     [
         (b"3\r\nabcd\r\n0\r\n\r\n", "does not end where"),
-        (b"-3\r\nabc\r\n0\r\n\r\n", "is no number"),
+        (b"-3\r\nabc\r\n0\r\n\r\n", "is not a number"),
         (b"3\r\nabc\r\n", "the last chunk is missing"),
         (b"3\r\nabc\r\n0\r\nx-amz", "not complete"),
         (b"3\r\nabc\r\n0\r\nnothing\r\n\r\n", "has no name"),
