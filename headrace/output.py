@@ -73,6 +73,10 @@ class Output:
     def note(self, text: str) -> None:
         self._say(Text(visible_lines(text)))
 
+    def prompt(self, text: str) -> None:
+        """A question on stderr; the answer is typed behind it."""
+        self.progress.print(Text(visible_lines(text), style="bold"), end="", soft_wrap=True)
+
     def warn(self, text: str) -> None:
         self._say(Text("warning: ", style="yellow") + Text(visible_lines(with_path(text))))
 

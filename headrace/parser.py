@@ -119,6 +119,16 @@ def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
         "Into the local cloud: cdk bootstrap, once, and cdk deploy of the real app. To AWS: headrace doctor, where "
         "there is no stack yet, and npx cdk deploy -c env=NAME, which asks before it changes permissions.",
     )  # fmt: skip
+    init = _command(
+        commands, "init", "write an environment into environments.toml",
+        "Asks for account, region, capacity and network of the environment that --env names, and keeps everything else "
+        "in the file. Without a terminal, what is missing has to be given as options.",
+    )  # fmt: skip
+    init.add_argument("--account", metavar="NUMBER", help="the AWS account, 12 digits")
+    init.add_argument("--region", metavar="REGION", help="the AWS region, such as eu-central-1")
+    init.add_argument("--capacity", metavar="CAPACITY", help="spot, on-demand or both")
+    init.add_argument("--network", metavar="ACCESS", help="public or vpc")
+    init.add_argument("--data", metavar="PATH", help="a folder or an archive, which is inspected first")
     _command(
         commands, "doctor", "check whether the account has what the environment needs",
         "Before anything costs: credentials, account, region, quotas by name, Lambda's concurrency, the CDK's "
