@@ -45,7 +45,7 @@ class Announcement(Construct):
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("events.amazonaws.com", conditions=only),
-            description=f"Tells {consumer.name} of decisions",
+            description=f"Forwards decisions to {consumer.name}",
         )
         allow(self.role, ["events:PutEvents"], [bus])
         events.Rule(
@@ -59,7 +59,7 @@ class Announcement(Construct):
             cloudwatch.Alarm(
                 self,
                 "NotDelivered",
-                alarm_description=f"{consumer.name} was not told of a decision about a model. Is it deployed in "
+                alarm_description=f"{consumer.name} did not receive a decision about a model. Is it deployed in "
                 f"{consumer.account}? Its next deployment, and the next decision, have it serve what is approved.",
                 metric=cloudwatch.Metric(
                     namespace="AWS/Events",

@@ -10,7 +10,7 @@ JOB_LOGS = ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs")
 
 
 def sagemaker_arn(scope: IConstruct, kind: str, name: str) -> str:
-    """The ARN of, say, the `pipeline` or `model-package` of that name; the name may hold `*`."""
+    """The ARN of the resource of that kind and name, such as `pipeline` or `model-package`; the name may hold `*`."""
     return Stack.of(scope).format_arn(service="sagemaker", resource=kind, resource_name=name)
 
 

@@ -1,4 +1,4 @@
-"""What an account needs to offer the project template: once, beside or without an environment of its own."""
+"""What an account needs to offer the project template: once, with or without an environment in the same account."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from constructs import Construct
 from infra.private_bucket import PrivateBucket
 from infra.promotion import Consumer
 from infra.settings import PROJECT, Settings
-from infra.told_notices import TOLD_NOTICES_EXPIRE
+from infra.sent_markers import SENT_MARKERS_EXPIRE
 
 CODE = "code/source.tar.gz"  # the archive that is in force; those under code/<hash>/ are what jobs read
 NOTIFIED = ("datasets/", "pipelines/", CODE)
@@ -33,7 +33,7 @@ class DataBucket(PrivateBucket):
             description=f"{settings.name}: data",
             removal=RemovalPolicy.DESTROY if settings.destroys else RemovalPolicy.RETAIN,
             lifecycle_rules=_lifecycle(),
-            # One's own has a policy that lets the account's roles have what they are granted here.
+            # Your own key needs a policy that lets IAM policies of the account grant its use.
             key=kms.Key.from_key_arn(scope, f"{id}Key", settings.data_key) if settings.data_key else None,
         )
         self._notify(changes)
@@ -155,5 +155,5 @@ def _lifecycle() -> list[s3.LifecycleRule]:
             noncurrent_version_expiration=Duration.days(1),
         ),
         s3.LifecycleRule(id="markers-expire", prefix="quiet/", expiration=Duration.days(7)),
-        TOLD_NOTICES_EXPIRE,
+        SENT_MARKERS_EXPIRE,
     ]

@@ -12,7 +12,7 @@ from infra.lambda_function import LambdaFunction
 from infra.permission import Grantee, allow
 from infra.settings import Settings
 from infra.source_environment import SourceEnvironment
-from infra.told_notices import ToldNotices
+from infra.sent_markers import SentMarkers
 
 
 class EndpointCleanup(Construct):
@@ -30,7 +30,7 @@ class EndpointCleanup(Construct):
         settings: Settings,
         code: lambda_.Code,
         source: SourceEnvironment,
-        told: ToldNotices,
+        markers: SentMarkers,
         decisions: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
@@ -46,7 +46,7 @@ class EndpointCleanup(Construct):
         )
         allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn])
         allow_to_delete_endpoint(self.deployment.role, settings.name)
-        told.grant_empty(self.deployment.role)
+        markers.grant_empty(self.deployment.role)
         self.resource = CustomResource(
             self,
             "Resource",
@@ -54,7 +54,7 @@ class EndpointCleanup(Construct):
             service_token=self.deployment.function.function_arn,
             service_timeout=Duration.minutes(20),
             properties={
-                "Bucket": told.bucket.bucket_name,
+                "Bucket": markers.bucket.bucket_name,
                 "PipelineName": "",
                 "EndpointName": settings.name,
                 "ModelPackageGroupName": "",

@@ -1,7 +1,7 @@
 """Alarms on what nobody would notice: a function that breaks before its messages are handled, and messages that wait.
 
-Dead letters have their alarm with their queue (infra/watched_queue.py). A message that fails is no error of its
-function, which names it in its answer instead: so an error here is a function that did not come to answer.
+Dead letters have their alarm with their queue (infra/watched_queue.py). A failed message does not count as a
+function error, because the function reports it in its response: an error here is a function that did not respond.
 """
 
 from __future__ import annotations

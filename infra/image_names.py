@@ -6,7 +6,7 @@ import re
 
 _DIGEST = r"@sha256:[0-9a-f]{64}"
 _TAG = r":[A-Za-z0-9._-]+"
-# Of AWS's own images the tag is needed: it says which Python there is.
+# AWS's images need the tag: it names the Python version.
 IMAGE = re.compile(
     rf"[a-z0-9._/-]+{_TAG}({_DIGEST})?"
     rf"|[0-9]{{12}}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+({_TAG}|({_TAG})?{_DIGEST})"

@@ -1,6 +1,6 @@
-"""The container images of jobs and endpoint: AWS's deep-learning images of the region, or images of one's own.
+"""The container images of jobs and endpoint: AWS's deep-learning images of the region, or your own images.
 
-One whose digest is known goes by that alone: "SageMaker supports both registry/repository[:tag] and
+An image with a digest is referred to by the digest alone: "SageMaker supports both registry/repository[:tag] and
 registry/repository[@digest] image path formats" (AlgorithmSpecification, ContainerDefinition), and says nothing of both
 together. The tag stays in environments.toml, for people and for the next look-up.
 """
@@ -64,7 +64,7 @@ def _image(name: str, stack: Stack, settings: Settings) -> Image:
         raise SettingsError(
             f"AWS has no deep-learning images in region {settings.region!r}",
             settings.table,
-            "check the region's spelling, or give whole image URIs of repositories of your own",
+            "check the region's spelling, or give whole image URIs of your own repositories",
         )
     suffix = stack.regional_fact(FactName.DOMAIN_SUFFIX, "amazonaws.com")
     repository = re.split("[:@]", name)[0]

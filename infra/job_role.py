@@ -56,9 +56,9 @@ class JobRole(Construct):
 def run_containers(role: iam.Role, *, images: Sequence[Image], log_groups: Sequence[str]) -> None:
     """Pull the images, write the logs, count the metrics.
 
-    How long these logs are kept is not said here. SageMaker makes the groups, one for all jobs of an account, so that a
-    retention would be everybody's; and CloudFormation makes no group that is there already. They are kept for ever
-    unless the account says otherwise: aws logs put-retention-policy.
+    The stack sets no retention for these logs. SageMaker creates the groups, one for all jobs of an account, so a
+    retention would affect everybody's jobs, and CloudFormation cannot create a group that exists. They are kept
+    indefinitely unless the account sets a retention: aws logs put-retention-policy.
     """
     repositories = sorted({image.repository_arn for image in images})
     pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]

@@ -1,4 +1,4 @@
-"""A Python function with a role and a log group of its own, and no permission but to write that log."""
+"""A Python function with its own role and log group; the role may write that log and nothing else."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def lambda_code(root: Path) -> lambda_.Code:
 class LambdaFunction(Construct):
     """`package` is the folder under `lambda/` whose `handler.handle` is called.
 
-    `when_it_fails` says who learns of a failed call, since the function has no dead-letter queue of its own: that is
-    for asynchronous calls that nobody waits for.
+    `when_it_fails` says who notices a failed call. The function has no dead-letter queue, which only asynchronous
+    calls would use.
 
-    1,024 MB is no matter of memory: CPU comes in proportion, and importing boto3 takes a second with 256 MB.
+    It gets 1,024 MB for the CPU that comes with them: importing boto3 takes a second with 256 MB.
     """
 
     def __init__(
@@ -103,5 +103,5 @@ class LambdaFunction(Construct):
             self.log_group,
             NIST,
             "CloudWatchLogGroupEncrypted",
-            "CloudWatch Logs encrypts it with a key of its own. What is logged are names, counts and reasons, no data.",
+            "CloudWatch Logs encrypts it with its own key. It contains names, counts and reasons, no data.",
         )

@@ -60,7 +60,7 @@ class LaunchPermission(Construct):
         assert isinstance(resource, iam.CfnManagedPolicy)
         if starters:  # said here: CDK attaches nothing to a role that it did not make
             resource.roles = [starter.role_name for starter in starters]
-        why = "Projects and their stacks are named by whoever starts them; what they can become is the launch role's."
+        why = "Users name their projects and stacks; the launch role limits what these can create."
         for statement in statements:
             acknowledge_wildcards(self.policy, statement.resources, why)
 

@@ -1,4 +1,4 @@
-"""The role that makes a project's things, whoever starts the project: what the template's resources need, and no more.
+"""The role that creates a project's resources, with the permissions that the template's resource types need.
 
 The table says for each type of resource of the template which actions its handlers call: create, read, update and
 delete, in so far as the template uses the property that they serve. Source: the handlers' permissions in the schemas
@@ -160,9 +160,9 @@ TEMPLATE_READ = ["cloudformation:GetTemplateSummary", "cloudformation:ValidateTe
 
 
 class LaunchRole(Construct):
-    """CloudFormation takes it on for the stack of a project, and Service Catalog does before it asks CloudFormation.
+    """Assumed by CloudFormation and Service Catalog to create the stack of a project.
 
-    Who may make roles may give them everything; so this one makes them with the projects' boundary only.
+    A principal that may create roles can escalate, so it may create only roles with the projects' permissions boundary.
     """
 
     def __init__(self, scope: Construct, id: str, *, templates: TemplateBucket, boundary: ProjectBoundary) -> None:
@@ -188,7 +188,7 @@ class LaunchRole(Construct):
             ["s3:GetObject"],
             ["*"],
             conditions={"StringEquals": {"s3:ExistingObjectTag/servicecatalog:provisioning": "true"}},
-            because="Service Catalog copies templates into buckets of its own, and marks them with this tag.",
+            because="Service Catalog copies templates into its own buckets, and marks them with this tag.",
         )
 
     def _own_account(self) -> dict[str, object]:

@@ -10,7 +10,7 @@ from infra.data_bucket import DataBucket
 
 
 class MaintainerRole(Construct):
-    """People of this account take it on; whom the account allows `sts:AssumeRole` on it is the account's decision."""
+    """Assumed by people of this account; the account decides who may call `sts:AssumeRole` on it."""
 
     def __init__(self, scope: Construct, id: str, *, data: DataBucket) -> None:
         super().__init__(scope, id)

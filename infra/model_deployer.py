@@ -28,7 +28,7 @@ LOOK_EVERY = Duration.hours(1)
 
 
 class ModelDeployer(LambdaFunction):
-    """It looks again, by way of its queue, until the endpoint serves the champion; an update takes minutes.
+    """It checks again, through its queue, until the endpoint serves the champion; an update takes minutes.
 
     The first of the registries is the default line's.
     """
@@ -103,7 +103,7 @@ class ModelDeployer(LambdaFunction):
             self._allow_to_deploy(name, network)
 
     def _allow_to_deploy(self, name: str, network: Network | None) -> None:
-        """One endpoint; models and configurations are made anew for each version and are named after it."""
+        """One endpoint; each version gets its own model and endpoint configuration, named after the endpoint."""
         endpoint = sagemaker_arn(self, "endpoint", name)
         configs = sagemaker_arn(self, "endpoint-config", f"{name}-v*")
         models = sagemaker_arn(self, "model", f"{name}-v*")

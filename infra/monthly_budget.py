@@ -22,7 +22,7 @@ class MonthlyBudget(Construct):
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings, usd: float, notices: Notices) -> None:
         super().__init__(scope, id)
-        # Not grouped with the alarms, which the function words: this tells of no defect, and needs no function.
+        # Apart from the alarms, which the function `notify` words: a budget is not a defect and needs no function.
         notices.let_publish("budgets.amazonaws.com", "BudgetsPublish")
         key, value = settings.environment_tag
         people = budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=notices.topic.topic_arn)

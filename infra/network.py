@@ -25,7 +25,7 @@ LOOK = ["DescribeDhcpOptions", "DescribeNetworkInterfaces", "DescribeSecurityGro
 class Network(Construct):
     """Isolated subnets without gateway or NAT, and S3's own endpoint, which costs nothing.
 
-    There is no endpoint of another service, for none would have a caller. The containers are isolated, "not able to
+    There is no endpoint for another service, because nothing would call it. The containers are isolated, "not able to
     make any outbound network calls, even to other AWS services"; what goes through the VPC is SageMaker's "download and
     upload of customer data and model artifacts", to S3 (SageMaker's guide: Run Training and Inference Containers in
     Internet-Free Mode). Of the services, "Create an Amazon S3 VPC Endpoint" is all that it asks for (Give SageMaker
@@ -35,8 +35,8 @@ class Network(Construct):
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings, data: DataBucket) -> None:
         super().__init__(scope, id)
-        # It is joined to no other, so that its addresses may be anybody's: 16 subnets of 4,091, which is what VpcConfig
-        # takes; a job needs two for each instance.
+        # It is not connected to another network, so any addresses will do: 16 subnets, which is the most that VpcConfig
+        # takes, of 4,091 addresses; a job needs two per instance.
         self.vpc = ec2.CfnVPC(self, "Vpc", cidr_block="10.0.0.0/16", enable_dns_support=True, enable_dns_hostnames=True)
         acknowledge(
             self.vpc,
@@ -102,10 +102,11 @@ class Network(Construct):
         return subnet.ref
 
     def _security_group(self) -> str:
-        """443 leads to S3 alone, as the routes have it; its address list has no name that is known without a look-up.
+        """Egress on 443 reaches only S3, because the route table has no other target. (S3's prefix list id would need a
+        look-up at synthesis.)
 
-        Of one another members may ask anything, which distributed training does ("allows inbound connections between
-        members of the same security group"); the encryption of that traffic needs UDP 500 and protocol 50 of it.
+        Members may talk to each other on any port, which distributed training needs ("allows inbound connections between
+        members of the same security group"); the encryption of that traffic needs UDP 500 and protocol 50.
         """
         https = ec2.CfnSecurityGroup.EgressProperty(
             ip_protocol="tcp", from_port=443, to_port=443, cidr_ip="0.0.0.0/0", description="S3, by its gateway"
@@ -171,7 +172,7 @@ class Network(Construct):
             group,
             NIST,
             "CloudWatchLogGroupEncrypted",
-            "CloudWatch Logs encrypts it with a key of its own. What is logged are addresses and sizes, no data.",
+            "CloudWatch Logs encrypts it with its own key. It contains addresses and sizes, no data.",
         )
         writer = iam.Role(
             self,

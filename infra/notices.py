@@ -31,8 +31,8 @@ TIMEOUT = Duration.seconds(60)
 class Notices(Construct):
     """Events and alarms go to `queue`; the function that reads it words them and publishes them to `topic`.
 
-    Alarms come by way of a topic of their own, `alarms`, for the same function to word. The alarm on this queue's own
-    dead letters goes to people as it is: it says that the function does not work.
+    Alarms arrive through a separate topic, `alarms`, so that the same function can word them. The alarm on this queue's
+    dead letters goes to people directly: it means that the function does not work.
     """
 
     def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
@@ -57,13 +57,13 @@ class Notices(Construct):
         self._add_rule(
             "EndpointFailed",
             ENDPOINT_CHANGE,
-            # In upper snake case, unlike in the API. Deployments and rollbacks are told by deploy_model, which knows
-            # what was asked for: an endpoint that was rolled back is IN_SERVICE.
+            # In upper snake case, unlike in the API. deploy_model reports deployments and rollbacks, because it knows
+            # what was requested: an endpoint that was rolled back is IN_SERVICE.
             {"EndpointName": settings.names, "EndpointStatus": ["FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"]},
         )
 
     def tell_of_runs(self) -> None:
-        """Those that failed or were stopped, and the versions that others registered."""
+        """Send events of executions that failed or were stopped, and of versions that wait for approval."""
         self._add_rule(
             "ExecutionEnded",
             EXECUTION_CHANGE,
@@ -79,7 +79,7 @@ class Notices(Construct):
         )
 
     def grant_send(self, role: iam.Role) -> None:
-        """Have something told."""
+        """Allow `role` to send notices to the queue."""
         allow(role, ["sqs:SendMessage"], [self.queue.queue.queue_arn])
 
     def grant_publish(self, role: iam.Role) -> None:
@@ -87,17 +87,17 @@ class Notices(Construct):
         allow(role, ["kms:Decrypt", "kms:GenerateDataKey"], [self.key.key_arn])
 
     def let_publish(self, service: str, sid: str) -> None:
-        """That service tells people in its own words."""
+        """Allow that AWS service to publish to the topic, in its own words."""
         self._allow(service, self.topic)
         self._allow_key(service, sid)
 
     def raise_alarm(self, alarm: cloudwatch.Alarm) -> None:
-        """People are told of it, in our words."""
+        """Send a notice in our words when the alarm is raised."""
         alarm.add_alarm_action(actions.SnsAction(self.alarms))
 
     def _topic(self, id: str) -> sns.Topic:
         topic = sns.Topic(self, id, master_key=self.key, enforce_ssl=True)
-        # A topic without a policy takes alarms of its account; with one, which enforce_ssl brings, it has to be said.
+        # A topic without a policy accepts alarms of its account. enforce_ssl adds a policy, so this has to be allowed.
         self._allow(ALARMS, topic)
         return topic
 

@@ -20,7 +20,7 @@ from infra.source_environment import SourceEnvironment
 
 
 class Notifier(LambdaFunction):
-    """It writes nothing but its markers, which lie in the bucket `told`. The first registry is the default line's."""
+    """It writes only its markers, into the bucket `markers`. The first registry is that of the default line."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Notifier(LambdaFunction):
         settings: Settings,
         code: lambda_.Code,
         notices: Notices,
-        told: PrivateBucket,
+        markers: PrivateBucket,
         registries: Sequence[ModelRegistry | SourceEnvironment],
     ) -> None:
         super().__init__(
@@ -49,7 +49,7 @@ class Notifier(LambdaFunction):
                 "QUEUE_URL": notices.queue.queue.queue_url,
                 "DEAD_LETTER_QUEUE_URL": notices.queue.dead_letters.queue_url,
                 "TOPIC_ARN": notices.topic.topic_arn,
-                "DATA_BUCKET": told.bucket.bucket_name,
+                "DATA_BUCKET": markers.bucket.bucket_name,
                 "PIPELINE_NAME": settings.name,
                 "MODEL_PACKAGE_GROUP_NAME": registries[0].group_name,
                 "ENDPOINT_NAME": settings.name,
@@ -58,9 +58,9 @@ class Notifier(LambdaFunction):
         )
         allow(self.role, ["sqs:SendMessage"], [notices.queue.dead_letters.queue_arn])
         notices.grant_publish(self.role)
-        told.grant_list(self.role)
-        told.grant_read(self.role, "notices/*")
-        told.grant_write(self.role, "notices/*")
+        markers.grant_list(self.role)
+        markers.grant_read(self.role, "notices/*")
+        markers.grant_write(self.role, "notices/*")
         for registry in registries:
             registry.grant_read(self.role)
 

@@ -18,7 +18,7 @@ INLINE = (
 
 
 Grantee: TypeAlias = iam.Role | iam.Policy
-"""A role, or a policy of a role that has a life of its own."""
+"""A role, or a policy with its own life cycle that is attached to a role."""
 
 
 def allow(

@@ -17,7 +17,7 @@ def load_prices(path: Path, region: str) -> dict[str, float]:
     except FileNotFoundError as error:
         raise SettingsError("there is no such file", str(path), f"git checkout {PRICES_FILE}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"it is no TOML: {error}", path.name, "git diff shows what changed") from error
+        raise SettingsError(f"it is not valid TOML: {error}", path.name, "git diff shows what changed") from error
     table = tables.get(region, {})
     prices = table.get("usd_per_hour", {}) if isinstance(table, dict) else None
     if not isinstance(prices, dict):

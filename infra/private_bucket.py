@@ -15,7 +15,7 @@ from infra.permission import Grantee, allow
 
 
 class PrivateBucket(Construct):
-    """Private, encrypted with `key` or with one of its own, versioned, TLS only."""
+    """Private, encrypted with `key` or with a new key, versioned, TLS only."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class PrivateBucket(Construct):
             "Bucket",
             encryption=s3.BucketEncryption.KMS,
             encryption_key=self.key,
-            bucket_key_enabled=True,  # one call to KMS for many objects: 100,000 images would cost as many calls
+            bucket_key_enabled=True,  # one call to KMS for many objects; without it 100,000 images would cost 100,000 calls
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
@@ -45,10 +45,10 @@ class PrivateBucket(Construct):
             lifecycle_rules=[*lifecycle_rules, *_old_versions_expire()],
         )
         assert self.bucket.policy
-        self.bucket.policy.apply_removal_policy(removal)  # a bucket that stays is no less protected
+        self.bucket.policy.apply_removal_policy(removal)  # a retained bucket keeps its policy
         why = (
-            "Who read or wrote which object is what CloudTrail's data events record, which an account switches on for "
-            "all its buckets; server access logs are best effort and need a bucket of their own."
+            "CloudTrail's data events record who read or wrote which object; an account enables them for all its "
+            "buckets. Server access logs are best effort and need a separate bucket."
         )
         acknowledge(self.bucket, AWS_SOLUTIONS, "S1", why)
         acknowledge(self.bucket, NIST, "S3BucketLoggingEnabled", why)
@@ -81,7 +81,7 @@ class PrivateBucket(Construct):
         self._grant(role, ["s3:DeleteObjectVersion"], prefixes)
 
     def grant_list(self, role: iam.Role, *prefixes: str) -> None:
-        """List under the prefixes; without any, list all, and be told "no such key" instead of "access denied"."""
+        """Allow listing under the prefixes. Without any, allow listing all; S3 then answers "no such key", not "access denied"."""
         conditions = {"StringLike": {"s3:prefix": list(prefixes)}} if prefixes else {}
         allow(role, ["s3:ListBucket"], [self.bucket.bucket_arn], conditions=conditions)
 

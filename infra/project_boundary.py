@@ -45,9 +45,9 @@ MODELS = [
 
 
 class ProjectBoundary(Construct):
-    """All roles of the template together, for all projects. Whoever may make such roles gains nothing beyond it.
+    """The permissions of all the template's roles together, for all projects. A role with it cannot exceed them.
 
-    It is called by its name, because the template has to name it before this account is known.
+    It has a physical name, because the template refers to it before the account is known.
     """
 
     def __init__(

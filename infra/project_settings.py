@@ -1,8 +1,7 @@
-"""What the projects have in common that are started from the published template: the table [projects].
+"""Settings that all projects from the published template have in common: the table [projects].
 
-What they do not have in common is not known when the template is made. It stands here as references to the template's
-parameters, which CloudFormation resolves: a project's name and number, its account and region, and what whoever
-starts it may choose.
+The other values are unknown when the template is made. They are references to the template's parameters, which
+CloudFormation resolves: a project's name and ID, its account and region, and what its creator chooses.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from pipeline_definition import CAPACITIES, PipelineSettings, PipelineSettingsEr
 
 PROJECT_NAME, PROJECT_ID = "SageMakerProjectName", "SageMakerProjectId"  # SageMaker gives these two
 CHOICES = ("AccuracyThreshold", "TrainInstanceType")  # parameters of the template and of the pipeline
-# A region's prices cannot stand in a template for all regions; a profile is the business of a command line; a project
-# has a registry of its own. A network, a key and a bill are those of one account and region, and no role of a project
-# may have interfaces. A second model line is a second project.
+# A template for all regions cannot contain the prices of one; a profile only concerns a command line; each project has
+# its own registry. A network, a key and a bill belong to one account and region, and the boundary allows no network
+# interfaces. A second model line is a second project.
 _NOT_OFFERED = frozenset({"catalog", "delivery", "max_run_cost", "profile", "promotes_from"}) | {
     "availability_zones",
     "data_key",
@@ -32,7 +31,7 @@ _NOT_OFFERED = frozenset({"catalog", "delivery", "max_run_cost", "profile", "pro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectSettings(Settings):
-    """`train_instance_types` are those among which whoever starts a project may choose; the first is the default."""
+    """`train_instance_types` are the types that a project's creator may choose from; the first is the default."""
 
     train_instance_types: tuple[str, ...] = ("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.m5.xlarge")
     """Instance types that a project may be started with; the first is the default."""
@@ -78,10 +77,10 @@ class ProjectSettings(Settings):
     def _problems(self) -> Iterator[Problem]:
         yield from Settings._problems(self)  # super() does not work in a class with slots
         if self.pipeline.variants:
-            yield "variants is set in its pipeline", "leave it out: whoever starts a project chooses its capacity"
+            yield "variants is set in its pipeline", "leave it out: the creator of a project chooses its capacity"
             return
         if not self.train_instance_types:
-            yield "train_instance_types is empty", "name at least one, say ml.g4dn.xlarge"
+            yield "train_instance_types is empty", "name at least one, for example ml.g4dn.xlarge"
         for capacity in CAPACITIES:
             try:
                 replace(self.pipeline, capacity=capacity)

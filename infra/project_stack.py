@@ -40,7 +40,7 @@ class ProjectStack(HeadraceStack):
             PROJECT_NAME,
             description="Name of the project",
             max_length=32,
-            # Not a name that ends as another project's full name does: what is made for models is told apart by it.
+            # No `-p-` in the name: resources of models are matched by the suffix `-p-<project id>`.
             allowed_pattern="^(?!.*-p-)[a-zA-Z0-9](-*[a-zA-Z0-9])*$",
             constraint_description="at most 32 letters, digits and hyphens, without -p- in them",
         )
@@ -69,7 +69,7 @@ class ProjectStack(HeadraceStack):
             self,
             "AccuracyThreshold",
             type="Number",
-            description="Share of the test images that a model has to get right to be registered, say 0.8",
+            description="Share of the test images that a model has to get right to be registered, for example 0.8",
             min_value=0,
             max_value=1,
             default=settings.pipeline.accuracy_threshold,
@@ -77,7 +77,7 @@ class ProjectStack(HeadraceStack):
         email = CfnParameter(
             self,
             "NoticeEmail",
-            description="Who is told of failures and of models that wait for approval; may be left empty",
+            description="Who is notified of failures and of models that wait for approval; may be left empty",
             allowed_pattern="^$|^[^@ ]+@[^@ ]+$",
             constraint_description="an e-mail address, or nothing",
             default="",

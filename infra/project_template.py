@@ -3,9 +3,8 @@
     project/template.yaml      TEMPLATE_BUCKET in it is to become the bucket in which it will lie
     project/assets/<hash>.<x>  what it refers to there
 
-Everything in it that has a name gets one that says whose it is. Without, a name would begin with the stack's, which
-SageMaker or Service Catalog choose; and neither the launch role nor anybody's policy could tell a project's things
-from others.
+Every resource with a name gets one that contains the project's. A generated name would begin with the stack's, which
+SageMaker or Service Catalog choose, and no policy could distinguish a project's resources from others.
 """
 
 from __future__ import annotations
@@ -34,7 +33,14 @@ NAMED = {
     "AWS::SQS::Queue": ("QueueName", 80),
 }
 LONGEST_ID = 18  # of a project: see the parameter's pattern
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # of a zip archive: it has no time that tells of anything
+_EARLIEST = (
+    1980,
+    1,
+    1,
+    0,
+    0,
+    0,
+)  # the earliest time that a zip archive can hold; a fixed one, so that the bytes repeat
 
 
 def write_project_template(assembly: Path, stack: str) -> Path:
@@ -59,8 +65,8 @@ def _name(logical_id: str, resource: dict[str, Any]) -> None:
         bucket = f"{PREFIX.removesuffix('-')}-${{AWS::AccountId}}-${{AWS::Region}}"
         properties["BucketName"] = {"Fn::Sub": bucket}
     if resource["Type"] == "AWS::KMS::Key":
-        # The policy leaves the key to the account; but whether the launch role could change it again goes by a tag,
-        # which the check for a lock-out may not see yet.
+        # The key policy leaves the key to the account. Whether the launch role can change it again depends on a tag,
+        # which the lockout check may not see yet.
         properties["BypassPolicyLockoutSafetyCheck"] = True
     if resource["Type"] in NAMED:
         key, longest = NAMED[resource["Type"]]

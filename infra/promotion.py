@@ -34,10 +34,9 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """An environment that serves what this one approves; `name` is its stack's, say headrace-prod.
+    """An environment that serves what this one approves; `name` is its stack's, for example headrace-prod.
 
-    Its roles and its bus have names of their own, because the policies of its source name them: they may be granted
-    something before they are there.
+    Its roles and its bus have physical names, because the policies of its source name them before they exist.
     """
 
     name: str
@@ -57,7 +56,7 @@ class Consumer:
 
 
 def announcement_rule(source: str, consumer: str) -> str:
-    """The name of the rule by which the stack `source` tells `consumer` of decisions; at most 62 of 64 characters."""
+    """The name of the rule that forwards decisions of the stack `source` to `consumer`; at most 62 of 64 characters."""
     return f"{source}-to-{consumer}"
 
 
@@ -75,7 +74,7 @@ def source_of(environments: Mapping[str, Any], environment: str, file: str) -> s
     if source == environment:
         raise SettingsError(f"{KEY} is its own name", where, hint)
     if source not in environments:
-        raise SettingsError(f"{KEY} is {source!r}, which is no environment here", where, hint)
+        raise SettingsError(f"{KEY} is {source!r}, which is not an environment here", where, hint)
     if source not in trains:
         what = f"{KEY} is {source!r}, which only serves what another environment approves and has no registry"
         raise SettingsError(what, where, hint)

@@ -1,7 +1,7 @@
 """A max_run_cost below what a run of the definition may cost, said when the app is synthesized.
 
-A warning and no error: the limit holds for what is started, and a run with other parameters, or of a definition that a
-maintainer puts into the bucket, may cost less. As the settings have it, each upload would be set aside.
+A warning, not an error: the limit applies to each run, and a run with other parameters, or with a maintainer's own
+definition, may cost less. With the settings as they are, each upload would end in the dead-letter queue.
 """
 
 from __future__ import annotations

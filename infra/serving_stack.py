@@ -23,7 +23,7 @@ from infra.notifier import Notifier
 from infra.promotion import Consumer
 from infra.settings import Settings
 from infra.source_environment import SourceEnvironment
-from infra.told_notices import ToldNotices
+from infra.sent_markers import SentMarkers
 from infra.watched_queue import WatchedQueue
 
 
@@ -46,7 +46,7 @@ class ServingStack(EnvironmentStack):
         notices = Notices(self, "Notices", settings=settings)
         if settings.monthly_budget:
             MonthlyBudget(self, "MonthlyBudget", settings=settings, usd=settings.monthly_budget, notices=notices)
-        told = ToldNotices(self, "Told", key=notices.key)
+        markers = SentMarkers(self, "Told", key=notices.key)
         decisions = WatchedQueue(
             self,
             "Decisions",
@@ -71,10 +71,10 @@ class ServingStack(EnvironmentStack):
             data=source,
         )
         notifier = Notifier(
-            self, "Notify", settings=settings, code=code, notices=notices, told=told, registries=[source]
+            self, "Notify", settings=settings, code=code, notices=notices, markers=markers, registries=[source]
         )
         cleanup = EndpointCleanup(
-            self, "Cleanup", settings=settings, code=code, source=source, told=told, decisions=decisions.queue
+            self, "Cleanup", settings=settings, code=code, source=source, markers=markers, decisions=decisions.queue
         )
         _name(endpoint.role, consumer.endpoint_role)
         _name(deployer.role, consumer.deployer_role)
@@ -89,7 +89,7 @@ class ServingStack(EnvironmentStack):
         # As in infra/stack.py: work ends first, then what it made is deleted, while the roles are there.
         for feed in (decisions.feed(deployer), notices.queue.feed(notifier)):
             feed.node.add_dependency(cleanup.resource)
-        cleanup.resource.node.add_dependency(told, endpoint, source, deployer.function)
+        cleanup.resource.node.add_dependency(markers, endpoint, source, deployer.function)
 
         self.put_out(
             {
@@ -101,7 +101,7 @@ class ServingStack(EnvironmentStack):
                 "NoticeQueueUrl": notices.queue.queue.queue_url,
                 "NoticeDeadLetterQueueUrl": notices.queue.dead_letters.queue_url,
                 "NoticeTopicArn": notices.topic.topic_arn,
-                "NoticeBucketName": told.bucket.bucket_name,
+                "NoticeBucketName": markers.bucket.bucket_name,
                 "DeployModelFunctionName": deployer.function.function_name,
             }
         )

@@ -19,11 +19,11 @@ from pipeline_definition import PipelineSettings, PipelineSettingsError
 
 PROJECT = "headrace"
 LOCAL = "local"
-PROJECTS = "projects"  # the table that is no environment: infra/project_settings.py
+PROJECTS = "projects"  # the table that is not an environment: infra/project_settings.py
 LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
 LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
-MOST_RUNS = 1_000  # of a limit on runs; lambda/start_pipeline/run_limits.py holds it, too
-MOST_INSTANCES = 100  # behind an endpoint; lambda/deploy_model/environment.py holds it, too
+MOST_RUNS = 1_000  # of a limit on runs; lambda/start_pipeline/run_limits.py has the same value
+MOST_INSTANCES = 100  # behind an endpoint; lambda/deploy_model/environment.py has the same value
 FEWEST_ZONES, MOST_ZONES = 2, 16  # an endpoint's model takes subnets in two zones at least, VpcConfig 16 at most
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
@@ -77,7 +77,7 @@ class Settings:
     endpoint_instance_count: int = 1
     """Number of instances behind the endpoint."""
     training_image: str = "pytorch:2.13-cu133-amzn2023-sagemaker"
-    """Image of training jobs: repository:tag of an AWS deep-learning image, or the URI of your own.
+    """Image of training jobs: repository:tag of an AWS deep-learning image, or the URI of a custom image.
     `headrace images --pin` adds its digest."""
     processing_image: str = "pytorch:2.13-cpu-amzn2023-sagemaker"
     """Image of processing jobs, written like `training_image`."""
@@ -88,11 +88,11 @@ class Settings:
     availability_zones: tuple[str, ...] = ()
     """Zones of the VPC, two at least; without it the first two of the region."""
     data_key: str | None = None
-    """ARN of a KMS key of your own for the data; without it the stack makes one."""
+    """ARN of your KMS key for the data; without it the stack creates one."""
     max_run_cost: float | None = None
     """The most in USD that a run may cost by prices.toml. A run that may cost more is not started."""
     max_runs_per_day: int = 50
-    """The most runs in 24 hours, over all lines and data sets. What comes after them is set aside."""
+    """The most runs in 24 hours, over all lines and data sets. Further uploads go to the dead-letter queue."""
     max_concurrent_runs: int = 5
     """The most runs at the same time, over all lines and data sets. Further uploads wait."""
     monthly_budget: float | None = None
@@ -182,7 +182,7 @@ class Settings:
     def _place_problems(self) -> Iterator[Problem]:
         if not _NAME.fullmatch(self.environment):
             yield (
-                f"{self.environment!r} is no name for an environment",
+                f"{self.environment!r} is not a valid name for an environment",
                 "use at most 20 small letters, digits and hyphens: it becomes part of resource names",
             )
         if "-p-" in f"-{self.environment}-":
@@ -274,8 +274,8 @@ class Settings:
         for zone in zones:
             if not _ZONE.fullmatch(zone) or zone[:-1] != self.region:
                 yield (
-                    f"availability_zones holds {zone!r}, which is no zone of {self.region}",
-                    f"aws ec2 describe-availability-zones --region {self.region} lists them: {self.region}a, say",
+                    f"availability_zones holds {zone!r}, which is not a zone of {self.region}",
+                    f"aws ec2 describe-availability-zones --region {self.region} lists them, for example {self.region}a",
                 )
 
     def _cost_problems(self) -> Iterator[Problem]:
@@ -325,12 +325,12 @@ class Settings:
         if self.account == self.source.account:
             yield (
                 f"its account is that of [{source}], which it promotes from",
-                "give it an account of its own: what it may do with models of the source goes by the account",
+                "give it a different account: the source grants its models by account",
             )
         if self.region != self.source.region:
             yield (
                 f"region is {self.region!r}, and [{source}], which it promotes from, is in {self.source.region!r}",
-                f'set region = "{self.source.region}": SageMaker serves models of its own region only',
+                f'set region = "{self.source.region}": SageMaker serves only models of the endpoint's region',
             )
 
 
@@ -363,7 +363,7 @@ def refuse_strays(tables: Mapping[str, Any], path: Path) -> None:
         if name == PROJECTS or (isinstance(table, dict) and "account" in table and _NAME.fullmatch(name)):
             continue
         raise SettingsError(
-            "it is no environment: that has a name of at most 20 small letters, digits and hyphens, an account and a "
+            "it is not an environment: that has a name of at most 20 small letters, digits and hyphens, an account and a "
             "region",
             f"{path.name} [{name}]",
             f"complete it, or take it out; what projects from the template get is called [{PROJECTS}]",
@@ -376,7 +376,7 @@ def load_tables(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise SettingsError("there is no such file", str(path), "git checkout environments.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"it is no TOML: {error}", path.name, "git diff shows what changed") from error
+        raise SettingsError(f"it is not valid TOML: {error}", path.name, "git diff shows what changed") from error
 
 
 def settings_values(

@@ -150,7 +150,7 @@ class HeadraceStack(EnvironmentStack):
             network=network,
         )
         notifier = Notifier(
-            self, "Notify", settings=settings, code=code, notices=notices, told=data, registries=registries
+            self, "Notify", settings=settings, code=code, notices=notices, markers=data, registries=registries
         )
         notifier.allow_to_read_runs(data, settings.names)
         notices.tell_of_runs()
@@ -182,11 +182,11 @@ class HeadraceStack(EnvironmentStack):
             dashboard.show_line(line.name)
         dashboard.show_functions(functions, queues)
 
-        # All ways of working end first when the stack is destroyed; then all is cleared up, while the roles are there.
+        # On destroy: the event sources stop first; then the cleanup function runs, while the roles that it needs exist.
         feeds = (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier))
         for feed in feeds:
             feed.node.add_dependency(source.resource)
-        # What it puts and asks is for the functions as they are now, not as they were before an update.
+        # On update: it runs only after the functions have been updated.
         source.resource.node.add_dependency(
             data, registry, pipeline, jobs, endpoint, trigger.function, deployer.function
         )
@@ -196,7 +196,7 @@ class HeadraceStack(EnvironmentStack):
             source.resource.node.add_dependency(line.registry)
             for feed in feeds:
                 feed.node.add_dependency(resource)
-        if network:  # the roles, by which SageMaker takes its interfaces out of it, and it are there till then, too
+        if network:  # VPC and roles stay until SageMaker has deleted its network interfaces
             source.resource.node.add_dependency(network)
         data.reserve("models/*", to=[storer.role, source.deployment.role])  # the latter deletes, with the stack
         data.reserve("code/*", "pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])

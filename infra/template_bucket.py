@@ -63,8 +63,8 @@ class TemplateBucket(Construct):
             ],
         )
         why = (
-            "Who read or wrote which object is what CloudTrail's data events record, which an account switches on for "
-            "all its buckets; server access logs are best effort and need a bucket of their own."
+            "CloudTrail's data events record who read or wrote which object; an account enables them for all its "
+            "buckets. Server access logs are best effort and need a separate bucket."
         )
         acknowledge(self.bucket, AWS_SOLUTIONS, "S1", why)
         acknowledge(self.bucket, NIST, "S3BucketLoggingEnabled", why)
@@ -72,7 +72,7 @@ class TemplateBucket(Construct):
             self.bucket,
             NIST,
             "S3BucketReplicationEnabled",
-            "All that lies here is made anew from the sources by one command.",
+            "One command creates everything in it again from the sources.",
         )
         acknowledge(
             self.bucket, NIST, "S3DefaultEncryptionKMS", "S3's own keys encrypt it; it holds source code and no secret."

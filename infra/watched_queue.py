@@ -1,4 +1,4 @@
-"""A queue that feeds a function: what cannot be processed ends in a dead-letter queue, and somebody is told."""
+"""A queue that feeds a function. What cannot be processed ends in a dead-letter queue, whose alarm notifies people."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class WatchedQueue(Construct):
             self,
             "DeadLettersAlarm",
             alarm_description=f"{what_is_lost} The messages lie in the dead-letter queue "
-            f"{self.dead_letters.queue_name}, and the log of {read_by} says why. Mend that, then redrive them.",
+            f"{self.dead_letters.queue_name}, and the log of {read_by} says why. Fix that, then redrive them.",
             metric=self.dead_letters.metric_approximate_number_of_messages_visible(
                 period=Duration.minutes(1), statistic="Maximum"
             ),

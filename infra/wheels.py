@@ -19,7 +19,7 @@ _ELSEWHERE = ("win", "macosx")  # how the tags of other systems begin
 
 
 def image_python(image: str) -> int | None:
-    """The minor version of the image's Python 3; None for an image of one's own, of which nothing is known."""
+    """The minor version of the image's Python 3; None for a custom image, of which nothing is known."""
     tagged = _TAGGED.search(image)
     return int(tagged[1]) if tagged else 12 if _UNTAGGED.match(image) else None
 

@@ -241,7 +241,7 @@ def test_names_across_accounts_fit_at_their_longest() -> None:
     ("old", "new", "said"),
     [
         ('promotes_from = "dev"', 'promotes_from = "deb"', "[live]: promotes_from is 'deb', which is no"),
-        ('promotes_from = "dev"', 'promotes_from = "projects"', "which is no environment here"),
+        ('promotes_from = "dev"', 'promotes_from = "projects"', "which is not an environment here"),
         ('promotes_from = "dev"', 'promotes_from = "live"', "promotes_from is its own name"),
         ('promotes_from = "dev"', "promotes_from = 1", "promotes_from is 1"),
         (
