@@ -13,8 +13,8 @@ from constructs import Construct
 
 from infra.private_bucket import PrivateBucket
 from infra.promotion import Consumer
-from infra.settings import PROJECT, Settings
 from infra.sent_markers import SENT_MARKERS_EXPIRE
+from infra.settings import PROJECT, Settings
 
 CODE = "code/source.tar.gz"  # the archive that is in force; those under code/<hash>/ are what jobs read
 NOTIFIED = ("datasets/", "pipelines/", CODE)

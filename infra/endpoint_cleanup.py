@@ -10,9 +10,9 @@ from constructs import Construct
 from infra.arn import sagemaker_arn
 from infra.lambda_function import LambdaFunction
 from infra.permission import Grantee, allow
+from infra.sent_markers import SentMarkers
 from infra.settings import Settings
 from infra.source_environment import SourceEnvironment
-from infra.sent_markers import SentMarkers
 
 
 class EndpointCleanup(Construct):

@@ -105,7 +105,7 @@ class Network(Construct):
         """Egress on 443 reaches only S3, because the route table has no other target. (S3's prefix list id would need a
         look-up at synthesis.)
 
-        Members may talk to each other on any port, which distributed training needs ("allows inbound connections between
+        Members may talk to each other on any port, as distributed training needs ("allows inbound connections between
         members of the same security group"); the encryption of that traffic needs UDP 500 and protocol 50.
         """
         https = ec2.CfnSecurityGroup.EgressProperty(

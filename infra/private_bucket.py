@@ -36,7 +36,7 @@ class PrivateBucket(Construct):
             "Bucket",
             encryption=s3.BucketEncryption.KMS,
             encryption_key=self.key,
-            bucket_key_enabled=True,  # one call to KMS for many objects; without it 100,000 images would cost 100,000 calls
+            bucket_key_enabled=True,  # without it 100,000 images would cost 100,000 calls to KMS
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
@@ -81,7 +81,7 @@ class PrivateBucket(Construct):
         self._grant(role, ["s3:DeleteObjectVersion"], prefixes)
 
     def grant_list(self, role: iam.Role, *prefixes: str) -> None:
-        """Allow listing under the prefixes. Without any, allow listing all; S3 then answers "no such key", not "access denied"."""
+        """Allow listing under the prefixes, or all without any: S3 then answers "no such key", not "access denied"."""
         conditions = {"StringLike": {"s3:prefix": list(prefixes)}} if prefixes else {}
         allow(role, ["s3:ListBucket"], [self.bucket.bucket_arn], conditions=conditions)
 

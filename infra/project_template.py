@@ -40,7 +40,7 @@ _EARLIEST = (
     0,
     0,
     0,
-)  # the earliest time that a zip archive can hold; a fixed one, so that the bytes repeat
+)  # the earliest time that a zip archive can hold
 
 
 def write_project_template(assembly: Path, stack: str) -> Path:

@@ -9,7 +9,7 @@ from constructs import Construct
 
 from infra.private_bucket import PrivateBucket
 
-SENT_MARKERS_EXPIRE = s3.LifecycleRule(id="markers-notices-expire", prefix="notices/", expiration=Duration.days(30))
+SENT_MARKERS_EXPIRE = s3.LifecycleRule(id="sent-markers-expire", prefix="notices/", expiration=Duration.days(30))
 
 
 class SentMarkers(PrivateBucket):

@@ -21,9 +21,9 @@ from infra.monthly_budget import MonthlyBudget
 from infra.notices import Notices
 from infra.notifier import Notifier
 from infra.promotion import Consumer
+from infra.sent_markers import SentMarkers
 from infra.settings import Settings
 from infra.source_environment import SourceEnvironment
-from infra.sent_markers import SentMarkers
 from infra.watched_queue import WatchedQueue
 
 

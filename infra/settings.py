@@ -275,7 +275,7 @@ class Settings:
             if not _ZONE.fullmatch(zone) or zone[:-1] != self.region:
                 yield (
                     f"availability_zones holds {zone!r}, which is not a zone of {self.region}",
-                    f"aws ec2 describe-availability-zones --region {self.region} lists them, for example {self.region}a",
+                    f"choose from: aws ec2 describe-availability-zones --region {self.region}",
                 )
 
     def _cost_problems(self) -> Iterator[Problem]:
@@ -330,7 +330,7 @@ class Settings:
         if self.region != self.source.region:
             yield (
                 f"region is {self.region!r}, and [{source}], which it promotes from, is in {self.source.region!r}",
-                f'set region = "{self.source.region}": SageMaker serves only models of the endpoint's region',
+                f'set region = "{self.source.region}": SageMaker serves only models of the same region',
             )
 
 
@@ -363,8 +363,8 @@ def refuse_strays(tables: Mapping[str, Any], path: Path) -> None:
         if name == PROJECTS or (isinstance(table, dict) and "account" in table and _NAME.fullmatch(name)):
             continue
         raise SettingsError(
-            "it is not an environment: that has a name of at most 20 small letters, digits and hyphens, an account and a "
-            "region",
+            "it is not an environment: that has a name of at most 20 small letters, digits and hyphens, an account and "
+            "a region",
             f"{path.name} [{name}]",
             f"complete it, or take it out; what projects from the template get is called [{PROJECTS}]",
         )
