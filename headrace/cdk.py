@@ -156,7 +156,7 @@ def _home(root: Path) -> dict[str, str]:
     """The state folder as the home, since the CDK reads ~/.cdk.json. jsii's 150 MB of packages are kept in .venv, or
     beside the state where somebody else made the installation.
 
-    Whoever has switched the CDK's telemetry or npm's notices off did so in the home, so here both are off.
+    The user's choices about the CDK's telemetry and npm's notices are in the home folder, so here both are off.
     """
     cache = root / ".venv" / "jsii"
     if not os.access(cache if cache.exists() else cache.parent, os.W_OK):

@@ -66,7 +66,7 @@ TRAINING = {
 
 
 def main(arguments: Sequence[str] | None = None, *, cloud: LocalCloud | None = None) -> int:
-    """Runs one command and gives its exit status; tests pass a local cloud of their own."""
+    """Runs one command and gives its exit status; tests pass their own local cloud."""
     options = build_parser().parse_args(arguments)
     output = Output(as_json=options.json)
     try:

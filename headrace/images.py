@@ -106,14 +106,14 @@ def parse(setting: str, text: str, environment: Environment) -> Image:
     if found is None or not (found["tag"] or found["digest"]):
         raise SetupError(
             f"{setting} of [{environment.name}] is {text!r}, which is not an image",
-            hint="write repository:tag of an AWS deep-learning image, or the URI of your own",
+            hint="write repository:tag of an AWS deep-learning image, or the URI of a custom image",
         )
     region = found["region"] or environment.region
     account = found["account"] or ACCOUNTS.get(region)
     if account is None:
         raise SetupError(
             f"no account is known that holds AWS's deep-learning images in {region}",
-            hint="give whole image URIs of repositories of your own",
+            hint="give whole image URIs of your own repositories",
         )
     return Image(setting, found["name"], found["digest"], account, region, found["repository"], found["tag"])
 

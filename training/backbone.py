@@ -1,4 +1,4 @@
-"""Any backbone of timm by its name, for example `timm:resnet50`, with a linear layer on top. Runs on torch 2.6 and later.
+"""Any backbone of timm by its name (`timm:resnet50`), with a linear layer on top. Runs on torch 2.6 and later.
 
 timm is not part of the images: name it, with its version and torchvision's, in requirements.txt. Weights come from the
 `pretrained` channel (pretrained.py); nothing is downloaded.

@@ -1,4 +1,4 @@
-"""Availability zones of an environment with a VPC of its own."""
+"""Availability zones of an environment that has a VPC."""
 
 from __future__ import annotations
 
