@@ -46,7 +46,7 @@ def _check_training_code(environment: Environment, output: Output) -> None:
 
 
 def _refuse_other_kind(environment: Environment) -> None:
-    """infra/kind.py has CloudFormation refuse it as well, in its own words."""
+    """infra/stacks/choose.py has CloudFormation refuse it as well, in its own words."""
     stack = environment.find_stack(environment.stack_name) or {}
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     if not outputs:

@@ -22,16 +22,16 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from promoting_project import promoting_project
 from wheels import lock, named
 
-from infra.catalog_settings import CatalogSettings
-from infra.catalog_stack import CatalogStack
-from infra.delivery_settings import DeliverySettings
-from infra.delivery_stack import DeliveryStack
-from infra.kind import environment_stack
-from infra.line_settings import LineSettings
-from infra.project_settings import load_project_settings
-from infra.project_stack import ProjectStack
-from infra.project_template import write_project_template
-from infra.settings import Settings, load_settings
+from environments.delivery import DeliverySettings
+from environments.lines import LineSettings
+from environments.settings import Settings, load_settings
+from infra.catalog.catalog_settings import CatalogSettings
+from infra.catalog.catalog_stack import CatalogStack
+from infra.catalog.project_settings import load_project_settings
+from infra.catalog.project_stack import ProjectStack
+from infra.catalog.project_template import write_project_template
+from infra.stacks.choose import environment_stack
+from infra.stacks.delivery_stack import DeliveryStack
 
 ROOT = Path(__file__).parents[2]
 

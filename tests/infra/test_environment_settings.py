@@ -8,11 +8,11 @@ import pytest
 from aws_cdk import App, Environment, Stack
 from suite import PROJECT
 
-from infra.images import Images
-from infra.prices import load_prices
-from infra.project_settings import load_project_settings
-from infra.settings import Settings, load_settings
-from infra.typed_table import SettingsError
+from environments.prices import load_prices
+from environments.settings import Settings, load_settings
+from environments.typed_table import SettingsError
+from infra.catalog.project_settings import load_project_settings
+from infra.parts.images import Images
 
 ROOT = Path(__file__).parents[2]
 DIGEST = f"@sha256:{'0123456789abcdef' * 4}"

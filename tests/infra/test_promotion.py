@@ -13,10 +13,10 @@ import pytest
 from promoting_project import promoting_project, with_example
 from suite import PROJECT
 
-from infra.kind import REFUSAL
-from infra.promotion import announcement_rule
-from infra.settings import load_settings
-from infra.typed_table import SettingsError
+from environments.promotion import announcement_rule
+from environments.settings import load_settings
+from environments.typed_table import SettingsError
+from infra.stacks.choose import REFUSAL
 
 SOURCE, CONSUMER = "111111111111", "333333333333"
 REGION = "eu-central-1"

@@ -14,12 +14,12 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from infra.catalog_settings import CatalogSettings
-from infra.delivery_settings import DeliverySettings
-from infra.line_settings import LineSettings
-from infra.project_settings import ProjectSettings
-from infra.settings import Settings
-from infra.typed_table import _called
+from environments.delivery import DeliverySettings
+from environments.lines import LineSettings
+from environments.settings import Settings
+from environments.typed_table import _called
+from infra.catalog.catalog_settings import CatalogSettings
+from infra.catalog.project_settings import ProjectSettings
 from pipeline_definition import PipelineSettings
 from pipeline_definition.variants import Variant
 
