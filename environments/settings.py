@@ -19,7 +19,7 @@ from pipeline_definition import PipelineSettings, PipelineSettingsError
 
 PROJECT = "headrace"
 LOCAL = "local"
-PROJECTS = "projects"  # the table that is not an environment: infra/catalog/project_settings.py
+PROJECTS = "projects"  # the table that is not an environment: environments/projects.py
 LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
 LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
 MOST_RUNS = 1_000  # of a limit on runs; lambda/start_pipeline/run_limits.py has the same value

@@ -33,7 +33,7 @@ def typed_values(
             raise SettingsError(f"unknown key {key!r}", where, f"known are {', '.join(sorted(known.keys() | tables))}")
     for name, item in known.items():
         if name not in table and item.default is MISSING and item.default_factory is MISSING:
-            raise SettingsError(f"{name} is missing", where, f"add {name} = {_called(hints[name])}")
+            raise SettingsError(f"{name} is missing", where, f"add {name} = {type_name(hints[name])}")
     return {name: _value(table[name], hints[name], name, where) for name in known if name in table}
 
 
@@ -45,7 +45,7 @@ def _value(value: Any, hint: Any, name: str, where: str) -> Any:
         return tuple(item(**typed_values(each, item, f"{where}, {name} {n}")) for n, each in enumerate(value, start=1))
     typed = tuple(value) if isinstance(value, list) else value
     if not _is(typed, hint):
-        raise SettingsError(f"{name} is {value!r}", where, f"use {_called(hint)}")
+        raise SettingsError(f"{name} is {value!r}", where, f"use {type_name(hint)}")
     return typed
 
 
@@ -63,14 +63,14 @@ def _is(value: Any, hint: Any) -> bool:
     return type(value) is hint
 
 
-def _called(hint: Any) -> str:
+def type_name(hint: Any) -> str:
     origin = get_origin(hint)
     if origin is Literal:
         return " or ".join(get_args(hint))
     if origin in (Union, UnionType):
-        return " or ".join(_called(option) for option in get_args(hint) if option is not type(None))
+        return " or ".join(type_name(option) for option in get_args(hint) if option is not type(None))
     if origin is tuple:
-        return f"a list of {_called(get_args(hint)[0])}"
+        return f"a list of {type_name(get_args(hint)[0])}"
     if is_dataclass(hint):
         return "tables in double brackets"
     if origin is Mapping:

@@ -6,8 +6,8 @@ from aws_cdk import CfnOutput, Environment, IStackSynthesizer, Stack, Tags
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from environments.catalog import CatalogSettings
 from environments.settings import PROJECT
-from infra.catalog.catalog_settings import CatalogSettings
 from infra.catalog.launch_permission import LaunchPermission
 from infra.catalog.launch_role import LaunchRole
 from infra.catalog.product import Product

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_servicecatalog as servicecatalog
 from constructs import Construct
 
-from infra.catalog.catalog_settings import CatalogSettings
+from environments.catalog import CatalogSettings
 from infra.catalog.launch_role import LaunchRole
 from infra.catalog.template_bucket import VERSIONS, TemplateBucket
 

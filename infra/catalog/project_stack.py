@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.catalog.project_settings import PROJECT_ID, PROJECT_NAME, ProjectSettings
+from environments.projects import PROJECT_ID, PROJECT_NAME, ProjectSettings
 from infra.stacks.training_stack import HeadraceStack
 from pipeline_definition import CAPACITIES
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from infra.catalog.project_settings import PROJECT_ID
+from environments.projects import PROJECT_ID
 
 FOLDER = "project"
 # Not with "sagemaker" in it: AmazonSageMakerFullAccess, which most of Studio's users have, lets them invoke every

@@ -14,9 +14,9 @@ import pytest
 from bad_input_table import ROOT
 from suite import PROJECT
 
+from environments.projects import load_project_settings
 from environments.settings import load_settings
 from environments.typed_table import SettingsError
-from infra.catalog.project_settings import load_project_settings
 
 SECTION = "Configuration"
 SEEN = "command output of `cdk` (synth, deploy, …)"

@@ -134,7 +134,7 @@ def test_an_image_of_ones_own_is_looked_up_where_its_uri_says(headrace: Headrace
         (Refusal("AccessDeniedException", "not authorized to perform: ecr:BatchGetImage"),
          "error: AWS refused BatchGetImage while looking up pytorch:2.13-cu133 in the registry of account "
          "763104351884: AccessDeniedException",
-         "ask whoever runs prod for this permission; aws sts get-caller-identity shows who"),
+         "ask the owner of prod for this permission; aws sts get-caller-identity shows who"),
         (Refusal("RepositoryNotFoundException", "no such repository"), "RepositoryNotFoundException",
          "headrace --env prod"),
     ],

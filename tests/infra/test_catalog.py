@@ -16,8 +16,8 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 from templates import listed
 
+from environments.catalog import load_catalog_settings
 from environments.typed_table import SettingsError
-from infra.catalog.catalog_settings import load_catalog_settings
 from infra.catalog.launch_role import NEEDED
 from infra.catalog.project_stack import BOUNDARY
 

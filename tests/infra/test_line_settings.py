@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from promoting_project import promoting_project
 
 from environments.patterns import common_name
+from environments.projects import load_project_settings
 from environments.settings import Settings, load_settings
 from environments.typed_table import SettingsError
-from infra.catalog.project_settings import load_project_settings
 
 GOOD = 'account = "123456789012"\nregion = "eu-central-1"\n'
 DEV = f"[dev]\n{GOOD}"

@@ -13,7 +13,7 @@ import yaml
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 from templates import listed
 
-from infra.catalog.catalog_settings import load_catalog_settings
+from environments.catalog import load_catalog_settings
 from infra.parts.images import registries
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"

@@ -14,8 +14,8 @@ import yaml
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
+from environments.projects import load_project_settings
 from environments.typed_table import SettingsError
-from infra.catalog.project_settings import load_project_settings
 from infra.catalog.project_stack import BOUNDARY, TEMPLATE_BUCKET
 from infra.catalog.project_template import NAMED
 from infra.stacks.choose import REFUSAL

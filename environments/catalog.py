@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from environments.projects import load_project_settings
 from environments.settings import PROJECT, PROJECTS, Problem, Settings, load_settings, load_tables
 from environments.typed_table import SettingsError, typed_values
-from infra.catalog.project_settings import load_project_settings
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/(?:[\w+=,.@-]+/)*([\w+=,.@-]{1,64})")
 _DOMAIN = re.compile(r"d-[a-z0-9-]{1,61}")
