@@ -103,9 +103,10 @@ def test_a_table_that_nothing_would_read_is_refused(tmp_path: Path, name: str) -
     """Whoever writes [project] for [projects] would publish a template of defaults."""
     account = "" if name == "project" else GOOD
     text = f"[dev]\n{GOOD}[{name}]\n{account}"
-    with pytest.raises(SettingsError, match=rf"environments.toml \[{name}\]: it is not an environment(.|\n)*\[projects\]"):
+    refusal = rf"environments.toml \[{name}\]: it is not an environment"
+    with pytest.raises(SettingsError, match=rf"{refusal}(.|\n)*\[projects\]"):
         load(tmp_path, text)
-    with pytest.raises(SettingsError, match=rf"environments.toml \[{name}\]: it is not an environment"):
+    with pytest.raises(SettingsError, match=refusal):
         load_project_settings(tmp_path / "environments.toml")
 
 
