@@ -121,7 +121,7 @@ def test_two_processes_go_on_after_a_sigterm(digits: Path, tmp_path: Path) -> No
         said += process.stdout.readline()
         assert process.poll() is None, said
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     found = re.search(r"interrupted (after \d epochs and \d+ steps)", output)
     assert found, output
     resumed = finish(together(2, TRAINING / "train.py", *words))
@@ -131,7 +131,7 @@ def test_two_processes_go_on_after_a_sigterm(digits: Path, tmp_path: Path) -> No
     assert (tmp_path / "model/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
 
     alone = start(TRAINING / "train.py", *words)
-    refused, _ = alone.communicate(timeout=60)
+    refused, _ = alone.communicate(timeout=120)
     assert "processes was 2 and is 1" in refused
 
 
