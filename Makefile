@@ -7,15 +7,18 @@ ENV ?= local
 INSTALL := locks/install.py
 # Which build of torch: cpu, cuda, or auto (cuda where /dev/nvidia0 is).
 TORCH ?= auto
+# Tests that take more examples, objects or environments with --thorough (tests/support/thorough.py).
+THOROUGH := $(addprefix tests/lambda/test_start_pipeline_,property.py run_limits.py size.py) tests/data_sets/test_agreement.py \
+  tests/infra/test_synthesis.py
 CALLERS_PATH := $(PATH)
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo check test prove conformance sdk audit matrix lint lock shipped synth up down clean
+.PHONY: help install demo check test test-unit prove conformance sdk audit matrix lint lock shipped synth up down clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed node_modules/installed ## make .venv and node_modules (done by the others when needed)
 ifneq ($(origin PYTHON),file)
@@ -59,10 +62,14 @@ check: install ## what you change: environments.toml, prices.toml, training/ and
 	@$(BIN)/python -m pytest tests/check -n 2 $(if $(DATA),--data '$(DATA)')
 
 test: install .venv/awscli/installed ## the whole suite, end to end included
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 2
+
+test-unit: install ## the tests that start no process and no local cloud; a minute
+	@$(BIN)/python -m pytest -n 2 -m 'not process'
 
 prove: install ## what takes longer than the suite: storms, faults, kills (tests/prove)
 	@$(BIN)/python -m pytest tests/prove --timeout 900
+	@$(BIN)/python -m pytest --thorough --timeout 900 $(THOROUGH)
 
 conformance: install ## which assumptions on AWS hold, in ENV's account, for under 5 USD (YES=1); LOCAL=1: here
 	@$(BIN)/python -m tests.conformance --env $(ENV) $(if $(LOCAL),--local) $(if $(YES),--yes)

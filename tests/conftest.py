@@ -1,4 +1,4 @@
-"""Tests see nothing of the AWS configuration of whoever runs them: a profile of theirs must neither help nor hurt.
+"""Tests see nothing of the AWS configuration of the person who runs them: a profile must neither help nor hurt.
 
 And they find the project's programs first on PATH, as under `make test`.
 """
@@ -7,9 +7,19 @@ import os
 import sys
 from pathlib import Path
 
+import order
 import pytest
 import shipped_training
+import thorough
+from service_models import read_service_models_once
+from started_processes import pytest_collection_modifyitems, pytest_ignore_collect, pytest_runtest_protocol
 from suite import TRAINING
+
+__all__ = [  # hooks, beside those below
+    "pytest_collection_modifyitems",
+    "pytest_ignore_collect",
+    "pytest_runtest_protocol",
+]
 
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
@@ -22,10 +32,16 @@ os.environ |= {
 
 
 sys.path.insert(0, str(TRAINING))
+read_service_models_once()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(order)
+    config.pluginmanager.register(thorough)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Whoever changes training/ is told that `make test` does not test it."""
+    """Says to those who change training/ that `make test` does not test it."""
     changed = shipped_training.changed_files()
     if changed:
         terminalreporter.write_line(
@@ -36,6 +52,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-hints", action="store_true", help="write tests/hints.toml (tests/support/hints_table.py)")
     parser.addoption("--write-cli", action="store_true", help="write docs/cli.md (tests/support/cli_reference.py)")
+    parser.addoption("--thorough", action="store_true", help="more examples and objects, as `make prove` takes them")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -23,6 +23,7 @@ def tracked(*patterns: str) -> list[Path]:
     return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).exists()]
 
 
+@pytest.mark.process
 def test_no_file_is_longer_than_one_can_read() -> None:
     read = [path for path in tracked("*.py", "*.md", "Makefile", ".ci/run") if path.name not in WRITTEN_BY_TESTS]
     long = {str(path): len(path.read_text().splitlines()) for path in read}
@@ -60,8 +61,8 @@ def test_the_readme_names_only_commands_that_exist() -> None:
     named = set(re.findall(r"(?:^|[/`(])headrace(?: --env \w+)? ([a-z]+)", text, re.MULTILINE))
     assert named
     assert named <= set(commands)
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"^make ([a-z]+)", text, re.MULTILINE)) <= targets
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)) <= targets
 
 
 @pytest.mark.parametrize("path", tracked("*.md"), ids=lambda path: str(path.relative_to(ROOT)))
@@ -84,6 +85,7 @@ def imports(path: Path) -> set[str]:
 USERS_OWN = re.compile(r"""(?:ROOT|parents\[\d\]\)?) / ["'](?:environments\.toml|prices\.toml|training\b)""")
 
 
+@pytest.mark.process
 def test_the_suite_reads_nothing_that_is_a_users_to_change() -> None:
     """Tests read environments.toml, prices.toml and training/ of the suite's project; `make check` reads a user's."""
     looking = ("tests/check/", "tests/prove/test_adopters.py", "tests/support/own_jobs.py")

@@ -23,6 +23,8 @@ from locks.install import InstallError
 from locks.install_failures import CAUSES
 from locks.install_progress import Progress, megabytes
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from bad_input_disk import run_on_small_disk
+from eventually import eventually
 from pipeline_runs import free_port
 
 from local_cloud import process
@@ -87,7 +87,7 @@ def test_a_second_up(row: Row, headrace: Headrace, state: Path) -> None:
 def test_a_killed_server(row: Row, headrace: Headrace, state: Path) -> None:
     running = process.start(state, port=free_port())
     os.kill(running.pid, signal.SIGKILL)
-    wait_for(lambda: process.running(state) is None)
+    eventually("the local cloud has ended", lambda: process.running(state) is None)
     row("a local cloud that was killed (kill -9)", f"{OUTPUT}`runs` and others", headrace(state, "runs"), state=state)
     said = essence(headrace(state, "up", status=0))
     row("the same, its lock and its state still there", f"{OUTPUT}`up`; status 0", said, state=state)
@@ -108,7 +108,7 @@ def test_a_deleted_state_directory(row: Row, headrace: Headrace, state: Path) ->
     state.rename(state.with_name("gone"))  # for the server as if deleted, and in an instant
     said = headrace(state, "runs")
     row("a state directory deleted under a running server", f"{OUTPUT}`runs` and others", said, state=state)
-    wait_for(lambda: not is_open(running.endpoint))  # it ends by itself
+    eventually("the port is closed", lambda: not is_open(running.endpoint))  # it ends by itself
     said = essence(headrace(state, "up", status=0))
     row("the same, started again: afresh", f"{OUTPUT}`up`; status 0", said, state=state)
 
@@ -144,10 +144,3 @@ def test_an_import_in_a_function(row: Row, connect: Callable[[str], Any], role: 
 def is_open(endpoint: str) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(endpoint.rsplit(":", 1)[1]))) == 0
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -17,6 +17,8 @@ from benchmarks.gpu.data import encode_photograph
 from benchmarks.gpu.machine import prepare_interpreter
 from benchmarks.gpu.parts import PARTS, Part, run, run_all
 
+pytestmark = pytest.mark.process
+
 WITHOUT_GPU = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 
 

@@ -1,4 +1,4 @@
-"""Command line, trigger and job read the same: 500 generated data sets, loose and archived."""
+"""Command line, trigger and job read the same: generated data sets, loose and archived; 500 with `--thorough`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from data_set_samples import HEIC, image, write
 from fake_aws import Cloud
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import some
 from worlds import CLIENTS
 
 from data_sets.archive_listing import ArchiveListing
@@ -151,7 +152,11 @@ def by_job(folder: Path) -> tuple[Reading, str]:
 
 
 SETTINGS = settings(
-    max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    max_examples=some(60, thorough=500),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    database=None,
 )
 
 

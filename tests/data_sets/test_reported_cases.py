@@ -257,6 +257,7 @@ def test_d12_copies_in_train_and_test_and_in_two_classes_are_refused_together(tm
     assert learned(tmp_path)["test"] == {"cat": 5, "dog": 5}
 
 
+@pytest.mark.process
 def test_d13_hard_links_are_unpacked_as_copies(tmp_path: Path) -> None:
     source = write(tmp_path / "source", images(PETS))
     os.link(source / "cat/0.png", source / "cat/copy-of-0.png")

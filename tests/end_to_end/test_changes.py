@@ -1,7 +1,7 @@
 """A model line lives for years: classes, image size, network and artifacts change, and each run ends with a model.
 
-One deployment goes through all of it, in the order of the tests. No gate is in the way (no threshold, a tolerance of
-1): what counts is what a candidate is compared with, and what is registered how.
+One deployment goes through all of it: a test names those that it builds on. No gate is in the way (no threshold, a
+tolerance of 1): what counts is what a candidate is compared with, and what is registered how.
 """
 
 from __future__ import annotations
@@ -155,6 +155,7 @@ def test_the_first_model_of_a_line_is_approved_as_the_environment_says(line: Lin
     line.serves(1)
 
 
+@pytest.mark.builds_on("test_the_first_model_of_a_line_is_approved_as_the_environment_says")
 def test_an_upload_of_other_classes_ends_with_a_model_that_waits_for_a_person(line: Line) -> None:
     found = line.upload(line.others)
     assert (found["version"], found["approval"]) == (2, "PendingManualApproval")
@@ -169,6 +170,7 @@ def test_an_upload_of_other_classes_ends_with_a_model_that_waits_for_a_person(li
     assert line.answers() <= {"digit-7", "digit-8"}
 
 
+@pytest.mark.builds_on("test_an_upload_of_other_classes_ends_with_a_model_that_waits_for_a_person")
 def test_the_first_data_set_again_ends_with_a_model_too(line: Line) -> None:
     """As `make demo` does after an upload of one's own; its training comes from the cache."""
     found = line.again("digits")
@@ -180,6 +182,7 @@ def test_the_first_data_set_again_ends_with_a_model_too(line: Line) -> None:
     assert line.answers() <= {"0", "1", "2"}
 
 
+@pytest.mark.builds_on("test_the_first_data_set_again_ends_with_a_model_too")
 def test_another_image_size_is_compared_each_model_at_its_own(line: Line) -> None:
     found = line.again("digits", ImageSize="96")
     assert (found["version"], found["approval"], found["recorded"]["ImageSize"]) == (4, "Approved", "96")
@@ -188,6 +191,7 @@ def test_another_image_size_is_compared_each_model_at_its_own(line: Line) -> Non
     line.serves(4)
 
 
+@pytest.mark.builds_on("test_another_image_size_is_compared_each_model_at_its_own")
 def test_one_class_more_is_compared_on_the_classes_that_both_know(line: Line) -> None:
     line.add(line.more, line.digits / "3")
     found = line.upload(line.digits)
@@ -199,6 +203,7 @@ def test_one_class_more_is_compared_on_the_classes_that_both_know(line: Line) ->
     assert (comparison["images"], found["evaluation"]["test"]["images"]) == (9, 12)
 
 
+@pytest.mark.builds_on("test_one_class_more_is_compared_on_the_classes_that_both_know")
 def test_one_class_fewer_is_compared_on_the_classes_that_both_know(line: Line) -> None:
     shutil.rmtree(line.digits / "0")
     found = line.upload(line.digits, delete=True)
@@ -208,6 +213,7 @@ def test_one_class_fewer_is_compared_on_the_classes_that_both_know(line: Line) -
     assert comparison["classes"] == ["1", "2", "3"]
 
 
+@pytest.mark.builds_on("test_one_class_fewer_is_compared_on_the_classes_that_both_know")
 def test_a_network_of_ones_own_with_the_old_one_removed_is_compared_with_the_champions_own(
     line: Line, project: Path
 ) -> None:
@@ -225,6 +231,7 @@ def test_a_network_of_ones_own_with_the_old_one_removed_is_compared_with_the_cha
     line.serves(found["version"])
 
 
+@pytest.mark.builds_on("test_a_network_of_ones_own_with_the_old_one_removed_is_compared_with_the_champions_own")
 def test_a_champion_whose_artifact_was_deleted_is_followed_by_a_model_that_waits(line: Line) -> None:
     newest = registry.list_packages(line.environment)[0]
     package = line.environment.client("sagemaker").describe_model_package(ModelPackageName=newest["ModelPackageArn"])
@@ -243,6 +250,7 @@ def test_a_champion_whose_artifact_was_deleted_is_followed_by_a_model_that_waits
     assert (comparison["kind"], comparison["champion_version"]) == ("champion-gone", newest["ModelPackageVersion"])
 
 
+@pytest.mark.builds_on("test_the_first_model_of_a_line_is_approved_as_the_environment_says")
 def test_what_cannot_be_taken_is_refused_before_anything_trains(line: Line) -> None:
     before = {execution.arn for execution in list_executions(line.environment)}
     with pytest.raises(AssertionError, match="the image size is 4 pixels"):

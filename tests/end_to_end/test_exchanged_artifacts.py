@@ -1,6 +1,7 @@
 """A registered artifact cannot be exchanged by any role of the stack; what an administrator exchanges is not served.
 
-The tests build on each other. They act as each role in turn, as somebody could who has code in a job or a function.
+A test names those that it builds on. They act as each role in turn, as somebody could who has code in a job or in a
+function.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from deployed_app import Deployed, Images, deployment, project_with
-from life import eventually
+from eventually import eventually
 from stack_roles import client_of, let_the_account_assume, roles_of
 
 from headrace import decision, endpoint, notices, registry, runs, upload
@@ -156,6 +157,7 @@ def test_no_role_can_exchange_a_registered_artifact(app: Registered, moment: str
     assert (after["ETag"], after["VersionId"]) == (before["ETag"], before["VersionId"])
 
 
+@pytest.mark.builds_on("test_no_role_can_exchange_a_registered_artifact")
 def test_what_jobs_can_still_overwrite_is_not_what_is_served(app: Registered) -> None:
     """Evaluate's copy under runs/ can be exchanged by a job. A restarted endpoint answers as before."""
     s3 = app.as_role("Job", "s3")
@@ -173,6 +175,7 @@ def test_what_jobs_can_still_overwrite_is_not_what_is_served(app: Registered) ->
     assert app.notified("artifact-refused") == []
 
 
+@pytest.mark.builds_on("test_what_jobs_can_still_overwrite_is_not_what_is_served")
 def test_an_artifact_that_was_exchanged_before_it_was_stored_fails_the_run(app: Registered) -> None:
     """Evaluate comes from the cache, and its copy is the exchanged one of the test before."""
     key = app.artifact(1)
@@ -193,6 +196,7 @@ def test_an_artifact_that_was_exchanged_before_it_was_stored_fails_the_run(app: 
     assert "is not the artifact that Evaluate judged" in told[0].text
 
 
+@pytest.mark.builds_on("test_an_artifact_that_was_exchanged_before_it_was_stored_fails_the_run")
 def test_what_an_administrator_exchanges_is_notified_and_not_deployed(app: Registered) -> None:
     key = app.artifact(1)
     app.as_administrator(lambda s3: s3.put_object(Bucket=app.bucket, Key=key, Body=OTHER))

@@ -1,4 +1,7 @@
-"""Two model lines beside the default one, through the real app with TLS and IAM on. The tests build on each other."""
+"""Two model lines beside the default one, through the real app with TLS and IAM on.
+
+A test names those that it builds on.
+"""
 
 from __future__ import annotations
 
@@ -151,6 +154,9 @@ def test_an_upload_says_its_line_and_one_for_another_line_is_refused(
 
 
 @pytest.mark.usefixtures("runs")
+@pytest.mark.builds_on(
+    "test_both_are_approved_and_served_by_their_own_endpoints", "test_a_data_set_of_no_line_belongs_to_the_default_line"
+)
 def test_a_line_that_is_no_longer_declared_goes_a_new_one_comes_and_the_others_stay(lined: Lined) -> None:
     file = lined.project / "environments.toml"
     kept = file.read_text().partition("[local.lines.high]")[0]

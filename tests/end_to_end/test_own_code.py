@@ -138,6 +138,7 @@ def test_a_change_of_the_training_script_alone_takes_preprocessing_from_the_cach
     assert (after["TrainCode"] != before["TrainCode"], after["CodeHash"] != before["CodeHash"]) == (True, True)
 
 
+@pytest.mark.builds_on("test_a_change_of_the_training_script_alone_takes_preprocessing_from_the_cache")
 def test_a_change_of_a_comment_takes_every_job_from_the_cache_and_says_what_ran(app: Deployed) -> None:
     """The whole code has another hash, and the training's address is the one under which it ran."""
     before = newest_model(app)["CustomerMetadataProperties"]

@@ -208,6 +208,7 @@ def denied(call: Callable[[], object]) -> bool:
     return False
 
 
+@pytest.mark.builds_on("test_each_project_trains_on_its_own_upload")
 def test_its_owner_changes_code_and_definition_without_the_repository(
     account: Environment, teams: dict[str, Environment], roles: dict[str, dict[str, str]], images: Images
 ) -> None:
@@ -249,6 +250,7 @@ def with_note(archive: bytes, note: str) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.builds_on("test_each_project_trains_on_its_own_upload")
 def test_an_approved_model_is_served_by_its_projects_own_endpoint(
     teams: dict[str, Environment], images: Images
 ) -> None:

@@ -1,6 +1,7 @@
 """Stop, run --set, approve, rollback, repair, typed as commands, against the deployed app.
 
-The tests build on each other. Cases r01, r02 and r03 are of people who changed an endpoint or a registry by hand.
+A test names those that it builds on. Cases r01, r02 and r03 are of people who changed an endpoint or a registry by
+hand.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deployed_app import Deployed, Images, deployment, project_with
+from eventually import eventually
 from scripted_cloud import Result
 
 from canonical import digest
@@ -63,14 +64,6 @@ def copy_version(app: Deployed) -> int:
     return int(arn.rsplit("/", 1)[-1])
 
 
-def eventually(look: Any, seconds: float = 200) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-    return found
-
-
 def notices(kind: str) -> list[dict[str, str]]:
     return [notice for notice in headrace("notices", "--limit", "0", "--json").data if notice["kind"] == kind]
 
@@ -117,7 +110,7 @@ def test_a_run_with_other_parameters_is_started_by_the_trigger_and_stopped(app: 
         states = {step["name"]: step["status"] for step in run["steps"]}
         return run if states.get("TrainSpot") == states.get("TrainOnDemand") == "Executing" else None
 
-    run = eventually(training, 300)
+    run = eventually("it trains", training, seconds=300)
     assert (run["parameters"]["Epochs"], run["parameters"]["ImageSize"]) == ("2000", "128")
     stopped = headrace("stop", "--interval", "0.3")
     assert "during TrainSpot, TrainOnDemand" in stopped.err or "during TrainOnDemand, TrainSpot" in stopped.err
@@ -146,13 +139,14 @@ def test_approving_beneath_the_served_version_changes_nothing_and_a_rollback_doe
     assert differences() == []
 
 
+@pytest.mark.builds_on("test_approving_beneath_the_served_version_changes_nothing_and_a_rollback_does")
 def test_a_deleted_endpoint_is_seen_told_and_deployed_by_approving_its_version_again(
     app: Deployed, image: Path
 ) -> None:
     """r01."""
     endpoint = app.environment.stack.endpoint
     app.aws("sagemaker", "delete-endpoint", "--endpoint-name", endpoint)
-    (difference,) = eventually(differences)
+    (difference,) = eventually("status names a difference", differences, seconds=200)
     assert difference["what"] == "there is no endpoint, and version 2 is approved"
     assert difference["command"] == "headrace repair"
     assert "headrace repair" in headrace("predict", str(image), status=1).err
@@ -165,7 +159,7 @@ def test_a_deleted_endpoint_is_seen_told_and_deployed_by_approving_its_version_a
         QueueUrl=next(queue.url for queue in app.environment.stack.queues if queue.name == "decisions"),
         MessageBody=json.dumps({"headrace": "periodic-look", "line": "", "seen": seen}),
     )
-    told = eventually(lambda: notices("endpoint-differs"))
+    told = eventually("a notice is sent", lambda: notices("endpoint-differs"), seconds=200)
     assert "headrace --env local repair" in told[0]["text"]
     assert sagemaker.list_endpoints()["Endpoints"] == []
 
@@ -175,9 +169,10 @@ def test_a_deleted_endpoint_is_seen_told_and_deployed_by_approving_its_version_a
     assert differences() == []
     # The function looks at a new endpoint once more after 30 seconds. The next test changes the registry by hand, and
     # that look would already repair it.
-    eventually(lambda: len(notices("deployed")) > before)
+    eventually("a notice is sent", lambda: len(notices("deployed")) > before, seconds=200)
 
 
+@pytest.mark.builds_on("test_approving_beneath_the_served_version_changes_nothing_and_a_rollback_does")
 def test_a_deleted_version_is_seen_and_repair_serves_the_one_before(app: Deployed, image: Path) -> None:
     """r02."""
     (served,) = [item for item in list_packages(app.environment) if item["ModelPackageVersion"] == 2]
@@ -189,7 +184,14 @@ def test_a_deleted_version_is_seen_and_repair_serves_the_one_before(app: Deploye
     assert differences() == []
 
 
+@pytest.mark.builds_on(
+    "test_a_run_with_other_parameters_is_started_by_the_trigger_and_stopped",
+    "test_a_deleted_endpoint_is_seen_told_and_deployed_by_approving_its_version_again",
+)
 def test_notices_tell_what_was_served(image: Path) -> None:
     assert all(notices(kind) for kind in ("approval-needed", "endpoint-differs", "execution-stopped"))
-    served = eventually(lambda: [it for it in notices("deployed") if it["headline"].startswith("version 1 ")])
-    assert served
+
+    def of_version_1() -> list[dict[str, str]]:
+        return [notice for notice in notices("deployed") if notice["headline"].startswith("version 1 ")]
+
+    assert eventually("the notice of version 1 is sent", of_version_1, seconds=200)

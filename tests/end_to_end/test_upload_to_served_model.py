@@ -1,4 +1,8 @@
-"""From an upload to a served model, through the real app with TLS and IAM on. The tests build on each other."""
+"""From an upload to a served model, through the real app with TLS and IAM on.
+
+One deployment goes through all tests. Each asks for the state that it needs (states.py), so that any runs alone.
+The last three stop, replace and destroy the deployment: each leaves it as a test behind it can take it.
+"""
 
 import io
 import json
@@ -12,11 +16,12 @@ from typing import Any
 
 import pytest
 from deployed_app import Deployed, Images, processes_of, project_with, register_broken, weights
-from received_notices import receive, subscribe
+from received_notices import receive
+from states import FirstRun, RefusedRun, all_executions, start_like, uri_of, wait_for_end
 
 from headrace import adopt, cdk, decision, endpoint, redrive, registry, runs
 from headrace.environment import LOCAL, Environment, open_environment
-from headrace.executions import Execution, list_executions, list_steps, read_execution, wait_for_execution
+from headrace.executions import list_steps, read_execution, wait_for_execution
 from headrace.local import ProcessCloud
 from headrace.output import Output
 from local_cloud import process
@@ -25,26 +30,6 @@ from pipeline_definition.train import METRICS
 pytestmark = pytest.mark.timeout(600)
 
 QUIET_SECONDS = 3  # environments.toml, [local]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def subscribed(deployed: Deployed) -> str:
-    """A queue that is subscribed to the notices from the first test on; its URL."""
-    return subscribe(deployed.environment)
-
-
-def wait_for_end(deployed: Deployed, execution: Execution, seconds: float = 120) -> Execution:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        execution = read_execution(deployed.environment, execution.arn)
-        if not execution.going_on:
-            return execution
-        time.sleep(0.3)
-    raise AssertionError(f"{execution.id} is still {execution.status}")
-
-
-def all_executions(deployed: Deployed) -> list[Execution]:
-    return list(list_executions(deployed.environment))
 
 
 EXPIRING = ("checkpoints/", "notices/", "quiet/")  # lifecycle rules in infra/; a day of them is a minute here
@@ -67,10 +52,6 @@ def data_key(environment: Environment, bucket: str) -> str:
     return str(key["KeyId"])
 
 
-def uri_of(deployed: Deployed) -> str:
-    return f"s3://{deployed.environment.stack.data_bucket}/datasets/digits/"
-
-
 def function_log(deployed: Deployed, since: datetime) -> str:
     logs = deployed.environment.client("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
@@ -79,26 +60,17 @@ def function_log(deployed: Deployed, since: datetime) -> str:
     return "\n".join(event["message"] for event in events)
 
 
-def test_an_upload_by_the_aws_cli_starts_a_run_that_registers_a_model(deployed: Deployed, images: Images) -> None:
-    began = datetime.now(UTC)
-    deployed.aws("s3", "sync", "--only-show-errors", str(images.seen), uri_of(deployed))
-    execution = wait_for_execution(deployed.environment, after=began, seconds=60, interval=0.3)
-    assert wait_for_end(deployed, execution).status == "Succeeded", [
-        (step.name, step.reason) for step in list_steps(deployed.environment, execution)
-    ]
-    answer = deployed.aws("sagemaker", "list-pipeline-execution-steps", "--pipeline-execution-arn", execution.arn)
-    statuses = {step["StepName"]: step["StepStatus"] for step in answer["PipelineExecutionSteps"]}
+def test_an_upload_by_the_aws_cli_starts_a_run_that_registers_a_model(first_run: FirstRun) -> None:
+    assert first_run.execution.status == "Succeeded", first_run.reasons
     names = ["Preprocess", "ExplainChange", "TrainSpot", "TrainOnDemand", "FindChampion", "Evaluate"]
     names += ["CheckQuality", "StoreModel", "CheckComparison", "RegisterModel"]
-    assert statuses == dict.fromkeys(names, "Succeeded")
-    group = deployed.environment.stack.model_package_group
-    packages = deployed.aws("sagemaker", "list-model-packages", "--model-package-group-name", group)
-    (package,) = packages["ModelPackageSummaryList"]
+    assert first_run.statuses == dict.fromkeys(names, "Succeeded")
+    (package,) = first_run.packages
     assert package["ModelApprovalStatus"] == "PendingManualApproval"
 
 
-def test_both_candidates_are_evaluated_and_the_cheaper_of_equals_wins(deployed: Deployed) -> None:
-    run = runs.read_run(deployed.environment, all_executions(deployed)[0])
+def test_both_candidates_are_evaluated_and_the_cheaper_of_equals_wins(deployed: Deployed, first_run: FirstRun) -> None:
+    run = runs.read_run(deployed.environment, first_run.execution)
     assert run.evaluation is not None
     assert set(run.evaluation.candidates) == {"spot", "on-demand"}
     assert run.evaluation.accuracy is not None
@@ -107,22 +79,20 @@ def test_both_candidates_are_evaluated_and_the_cheaper_of_equals_wins(deployed: 
         assert run.evaluation.winner == "spot"
 
 
+@pytest.mark.usefixtures("first_run")
 def test_what_training_prints_reaches_cloudwatch(deployed: Deployed) -> None:
     metrics = deployed.environment.client("cloudwatch").list_metrics(Namespace="/aws/sagemaker/TrainingJobs")["Metrics"]
     assert {metric["MetricName"] for metric in metrics} == set(METRICS)
 
 
-def test_an_unapproved_model_is_not_served(deployed: Deployed) -> None:
-    assert endpoint.read_endpoint(deployed.environment) is None
+def test_an_unapproved_model_is_not_served(first_run: FirstRun) -> None:
+    assert first_run.endpoint is None
 
 
-def test_approval_by_the_aws_cli_puts_the_model_in_service(deployed: Deployed, images: Images, tmp_path: Path) -> None:
-    model = registry.find_model(deployed.environment, "latest")
-    deployed.aws(
-        "sagemaker", "update-model-package", "--model-package-arn", model.arn, "--model-approval-status", "Approved"
-    )
-    served = endpoint.wait_for_endpoint(deployed.environment, seconds=60, interval=0.3)
-    assert (served.status, served.version) == ("InService", model.version)
+def test_approval_by_the_aws_cli_puts_the_model_in_service(
+    deployed: Deployed, served: endpoint.Endpoint, images: Images, tmp_path: Path
+) -> None:
+    assert (served.status, served.version) == ("InService", 1)
     image, answer = next(iter(sorted((images.held_out / "3").iterdir()))), tmp_path / "answer.json"
     deployed.aws(
         "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", served.name, "--content-type", "image/jpeg",
@@ -132,6 +102,7 @@ def test_approval_by_the_aws_cli_puts_the_model_in_service(deployed: Deployed, i
     assert prediction["label"] == "3"
 
 
+@pytest.mark.usefixtures("served")
 def test_held_out_images_are_predicted_right(deployed: Deployed, images: Images) -> None:
     answers = endpoint.ask(deployed.environment, sorted(images.held_out.rglob("*.jpg")))
     right = [answer for answer in answers if answer.label == answer.file.parent.name]
@@ -139,6 +110,7 @@ def test_held_out_images_are_predicted_right(deployed: Deployed, images: Images)
     assert len(right) >= 27, [(answer.file.name, answer.label, answer.error) for answer in answers]
 
 
+@pytest.mark.usefixtures("first_run")
 def test_the_same_content_again_starts_nothing(deployed: Deployed, images: Images) -> None:
     before, since = all_executions(deployed), datetime.now(UTC)
     s3 = deployed.environment.client("s3")
@@ -152,6 +124,7 @@ def test_the_same_content_again_starts_nothing(deployed: Deployed, images: Image
     assert all_executions(deployed) == before
 
 
+@pytest.mark.usefixtures("first_run")
 def test_one_changed_image_starts_exactly_one_more_run(deployed: Deployed, images: Images) -> None:
     before, since = all_executions(deployed), datetime.now(UTC)
     first, second = sorted((images.seen / "7").iterdir())[:2]
@@ -165,57 +138,32 @@ def test_one_changed_image_starts_exactly_one_more_run(deployed: Deployed, image
     assert len(all_executions(deployed)) == len(before) + 1
 
 
+@pytest.mark.usefixtures("first_run")
 def test_only_the_threshold_changed_takes_all_jobs_from_the_cache(deployed: Deployed) -> None:
-    sagemaker = deployed.environment.client("sagemaker")
     last = all_executions(deployed)[0]
-    given = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=last.arn)["PipelineParameters"]
-    parameters = [item for item in given if item["Name"] != "AccuracyThreshold"]
-    arn = sagemaker.start_pipeline_execution(
-        PipelineName=deployed.environment.stack.pipeline,
-        PipelineParameters=[*parameters, {"Name": "AccuracyThreshold", "Value": "1.0"}],
-    )["PipelineExecutionArn"]
-    execution = wait_for_end(deployed, read_execution(deployed.environment, arn))
+    execution = wait_for_end(deployed, start_like(deployed, last, AccuracyThreshold="1.0"))
     steps = {step.name: step for step in list_steps(deployed.environment, execution)}
     for name in ("Preprocess", "TrainSpot", "TrainOnDemand"):
         assert steps[name].cached_from == last.id, steps[name]
 
 
-def test_a_model_worse_than_the_champion_is_refused_with_figures(deployed: Deployed) -> None:
-    """One epoch with hardly any learning; no threshold refuses it, only the champion stands in its way."""
-    sagemaker = deployed.environment.client("sagemaker")
-    last = all_executions(deployed)[0]
-    given = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=last.arn)["PipelineParameters"]
-    changed = {"Epochs": "1", "LearningRate": "0.00001", "AccuracyThreshold": "0.0"}
-    parameters = [item for item in given if item["Name"] not in changed]
-    versions = len(registry.list_packages(deployed.environment))
-    arn = sagemaker.start_pipeline_execution(
-        PipelineName=deployed.environment.stack.pipeline,
-        PipelineParameters=[*parameters, *({"Name": name, "Value": value} for name, value in changed.items())],
-    )["PipelineExecutionArn"]
-    execution = wait_for_end(deployed, read_execution(deployed.environment, arn))
-    assert execution.status == "Failed"
-    run = runs.read_run(deployed.environment, execution)
+def test_a_model_worse_than_the_champion_is_refused_with_figures(deployed: Deployed, refused_run: RefusedRun) -> None:
+    assert refused_run.execution.status == "Failed"
+    run = runs.read_run(deployed.environment, refused_run.execution)
     assert run.failed_step is not None
     assert run.failed_step.name == "RefuseModel"
     assert run.evaluation is not None
     assert "champion_tolerance = 0" in str(run.failed_step.reason)
-    approved = [item for item in registry.list_packages(deployed.environment) if registry.is_servable(item)]
-    champion = max(item["ModelPackageVersion"] for item in approved)
-    assert f"of champion version {champion}" in str(run.failed_step.reason)
-    assert len(registry.list_packages(deployed.environment)) == versions
+    assert f"of champion version {refused_run.champion}" in str(run.failed_step.reason)
+    assert refused_run.versions_after == refused_run.versions_before
 
 
+@pytest.mark.usefixtures("first_run")
 def test_a_spot_job_killed_twice_ends_with_the_weights_of_an_uninterrupted_one(deployed: Deployed) -> None:
     """SIGTERM, then SIGKILL; the on-demand lane trains with the same seed and is left alone."""
     sagemaker, s3 = deployed.environment.client("sagemaker"), deployed.environment.client("s3")
-    last = all_executions(deployed)[0]
-    given = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=last.arn)["PipelineParameters"]
-    usual = ("Epochs", "LearningRate", "AccuracyThreshold")
-    parameters = [item for item in given if item["Name"] not in usual]
-    arn = sagemaker.start_pipeline_execution(
-        PipelineName=deployed.environment.stack.pipeline,
-        PipelineParameters=[*parameters, {"Name": "Epochs", "Value": "40"}],
-    )["PipelineExecutionArn"]
+    usual = {"LearningRate": None, "AccuracyThreshold": None}  # as the definition has them
+    arn = start_like(deployed, all_executions(deployed)[0], Epochs="40", **usual).arn
     spot = job_of(deployed, arn, "TrainSpot")
     uri = sagemaker.describe_training_job(TrainingJobName=spot)["CheckpointConfig"]["S3Uri"]
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
@@ -256,6 +204,7 @@ def interruptions(sagemaker: Any, job: str) -> int:
     return [item["Status"] for item in transitions].count("Interrupted")
 
 
+@pytest.mark.usefixtures("first_run")
 def test_an_action_taken_from_the_trigger_is_denied_and_seen_and_given_back_it_works(deployed: Deployed) -> None:
     iam = deployed.environment.client("iam")
     role = next(role["RoleName"] for role in iam.list_roles()["Roles"] if "StartPipelineRole" in role["RoleName"])
@@ -298,6 +247,7 @@ def test_an_archive_whose_event_comes_four_times_starts_one_run(
     assert len(all_executions(deployed)) == len(before) + 1
 
 
+@pytest.mark.usefixtures("served", "refused_run")
 def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images, subscribed: str) -> None:
     """As a subscriber receives it: of the tests above, of a version that does not come up, and of a run that fails."""
     environment, since = deployed.environment, datetime.now(UTC)
@@ -336,6 +286,7 @@ def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images
     assert all({"spot", "on-demand"} == set(notice["candidates"]) for notice in refused)
 
 
+@pytest.mark.usefixtures("served")
 def test_down_leaves_no_process_and_up_finds_everything_as_it_was(deployed: Deployed, images: Images) -> None:
     def everything(at: Deployed) -> tuple[object, ...]:
         return all_executions(at), registry.list_models(at.environment), all_objects(at)
@@ -352,6 +303,7 @@ def test_down_leaves_no_process_and_up_finds_everything_as_it_was(deployed: Depl
     assert answer.label == "0"
 
 
+@pytest.mark.usefixtures("served")
 def test_a_retained_stack_is_destroyed_and_deployed_again_over_what_it_kept(
     deployed: Deployed, images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,6 +333,7 @@ def test_a_retained_stack_is_destroyed_and_deployed_again_over_what_it_kept(
     assert answer.label == "0"
 
 
+@pytest.mark.usefixtures("served")
 def test_destroy_leaves_nothing_of_a_used_stack(deployed: Deployed) -> None:
     environment = Deployed(deployed.state, open_environment(LOCAL, ProcessCloud())).environment
     cdk.deploy(environment, Output())  # with removal = "destroy" again

@@ -16,13 +16,17 @@ from typing import Any
 import pytest
 from followed_hints import Follower
 from hints_table import record
+from local_cloud_in_use import real
 from scripted_aws import ACCOUNT, OUTPUTS, REGION, FakeAws
 from scripted_cloud import FakeCloud, FakeRunning, Result
 from scripted_sagemaker import FakeSageMaker
+from started_processes import starts_process
 
 from headrace.cli import main
 from headrace.environment import Environment, open_environment
 from headrace.session import isolated_session
+
+__all__ = ["real"]  # a fixture, beside those below
 
 PASSED = pytest.StashKey[bool]()
 
@@ -90,7 +94,8 @@ def headrace(
     yield noted
     if request.node.stash.get(PASSED, False):
         follower.follow_all()
-        record(request.node.nodeid, follower.given, "headrace/")
+        if request.config.getoption("write_hints"):  # to find the source of a hint takes longer than the test
+            record(request.node.nodeid, follower.given, "headrace/")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -102,6 +107,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 @pytest.fixture(scope="session")
+@starts_process
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real S3, SQS, Logs and CloudFormation in a process of its own; gives its endpoint."""
     with socket.socket() as probe:

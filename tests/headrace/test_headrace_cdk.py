@@ -13,6 +13,8 @@ from scripted_cloud import Result
 
 from headrace.errors import from_disk
 
+pytestmark = pytest.mark.process
+
 Headrace = Callable[..., Result]
 APP = """(node:1) Warning: something of npm's
 error: environments.toml [dev]: region is 'frankfurt'

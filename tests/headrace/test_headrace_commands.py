@@ -76,6 +76,7 @@ def test_outside_a_project_the_local_cloud_is_not_guessed(
     assert "not inside a Headrace project" in result.err
 
 
+@pytest.mark.process
 def test_env_makes_a_shell_talk_to_the_local_cloud_alone(
     headrace: Headrace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +218,7 @@ def test_every_command_and_argument_is_explained(command: str) -> None:
     assert command in build_parser().format_help()
 
 
+@pytest.mark.process
 def test_output_into_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     code = "import sys; from headrace.output import Output\nfor n in range(99999): Output().line('x' * 99)"
     process = subprocess.run(
@@ -227,6 +229,7 @@ def test_output_into_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
     assert process.stdout == "x" * 99 + "\n"
 
 
+@pytest.mark.process
 def test_a_terminal_gets_a_live_table(aws: FakeAws, sagemaker: FakeSageMaker, tmp_path: Path) -> None:
     arn = sagemaker.add_run("run1", "Succeeded")
     sagemaker.add_step(arn, "Preprocess", "Succeeded")

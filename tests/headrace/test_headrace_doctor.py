@@ -12,13 +12,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import WaiterError
-from pipeline_runs import free_port
 from scripted_cloud import FakeCloud, Result
 from tried import tries
 
 from headrace.config import settings_of
 from headrace.doctor.needs import needs
-from local_cloud import process
 from local_cloud.process import Running
 
 Headrace = Callable[..., Result]
@@ -26,13 +24,6 @@ REGION = "us-east-1"
 NUMBERS = itertools.count(1)
 SPOT = "ml.g4dn.xlarge for spot training job usage"
 ENDPOINT = "ml.m5.large for endpoint usage"
-
-
-@pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    state = tmp_path_factory.mktemp("accounts") / "state"
-    yield process.start(state, port=free_port())
-    process.stop(state)
 
 
 @dataclass

@@ -79,6 +79,7 @@ COMMANDS = [
 
 @pytest.mark.usefixtures("attacked")
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.process
 def test_a_command_prints_hostile_names_as_text(headrace: Callable[..., Result], command: str) -> None:
     plain = headrace(*command.split())
     assert raw_in(plain.out) + raw_in(plain.err) == []

@@ -37,6 +37,7 @@ def test_a_command_is_printed_by_its_path_where_path_lacks_it(not_on_path: Path)
     assert 'hint: eval "$(.venv/bin/headrace env)"; .venv/bin/headrace --env dev status' in stderr.getvalue()
 
 
+@pytest.mark.process
 def test_what_is_printed_runs_in_a_shell_from_any_folder(not_on_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (not_on_path.parents[2], not_on_path.parent):
         monkeypatch.chdir(folder)
@@ -44,6 +45,7 @@ def test_what_is_printed_runs_in_a_shell_from_any_folder(not_on_path: Path, monk
         assert done.stdout == "typed: models\n"
 
 
+@pytest.mark.process
 def test_a_path_with_spaces_is_quoted(not_on_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     moved = tmp_path / "modèles à moi"
     (tmp_path / ".venv").rename(tmp_path / ".venv-moved")

@@ -243,6 +243,7 @@ def test_a_version_rolled_back_is_not_mistaken_for_the_new_one(
         ("big.jpg", b"x" * 6_291_457, "a request at most 6.3 MB"),
     ],
 )
+@pytest.mark.process
 def test_a_file_that_cannot_be_sent_is_refused_before_asking(
     headrace: Headrace, tmp_path: Path, aws: FakeAws, name: str, content: bytes | None, expected: str
 ) -> None:

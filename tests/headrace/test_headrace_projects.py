@@ -13,6 +13,7 @@ from pipeline_runs import free_port
 from projects_in_use import client, launch_role, put_template
 from scripted_aws import ACCOUNT, OUTPUTS, REGION, FakeAws
 from scripted_cloud import Result
+from started_processes import starts_process
 
 from headrace.cli import main
 from headrace.local import ProcessCloud
@@ -38,6 +39,7 @@ TEMPLATE = {
 
 
 @pytest.fixture(scope="module")
+@starts_process
 def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A local cloud with a template in it and the catalog's stack, of whose outputs the commands know."""
     running = process.start(tmp_path_factory.mktemp("published") / "state", port=free_port())
@@ -72,6 +74,7 @@ def here(
     return run
 
 
+@pytest.mark.process
 def test_a_project_is_created_shown_used_and_deleted(here: Headrace, published: Running, tmp_path: Path) -> None:
     """An upload with --project goes to the project's bucket."""
     made = here("projects", "create", "birds", "--set", "Seconds=50", "--description", "Which bird?")

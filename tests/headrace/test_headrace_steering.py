@@ -274,6 +274,7 @@ def test_notices_are_listed_newest_first_with_their_text(
 # completion and --version
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [

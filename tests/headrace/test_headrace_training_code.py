@@ -14,6 +14,8 @@ from headrace import training_code
 from headrace.errors import SetupError
 from headrace.project import _networks
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 
 

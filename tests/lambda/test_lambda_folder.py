@@ -32,6 +32,7 @@ def test_a_function_imports_the_standard_library_and_boto3_only(path: Path) -> N
     assert names <= sys.stdlib_module_names | {"boto3", "botocore"} | OWN | FOR_TYPES | set(SHARED)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_handler_is_importable_without_the_type_stubs_and_makes_no_client(function: str) -> None:
     code = f"""

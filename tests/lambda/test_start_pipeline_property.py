@@ -9,6 +9,7 @@ from disturbances import FAULTS, disturb
 from fake_aws import Execution
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import some
 from worlds import BUCKET, UploadWorld
 
 uploads = st.tuples(st.just("upload"), st.sampled_from(["1.jpg", "2.jpg"]), st.sampled_from(["a", "b"]))
@@ -22,7 +23,11 @@ redrives = st.tuples(st.just("redrive"), st.none(), st.none())
 faults = st.tuples(st.sampled_from(sorted(FAULTS)), st.integers(0, 3), st.integers(0, 24))
 
 quiet = settings(
-    max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=some(60, thorough=400),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
@@ -47,7 +52,7 @@ def test_each_content_is_run_once_whatever_the_faults(actions: list[Any]) -> Non
     assert runs[-1] in lasting or runs[-1].started >= newest
 
 
-@settings(quiet, max_examples=150)
+@settings(quiet, max_examples=some(50, thorough=150))
 @given(st.lists(st.one_of(uploads, removals, deliveries, deliveries, pauses, ends), max_size=20))
 def test_a_data_set_changed_during_its_run_waits(actions: list[Any]) -> None:
     """Without crashes and lost answers, for then nobody may know of the run."""

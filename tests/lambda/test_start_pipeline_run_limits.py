@@ -12,6 +12,7 @@ from disturbances import disturb
 from fake_aws import Crash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from thorough import some
 from worlds import BUCKET, NAME, QUIET, UploadWorld
 
 from refusals import SettingError
@@ -303,7 +304,11 @@ disturbances = st.tuples(
 )
 usual = st.one_of(uploads, uploads, deliveries, deliveries, deliveries, pauses, ends, again)
 quiet = settings(
-    max_examples=120, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=some(25, thorough=120),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import ROLE, InProcess, Refused, until
+from eventually import eventually
+from in_process import ROLE, InProcess, Refused
 
 from local_cloud.sagemaker import shapes
 
@@ -82,7 +83,11 @@ def test_a_token_belongs_to_the_order_that_it_was_given_for(sagemaker: InProcess
 
 def delete(sagemaker: InProcess, arn: str) -> None:
     sagemaker.call("DeleteModelPackage", ModelPackageName=arn)
-    until(lambda: arn not in [package["ModelPackageArn"] for package in versions(sagemaker)])
+    eventually(
+        "the version is deleted",
+        lambda: arn not in [package["ModelPackageArn"] for package in versions(sagemaker)],
+        interval=0.01,
+    )
 
 
 def versions(sagemaker: InProcess) -> list[dict[str, Any]]:
@@ -104,7 +109,7 @@ def test_a_version_that_is_deleted_is_listed_as_deleting_for_a_while(sagemaker: 
     ):
         with pytest.raises(Refused, match="ConflictException"):
             refused()
-    until(lambda: not versions(sagemaker))
+    eventually("every version is deleted", lambda: not versions(sagemaker), interval=0.01)
     sagemaker.call("DeleteModelPackageGroup", ModelPackageGroupName="g")
 
 

@@ -44,6 +44,7 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     process.stop(state)
 
 
+@pytest.mark.process
 def test_a_joined_number_reaches_the_job_as_java_writes_it(awkward: Running) -> None:
     s3, sagemaker = client(awkward, "s3"), client(awkward, "sagemaker")
     s3.create_bucket(Bucket=BUCKET)

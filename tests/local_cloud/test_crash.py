@@ -2,11 +2,11 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eventually import eventually
 from local_cloud_in_use import kill
 from pipeline_runs import BUCKET, client, definition, make_role, processing_step, training_step, wait_for
 from tried import tries
@@ -31,18 +31,11 @@ def steps_of(cloud: Running, arn: str) -> dict[str, dict[str, Any]]:
     return {step["StepName"]: step for step in steps["PipelineExecutionSteps"]}
 
 
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def test_a_killed_local_cloud_goes_on_where_it_was(mortal: Running) -> None:
     first = processing_step("First", "ROLE", "date > /opt/ml/processing/out/first")
     second = training_step("ROLE", "sleep 9; date > /opt/ml/model/weights") | {"DependsOn": ["First"]}
     arn = start(mortal, "killed", definition(first, second))
-    until(lambda: steps_of(mortal, arn).get("Train", {}).get("StepStatus") == "Executing")
+    eventually("Train is under way", lambda: steps_of(mortal, arn).get("Train", {}).get("StepStatus") == "Executing")
     before = steps_of(mortal, arn)
     kill(mortal)
     cloud = process.start(mortal.state)
@@ -56,21 +49,21 @@ def test_a_bucket_that_cloudformation_deleted_stays_deleted(mortal: Running) -> 
     cloudformation, s3 = client(mortal, "cloudformation"), client(mortal, "s3")
     template = '{"Resources": {"Data": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "gone"}}}}'
     cloudformation.create_stack(StackName="gone", TemplateBody=template)
-    until(lambda: s3.list_buckets()["Buckets"] != [])
+    eventually("the bucket is there", lambda: s3.list_buckets()["Buckets"] != [])
     s3.put_object(Bucket="gone", Key="folder/object", Body=b"1")
     s3.delete_object(Bucket="gone", Key="folder/object")
     cloudformation.delete_stack(StackName="gone")
-    until(lambda: s3.list_buckets()["Buckets"] == [])
+    eventually("the bucket is gone", lambda: s3.list_buckets()["Buckets"] == [])
     process.stop(mortal.state)
     assert client(process.start(mortal.state), "s3").list_buckets()["Buckets"] == []
 
 
 def test_no_job_outlives_a_killed_local_cloud(mortal: Running) -> None:
     arn = start(mortal, "orphan", definition(processing_step("Sleeps", "ROLE", "exec sleep 4242")))
-    until(lambda: "Metadata" in steps_of(mortal, arn).get("Sleeps", {}))
-    until(lambda: sleepers() != [])
+    eventually("the job has started", lambda: "Metadata" in steps_of(mortal, arn).get("Sleeps", {}))
+    eventually("its process is there", lambda: sleepers() != [])
     os.kill(mortal.pid, signal.SIGKILL)
-    until(lambda: sleepers() == [])
+    eventually("its process is gone", lambda: sleepers() == [])
 
 
 def sleepers() -> list[str]:
@@ -100,10 +93,13 @@ def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(mortal: Running, nu
         CheckpointConfig={"S3Uri": f"s3://{BUCKET}/checkpoints/lane"},
     )
     arn = start(mortal, "spot", definition(step))
-    until(lambda: "Metadata" in steps_of(mortal, arn).get("Train", {}))
+    eventually("the job has started", lambda: "Metadata" in steps_of(mortal, arn).get("Train", {}))
     name = steps_of(mortal, arn)["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[1]
     s3 = client(mortal, "s3")
-    until(lambda: s3.list_objects_v2(Bucket=BUCKET, Prefix="checkpoints/lane/").get("KeyCount", 0) > 0)
+    eventually(
+        "a checkpoint is in S3",
+        lambda: s3.list_objects_v2(Bucket=BUCKET, Prefix="checkpoints/lane/").get("KeyCount", 0) > 0,
+    )
     process.interrupt(mortal.state, name, number)
     execution, steps = wait_for(client(mortal, "sagemaker"), arn)
     assert execution["PipelineExecutionStatus"] == "Succeeded", steps

@@ -145,6 +145,7 @@ def test_another_user_reads_nothing_of_the_state(cloud: Running, connect: Connec
     assert [path for path in written_by_the_server if path.stat().st_mode & 0o077] == []
 
 
+@pytest.mark.process
 def test_an_older_state_directory_is_made_private(tmp_path: Path) -> None:
     state = tmp_path / "state"
     (state / "s3" / "bucket").mkdir(parents=True)

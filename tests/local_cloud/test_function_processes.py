@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eventually import eventually
 from pipeline_runs import client, make_role, outcome
 
 from local_cloud import process
@@ -108,13 +109,6 @@ def processes(cloud: Running, name: str) -> list[str]:
     return found
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def name_of(request: pytest.FixtureRequest) -> str:
     return "f-" + "".join(letter if letter.isalnum() else "-" for letter in request.node.name)[-50:]
 
@@ -129,7 +123,7 @@ def test_a_functions_processes_end_when_it_is_deleted(
         call(connect, each)
     assert (len(processes(cloud, name)), len(processes(cloud, other))) == (1, 1)
     delete(connect, name)
-    until(lambda: processes(cloud, name) == [])
+    eventually("its processes have ended", lambda: processes(cloud, name) == [])
     assert len(processes(cloud, other)) == 1
 
 
@@ -142,7 +136,7 @@ def test_a_versions_processes_end_when_its_stack_gives_it_up(cloud: Running, con
     call(connect, "versions", "1")
     assert len(processes(cloud, "versions")) == 2
     deploy(connect, "versions", {"Function": latest})
-    until(lambda: processes(cloud, "versions") == [kept])
+    eventually("the other versions' processes have ended", lambda: processes(cloud, "versions") == [kept])
 
 
 @pytest.mark.parametrize("imported", ["", "wait()"], ids=["in its handler", "in its import"])
@@ -156,12 +150,12 @@ def test_an_invocation_under_way_finishes_and_its_process_ends(
     deploy(connect, f"stack-of-{name}", {"Function": function(name, role, code)})
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(call, connect, name)
-        until((tmp_path / "begun").exists)
+        eventually("the call has begun", (tmp_path / "begun").exists)
         change(connect, name)
         time.sleep(0.5)
         (tmp_path / "may-finish").touch()
         assert answer.result() == "old"
-    until(lambda: processes(cloud, name) == [])
+    eventually("its processes have ended", lambda: processes(cloud, name) == [])
 
 
 @pytest.mark.parametrize("change", [by_api, by_stack, by_new_code, by_new_configuration])
@@ -173,10 +167,10 @@ def test_a_second_attempt_leaves_no_process_of_what_was_there_at_the_first(
     resources = {"Function": function(name, role, AGAIN.format(folder=str(tmp_path)))}
     deploy(connect, f"stack-of-{name}", resources)
     connect("lambda").invoke(FunctionName=name, InvocationType="Event")
-    until(attempts.exists)
+    eventually("the first attempt is made", attempts.exists)
     change(connect, name)
-    until(lambda: len(attempts.read_bytes()) == 2)
-    until(lambda: processes(cloud, name) == [])
+    eventually("there are two attempts", lambda: len(attempts.read_bytes()) == 2)
+    eventually("its processes have ended", lambda: processes(cloud, name) == [])
 
 
 def test_no_invocation_of_a_deleted_function_outlives_the_local_cloud(mortal: Running, tmp_path: Path) -> None:
@@ -187,9 +181,9 @@ def test_no_invocation_of_a_deleted_function_outlives_the_local_cloud(mortal: Ru
     code = SLOW.format(folder=str(tmp_path), imported="")
     deploy(connect, "stack-of-last", {"Function": function("last", role, code)})
     connect("lambda").invoke(FunctionName="last", InvocationType="Event")
-    until((tmp_path / "begun").exists)
+    eventually("the call has begun", (tmp_path / "begun").exists)
     by_stack(connect, "last")
     assert outcome(connect, "stack-of-last", "DELETE_IN_PROGRESS") == "DELETE_COMPLETE"
     assert len(processes(mortal, "last")) == 1
     process.stop(mortal.state)
-    until(lambda: processes(mortal, "last") == [])
+    eventually("its processes have ended", lambda: processes(mortal, "last") == [])

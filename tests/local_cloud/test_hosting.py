@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from in_process import ROLE, SCOPE, InProcess, Refused, until
+from eventually import eventually
+from in_process import ROLE, SCOPE, InProcess, Refused
 
 from local_cloud.sagemaker import endpoint_process, model_connection
 from local_cloud.sagemaker.endpoint_runner import ModelError, RuntimeValidationError
@@ -18,6 +19,8 @@ from local_cloud.sagemaker.hosting import Hosting
 from local_cloud.sagemaker.images import INFERENCE_SERVER
 from local_cloud.sagemaker.jobs.launcher import Container
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
+
+pytestmark = pytest.mark.process
 
 SERVER = """
 import http.server, os, socket
@@ -104,7 +107,9 @@ def endpoint(sagemaker: InProcess) -> dict[str, Any]:
 
 def serve(sagemaker: InProcess) -> None:
     sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="first")
-    until(lambda: endpoint(sagemaker)["EndpointStatus"] == "InService")
+    eventually(
+        "the endpoint is in service", lambda: endpoint(sagemaker)["EndpointStatus"] == "InService", interval=0.01
+    )
 
 
 def invoke(sagemaker: InProcess) -> bytes:
@@ -124,7 +129,7 @@ def test_a_dead_process_is_started_again(sagemaker: InProcess, servers: Servers)
     servers.started[0].wait()
     with pytest.raises(ModelError):
         invoke(sagemaker)
-    until(lambda: answers(sagemaker))
+    eventually("the endpoint answers", lambda: answers(sagemaker), interval=0.01)
     assert endpoint(sagemaker)["EndpointStatus"] == "InService"
 
 
@@ -132,7 +137,7 @@ def test_restarts_are_bounded_and_then_the_endpoint_is_failed(sagemaker: InProce
     serve(sagemaker)
     servers.script = "raise SystemExit('broken')"
     servers.started[0].kill()
-    until(lambda: endpoint(sagemaker)["EndpointStatus"] == "Failed")
+    eventually("the endpoint has failed", lambda: endpoint(sagemaker)["EndpointStatus"] == "Failed", interval=0.01)
     assert len(servers.started) == 4
     assert "after 3 restarts" in endpoint(sagemaker)["FailureReason"]
     with pytest.raises(RuntimeValidationError):
@@ -143,7 +148,9 @@ def test_a_failed_update_keeps_the_old_variant(sagemaker: InProcess, servers: Se
     serve(sagemaker)
     servers.script = "print('no such weights'); raise SystemExit(1)"
     sagemaker.call("UpdateEndpoint", EndpointName="e", EndpointConfigName="second")
-    until(lambda: endpoint(sagemaker)["EndpointStatus"] == "InService")
+    eventually(
+        "the endpoint is in service", lambda: endpoint(sagemaker)["EndpointStatus"] == "InService", interval=0.01
+    )
     assert endpoint(sagemaker)["EndpointConfigName"] == "first"
     assert "did not pass the ping health check" in endpoint(sagemaker)["FailureReason"]
     assert invoke(sagemaker) == b"ok"
@@ -152,7 +159,7 @@ def test_a_failed_update_keeps_the_old_variant(sagemaker: InProcess, servers: Se
 def test_an_endpoint_deleted_while_it_is_created_leaves_no_process(sagemaker: InProcess, servers: Servers) -> None:
     servers.script = "import time; time.sleep(60)"
     sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="first")
-    until(lambda: bool(servers.started))
+    eventually("a server has started", lambda: bool(servers.started), interval=0.01)
     sagemaker.call("DeleteEndpoint", EndpointName="e")
     assert servers.started[0].wait(5) != 0
     with pytest.raises(Refused, match="Could not find endpoint"):
@@ -162,7 +169,7 @@ def test_an_endpoint_deleted_while_it_is_created_leaves_no_process(sagemaker: In
 def test_an_endpoint_made_anew_is_not_touched_by_the_old_deployment(sagemaker: InProcess, servers: Servers) -> None:
     servers.script = "import time; time.sleep(60)"
     sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="second")
-    until(lambda: bool(servers.started))
+    eventually("a server has started", lambda: bool(servers.started), interval=0.01)
     sagemaker.call("DeleteEndpoint", EndpointName="e")
     servers.script = SERVER
     serve(sagemaker)
@@ -201,8 +208,8 @@ def test_a_model_answers_at_a_socket_of_its_own_user_alone(
     variables = {**os.environ, "SM_MODEL_DIR": str(code.parent), "MODEL_SERVER_SOCKET": str(file)}
     server = subprocess.Popen([sys.executable, INFERENCE_SERVER], env=variables)
     try:
-        until(file.exists)
-        until(lambda: endpoint_process._answers(file))
+        eventually("the file is there", file.exists, interval=0.01)
+        eventually("the server answers", lambda: endpoint_process._answers(file), interval=0.01)
         connection = ModelConnection(file, timeout=10)
         connection.request("POST", "/invocations", b"1", {"Content-Type": "text/plain"})
         assert connection.getresponse().read() == b"model1"

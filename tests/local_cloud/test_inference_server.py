@@ -87,6 +87,7 @@ def invoke(connection: http.client.HTTPConnection, body: bytes = b"x", **headers
     return response.status, response.headers["Content-Type"], response.read()
 
 
+@pytest.mark.process
 def test_no_connection_is_reset_when_many_come_at_once(server_socket: Path) -> None:
     """With the standard library's queue of 5 connections, 3 of 200 requests by 40 clients were reset."""
 
@@ -101,6 +102,7 @@ def test_no_connection_is_reset_when_many_come_at_once(server_socket: Path) -> N
         assert set(clients.map(one, range(640))) == {200}
 
 
+@pytest.mark.process
 def test_an_answer_is_one_packet_and_does_not_wait_for_the_last_one(server_socket: Path) -> None:
     """Two packets would wait for each other on a kept connection: 44 ms, where the answer itself takes 1 ms."""
     connection = ModelConnection(server_socket, timeout=60)
@@ -113,6 +115,7 @@ def test_an_answer_is_one_packet_and_does_not_wait_for_the_last_one(server_socke
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, application/json;q=0.9", "image/*"])
+@pytest.mark.process
 def test_an_answer_has_the_type_of_its_content(server_socket: Path, accept: str) -> None:
     connection = ModelConnection(server_socket, timeout=60)
     status, kind, body = invoke(connection, Accept=accept)
@@ -121,6 +124,7 @@ def test_an_answer_has_the_type_of_its_content(server_socket: Path, accept: str)
     assert body == b'{"type": "application/octet-stream", "length": 1}'
 
 
+@pytest.mark.process
 def test_a_model_that_cannot_be_loaded_passes_the_ping_and_answers_503(tmp_path: Path) -> None:
     """As TorchServe: SageMaker takes it for healthy, and the endpoint is InService."""
     model = write_model(tmp_path / "model")
@@ -135,6 +139,7 @@ def test_a_model_that_cannot_be_loaded_passes_the_ping_and_answers_503(tmp_path:
         assert endpoint_process._answers(found)
 
 
+@pytest.mark.process
 def test_requests_wait_for_a_model_that_is_being_loaded_and_the_ping_does_not(tmp_path: Path) -> None:
     model, gate = write_model(tmp_path / "model"), tmp_path / "gate"
     waiting = f"import os, time\n    while not os.path.exists({str(gate)!r}): time.sleep(0.01)\n    return None"

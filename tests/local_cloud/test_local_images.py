@@ -14,6 +14,8 @@ from suite import PROJECT
 from local_cloud.errors import ImageError
 from local_cloud.sagemaker.images import image
 
+pytestmark = pytest.mark.process
+
 
 def test_jobs_that_need_an_image_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
     """The first run of two lanes is such a moment."""

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # ministack reads its settings when it is imported, so it is in a process of its own here.
 RACE = """
 import asyncio, sys, threading
@@ -47,6 +49,7 @@ print(len(set(seen)), len(seen), len(left))
 """
 
 
+@pytest.mark.process
 def test_no_message_is_lost_or_comes_back_when_a_function_reads_the_queue() -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", RACE], cwd=root, capture_output=True, text=True, timeout=120)

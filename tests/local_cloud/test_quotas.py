@@ -59,6 +59,7 @@ def configure(sagemaker: InProcess, name: str, count: int) -> None:
     sagemaker.call("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=[variant])
 
 
+@pytest.mark.process
 def test_a_job_above_its_quota_is_refused_in_awss_words(sagemaker: InProcess) -> None:
     limit(sagemaker, "ml.m5.large for training job usage", 2)
     train(sagemaker, "one")

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from eventually import eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from in_process import SCOPE, InProcess, Refused, until
+from in_process import SCOPE, InProcess, Refused
 
 from local_cloud.sagemaker.engine.steps import STEP_TYPES
 from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType, failed
@@ -166,7 +167,7 @@ def test_a_stopped_execution_runs_what_waits_for_the_stop(sagemaker: InProcess, 
     cleanup = step("Cleanup", on("Stopped", "A"), how="lingering")
     sagemaker.create("cleanup", step("A", how="held"), cleanup, step("Always", on("Any", "A")), step("B", "A"))
     arn = sagemaker.start("cleanup")
-    until(lambda: bool(recorder.log))
+    eventually("a step has started", lambda: bool(recorder.log), interval=0.01)
     sagemaker.call("StopPipelineExecution", PipelineExecutionArn=arn, ClientRequestToken="s" * 32)
     status, steps = sagemaker.end_of(arn)
     assert status == "Stopped"
@@ -219,7 +220,7 @@ def test_an_untaken_branch_and_what_depends_on_it_leave_no_record(sagemaker: InP
 def test_a_stop_ends_all_branches_although_the_stop_calls_fail(sagemaker: InProcess, recorder: Recorder) -> None:
     sagemaker.create("branches", step("A", how="held"), step("B", how="held"), step("C", "A"))
     arn = sagemaker.start("branches")
-    until(lambda: len(recorder.log) == 2)
+    eventually("two steps have started", lambda: len(recorder.log) == 2, interval=0.01)
     sagemaker.call("StopPipelineExecution", PipelineExecutionArn=arn, ClientRequestToken="s" * 32)
     status, steps = sagemaker.end_of(arn)
     assert status == "Stopped"
@@ -236,7 +237,7 @@ def test_a_stop_ends_all_branches_although_the_stop_calls_fail(sagemaker: InProc
 def test_a_step_that_announces_its_job_after_the_stop_is_stopped(sagemaker: InProcess, recorder: Recorder) -> None:
     sagemaker.create("late", step("A", how="held", late=True))
     arn = sagemaker.start("late")
-    until(lambda: bool(recorder.log))
+    eventually("a step has started", lambda: bool(recorder.log), interval=0.01)
     sagemaker.call("StopPipelineExecution", PipelineExecutionArn=arn, ClientRequestToken="s" * 32)
     recorder.announced.set()
     assert sagemaker.end_of(arn)[0] == "Stopped"
@@ -247,7 +248,7 @@ def test_a_stop_does_not_wait_for_a_retry(sagemaker: InProcess, recorder: Record
     policy = {"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 3600}
     sagemaker.create("waiting", step("A", how="throttled") | {"RetryPolicies": [policy]})
     arn = sagemaker.start("waiting")
-    until(lambda: ("end", "A") in recorder.log)
+    eventually("A has ended", lambda: ("end", "A") in recorder.log, interval=0.01)
     sagemaker.call("StopPipelineExecution", PipelineExecutionArn=arn, ClientRequestToken="s" * 32)
     assert sagemaker.end_of(arn)[0] == "Stopped"
 

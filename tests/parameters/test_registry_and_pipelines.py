@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from in_process import ROLE, SCOPE, TOKEN, InProcess, Refused, until
+from eventually import eventually
+from in_process import ROLE, SCOPE, TOKEN, InProcess, Refused
 from tried import tries
 
 ARN = f"arn:aws:sagemaker:{SCOPE.region}:{SCOPE.account}"
@@ -193,7 +194,11 @@ def test_a_versions_parameters(service: InProcess) -> None:
     assert found.items() >= (changes | {"CustomerMetadataProperties": {"New": "1"}}).items()
     service.call("DeleteModelPackage", ModelPackageName=arn)
     assert service.call("DescribeModelPackage", ModelPackageName=arn)["ModelPackageStatus"] == "Deleting"
-    until(lambda: not service.call("ListModelPackages", ModelPackageGroupName="g")["ModelPackageSummaryList"])
+    eventually(
+        "every version is deleted",
+        lambda: not service.call("ListModelPackages", ModelPackageGroupName="g")["ModelPackageSummaryList"],
+        interval=0.01,
+    )
     with pytest.raises(Refused, match="does not exist"):
         service.call("DescribeModelPackage", ModelPackageName=arn)
 

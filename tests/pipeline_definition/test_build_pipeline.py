@@ -28,6 +28,7 @@ def steps_by_name(**settings: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
+@pytest.mark.process
 def test_same_settings_give_same_bytes_in_another_process() -> None:
     """In another folder, with another hash seed and another time zone."""
     code = """
@@ -282,6 +283,7 @@ def test_registered_artifact_is_the_stored_one_that_evaluate_judged() -> None:
 
 
 @pytest.mark.parametrize("name", ["Preprocess", "TrainSpot", "Evaluate"])
+@pytest.mark.process
 def test_scripts_know_every_flag_they_are_given(name: str) -> None:
     """Hyperparameters become flags of the same name."""
     arguments = steps_by_name()[name]["Arguments"]

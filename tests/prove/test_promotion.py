@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from deployed_app import Images, deployment, project_with
+from eventually import eventually
 from received_notices import receive, subscribe
 
 from headrace import cdk, decision, endpoint, redrive, registry, upload
@@ -61,14 +61,6 @@ def account_of(live: Environment, account: str, service: str) -> Any:
     return session.client(service, endpoint_url=live.running.endpoint, verify=str(live.running.certificate))
 
 
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.3)
-    return found
-
-
 def log_of(live: Environment, function: str) -> list[dict[str, Any]]:
     logs = live.client("logs")
     (group,) = [
@@ -109,13 +101,13 @@ def test_a_version_that_waits_is_seen_and_not_served(source: Environment, live: 
     began = datetime.now(UTC)
     upload.upload(source, Output(), path=images.seen, name="digits", delete=False)
     run = wait_for_execution(source, after=began, seconds=60, interval=0.3)
-    until(lambda: not read_execution(source, run.arn).going_on, seconds=120)
+    eventually("the run has ended", lambda: not read_execution(source, run.arn).going_on, seconds=120)
     assert read_execution(source, run.arn).status == "Succeeded"
     (model,) = registry.list_models(live)
     assert (model.version, model.approval, model.data_set) == (1, registry.PENDING, "digits")
     assert f":{SOURCE}:model-package/" in model.arn
     # A redeployed `live` looks for itself, too, and finds nothing to serve.
-    until(lambda: any("no approved model" in line for line in decisions(live)))
+    eventually("the absence of a model is logged", lambda: any("no approved model" in line for line in decisions(live)))
     assert endpoint.read_endpoint(live) is None
 
 
@@ -177,7 +169,9 @@ def test_a_package_of_another_group_or_account_is_refused_whoever_tells_of_it(
         body = json.dumps({"detail-type": VERSION_CHANGE, "detail": detail})
         queue = next(queue for queue in live.stack.queues if queue.name == "decisions")
         live.client("sqs").send_message(QueueUrl=queue.url, MessageBody=body)
-    ignored = until(lambda: [line for line in decisions(live)[before:] if line.startswith("ignored")][1:])
+    ignored = eventually(
+        "two events are ignored", lambda: [line for line in decisions(live)[before:] if line.startswith("ignored")][1:]
+    )
     assert ignored
     new = decisions(live)[before:]
     assert all(any(arn in line for line in new) for arn in forged)  # by the queue: each once
@@ -206,12 +200,12 @@ def test_without_the_policy_nothing_is_served_and_people_are_told(
 
     sagemaker.put_model_package_group_policy(**group, ResourcePolicy=policy)
     redrive.redrive(live, Output(), list_only=False)
-    until(lambda: served(live) == version)
+    eventually("the version is served", lambda: served(live) == version)
 
 
 def test_a_rejection_brings_the_version_before_back(source: Environment, live: Environment) -> None:
     decision.decide(source, Output(), version="latest", approval=registry.REJECTED, note=None)
-    until(lambda: served(live) == 1)
+    eventually("version 1 is served", lambda: served(live) == 1)
 
 
 def test_what_is_exchanged_in_the_source_is_not_deployed_here_and_nothing_but_artifacts_can_be_read(
@@ -238,7 +232,7 @@ def test_what_is_exchanged_in_the_source_is_not_deployed_here_and_nothing_but_ar
     sagemaker = live.client("sagemaker")
     models = sagemaker.list_models()["Models"]
     sagemaker.delete_endpoint(EndpointName=live.stack.endpoint)
-    until(lambda: endpoint.read_endpoint(live) is None)
+    eventually("the endpoint is gone", lambda: endpoint.read_endpoint(live) is None)
     decision.ask_for_deployment(live)
     (notice,) = [notice for notice in told({"artifact-refused"}) if notice["kind"] == "artifact-refused"]
     assert "has another SHA-256" in notice["reason"]
@@ -247,7 +241,7 @@ def test_what_is_exchanged_in_the_source_is_not_deployed_here_and_nothing_but_ar
     assert sagemaker.list_models()["Models"] == models
     put(content)
     decision.ask_for_deployment(live)
-    until(lambda: served(live) == 1)
+    eventually("version 1 is served", lambda: served(live) == 1)
 
 
 def test_destroying_the_consumer_leaves_nothing_and_the_source_as_it_was(

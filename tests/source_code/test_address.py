@@ -139,6 +139,7 @@ SHOW = "import sys; from source_code.address import address; from source_code.ar
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.process
 def test_every_python_finds_the_same_address(version: str) -> None:
     """The function's, the images' and this machine's differ; 3.12 takes f-strings apart, which 3.11 does not."""
     assert of(SOURCE) == GOLDEN

@@ -46,6 +46,7 @@ def read_by_pip(path: Path) -> list[tuple[int, str, list[str]]]:
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.process
 def test_a_file_is_read_as_pip_reads_it(name: str, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_bytes(FILES[name].encode())
     requirements = [line for line in read(FILES[name]) if not line.is_option]

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from pipeline_runs import free_port
+from started_processes import starts_process
 from suite import PROJECT, ROOT, write_project
 
 from headrace import cdk, registry
@@ -66,6 +67,7 @@ def deployment(state: Path, *, project: Path = PROJECT, recorded: bool = False) 
 
 
 @pytest.fixture(scope="session")
+@starts_process
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     with deployment(tmp_path_factory.mktemp("deployed") / "state") as app:
         yield app

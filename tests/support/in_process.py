@@ -1,12 +1,11 @@
 """The SageMaker service assembled in the test's own process: a fake cloud, a launcher that starts nothing."""
 
 import json
-import threading
-import time
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from eventually import eventually
 
 from local_cloud.sagemaker import api
 from local_cloud.sagemaker.cloud import Call, Credentials, Gateway
@@ -85,13 +84,6 @@ class InProcess:
         def status() -> str:
             return str(self.call("DescribePipelineExecution", PipelineExecutionArn=arn)["PipelineExecutionStatus"])
 
-        until(lambda: status() not in ("Executing", "Stopping"))
+        eventually(f"{arn} has ended", lambda: status() not in ("Executing", "Stopping"), seconds=10, interval=0.01)
         steps = self.call("ListPipelineExecutionSteps", PipelineExecutionArn=arn)["PipelineExecutionSteps"]
         return status(), {step["StepName"]: step for step in steps}
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.01)

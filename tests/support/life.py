@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from deployed_app import function_of, store_artifact
+from eventually import eventually
 
 from headrace import cdk, decision, endpoint, redrive, registry, runs, upload
 from headrace.digits import write_digits
@@ -23,14 +23,6 @@ ATTEMPTS = 5  # that a function makes of a call (lambda/aws.py)
 KEPT_CHECKPOINTS = 2  # training/checkpoint.py
 LONG = {"Epochs": "2000", "ImageSize": "128"}  # a training that is still on when it is to be disturbed
 QUIET = Output()
-
-
-def eventually(what: str, look: Callable[[], Any], *, seconds: float = 120.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
-        time.sleep(0.3)
-    return found
 
 
 class Life:

@@ -9,19 +9,31 @@ from typing import Any
 
 import pytest
 from pipeline_runs import BUCKET, client, free_port, make_role
+from started_processes import starts_process
 
 from local_cloud import process
 from local_cloud.process import Running
 
 
 @pytest.fixture(scope="session")
+@starts_process
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     state = tmp_path_factory.mktemp("cloud") / "state"
     yield process.start(state, port=free_port())
     process.stop(state)
 
 
+@pytest.fixture(scope="session")
+@starts_process
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A local cloud for accounts of a test's own, beside the scripted one of tests/headrace."""
+    state = tmp_path_factory.mktemp("accounts") / "state"
+    yield process.start(state, port=free_port())
+    process.stop(state)
+
+
 @pytest.fixture
+@starts_process
 def mortal(tmp_path: Path) -> Iterator[Running]:
     """A local cloud that may be killed."""
     state = tmp_path / "state"

@@ -2,13 +2,13 @@
 
 import json
 import socket
-import time
 from collections.abc import Callable
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from eventually import eventually
 
 from local_cloud.process import Running
 
@@ -108,14 +108,13 @@ def run(
 
 
 def wait_for(sagemaker: Any, arn: str, seconds: float = 60) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-        if execution["PipelineExecutionStatus"] not in ("Executing", "Stopping"):
-            steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
-            return execution, {step["StepName"]: step for step in steps}
-        time.sleep(0.1)
-    raise AssertionError(f"{arn} is still {execution['PipelineExecutionStatus']} after {seconds} s")
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        return None if found["PipelineExecutionStatus"] in ("Executing", "Stopping") else found
+
+    execution = eventually(f"{arn} has ended", look, seconds=seconds)
+    steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)["PipelineExecutionSteps"]
+    return execution, {step["StepName"]: step for step in steps}
 
 
 def read(s3: Any, uri: str) -> bytes:
@@ -126,14 +125,13 @@ def read(s3: Any, uri: str) -> bytes:
 
 def outcome(connect: Callable[[str], Any], name: str, while_it_is: str) -> str:
     """The stack's status once it is another one; found by its ARN too when it is deleted."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def look() -> str | None:
         stacks = connect("cloudformation").list_stacks()["StackSummaries"]
-        status = next(stack["StackStatus"] for stack in stacks if stack["StackName"] == name)
-        if status != while_it_is:
-            return str(status)
-        time.sleep(0.1)
-    raise AssertionError(f"{name} is still {while_it_is}")
+        status = next(str(stack["StackStatus"]) for stack in stacks if stack["StackName"] == name)
+        return None if status == while_it_is else status
+
+    return eventually(f"{name} is no longer {while_it_is}", look, seconds=30)
 
 
 def acting_as(

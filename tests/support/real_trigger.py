@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 from deployed_app import Deployed
+from eventually import eventually
 
 from headrace import redrive
 from headrace.output import Output
@@ -85,8 +85,11 @@ class RealTrigger:
     def settle(self, seconds: float = 240) -> None:
         """Wait until the queue is empty and no execution is going on."""
         time.sleep(0.5)  # S3 tells of an object after it has answered
-        wait_until(lambda: self.waiting(self.queue_url) == 0, seconds)
-        wait_until(lambda: "Executing" not in {run["PipelineExecutionStatus"] for run in self.runs()}, seconds)
+        eventually("the queue is empty", lambda: self.waiting(self.queue_url) == 0, seconds=seconds)
+        eventually("every run has ended", self._none_goes_on, seconds=seconds)
+
+    def _none_goes_on(self) -> bool:
+        return "Executing" not in {run["PipelineExecutionStatus"] for run in self.runs()}
 
     def dead_letters(self) -> int:
         return self.waiting(self.deployed.environment.stack.queues[0].dead_letters_url)
@@ -148,11 +151,3 @@ class RealTrigger:
 
     def log(self) -> str:
         return (self.deployed.state / "server.log").read_text(errors="replace")
-
-
-def wait_until(condition: Any, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"it did not happen within {seconds:.0f} s")
-        time.sleep(0.3)

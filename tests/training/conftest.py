@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from image_samples import TRAINING, finish, prepare, start, write_digits, write_pictures
+from started_processes import starts_process
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+@starts_process
 def digits_model(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model folder of a training with the default hyperparameters."""
     folder = tmp_path_factory.mktemp("digits-model")

@@ -20,6 +20,8 @@ import pytest
 from image_samples import copy_code, facts, picture, prepare, write_contents, write_pictures
 from PIL import Image
 
+pytestmark = pytest.mark.process
+
 
 def as_bytes(image: Image.Image, form: str, **options: object) -> bytes:
     buffer = io.BytesIO()

@@ -21,6 +21,8 @@ from errors import ComparisonError
 from model import ModelConfig, build
 from summary import summary
 
+pytestmark = pytest.mark.process
+
 # A model of other code than ours: no model.py, no model.json, and answers that follow from the image alone.
 OWN_CODE = """
 import base64, importlib.util, io, json, os

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from image_samples import TRAINING
 
+pytestmark = pytest.mark.process
+
 # Notes how it was called, and fails if it is told to.
 FAKE_PIP = """
 import json, os, sys

@@ -21,6 +21,8 @@ from inference import input_fn, model_fn, output_fn, predict_fn
 from model import ModelConfig, build
 from originals import Originals, read_originals
 
+pytestmark = pytest.mark.process
+
 DIGITS = tuple(str(digit) for digit in range(10))
 
 

@@ -177,6 +177,7 @@ def test_a_switch_takes_the_value_that_a_hyperparameter_always_has(
     assert parse_arguments("", options(digits, tmp_path, *flags)).synthetic is switched
 
 
+@pytest.mark.process
 def test_original_images_are_trained_on_as_they_are(tmp_path: Path) -> None:
     """The third tier: class folders instead of arrays."""
     data = tmp_path / "data"

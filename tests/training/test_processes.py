@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from image_samples import TRAINING, copy_code, finish, start
+from image_samples import TRAINING, copy_code, finish, prepare, start, write_digits
 from safetensors.torch import load_file
 
 import processes
 from dataset import read_split
 from inference import model_fn, predict
+
+pytestmark = pytest.mark.process
 
 DOUBLE = """
 import sys, torch
@@ -37,7 +39,7 @@ sys.exit(train.main())
 
 SHARED = """
 import sys, train, validating
-validating.TOGETHER = 32  # so that each process has its share of the few validation images
+validating.TOGETHER = 4  # so that each process has its share of the few validation images
 sys.exit(train.main())
 """
 THREADS = """
@@ -47,6 +49,16 @@ names = [open(name).read().strip() for name in glob.glob("/proc/self/task/*/comm
 print("threads of the group:", sorted(name for name in names if "gloo" in name))
 raise SystemExit(status)
 """
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every fifth of the digits: as many steps with batches of 20 as all of them are with batches of 100."""
+    folder = write_digits(tmp_path_factory.mktemp("digits"))
+    for image in folder.rglob("*.jpg"):
+        if int(image.stem) % 5:
+            image.unlink()
+    return prepare(folder, tmp_path_factory.mktemp("prepared"))
 
 
 def free_port() -> str:
@@ -62,7 +74,7 @@ def together(count: int, script: object, *words: object) -> subprocess.Popen[str
 
 def options(digits: Path, out: Path, network: str = "small-cnn-groupnorm", *more: str) -> list[str]:
     folders = ("--train", digits / "train", "--validation", digits / "validation", "--model-dir", out)
-    return [*map(str, folders), "--network", network, "--batch-size", "100", "--epochs", "5", "--deterministic", *more]
+    return [*map(str, folders), "--network", network, "--batch-size", "20", "--epochs", "5", "--deterministic", *more]
 
 
 def losses(output: str) -> list[float]:
@@ -109,7 +121,7 @@ def test_two_processes_go_on_after_a_sigterm(digits: Path, tmp_path: Path) -> No
         said += process.stdout.readline()
         assert process.poll() is None, said
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=120)
     found = re.search(r"interrupted (after \d epochs and \d+ steps)", output)
     assert found, output
     resumed = finish(together(2, TRAINING / "train.py", *words))
@@ -119,7 +131,7 @@ def test_two_processes_go_on_after_a_sigterm(digits: Path, tmp_path: Path) -> No
     assert (tmp_path / "model/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
 
     alone = start(TRAINING / "train.py", *words)
-    refused, _ = alone.communicate(timeout=60)
+    refused, _ = alone.communicate(timeout=120)
     assert "processes was 2 and is 1" in refused
 
 
@@ -205,7 +217,7 @@ def two_hosts(tmp_path: Path, data: Path, interface: str = "lo", **hyperparamete
 def test_the_entry_point_joins_the_instances_of_a_job_and_the_first_writes_the_model(
     digits: Path, tmp_path: Path
 ) -> None:
-    roots = two_hosts(tmp_path, digits, epochs="2", **{"batch-size": "100", "network": "small-cnn-groupnorm"})
+    roots = two_hosts(tmp_path, digits, epochs="2", **{"batch-size": "20", "network": "small-cnn-groupnorm"})
     (first, said), (second, echoed) = run_hosts(roots)
     assert (first, second) == (0, 0), said + echoed
     assert "in each of 2 processes" in said
@@ -233,7 +245,7 @@ def test_the_reason_of_several_processes_is_that_of_the_one_that_failed(digits: 
 
 def test_a_sigterm_to_one_instance_stops_all_at_the_same_step_and_none_has_failed(digits: Path, tmp_path: Path) -> None:
     """The instances of a job are interrupted one after the other; what failed before is no reason any more."""
-    roots = two_hosts(tmp_path, digits, epochs="500", **{"batch-size": "100"})
+    roots = two_hosts(tmp_path, digits, epochs="500", **{"batch-size": "20"})
     for root in roots:
         (root / "output").mkdir()
         (root / "output/failure").write_text("of an earlier start")
@@ -254,7 +266,7 @@ def test_instances_that_hold_different_data_are_refused(digits: Path, tmp_path: 
     shutil.copytree(digits / "train", tmp_path / "train")
     facts = json.loads((tmp_path / "train/dataset.json").read_text())
     (tmp_path / "train/dataset.json").write_text(json.dumps(facts | {"digest": "f" * 64}))
-    roots = two_hosts(tmp_path, digits, **{"batch-size": "100"})
+    roots = two_hosts(tmp_path, digits, **{"batch-size": "20"})
     (roots[1] / "input/data/train").unlink()
     (roots[1] / "input/data/train").symlink_to(tmp_path / "train")
     assert all(status == 1 for status, _ in run_hosts(roots))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from image_samples import TRAINING, finish, start
+from started_processes import starts_process
 
 import checkpoint
 import configuration
@@ -43,6 +44,7 @@ def command(data: Path, out: Path, *options: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
+@starts_process
 def uninterrupted(colors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("uninterrupted")
     finish(start(TRAINING / "train.py", *command(colors, out)))
@@ -68,6 +70,7 @@ sys.exit(train.main())
 """
 
 
+@pytest.mark.process
 def test_killed_between_an_epochs_last_step_and_its_validation_it_goes_on_with_the_validation(
     colors: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
@@ -85,6 +88,7 @@ def test_killed_between_an_epochs_last_step_and_its_validation_it_goes_on_with_t
     assert min(report["images_per_second"]) > 0
 
 
+@pytest.mark.process
 def test_work_is_saved_before_a_validation_that_outlasts_the_interval(colors: Path, tmp_path: Path) -> None:
     slow = "import time, train\nvalidate = train.validate\n"
     slow += "train.validate = lambda *arguments: (time.sleep(0.5), validate(*arguments))[1]\ntrain.main()"
@@ -101,6 +105,7 @@ def wait_for_step(process: subprocess.Popen[str], folder: Path, step: int) -> No
         time.sleep(0.002)
 
 
+@pytest.mark.process
 def test_after_a_sigterm_it_exits_with_143_and_goes_on_to_the_same_weights(
     colors: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +128,7 @@ def test_after_a_sigterm_it_exits_with_143_and_goes_on_to_the_same_weights(
     ).read_bytes()
 
 
+@pytest.mark.process
 def test_killed_twice_without_warning_it_still_ends_with_the_same_weights(
     colors: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
