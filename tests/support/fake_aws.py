@@ -57,6 +57,7 @@ class Cloud(Buckets):
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
     token_seconds: float = float("inf")  # for how long the token of a start is remembered
     broken: dict[str, int] = field(default_factory=dict)  # status of a model's answer, by endpoint configuration
+    probabilities: dict[str, float] = field(default_factory=dict)  # of each model's answer; empty for a label alone
     tags: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     interfaces: dict[str, str] = field(default_factory=dict)  # network interfaces, by name, and their subnets
 
@@ -303,7 +304,8 @@ class Cloud(Buckets):
             refused = Refused("ModelError", f"Received server error ({status}) from primary")
             refused.members = {"OriginalStatusCode": status, "OriginalMessage": "no worker"}
             raise refused
-        return {"Body": BytesIO(b'{"predictions": [{"label": "owl"}]}')}
+        prediction = {"label": "owl"} | ({"probabilities": self.probabilities} if self.probabilities else {})
+        return {"Body": BytesIO(json.dumps({"predictions": [prediction]}).encode())}
 
     def delete_endpoint(self, EndpointName: str) -> dict[str, Any]:
         if EndpointName not in self.endpoints:
