@@ -9,8 +9,8 @@ So whoever asks for a configuration looks until the endpoint rests, and has peop
 configuration that was rolled back carries a tag, and is tried again only when its version is approved again. An
 endpoint that somebody deletes before that look stays deleted: a look follows a decision, it does not make one.
 
-An endpoint that is InService may have a model that answers no request, or not as recorded (probe.py). The model gets a few minutes to load;
-then the endpoint goes back to its former configuration.
+An endpoint that is InService may have a model that answers no request, or not as recorded (probe.py). The model gets a
+few minutes to load; then the endpoint goes back to its former configuration.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ def _conclude(
     endpoint: DescribeEndpointOutputTypeDef,
     look: LookAgain,
 ) -> None:
-    """It is InService with the champion's configuration. If its model does not answer, or not as the version records, it
-    goes back to the former one.
+    """It is InService with the champion's configuration. If its model does not answer as the version records, it goes
+    back to the former one.
 
     If the function ends right after UpdateEndpoint, the message comes again, and finds the update in progress.
     """

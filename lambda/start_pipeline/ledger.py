@@ -190,7 +190,7 @@ def _started_before(
         for summary in page["PipelineExecutionSummaries"]:
             description = summary.get("PipelineExecutionDescription", "")
             if summary.get("PipelineExecutionDisplayName") == name and description.endswith(f"; start {start}"):
-                arn = summary["PipelineExecutionArn"]
+                arn: str = summary["PipelineExecutionArn"]
                 log.info("the attempt was started before", execution=arn, run_key=entry.run_key)
                 return arn
     return None
