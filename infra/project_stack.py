@@ -40,9 +40,10 @@ class ProjectStack(HeadraceStack):
             PROJECT_NAME,
             description="Name of the project",
             max_length=32,
-            # Not a name that ends as another project's full name does: what is made for models is told apart by it.
-            allowed_pattern="^(?!.*-p-)[a-zA-Z0-9](-*[a-zA-Z0-9])*$",
-            constraint_description="at most 32 letters, digits and hyphens, without -p- in them",
+            # Not a name that ends as another project's full name does: what is made for models is told apart by it. No
+            # capitals: AWS's samples have ARNs of models in lower case, and IAM compares them with the case they have.
+            allowed_pattern="^(?!.*-p-)[a-z0-9](-*[a-z0-9])*$",
+            constraint_description="at most 32 lower-case letters, digits and hyphens, without -p- in them",
         )
         CfnParameter(
             self,

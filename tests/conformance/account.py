@@ -128,6 +128,28 @@ def may_register(world: World) -> str:
     return f"{decisions}: RegisterModel has succeeded, so the group's is not asked"
 
 
+def takes_group_policy(world: World) -> str:
+    """D22: the registry's policy for environments that promote, on a group that is made for it and deleted."""
+    name = f"{world.environment.stack_name}-conformance"
+    prefix = f"arn:aws:sagemaker:{world.environment.region}:{world.environment.account}"
+    statement = {
+        "Sid": "Promote", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{world.environment.account}:root"},
+        "Action": ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
+        "Resource": f"{prefix}:model-package/{name}/*",
+        "Condition": {"StringEquals": {"aws:PrincipalArn": f"arn:aws:iam::{world.environment.account}:role/{name}"}},
+    }  # fmt: skip
+    world.ask("sagemaker", "create_model_package_group", ModelPackageGroupName=name)
+    world.cleanup.append(
+        ("the group", lambda: world.ask("sagemaker", "delete_model_package_group", ModelPackageGroupName=name))
+    )
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    world.ask("sagemaker", "put_model_package_group_policy", ModelPackageGroupName=name, ResourcePolicy=policy)
+    held = world.ask("sagemaker", "get_model_package_group_policy", ModelPackageGroupName=name)["ResourcePolicy"]
+    if json.loads(held)["Statement"][0].get("Condition") != statement["Condition"]:
+        raise DidNotHold(f"the policy that is held has another condition: {held}")
+    return "the group holds the policy with its condition"
+
+
 def definition_of(world: World) -> dict[str, list[object]]:
     name = world.environment.stack.pipeline
     definition: dict[str, list[object]] = json.loads(
@@ -148,6 +170,7 @@ BEFORE = (
 PIPELINE = (
     Check("definition", "CreatePipeline takes the bound definition", takes_definition),
     Check("create-again", "a deleted pipeline is created again with the same content", takes_second_pipeline),
+    Check("group-policy", "a group takes a policy with a condition on aws:PrincipalArn", takes_group_policy),
     Check("register-permission", "IAM checks CreateModelPackage against the version's ARN", may_register,
           aws_only="the local cloud's policy simulator takes no context keys; the run above has registered a version"),
 )  # fmt: skip
