@@ -142,6 +142,20 @@ def zone(account: Account) -> None:
     account.describe('[zones]\nus-east-1a = "use1-az3"\nus-east-1c = "use1-az1"\n')
 
 
+def lacking_type(account: Account) -> None:
+    account.set(network_access="vpc")
+    account.describe('[missing_types]\nus-east-1a = ["g4dn.xlarge"]\n')
+
+
+def unconfirmed(account: Account) -> None:
+    sns = account.client("sns")
+    topic = sns.create_topic(Name="notices")["TopicArn"]
+    for address in ("ml@example.com", "ops@example.com"):
+        sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
+    account.deploy("headrace-dev", outputs={"NoticeTopicArn": topic})
+    account.describe('unconfirmed_emails = ["ml@example.com"]\n')
+
+
 # How each fault is planted, the check that finds it, words of what is found and of the cure.
 FAULTS: dict[str, tuple[Callable[[Account], None], str, str, str]] = {
     "unknown credentials": (
@@ -238,6 +252,13 @@ FAULTS: dict[str, tuple[Callable[[Account], None], str, str, str]] = {
         lambda it: it.set(network_access="vpc", availability_zones=["us-east-1a", "us-east-1f"]),
         "zone", "us-east-1f is not available", "availability_zones = ",
     ),
+    "a zone without an instance type": (
+        lacking_type,
+        "offering", "us-east-1a has no ml.g4dn.xlarge", "availability_zones = ['us-east-1b', 'us-east-1c']",
+    ),
+    "an e-mail address that was not confirmed": (
+        unconfirmed, "notices", "email ml@example.com gets no notices", "aws sns subscribe --topic-arn arn:aws:sns:",
+    ),
     "a data key that is not there": (
         lambda it: it.set(data_key=f"arn:aws:kms:{REGION}:{it.number}:key/12345678-1234-1234-1234-123456789012"),
         "data key", "is not there", "or leave it out",
@@ -253,6 +274,7 @@ FAULTS: dict[str, tuple[Callable[[Account], None], str, str, str]] = {
 
 
 @tries("budgets.DescribeBudgets", "AccountId")
+@tries("ec2.DescribeInstanceTypeOfferings", "LocationType Filters")
 @tries("kms.DescribeKey", "KeyId")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_named_with_its_cure(headrace: Headrace, account: Account, fault: str) -> None:
