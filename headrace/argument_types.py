@@ -20,15 +20,6 @@ def project_name(text: str) -> str:
     return text
 
 
-def new_project_name(text: str) -> str:
-    """Projects with capitals that were made before can still be shown, updated and deleted."""
-    if project_name(text) != text.lower():
-        raise argparse.ArgumentTypeError(
-            f"{text} has capital letters, with which IAM might not know the project's models; use {text.lower()}"
-        )
-    return text
-
-
 def seconds(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 7 * 86400:

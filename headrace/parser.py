@@ -11,7 +11,6 @@ from headrace.argument_types import assignment as _assignment
 from headrace.argument_types import count as _count
 from headrace.argument_types import interval as _interval
 from headrace.argument_types import moment as _moment
-from headrace.argument_types import new_project_name
 from headrace.argument_types import port as _port
 from headrace.argument_types import project_name as _project_name
 from headrace.argument_types import seconds as _seconds
@@ -317,9 +316,8 @@ def _add_projects(commands: Commands[argparse.ArgumentParser]) -> Commands[argpa
         "--unset", action="append", default=[], metavar="KEY",
         help="give a parameter the template's default again; may be repeated",
     )  # fmt: skip
-    for action in (show, update, delete):
+    for action in (show, create, update, delete):
         action.add_argument("name", type=_project_name, metavar="NAME", help="the project's name")
-    create.add_argument("name", type=new_project_name, metavar="NAME", help="the project's name, in lower case")
     for action in (create, update, delete):
         action.add_argument(
             "--wait", action=argparse.BooleanOptionalAction, default=True, help="wait for the end (default: yes)"

@@ -228,7 +228,8 @@ def test_a_project_with_capitals_is_refused_with_the_name_to_use(headrace: Headr
     """Case-sensitive IAM and lower-case ARNs of models, as AWS's samples show them, would lock its model out."""
     result = headrace("projects", "create", "Birds2")
     assert result.status == 2
-    assert "Birds2 has capital letters, with which IAM might not know the project's models; use birds2" in result.err
+    assert "error: Birds2 has capital letters, with which IAM might not know the project's models" in result.err
+    assert "hint: headrace projects create birds2" in result.err
 
 
 @pytest.mark.parametrize("action", ["list", "show", "create", "update", "delete"])

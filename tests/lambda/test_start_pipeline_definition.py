@@ -280,17 +280,6 @@ def test_a_definition_that_is_put_is_upserted_at_once(world: UploadWorld) -> Non
     ]
 
 
-def test_a_deleted_pipeline_is_created_again_with_a_token_of_its_own(world: UploadWorld) -> None:
-    """For how long SageMaker takes a token for a repetition is not documented."""
-    for _ in range(2):
-        world.put_definition(lambda definition: None)
-        world.settle()
-        world.cloud.pipelines.clear()
-    first, second = (request for name, request in world.cloud.calls if name == "CreatePipeline")
-    assert first["ClientRequestToken"] != second["ClientRequestToken"]
-    assert first["PipelineDefinition"] == second["PipelineDefinition"]
-
-
 def test_an_unchanged_definition_updates_nothing(world: UploadWorld) -> None:
     for _ in range(2):
         world.put_definition(lambda definition: None)

@@ -86,6 +86,17 @@ def crash_after_the_start(world: UploadWorld) -> None:
     world.cloud.interrupt = crash
 
 
+def test_a_deleted_pipeline_is_created_again_with_a_token_of_its_own(world: UploadWorld) -> None:
+    """For how long SageMaker takes a token for a repetition is not documented."""
+    for _ in range(2):
+        world.put_definition(lambda definition: None)
+        world.settle()
+        world.cloud.pipelines.clear()
+    first, second = (request for name, request in world.cloud.calls if name == "CreatePipeline")
+    assert first["ClientRequestToken"] != second["ClientRequestToken"]
+    assert first["PipelineDefinition"] == second["PipelineDefinition"]
+
+
 def test_the_ledger_says_what_was_started(world: UploadWorld) -> None:
     world.upload_and_settle("datasets/birds/1.jpg")
     (execution,) = world.executions()
