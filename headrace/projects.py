@@ -67,6 +67,12 @@ def create(
     environment: Environment, output: Output, *, name: str, settings: Mapping[str, str], description: str, wait: bool,
     interval: float,
 ) -> None:  # fmt: skip
+    if name != name.lower():
+        raise UsageError(
+            f"{name} has capital letters, with which IAM might not know the project's models: AWS may write their "
+            "names in lower case",
+            hint=environment.command(f"projects create {name.lower()}"),
+        )
     catalog = read_catalog(environment)
     provider = _provider(catalog, settings) | {"RoleARN": catalog.launch_role_arn}
     request: dict[str, Any] = {"ProjectName": name, "TemplateProviders": [{"CfnTemplateProvider": provider}]}

@@ -48,6 +48,7 @@ SUMMARY = {  # metadata of a version: member of the evaluation's summary
     "Network": "network",
     "Comparison": "comparison",
     "Warnings": "warnings",
+    "ProbeAnswer": "probe_answer",
 }
 
 

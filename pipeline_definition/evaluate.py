@@ -33,6 +33,8 @@ NAME = "Evaluate"
 SCRIPT = "evaluate.py"
 FIND_CHAMPION = "FindChampion"
 REPORT_FILE = "evaluation.json"
+DECISION_FILE = "decision.json"
+"""What steps read of the report: JsonGet reads property files up to a size that AWS does not name."""
 PROPERTY_FILE = "Evaluation"
 
 
@@ -88,7 +90,7 @@ def evaluate(settings: PipelineSettings) -> dict[str, Any]:
             "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_run_seconds},
         },
         "PropertyFiles": [
-            {"PropertyFileName": PROPERTY_FILE, "OutputName": "evaluation", "FilePath": REPORT_FILE},
+            {"PropertyFileName": PROPERTY_FILE, "OutputName": "evaluation", "FilePath": DECISION_FILE},
         ],
         "CacheConfig": cache(settings),
         "RetryPolicies": job_retries(),

@@ -5,8 +5,8 @@ Judge the candidates and the champion on the same test images, and pass on the b
 Each DIR of a candidate or the champion holds a model.tar.gz; without a champion it holds a file named NONE. Candidates
 are named cheapest first, because equally accurate ones are decided by that order. Every model is asked in a process of
 its own, with the code that its artifact carries (judge.py), about the images as the data set has them (originals.py).
-What classes and code they have may differ: compare.py says what is compared then. evaluation.json holds it all; its
-form is described in docs/evaluation.md.
+What classes and code they have may differ: compare.py says what is compared then. evaluation.json holds it all, and
+decision.json the few members that the pipeline's steps read; docs/evaluation.md describes their form.
 """
 
 from __future__ import annotations
@@ -25,12 +25,18 @@ from errors import ComparisonError
 from figures import Figures, figures_of, warnings_of
 from gate import Gate, Thresholds, champion_margin, gates, refusal
 from judge import ARTIFACT, Answers, JudgeError, judge
+from known_answer import known_answer
 from originals import Originals, read_originals
 from summary import summary
 
 NO_CHAMPION = "NONE"
 FOUND, NONE, GONE = CHAMPION_STATES = ("found", "none", "gone")
 REPORT = "evaluation.json"
+# The pipeline's property file. JsonGet reads such a file up to a size that AWS does not name, and the report has a
+# confusion matrix: 1,000 classes make 20 MB of it.
+DECISION = "decision.json"
+FOR_STEPS = ("lowest_recall", "winner", "improvement", "gate", "summary", "artifact")
+METRICS, METRICS_FOR_STEPS = "multiclass_classification_metrics", ("accuracy", "macro_f1")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,10 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = describe(test, candidates, winner, comparison)
     report |= decision(found, comparison, thresholds)
     report["warnings"] = warnings
-    report["summary"] = summary(test.classes, answers[winner].about, comparison_text(comparison), warnings)
     report["artifact"] = copy_artifact(dict(arguments.candidate)[winner], arguments.winner)
+    report["summary"] = summary(
+        test.classes,
+        answers[winner].about,
+        comparison_text(comparison),
+        warnings,
+        known_answer(arguments.winner, arguments.model_seconds),
+    )
     arguments.evaluation.mkdir(parents=True, exist_ok=True)
-    (arguments.evaluation / REPORT).write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    for name, content in ((REPORT, report), (DECISION, for_steps(report))):
+        (arguments.evaluation / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
     for name, figures in candidates.items():
         loss = "" if figures.loss is None else f" loss={figures.loss:.4f}"
@@ -75,7 +88,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--champion-version", type=int, help="the champion's version in the registry, for the messages")
     add("--champion-state", choices=CHAMPION_STATES, default=FOUND, help="gone: the registry has a champion, and its "
         "artifact was deleted (%(default)s)")  # fmt: skip
-    add("--evaluation", type=Path, required=True, help=f"folder to write {REPORT} to")
+    add("--evaluation", type=Path, required=True, help=f"folder to write {REPORT} and {DECISION} to")
     add("--winner", type=Path, required=True, help=f"folder to copy the best candidate's {ARTIFACT} to")
     add("--model-seconds", type=float, default=3600.0, help="a model that takes longer for all test images is given "
         "up (%(default)s)")  # fmt: skip
@@ -164,7 +177,7 @@ def describe(test: Originals, candidates: dict[str, Figures], winner: str, compa
     if comparison.compared:
         champion["accuracy"] = comparison.champion_right / comparison.images
     return {
-        "multiclass_classification_metrics": {
+        METRICS: {
             "accuracy": metric_value(best.accuracy),
             **weighted,
             "macro_f1": metric_value(best.macro_f1),
@@ -196,6 +209,12 @@ def decision(found: list[Gate], comparison: Comparison, thresholds: Thresholds) 
             "needs_person": int(comparison.kind in NEEDS_PERSON),
         },
     }
+
+
+def for_steps(report: dict[str, Any]) -> dict[str, Any]:
+    """The report's members that steps read, at the same paths."""
+    metrics = {name: report[METRICS][name] for name in METRICS_FOR_STEPS}
+    return {METRICS: metrics, **{name: report[name] for name in FOR_STEPS}}
 
 
 def comparison_text(comparison: Comparison) -> str:

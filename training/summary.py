@@ -17,7 +17,9 @@ MOST_CHARACTERS = 256
 NOT_TAKEN = re.compile(r"[^\w .:/=+@-]")
 
 
-def summary(classes: Sequence[str], about: dict[str, Any], comparison: str, warnings: Sequence[str]) -> dict[str, str]:
+def summary(
+    classes: Sequence[str], about: dict[str, Any], comparison: str, warnings: Sequence[str], probe_answer: str
+) -> dict[str, str]:
     return {
         "classes": listed(classes),
         "classes_digest": digest(classes),
@@ -25,6 +27,7 @@ def summary(classes: Sequence[str], about: dict[str, Any], comparison: str, warn
         "network": fit(str(about.get("network", "not recorded"))),
         "comparison": fit(in_words(comparison)),
         "warnings": fit(" - ".join(warnings)),
+        "probe_answer": probe_answer,
     }
 
 

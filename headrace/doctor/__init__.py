@@ -7,6 +7,8 @@ quotas.py       SageMaker's quotas, VPCs
 deployment.py   the CDK, its bootstrap, the stack, names that are taken, Lambda's concurrency, the key of the data
 images.py       tags and digests in ECR
 zones.py        availability zones of a VPC
+offerings.py    instance types in these zones
 billing.py      cost allocation tag, budget
+subscriptions.py  who has not confirmed to get notices
 command.py      the command
 """

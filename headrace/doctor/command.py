@@ -15,7 +15,9 @@ from headrace.doctor.deployment import (
 from headrace.doctor.findings import Check, Finding, Result, problem, run_check, show
 from headrace.doctor.identity import check_identity, check_region, not_checked
 from headrace.doctor.images import check_images
+from headrace.doctor.offerings import check_offerings
 from headrace.doctor.quotas import check_quotas, check_vpcs
+from headrace.doctor.subscriptions import check_subscriptions
 from headrace.doctor.zones import check_zones
 from headrace.environment import Environment, environment_on_aws, open_environment
 from headrace.errors import AwsError, SetupError
@@ -32,9 +34,11 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("lambda", check_functions),
     ("image", check_images),
     ("zone", check_zones),
+    ("offering", check_offerings),
     ("data key", check_data_key),
     ("cost tag", check_cost_tag),
     ("budget", check_budgets),
+    ("notices", check_subscriptions),
 )
 
 

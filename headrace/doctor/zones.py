@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from headrace.config import settings_of
+from headrace.config import Setting, settings_of
 from headrace.doctor.findings import Finding, ok, problem
 from headrace.environment import Environment
 
@@ -18,10 +18,8 @@ def check_zones(environment: Environment) -> Iterator[Finding]:
     settings = settings_of(environment.name)
     if settings["network_access"].value != "vpc":
         return
-    with environment.doing("listing the availability zones"):
-        answer = environment.client("ec2").describe_availability_zones()
-    ids = {zone["ZoneName"]: zone["ZoneId"] for zone in answer["AvailabilityZones"] if zone["State"] == "available"}
-    chosen = list(settings["availability_zones"].value) or sorted(ids)[:TAKEN_BY_DEFAULT]
+    ids = available_zones(environment)
+    chosen = chosen_zones(settings, ids)
     good = sorted(name for name, zone in ids.items() if zone not in LIMITED)
     hint = f"availability_zones = {good[:TAKEN_BY_DEFAULT]} under [{environment.name}] in environments.toml"
     for name in chosen:
@@ -32,3 +30,15 @@ def check_zones(environment: Environment) -> Iterator[Finding]:
             yield problem("zone", found, hint=hint)
         else:
             yield ok("zone", f"{name} ({ids[name]})")
+
+
+def available_zones(environment: Environment) -> dict[str, str]:
+    """Their ids by their names."""
+    with environment.doing("listing the availability zones"):
+        answer = environment.client("ec2").describe_availability_zones()
+    return {zone["ZoneName"]: zone["ZoneId"] for zone in answer["AvailabilityZones"] if zone["State"] == "available"}
+
+
+def chosen_zones(settings: Mapping[str, Setting], ids: Mapping[str, str]) -> list[str]:
+    """Those of the environment's VPC."""
+    return list(settings["availability_zones"].value) or sorted(ids)[:TAKEN_BY_DEFAULT]

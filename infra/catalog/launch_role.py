@@ -172,7 +172,9 @@ class LaunchRole(Construct):
             self,
             "Role",
             assumed_by=iam.CompositePrincipal(
-                iam.ServicePrincipal("cloudformation.amazonaws.com", conditions=self._own_account()),
+                # Without aws:SourceAccount: no page says that CloudFormation sends it for a stack's service role, and a
+                # key that is missing denies. Only who may pass the role can name it, and that is this account's IAM.
+                iam.ServicePrincipal("cloudformation.amazonaws.com"),
                 iam.ServicePrincipal("servicecatalog.amazonaws.com"),
             ),
             description="Makes, changes and deletes the things of projects that were started from the template",
@@ -190,9 +192,6 @@ class LaunchRole(Construct):
             conditions={"StringEquals": {"s3:ExistingObjectTag/servicecatalog:provisioning": "true"}},
             because="Service Catalog copies templates into its own buckets, and marks them with this tag.",
         )
-
-    def _own_account(self) -> dict[str, object]:
-        return {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
 
     def _allow(self, what: str, actions: Sequence[str]) -> None:
         tag = "sagemaker:project-id"

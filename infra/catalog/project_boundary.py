@@ -25,6 +25,7 @@ WRITE_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogSt
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/*-p-*"
 OBJECTS = ["AbortMultipartUpload", "DeleteObject", "DeleteObjectVersion", "GetObject", "PutObject"]
 MESSAGES = ["ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "ReceiveMessage", "SendMessage"]
+USES_KEYS = ("s3", "sagemaker", "sns")
 KEYS = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
 JOBS = ("Create", "Describe", "Stop")
 RUNS = [
@@ -80,8 +81,9 @@ class ProjectBoundary(Construct):
             iam.PolicyStatement(
                 actions=KEYS,
                 resources=[self._arn("kms", "key/*")],
-                # Not by tag: KMS takes up to five minutes until the tags of a new key count.
-                conditions={"StringEquals": {"kms:ViaService": [self._service(name) for name in ("s3", "sns")]}},
+                # Not by tag: KMS takes up to five minutes until the tags of a new key count. SageMaker is named in case
+                # it asks KMS itself for a job's KmsKeyId, as the role: docs/assumptions.md.
+                conditions={"StringEquals": {"kms:ViaService": [self._service(name) for name in USES_KEYS]}},
             ),
             iam.PolicyStatement(
                 actions=["iam:PassRole"],

@@ -40,9 +40,10 @@ class ProjectStack(HeadraceStack):
             PROJECT_NAME,
             description="Name of the project",
             max_length=32,
-            # No `-p-` in the name: resources of models are matched by the suffix `-p-<project id>`.
-            allowed_pattern="^(?!.*-p-)[a-zA-Z0-9](-*[a-zA-Z0-9])*$",
-            constraint_description="at most 32 letters, digits and hyphens, without -p- in them",
+            # No `-p-` in the name: resources of models are matched by the suffix `-p-<project id>`. No
+            # capitals: AWS's samples have ARNs of models in lower case, and IAM compares them with the case they have.
+            allowed_pattern="^(?!.*-p-)[a-z0-9](-*[a-z0-9])*$",
+            constraint_description="at most 32 lower-case letters, digits and hyphens, without -p- in them",
         )
         CfnParameter(
             self,

@@ -26,6 +26,7 @@ PIPELINE_ACTIONS = [
     "sagemaker:CreatePipeline",
     "sagemaker:DeleteTags",
     "sagemaker:DescribePipeline",
+    "sagemaker:ListPipelineExecutions",
     "sagemaker:ListTags",
     "sagemaker:StartPipelineExecution",
     "sagemaker:UpdatePipeline",

@@ -9,8 +9,8 @@ So whoever asks for a configuration looks until the endpoint rests, and has peop
 configuration that was rolled back carries a tag, and is tried again only when its version is approved again. An
 endpoint that somebody deletes before that look stays deleted: a look follows a decision, it does not make one.
 
-An endpoint that is InService may have a model that answers no request (probe.py). The model gets a few minutes to load;
-then the endpoint goes back to its former configuration.
+An endpoint that is InService may have a model that answers no request, or not as recorded (probe.py). The model gets a
+few minutes to load; then the endpoint goes back to its former configuration.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def serve_champion(
             "the endpoint was deleted after this function asked for it: it stays deleted",
             endpoint=name,
             configuration=wanted,
-            hint="to make it: headrace repair",
+            hint="the next approval makes it; or now: headrace repair",
         )
     elif endpoint is None:
         _create(sagemaker, sqs, environment, wanted, look)
@@ -167,16 +167,18 @@ def _conclude(
     endpoint: DescribeEndpointOutputTypeDef,
     look: LookAgain,
 ) -> None:
-    """It is InService with the champion's configuration. If its model answers nothing, it goes back to the former one.
+    """It is InService with the champion's configuration. If its model does not answer as the version records, it goes
+    back to the former one.
 
     If the function ends right after UpdateEndpoint, the message comes again, and finds the update in progress.
     """
     name, wanted = endpoint["EndpointName"], endpoint["EndpointConfigName"]
-    reason = probe.failure(runtime, name)
+    package = sagemaker.describe_model_package(ModelPackageName=champion.model_package_arn)
+    reason = probe.failure(runtime, name, package.get("CustomerMetadataProperties", {}))
     if reason is None:
         verdict.deployed(sqs, environment, champion, endpoint)
         return
-    log.warning("the model does not answer", endpoint=name, configuration=wanted, reason=reason, probes=look.probes + 1)
+    log.warning("the model fails the probe", endpoint=name, configuration=wanted, reason=reason, probes=look.probes + 1)
     if look.probes + 1 < MOST_PROBES:
         _look_again(sqs, environment, replace(look, asked=wanted, probes=look.probes + 1), reason)
     elif look.former is None:

@@ -1,29 +1,40 @@
-"""One request to the endpoint: InService does not prove that its model answers.
+"""One request to the endpoint with a known answer: InService does not prove that its model answers.
 
 AWS's inference image runs TorchServe, whose /ping answers 200 before the model is loaded, and for 5 minutes after it
 could not be loaded. SageMaker takes that for health, and ends the instances that served before:
 https://github.com/aws/deep-learning-containers/issues/2917
+
+Evaluate has asked the model for the same image. The version's metadata records its answer (training/known_answer.py)
+and a digest of the classes (training/summary.py). An endpoint that answers otherwise serves something else, or computes
+it wrongly. A version without these records is asked for any answer.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import math
+from collections.abc import Mapping
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 import log
 from aws import RuntimeClient, error_code
 
-# A white PNG of 2 x 2 pixels. A model of images gives it some label; which one is not known, only that there is one.
+# A white PNG of 2 x 2 pixels, the one of training/known_answer.py.
 IMAGE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR4nGP8//8/AwMDEwMDAwMDAwAkBgMB/DXemwAAAABJRU5ErkJggg=="
 )
 LONGEST_MESSAGE = 300  # characters of the model's own words
+TOLERANCE = 0.05  # of a probability: torch of another version, or on a GPU, differs by less than 0.001
+CLASSES, ANSWER = "ClassesDigest", "ProbeAnswer"  # of the version's metadata
+MOST_NAMES = 5
 
 
-def failure(runtime: RuntimeClient, endpoint: str) -> str | None:
-    """Why the model does not answer, in words; None if it does.
+def failure(runtime: RuntimeClient, endpoint: str, recorded: Mapping[str, str]) -> str | None:
+    """Why the model does not answer, or not as the version's metadata (`recorded`) has it, in words; None if it does.
 
     A refusal of the request (4xx) is an answer too: the code of the model has run, and may be for other requests.
     Raises ClientError for what says nothing of the model, such as throttling.
@@ -41,13 +52,40 @@ def failure(runtime: RuntimeClient, endpoint: str) -> str | None:
             log.warning("the model refuses the probe", endpoint=endpoint, status=status, said=message)
             return None
         return f"its model answers a request with {status or 'nothing'}: {message or 'no reason given'}"
-    if not _has_prediction(answer):
+    prediction = _prediction(answer)
+    if prediction is None:
         log.warning("the model answers the probe in another form", endpoint=endpoint, answer=repr(answer[:80]))
-    return None
+        return None
+    return _other_answer(prediction.get("probabilities"), recorded)
 
 
-def _has_prediction(answer: bytes) -> bool:
+def _prediction(answer: bytes) -> Mapping[str, Any] | None:
     try:
-        return bool(json.loads(answer)["predictions"])
+        found = json.loads(answer)["predictions"][0]
     except (ValueError, LookupError, TypeError):
-        return False
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _other_answer(probabilities: Any, recorded: Mapping[str, str]) -> str | None:
+    """None for a model that answers with labels alone: whether these are the recorded classes cannot be known."""
+    if not isinstance(probabilities, dict) or not probabilities:
+        return None
+    names = sorted(probabilities)
+    if recorded.get(CLASSES, digest := _digest(names)) != digest:
+        shown = ", ".join(name[:40] for name in names[:MOST_NAMES])
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        return f"its model knows other classes than its version records: {shown}{more}"
+    place, _, expected = recorded.get(ANSWER, "none").partition(" ")
+    if not expected or int(place) >= len(names):
+        return None
+    name = names[int(place)]
+    found = probabilities[name]
+    if isinstance(found, int | float) and math.isclose(found, float(expected), rel_tol=0, abs_tol=TOLERANCE):
+        return None
+    return f"its model gives {name[:40]} the probability {found} for an image for which Evaluate recorded {expected}"
+
+
+def _digest(names: list[str]) -> str:
+    """As training/summary.py computes it."""
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]

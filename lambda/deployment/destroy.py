@@ -23,6 +23,7 @@ from refusals import DestroyError
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
+MOST_NAMES = 3  # of what is left, in a message
 DELETE_BATCH = 1_000  # keys that DeleteObjects takes
 NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # DeleteObjects' request is XML 1.0
 
@@ -36,8 +37,14 @@ def destroy(
     bucket comes last: jobs write to it until they stop. The pipeline goes twice: a call of start_pipeline that began
     before may make it anew and run it.
 
+    The function has 15 minutes. So all runs and the endpoint are asked to end before one of them is waited for. What is
+    not over then is named, and another destruction goes on from there.
+
     Of a declared model line the data stays: it is the environment's. Its definition goes.
     """
+    if deployment.pipeline_name:
+        ask_to_stop(sagemaker, deployment.pipeline_name, token=f"{request_id} first")
+    ask_to_delete_endpoint(sagemaker, deployment.endpoint_name)
     if deployment.pipeline_name:
         delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} first")
     delete_endpoint(sagemaker, deployment.endpoint_name, patience)
@@ -57,11 +64,19 @@ def destroy(
 
 def stop_executions(sagemaker: SageMakerClient, pipeline: str, patience: Patience, *, token: str) -> None:
     """Stop what runs and wait until nothing does: a pipeline with a running execution cannot be deleted."""
-    while running := list(_running_executions(sagemaker, pipeline)):
-        for arn, status in running:
-            if status == "Executing":
-                _stop(sagemaker, arn, token=digest([token, arn]))
-        patience.wait(f"{len(running)} executions of the pipeline {pipeline} have not stopped")
+    while running := ask_to_stop(sagemaker, pipeline, token=token):
+        names = ", ".join(arn.rpartition("/")[2] for arn in running[:MOST_NAMES])
+        more = f" and {len(running) - MOST_NAMES} more" if len(running) > MOST_NAMES else ""
+        patience.wait(f"{len(running)} executions of the pipeline {pipeline} have not stopped: {names}{more}")
+
+
+def ask_to_stop(sagemaker: SageMakerClient, pipeline: str, *, token: str) -> list[str]:
+    """The executions that have not ended, each of which has been asked to stop, and its jobs with it."""
+    running = list(_running_executions(sagemaker, pipeline))
+    for arn, status in running:
+        if status == "Executing":
+            _stop(sagemaker, arn, token=digest([token, arn]))
+    return [arn for arn, _ in running]
 
 
 def delete_pipeline(sagemaker: SageMakerClient, pipeline: str, patience: Patience, *, token: str) -> None:
@@ -78,18 +93,29 @@ def delete_pipeline(sagemaker: SageMakerClient, pipeline: str, patience: Patienc
 
 def delete_endpoint(sagemaker: SageMakerClient, endpoint: str, patience: Patience) -> None:
     """Delete the endpoint and wait until it is gone; one that is being created or updated is waited for first."""
-    while True:
+    while status := ask_to_delete_endpoint(sagemaker, endpoint):
+        patience.wait(f"the endpoint {endpoint} is not deleted: it is {status}")
+
+
+def ask_to_delete_endpoint(sagemaker: SageMakerClient, endpoint: str) -> str | None:
+    """The status in which it was found; None if there is none. One that is in progress is to be asked again."""
+    try:
+        status: str = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
+    except ClientError as error:
+        if says(error, "could not find"):
+            return None
+        raise
+    if status != "Deleting":
         try:
-            status = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
-            if status != "Deleting":
-                sagemaker.delete_endpoint(EndpointName=endpoint)
-                log.info("endpoint is being deleted", endpoint=endpoint)
+            sagemaker.delete_endpoint(EndpointName=endpoint)
         except ClientError as error:
             if says(error, "could not find"):
-                return
+                return None
             if not says(error, "in-progress"):
                 raise
-        patience.wait(f"the endpoint {endpoint} is not deleted")
+        else:
+            log.info("endpoint is being deleted", endpoint=endpoint)
+    return status
 
 
 def delete_models(sagemaker: SageMakerClient, endpoint: str) -> None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 
+NO_VERSION = "none"
+"""In place of an ARN: whether a Lambda step's output may be an empty text is documented nowhere."""
+
+
 class Answer(TypedDict):
     ModelDataUrl: str
     ModelPackageArn: str
@@ -49,7 +53,7 @@ def answer(sagemaker: SageMakerClient, s3: S3Client, question: Question) -> Answ
     if champion is None:
         return {
             "ModelDataUrl": question.no_champion_uri,
-            "ModelPackageArn": "",
+            "ModelPackageArn": NO_VERSION,
             "ModelPackageVersion": 0,
             "ChampionState": "none",
         }

@@ -187,11 +187,11 @@ def _readable(line: str) -> str:
 
 
 def _champion(steps: list[PipelineExecutionStepTypeDef]) -> str | None:
-    """What FindChampion has answered: an output of a Lambda step that is named ModelPackageArn."""
+    """What FindChampion has answered: an output of a Lambda step that is named ModelPackageArn, "none" without one."""
     for step in steps:
         outputs: Any = step.get("Metadata", {}).get("Lambda", {}).get("OutputParameters", [])
         for output in outputs:
-            if output["Name"] == "ModelPackageArn" and output["Value"]:
+            if output["Name"] == "ModelPackageArn" and output["Value"] not in ("", "none"):
                 return str(output["Value"])
     return None
 

@@ -1,9 +1,10 @@
 """What was started, so that one content is run once.
 
 ledger/<run key>.json is written before the execution is started and completed with its ARN afterwards. Who finds an
-entry without an ARN starts again with the same ClientRequestToken: SageMaker then answers with the execution that
-this token has started, if there is one. So neither a crash between the two steps nor two workers at the same time
-make two executions.
+entry without an ARN first looks for the attempt's execution in SageMaker's list, and takes it. If there is none yet, it
+starts the attempt with the same ClientRequestToken: SageMaker answers with the execution that this token has started.
+For how long it remembers a token is documented nowhere: the token serves two workers at the same time, and the list a
+message that comes again hours after a crash. So neither makes two executions.
 
 ledger/latest/<data set>.json names the data set's last execution. While that is under way, other content of the data
 set waits: however often it is changed meanwhile, there is one more run afterwards, of what it is then.
@@ -90,7 +91,7 @@ def start_once(
     begun = entry is not None and not ended  # an attempt that was broken off, or is being made by another worker
     attempt = 1 if entry is None else entry.attempt + ended
     cost = None if begun else _approved_cost(environment, definition, parameters)
-    start = f"{run_key[:START_DIGITS]}-{attempt}"
+    start = _start_name(run_key, attempt)
     environment.limits.reserve(
         s3, bucket, start, snapshot.data_set, now=now, begun=begun,
         is_running=lambda arn: _status(sagemaker, arn) in RUNNING,
@@ -108,7 +109,8 @@ def start_once(
     if etag is None:
         log.info("another worker starts this attempt", run_key=run_key, attempt=entry.attempt)
         return None
-    arn = _start(sagemaker, environment.pipeline_name, parameters, entry, chosen)
+    found = _started_before(sagemaker, environment.pipeline_name, entry, chosen) if begun else None
+    arn = found or _start(sagemaker, environment.pipeline_name, parameters, entry, chosen)
     latest = {"data_set": snapshot.data_set, "run_key": run_key, "execution_arn": arn}
     documents.write(s3, bucket, _latest_key(snapshot.data_set), latest)
     # Whoever has changed the entry meanwhile used the same token, so wrote the same ARN.
@@ -169,6 +171,31 @@ def _status(sagemaker: SageMakerClient, execution_arn: str) -> str:
     return answer["PipelineExecutionStatus"]
 
 
+def _start_name(run_key: str, attempt: int) -> str:
+    return f"{run_key[:START_DIGITS]}-{attempt}"
+
+
+def _started_before(
+    sagemaker: SageMakerClient, pipeline_name: str, entry: Entry, chosen: Mapping[str, str]
+) -> str | None:
+    """The execution that a worker has started for this attempt before it was broken off; None if there is none.
+
+    Runs of the same content under another definition have the same display name, but not the same description.
+    """
+    name, start = _display_name(entry, chosen), _start_name(entry.run_key, entry.attempt)
+    pages = sagemaker.get_paginator("list_pipeline_executions").paginate(
+        PipelineName=pipeline_name, CreatedAfter=datetime.fromisoformat(entry.newest_upload)
+    )
+    for page in pages:
+        for summary in page["PipelineExecutionSummaries"]:
+            description = summary.get("PipelineExecutionDescription", "")
+            if summary.get("PipelineExecutionDisplayName") == name and description.endswith(f"; start {start}"):
+                arn: str = summary["PipelineExecutionArn"]
+                log.info("the attempt was started before", execution=arn, run_key=entry.run_key)
+                return arn
+    return None
+
+
 def _start(
     sagemaker: SageMakerClient,
     pipeline_name: str,
@@ -177,11 +204,13 @@ def _start(
     chosen: Mapping[str, str],
 ) -> str:
     cost = entry.estimated_cost
+    said = "no limit on its cost" if cost is None else f"costs at most {cost} USD"
     answer = sagemaker.start_pipeline_execution(
         PipelineName=pipeline_name,
         PipelineExecutionDisplayName=_display_name(entry, chosen),
-        # `headrace runs` reads the cost here; so does who looks at the execution in Studio.
-        PipelineExecutionDescription="no limit on its cost" if cost is None else f"costs at most {cost} USD",
+        # `headrace runs` reads the cost here; so does who looks at the execution in Studio. `_started_before` reads the
+        # name of the start.
+        PipelineExecutionDescription=f"{said}; start {_start_name(entry.run_key, entry.attempt)}",
         PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
         ClientRequestToken=digest([entry.run_key, entry.attempt]),
     )

@@ -7,6 +7,7 @@ good one comes.
 from __future__ import annotations
 
 import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -96,14 +97,18 @@ def upsert(sagemaker: SageMakerClient, environment: Environment, definition: dic
 
 
 def _create(sagemaker: SageMakerClient, environment: Environment, text: str) -> bool:
-    """False if another worker has created the pipeline in the meantime."""
-    content = [environment.pipeline_name, environment.pipeline_role_arn, text]
+    """False if another worker has created the pipeline in the meantime.
+
+    The request's token is a random one, the same for boto3's own retries. One that derives from the content might be
+    answered with the pipeline of the same content that was deleted before, and none would be made. The name keeps two
+    workers from making two.
+    """
     try:
         sagemaker.create_pipeline(
             PipelineName=environment.pipeline_name,
             PipelineDefinition=text,
             RoleArn=environment.pipeline_role_arn,
-            ClientRequestToken=digest(content),
+            ClientRequestToken=str(uuid.uuid4()),
             Tags=[{"Key": key, "Value": value} for key, value in environment.pipeline_tags.items()],
         )
     except ClientError as error:

@@ -50,7 +50,7 @@ class Judged:
         if not (isinstance(url, str) and isinstance(sha256, str) and is_sha256(sha256) and size.isdecimal()):
             raise MalformedEvent(
                 f"the event holds {sorted(event)}, not {ARGUMENTS}",
-                hint="give the Lambda step these arguments; Evaluate writes the last two into evaluation.json, as "
+                hint="give the Lambda step these arguments; Evaluate writes the last two into decision.json, as "
                 "artifact.sha256 and artifact.bytes",
             )
         return cls(url, sha256, int(size))

@@ -1,4 +1,4 @@
-"""What AWS says of an account: quotas, cost allocation tags, Lambda's concurrency, regions, zones, AWS's images.
+"""What AWS says of an account: quotas, cost allocation tags, Lambda's concurrency, regions, zones, images, e-mails.
 
 ministack has no Service Quotas and no Cost Explorer, and every account of it is alike. `local_cloud.sagemaker.account`
 says what the accounts are like.
@@ -13,7 +13,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, responses, router
-from ministack.services import ec2, ecr, lambda_svc
+from ministack.services import ec2, ecr, lambda_svc, sns
 
 from local_cloud.sagemaker import quotas
 from local_cloud.sagemaker.account import Account
@@ -27,6 +27,7 @@ AWS_REPOSITORIES = ("pytorch", "pytorch-inference")  # of those that AWS's regis
 VPCS = "VPCs per Region"
 # Service Quotas' code of the only quota of vpc here: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 _CODES = {VPCS: "L-F678F1CE"}
+_ZONE_NAME = re.compile("(?<=<zoneName>)[^<]*")
 _OPTED = re.compile("(?<=<optInStatus>)[^<]*")
 
 Request = dict[str, Any]
@@ -46,6 +47,8 @@ def plug_in(service: SageMaker) -> None:
     lambda_svc._get_account_settings = _with_concurrency(lambda_svc._get_account_settings, service)
     for action, change in (("DescribeAvailabilityZones", _with_zone_ids), ("DescribeRegions", _with_opt_in)):
         ec2._ACTION_MAP[action] = change(ec2._ACTION_MAP[action], service)
+    ec2._ACTION_MAP["DescribeInstanceTypeOfferings"] = _offerings(service)
+    sns._list_subscriptions_by_topic = _with_unconfirmed(sns._list_subscriptions_by_topic, service)
     ecr._batch_get_image = _with_awss_images(ecr._batch_get_image, service)
 
 
@@ -163,6 +166,57 @@ def _with_zone_ids(original: Callable[[Any], Any], service: SageMaker) -> Callab
         return status, headers, text.encode()
 
     return describe
+
+
+def _offerings(service: SageMaker) -> Callable[[Any], Any]:
+    """Each zone has each type that is asked for, unless the account's file says otherwise."""
+
+    def describe(parameters: Any) -> Any:
+        if ec2._p(parameters, "LocationType", "region") != "availability-zone":
+            return ec2._error("InvalidParameterValue", "The local cloud has LocationType availability-zone alone.", 400)
+        number, types = 1, list[str]()
+        while name := ec2._p(parameters, f"Filter.{number}.Name", ""):
+            if name != "instance-type":
+                return ec2._error("InvalidParameterValue", f"The local cloud has no filter {name}.", 400)
+            place = 1
+            while value := ec2._p(parameters, f"Filter.{number}.Value.{place}", ""):
+                types.append(value)
+                place += 1
+            number += 1
+        if not types:
+            return ec2._error("InvalidParameterValue", "The local cloud asks for the filter instance-type.", 400)
+        _, _, zones = ec2._ACTION_MAP["DescribeAvailabilityZones"]({})
+        names = _ZONE_NAME.findall(zones.decode() if isinstance(zones, bytes) else zones)
+        missing = service.account.read().missing_types
+        items = "".join(
+            f"<item><instanceType>{kind}</instanceType><locationType>availability-zone</locationType>"
+            f"<location>{zone}</location></item>"
+            for kind in types
+            for zone in names
+            if kind not in missing.get(zone, ())
+        )
+        content = f"<instanceTypeOfferingSet>{items}</instanceTypeOfferingSet>"
+        return ec2._xml(200, "DescribeInstanceTypeOfferingsResponse", content)
+
+    return describe
+
+
+def _with_unconfirmed(original: Callable[[Any], Any], service: SageMaker) -> Callable[[Any], Any]:
+    """AWS lists a subscription that nobody has confirmed with this word in place of its ARN."""
+
+    def list_(parameters: Any) -> Any:
+        status, headers, body = original(parameters)
+        text = body.decode() if isinstance(body, bytes) else body
+        for address in service.account.read().unconfirmed_emails:
+            item = re.compile(
+                rf"(?<=<member><SubscriptionArn>)[^<]*(?=</SubscriptionArn>(?:(?!</member>).)*"
+                rf"<Protocol>email</Protocol><Endpoint>{re.escape(address)}</Endpoint>)",
+                re.DOTALL,
+            )
+            text = item.sub("PendingConfirmation", text)
+        return status, headers, text.encode()
+
+    return list_
 
 
 def _with_opt_in(original: Callable[[Any], Any], service: SageMaker) -> Callable[[Any], Any]:

@@ -6,10 +6,14 @@ another kind of account, as a new one is; it may be written and changed while th
     lambda_concurrency = 10                              # concurrent executions of all functions
     inactive_cost_tags = ["headrace:environment"]        # cost allocation tags that nobody has activated
     missing_images = ["pytorch:2.13-cpu-amzn2023-sagemaker"]   # that AWS's registries do not have
+    unconfirmed_emails = ["ml@example.com"]              # subscriptions that nobody has confirmed
     disabled_regions = ["eu-central-1"]                  # opt-in regions that the account has not enabled
 
     [zones]                                              # id of a zone, by its name
     us-east-1a = "use1-az3"
+
+    [missing_types]                                      # EC2's instance types that a zone does not have
+    us-east-1a = ["g4dn.xlarge"]
 
     [quotas.sagemaker]                                   # by the names of Service Quotas; each other one is plenty
     "ml.g4dn.xlarge for training job usage" = 0
@@ -28,7 +32,7 @@ from typing import Any
 from local_cloud.sagemaker.watched_file import WatchedFile
 
 PLENTY = 1000.0
-_LISTS = ("inactive_cost_tags", "missing_images", "disabled_regions")
+_LISTS = ("inactive_cost_tags", "missing_images", "unconfirmed_emails", "disabled_regions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,10 @@ class Account:
     lambda_concurrency: int = 1000
     inactive_cost_tags: tuple[str, ...] = ()
     missing_images: tuple[str, ...] = ()
+    unconfirmed_emails: tuple[str, ...] = ()
     disabled_regions: tuple[str, ...] = ()
     zones: Mapping[str, str] = field(default_factory=dict)
+    missing_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by the name of the zone
     quotas: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def quota(self, service: str, name: str) -> float:
@@ -63,9 +69,13 @@ def _account(document: dict[str, Any]) -> Account:
     zones = document.get("zones", {})
     if not isinstance(zones, dict) or not all(isinstance(zone, str) for zone in zones.values()):
         raise ValueError(f"zones is {zones!r}, not a table of zone ids in quotes")
+    missing = {
+        zone: _texts(f"missing_types.{zone}", types)
+        for zone, types in _table("missing_types", document.get("missing_types", {}))
+    }
     lists = {name: _texts(name, document.get(name, [])) for name in _LISTS}
     quotas = {service: _quotas(service, table) for service, table in _table("quotas", document.get("quotas", {}))}
-    return Account(lambda_concurrency=int(concurrency), zones=zones, quotas=quotas, **lists)
+    return Account(lambda_concurrency=int(concurrency), zones=zones, missing_types=missing, quotas=quotas, **lists)
 
 
 def _table(name: str, value: Any) -> list[tuple[str, Any]]:

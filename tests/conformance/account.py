@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 
-from tests.conformance.checks import Check, DidNotHold
+from headrace.doctor import findings as doctors
+from headrace.doctor.deployment import check_functions
+from headrace.doctor.images import check_images
+from headrace.doctor.quotas import check_quotas, check_vpcs
+from headrace.doctor.zones import check_zones
+from tests.conformance.checks import Check, DidNotHold, NotChecked
 from tests.conformance.preparation import deploy
 from tests.conformance.world import World
-
-DLC = "763104351884"  # AWS's registry of Deep Learning Containers in most regions
 
 
 def has_account(world: World) -> str:
@@ -19,58 +24,22 @@ def has_account(world: World) -> str:
     return f"region {world.environment.region}"
 
 
-def has_quotas(world: World) -> str:
-    """D14: an update of an endpoint needs twice its instances."""
-    settings, pipeline = world.settings, world.settings.pipeline
-    spot, on_demand = pipeline.capacity in ("spot", "both"), pipeline.capacity != "spot"
-    wanted = {f"{pipeline.processing_instance_type} for processing job usage": 1}
-    if spot:
-        wanted[f"{pipeline.train_instance_type} for spot training job usage"] = pipeline.train_instance_count
-    if on_demand:
-        wanted[f"{pipeline.train_instance_type} for training job usage"] = pipeline.train_instance_count
-    wanted[f"{settings.endpoint_instance_type} for endpoint usage"] = 2 * settings.endpoint_instance_count
-    quotas = {
-        quota["QuotaName"]: quota["Value"]
-        for quota in world.every("service-quotas", "list_service_quotas", "Quotas", ServiceCode="sagemaker")
-    }
-    lacking = [
-        f"{name}: {quotas.get(name)} of {least}" for name, least in wanted.items() if quotas.get(name, 0) < least
-    ]
-    if lacking:
-        raise DidNotHold(f"to be raised in Service Quotas: {', '.join(lacking)}")
-    return ", ".join(f"{name}: {quotas[name]:.0f}" for name in wanted)
+def doctor(*checks: doctors.Check) -> Callable[[World], str]:
+    """What `headrace doctor` finds: a problem of its does not hold, with its cure."""
 
+    def act(world: World) -> str:
+        findings = [finding for check in checks for finding in check(world.environment)]
+        world.recorder.record("doctor", [asdict(finding) for finding in findings])
+        problems = [finding for finding in findings if finding.result is doctors.Result.PROBLEM]
+        if problems:
+            raise DidNotHold("; ".join(f"{finding.found} ({finding.hint})" for finding in problems))
+        seen = [finding.found for finding in findings if finding.result is doctors.Result.OK]
+        if not seen:
+            said = [finding.found for finding in findings]
+            raise NotChecked("; ".join(said) or "it has no effect with these settings")
+        return "; ".join(seen)
 
-def has_concurrency(world: World) -> str:
-    """D23: a new account has 10."""
-    limit = world.ask("lambda", "get_account_settings")["AccountLimit"]["ConcurrentExecutions"]
-    if limit < 50:
-        raise DidNotHold(f"{limit} concurrent executions: a burst of uploads may be throttled into the dead letters")
-    return f"{limit} concurrent executions"
-
-
-def has_images(world: World) -> str:
-    """Of AWS's own registry, which lets everybody pull, and so call BatchGetImage, and nothing else."""
-    settings = world.settings
-    names = {settings.processing_image, settings.training_image, settings.inference_image}
-    own = sorted(name.partition("@")[0] for name in names if ".dkr.ecr." not in name)
-    for name in own:
-        repository, _, tag = name.partition(":")
-        answer = world.ask(
-            "ecr", "batch_get_image", registryId=DLC, repositoryName=repository, imageIds=[{"imageTag": tag}]
-        )
-        if not answer["images"]:
-            raise DidNotHold(f"{name}: {answer['failures']}")
-    return ", ".join(own)
-
-
-def has_zones(world: World) -> str:
-    """D10: use1-az3 lacks most instance types."""
-    zones = world.ask("ec2", "describe_availability_zones")["AvailabilityZones"]
-    first = [(zone["ZoneName"], zone["ZoneId"]) for zone in zones[:2]]
-    if any(zone == "use1-az3" for _, zone in first):
-        raise DidNotHold(f"{first}: set availability_zones in environments.toml before network_access = vpc")
-    return f"{first}"
+    return act
 
 
 def is_deployed(world: World) -> str:
@@ -89,22 +58,21 @@ def takes_definition(world: World) -> str:
 
 
 def takes_second_pipeline(world: World) -> str:
-    """D6: a deterministic token, after Create and Delete, must not answer with the pipeline that is gone."""
+    """D6: after Create and Delete, the same content is created again, and not answered as a repetition."""
     sagemaker, stack = world.environment.client("sagemaker"), world.environment.stack
     described = sagemaker.describe_pipeline(PipelineName=stack.pipeline)
     name = f"{stack.pipeline}-conformance"
     request = {
         "PipelineName": name, "PipelineDefinition": described["PipelineDefinition"], "RoleArn": described["RoleArn"],
-        "ClientRequestToken": "headrace-conformance-token-of-32-characters",
     }  # fmt: skip
     for _ in range(2):
         world.ask("sagemaker", "create_pipeline", **request)
         try:
             world.ask("sagemaker", "describe_pipeline", PipelineName=name)
         except sagemaker.exceptions.ResourceNotFound as error:
-            raise DidNotHold("CreatePipeline with the token of a deleted pipeline answers, and makes none") from error
+            raise DidNotHold("CreatePipeline with the content of a deleted pipeline answers, and makes none") from error
         world.ask("sagemaker", "delete_pipeline", PipelineName=name)
-    return "created, deleted and created again with one token"
+    return "created, deleted and created again with the same content"
 
 
 def may_register(world: World) -> str:
@@ -129,6 +97,28 @@ def may_register(world: World) -> str:
     return f"{decisions}: RegisterModel has succeeded, so the group's is not asked"
 
 
+def takes_group_policy(world: World) -> str:
+    """D22: the registry's policy for environments that promote, on a group that is made for it and deleted."""
+    name = f"{world.environment.stack_name}-conformance"
+    prefix = f"arn:aws:sagemaker:{world.environment.region}:{world.environment.account}"
+    statement = {
+        "Sid": "Promote", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{world.environment.account}:root"},
+        "Action": ["sagemaker:DescribeModelPackage", "sagemaker:ListModelPackages"],
+        "Resource": f"{prefix}:model-package/{name}/*",
+        "Condition": {"StringEquals": {"aws:PrincipalArn": f"arn:aws:iam::{world.environment.account}:role/{name}"}},
+    }  # fmt: skip
+    world.ask("sagemaker", "create_model_package_group", ModelPackageGroupName=name)
+    world.cleanup.append(
+        ("the group", lambda: world.ask("sagemaker", "delete_model_package_group", ModelPackageGroupName=name))
+    )
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    world.ask("sagemaker", "put_model_package_group_policy", ModelPackageGroupName=name, ResourcePolicy=policy)
+    held = world.ask("sagemaker", "get_model_package_group_policy", ModelPackageGroupName=name)["ResourcePolicy"]
+    if json.loads(held)["Statement"][0].get("Condition") != statement["Condition"]:
+        raise DidNotHold(f"the policy that is held has another condition: {held}")
+    return "the group holds the policy with its condition"
+
+
 def definition_of(world: World) -> dict[str, list[object]]:
     name = world.environment.stack.pipeline
     definition: dict[str, list[object]] = json.loads(
@@ -139,16 +129,17 @@ def definition_of(world: World) -> dict[str, list[object]]:
 
 BEFORE = (
     Check("account", "the credentials are of the environment's account", has_account),
-    Check("quotas", "the quotas suffice for the jobs and for an update of the endpoint", has_quotas),
-    Check("concurrency", "Lambda may run enough functions at once", has_concurrency),
-    Check("zones", "the first two zones have the instance types", has_zones),
-    Check("images", "the images of jobs and endpoint exist and may be pulled", has_images),
+    Check("quotas", "the quotas suffice for jobs and for an update of the endpoint", doctor(check_quotas, check_vpcs)),
+    Check("concurrency", "Lambda may run enough functions at once", doctor(check_functions)),
+    Check("zones", "the zones of a VPC have the instance types", doctor(check_zones)),
+    Check("images", "the images of jobs and endpoint exist and may be pulled", doctor(check_images)),
     Check("deploy", "CloudFormation makes every resource of the template", is_deployed),
 )  # fmt: skip
 # The trigger makes the pipeline when the first data set has come.
 PIPELINE = (
     Check("definition", "CreatePipeline takes the bound definition", takes_definition),
-    Check("token-of-create", "a deleted pipeline is created again with the same token", takes_second_pipeline),
+    Check("create-again", "a deleted pipeline is created again with the same content", takes_second_pipeline),
+    Check("group-policy", "a group takes a policy with a condition on aws:PrincipalArn", takes_group_policy),
     Check("register-permission", "IAM checks CreateModelPackage against the version's ARN", may_register,
           aws_only="the local cloud's policy simulator takes no context keys; the run above has registered a version"),
 )  # fmt: skip

@@ -12,10 +12,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from environments.settings import Settings
+from headrace.doctor.findings import Finding, ok, problem, unknown
 from headrace.environment import Environment
 from headrace.errors import UsageError
 from tests.conformance import cost
 from tests.conformance.__main__ import agreed, refuse_deployed
+from tests.conformance.account import doctor
 from tests.conformance.checks import HELD, NOT_CHECKED, NOT_HELD, Check, DidNotHold, NotChecked, run
 from tests.conformance.recording import Recorder
 from tests.conformance.world import World
@@ -133,3 +135,16 @@ def test_the_cost_is_said_first_and_nothing_is_made_without_consent_or_above_the
     assert not agreed(environment(p=9, t=1, e=1), settings, yes=True)
     assert not agreed(environment(p=1, t=1), settings, yes=True)  # no price for the endpoint
     assert f"more than {cost.MOST_USD:.2f} USD, or not known\nhint: " in capsys.readouterr().err
+
+
+def test_a_problem_of_the_doctors_does_not_hold_and_its_cure_is_named(tmp_path: Path) -> None:
+    def finds(*findings: Finding) -> Any:
+        return doctor(lambda environment: findings)
+
+    world = world_in(tmp_path)
+    assert finds(ok("quota", "plenty"), unknown("quota", "no answer", hint=None))(world) == "plenty"
+    with pytest.raises(DidNotHold, match=r"it is 0 \(ask AWS for more\)"):
+        finds(ok("quota", "plenty"), problem("quota", "it is 0", hint="ask AWS for more"))(world)
+    with pytest.raises(NotChecked, match="it has no effect with these settings"):
+        finds()(world)
+    assert len(list(tmp_path.glob("*-doctor.json"))) == 3

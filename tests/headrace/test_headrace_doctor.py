@@ -15,8 +15,6 @@ from botocore.exceptions import WaiterError
 from scripted_cloud import FakeCloud, Result
 from tried import tries
 
-from headrace.config import settings_of
-from headrace.doctor.needs import needs
 from local_cloud.process import Running
 
 Headrace = Callable[..., Result]
@@ -133,6 +131,20 @@ def zone(account: Account) -> None:
     account.describe('[zones]\nus-east-1a = "use1-az3"\nus-east-1c = "use1-az1"\n')
 
 
+def lacking_type(account: Account) -> None:
+    account.set(network_access="vpc")
+    account.describe('[missing_types]\nus-east-1a = ["g4dn.xlarge"]\n')
+
+
+def unconfirmed(account: Account) -> None:
+    sns = account.client("sns")
+    topic = sns.create_topic(Name="notices")["TopicArn"]
+    for address in ("ml@example.com", "ops@example.com"):
+        sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
+    account.deploy("headrace-dev", outputs={"NoticeTopicArn": topic})
+    account.describe('unconfirmed_emails = ["ml@example.com"]\n')
+
+
 # How each fault is planted, the check that finds it, words of what is found and of the cure.
 FAULTS: dict[str, tuple[Callable[[Account], None], str, str, str]] = {
     "unknown credentials": (
@@ -229,6 +241,13 @@ FAULTS: dict[str, tuple[Callable[[Account], None], str, str, str]] = {
         lambda it: it.set(network_access="vpc", availability_zones=["us-east-1a", "us-east-1f"]),
         "zone", "us-east-1f is not available", "availability_zones = ",
     ),
+    "a zone without an instance type": (
+        lacking_type,
+        "offering", "us-east-1a has no ml.g4dn.xlarge", "availability_zones = ['us-east-1b', 'us-east-1c']",
+    ),
+    "an e-mail address that was not confirmed": (
+        unconfirmed, "notices", "email ml@example.com gets no notices", "aws sns subscribe --topic-arn arn:aws:sns:",
+    ),
     "a data key that is not there": (
         lambda it: it.set(data_key=f"arn:aws:kms:{REGION}:{it.number}:key/12345678-1234-1234-1234-123456789012"),
         "data key", "is not there", "or leave it out",
@@ -244,6 +263,7 @@ FAULTS: dict[str, tuple[Callable[[Account], None], str, str, str]] = {
 
 
 @tries("budgets.DescribeBudgets", "AccountId")
+@tries("ec2.DescribeInstanceTypeOfferings", "LocationType Filters")
 @tries("kms.DescribeKey", "KeyId")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_named_with_its_cure(headrace: Headrace, account: Account, fault: str) -> None:
@@ -342,50 +362,3 @@ def test_the_local_cloud_is_looked_at_as_well(
     assert f"{ENDPOINT} is 1, and 2 are needed" in result.out
     account.describe("")
     assert headrace("--local", "--env", "dev", "doctor").status == 0
-
-
-PLENTY = """\
-[dev]
-account = "111111111111"
-region = "us-east-1"
-endpoint_instance_count = 2
-[dev.pipeline]
-capacity = "on-demand"
-train_instance_count = 2
-keep_alive_seconds = 600
-[[dev.pipeline.variants]]
-name = "a"
-[[dev.pipeline.variants]]
-name = "b"
-[dev.lines.pets]
-data_sets = ["pets"]
-[dev.lines.pets.pipeline]
-capacity = "both"
-train_instance_type = "ml.m5.xlarge"
-variants = []
-tuning_jobs = 9
-tuning_jobs_at_once = 3
-"""
-
-
-def test_what_runs_side_by_side_is_added_up(tmp_path: Path) -> None:
-    (tmp_path / "environments.toml").write_text(PLENTY)
-    found = {need.quota: need.count for need in needs(settings_of("dev"))}
-    assert found == {
-        "ml.g4dn.xlarge for training job usage": 4,  # two variants on two instances
-        "Number of instances across all training jobs": 6,
-        "ml.g4dn.xlarge for training warm pool usage": 4,
-        "ml.m5.xlarge for training warm pool usage": 3 * 2,
-        "ml.m5.xlarge for training job usage": 3 * 2,  # the search is wider than the one training after it
-        "ml.m5.xlarge for spot training job usage": 2,
-        "Number of instances across all spot training jobs": 2,
-        "ml.m5.xlarge for processing job usage": 1,
-        "Number of instances across all processing jobs": 1,
-        "ml.m5.large for endpoint usage": 6,  # two endpoints of two, and an update of one of them
-    }
-
-
-def test_an_environment_that_promotes_needs_its_endpoint_alone(tmp_path: Path) -> None:
-    live = '[live]\naccount = "333333333333"\nregion = "us-east-1"\npromotes_from = "dev"\n'
-    (tmp_path / "environments.toml").write_text(PLENTY + live)
-    assert [need.quota for need in needs(settings_of("live"))] == ["ml.m5.large for endpoint usage"]

@@ -227,6 +227,14 @@ def test_a_mistake_about_projects_has_status_2(headrace: Headrace, arguments: tu
     assert "Traceback" not in result.err
 
 
+def test_a_project_with_capitals_is_refused_with_the_name_to_use(headrace: Headrace) -> None:
+    """Case-sensitive IAM and lower-case ARNs of models, as AWS's samples show them, would lock its model out."""
+    result = headrace("projects", "create", "Birds2")
+    assert result.status == 2
+    assert "error: Birds2 has capital letters, with which IAM might not know the project's models" in result.err
+    assert "hint: headrace projects create birds2" in result.err
+
+
 @pytest.mark.parametrize("action", ["list", "show", "create", "update", "delete"])
 def test_every_action_and_argument_is_explained(action: str) -> None:
     commands: Any = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]

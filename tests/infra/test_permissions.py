@@ -41,6 +41,7 @@ ACTIONS = {
         "sagemaker:DeleteTags",
         "sagemaker:DescribePipeline",
         "sagemaker:DescribePipelineExecution",
+        "sagemaker:ListPipelineExecutions",
         "sagemaker:ListTags",
         "sagemaker:StartPipelineExecution",
         "sagemaker:UpdatePipeline",

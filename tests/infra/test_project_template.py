@@ -110,7 +110,15 @@ def test_choices_are_explained_and_limited(template: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "fits"),
-    [("birds", True), ("Birds-2", True), ("a-p-1", False), ("-birds", False), ("bir_ds", False), ("x-p-1-v2", False)],
+    [
+        ("birds", True),
+        ("birds-2", True),
+        ("Birds-2", False),
+        ("a-p-1", False),
+        ("-birds", False),
+        ("bir_ds", False),
+        ("x-p-1-v2", False),
+    ],
 )
 def test_no_projects_name_can_be_taken_for_the_start_of_anothers(
     template: dict[str, Any], name: str, fits: bool

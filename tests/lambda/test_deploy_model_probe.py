@@ -9,12 +9,17 @@ import pytest
 from PIL import Image
 from worlds import NAME, DeployWorld
 
+import known_answer
+import summary
 from deploy_model import probe
 from deploy_model.endpoint import MOST_PROBES
 from inference import input_fn
 
 
-def deploy(registry: DeployWorld, version: int, *, status: int | None = None, answers_after: int | None = None) -> None:
+def deploy(
+    registry: DeployWorld, version: int, *, status: int | None = None, answers_after: int | None = None,
+    recorded: dict[str, str] | None = None,
+) -> None:  # fmt: skip
     """Approves the version and lets all come to rest; its model answers with `status`, and after some probes well."""
 
     def break_it(when: str, name: str, parameters: dict[str, Any]) -> None:
@@ -24,7 +29,11 @@ def deploy(registry: DeployWorld, version: int, *, status: int | None = None, an
             registry.cloud.broken.clear()
 
     registry.cloud.interrupt = break_it
-    assert registry.deliver(registry.decide(version, "Approved")) == []
+    approved = registry.decide(version, "Approved")
+    for package in registry.cloud.packages.values():
+        if package["version"] == version:
+            package["recorded"] |= recorded or {}
+    assert registry.deliver(approved) == []
     registry.settle()
     registry.cloud.interrupt = None
 
@@ -87,6 +96,47 @@ def test_the_probe_is_an_image_that_our_handlers_take() -> None:
     assert not isinstance(image, Exception)
 
 
-@pytest.mark.parametrize("answer", [b"", b"[]", b"owl", b'{"predictions": []}'])
+@pytest.mark.parametrize("answer", [b"", b"[]", b"owl", b'{"predictions": []}', b'{"predictions": ["owl"]}'])
 def test_an_answer_without_a_prediction_is_known(answer: bytes) -> None:
-    assert not probe._has_prediction(answer)
+    assert probe._prediction(answer) is None
+
+
+def test_the_image_and_the_digest_are_those_of_evaluate() -> None:
+    assert probe.IMAGE == known_answer.IMAGE
+    names = ["Meise, große", "owl", "zaunkönig"]
+    assert probe._digest(names) == summary.digest(names)
+
+
+RECORDED = {"ClassesDigest": summary.digest(["jay", "owl"]), "ProbeAnswer": "1 0.9731"}
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "reason"),
+    [
+        ({"owl": 0.9720, "jay": 0.0280}, None),
+        ({}, None),  # a label alone
+        ({"owl": 0.6, "jay": 0.4}, "its model gives owl the probability 0.6 for an image for which Evaluate recorded"),
+        ({"owl": float("nan"), "jay": 0.0}, "its model gives owl the probability nan"),
+        ({"owl": 0.9731, "kite": 0.0269}, "its model knows other classes than its version records: kite, owl"),
+        ({"jay": 0.9731, "owl": 0.0269}, "its model gives owl the probability 0.0269"),
+    ],
+)
+def test_an_answer_is_compared_with_the_recorded_one(probabilities: dict[str, float], reason: str | None) -> None:
+    found = probe._other_answer(probabilities, RECORDED)
+    assert (found is None) if reason is None else (found or "").startswith(reason)
+
+
+@pytest.mark.parametrize("recorded", [{}, {"ProbeAnswer": "none"}, {"ClassesDigest": RECORDED["ClassesDigest"]}])
+def test_a_version_without_the_record_is_asked_for_any_answer(recorded: dict[str, str]) -> None:
+    assert probe._other_answer({"jay": 0.1, "owl": 0.9}, recorded) is None
+
+
+def test_a_model_that_answers_otherwise_is_replaced_by_the_former_one(registry: DeployWorld) -> None:
+    deploy(registry, 1)
+    former = registry.cloud.endpoints[NAME]["EndpointConfigName"]
+    registry.cloud.probabilities = {"jay": 0.9, "owl": 0.1}
+    deploy(registry, 2, recorded=RECORDED)
+    _, back = registry.cloud.notices
+    assert (back["kind"], back["version"], back["serving"]) == ("rolled-back", 2, former)
+    assert back["reason"].startswith("its model gives owl the probability 0.1 for an image for which")
+    assert registry.served().endswith("/1")

@@ -114,6 +114,32 @@ def test_executions_are_stopped_before_the_pipeline_is_deleted(stack: Stack) -> 
     assert {execution.status for execution in stack.cloud.executions.values()} == {"Succeeded", "Failed", "Stopped"}
 
 
+def test_runs_and_endpoint_end_beside_each_other(stack: Stack) -> None:
+    """One after the other they may take longer than the function's 15 minutes."""
+    stack.live()
+    stack.request("delete")
+    names = stack.cloud.names()
+    assert max(names.index("StopPipelineExecution"), names.index("DeleteEndpoint")) < names.index("DeletePipeline")
+
+
+def test_what_is_left_is_named_and_another_destruction_goes_on(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack.live()
+
+    def pass_time(seconds: float) -> None:
+        stack.seconds_left -= seconds
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handler.time, "sleep", pass_time)
+        answer = stack.request("delete")
+    assert answer["Status"] == "FAILED"
+    left = [execution.arn[-12:] for execution in stack.cloud.executions.values() if execution.status == "Stopping"]
+    assert f"3 executions of the pipeline {NAME} have not stopped: {', '.join(left)}" in answer["Reason"]
+    assert "hint: delete the stack again: it goes on from there" in answer["Reason"]
+    stack.seconds_left = 900.0
+    assert stack.request("delete")["Status"] == "SUCCESS"
+    assert (stack.cloud.pipelines, stack.cloud.endpoints) == ({}, {})
+
+
 def test_a_pipeline_that_a_call_in_flight_makes_anew_goes_with_its_execution(stack: Stack) -> None:
     """An upload's look began before the destruction, and starts its run after the pipeline was deleted."""
     stack.live()

@@ -28,7 +28,7 @@ def test_without_an_approved_version_the_marker_stands_for_the_champion(registry
     registry.cloud.register(NAME, 2, "PendingManualApproval")
     assert handle(ARGUMENTS, CONTEXT) == {
         "ModelDataUrl": "s3://data-bucket/champions/none/",
-        "ModelPackageArn": "",
+        "ModelPackageArn": "none",
         "ModelPackageVersion": 0,
         "ChampionState": "none",
     }

@@ -235,7 +235,7 @@ def test_it_runs_when_it_is_redriven_after_the_limit_was_raised(world: UploadWor
     world.redrive()
     world.settle()
     (execution,) = world.executions()
-    assert execution.description == "costs at most 2.0 USD"
+    assert execution.description.startswith("costs at most 2.0 USD; start ")
     (key,) = [key for key in world.cloud.keys(BUCKET, "ledger/") if not key.startswith("ledger/latest/")]
     assert world.document(key)["estimated_cost"] == 2
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from fake_aws import Refused
-from worlds import QUIET, UploadWorld
+from worlds import BUCKET, QUIET, UploadWorld
 
 import start_pipeline.data_set
 
@@ -94,3 +95,16 @@ def test_an_object_without_a_checksum_is_refused_with_the_command_that_helps(wor
     assert line["type"] == "DataSetError"
     assert "datasets/birds/1.jpg has no checksum" in line["error"]
     assert "--checksum-algorithm" in line["hint"]
+
+
+def test_a_kind_of_checksum_that_boto3_does_not_know_tells_a_change_as_well(world: UploadWorld) -> None:
+    """S3 adds kinds, and Lambda's boto3 comes later: the answer's headers have them all the same."""
+    for content in ("a", "a", "b"):
+        world.upload("datasets/birds/1.jpg", content)
+        version = world.cloud.current(BUCKET, "datasets/birds/1.jpg")
+        assert version is not None
+        version.algorithm = "XXHASH256"
+        world.settle()
+        world.finish("Succeeded")
+    assert len(set(world.fingerprints())) == len(world.executions()) == 2
+    assert "XXHASH256:" in json.dumps(world.document("manifests/birds/latest.json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,66 @@ def test_a_crash_around_the_start_leaves_one_execution(world: UploadWorld, momen
     starts = [parameters for name, parameters in world.cloud.calls if name == "StartPipelineExecution"]
     assert len({start["ClientRequestToken"] for start in starts}) == 1
     assert [execution.arn for execution in world.executions()] == [entry(world)["execution_arn"]]
+
+
+@pytest.mark.parametrize("others", [0, 40])
+def test_a_redelivery_after_sagemaker_forgot_the_token_starts_no_second_run(world: UploadWorld, others: int) -> None:
+    """The ARN was not written, and the message comes again 9 hours later; `others` is more than a page of runs."""
+    world.cloud.token_seconds = 600.0
+    world.upload("datasets/birds/1.jpg")
+    world.deliver(world.cloud.queue[0])
+    world.cloud.now += QUIET
+    crash_after_the_start(world)
+    assert not world.deliver(world.cloud.queue[0], keep=True)
+    world.cloud.interrupt = None
+    (started,) = world.executions()
+    for number in range(others):
+        more = replace(started, arn=f"{started.arn}-{number}", display_name=f"other-{number}")
+        world.cloud.executions = {more.arn: more, **world.cloud.executions}
+    world.cloud.now += 9 * 3_600
+    assert world.deliver(world.cloud.queue[0])
+    assert world.cloud.names().count("StartPipelineExecution") == 1
+    assert entry(world)["execution_arn"] == started.arn
+
+
+def test_a_run_of_another_definition_is_not_taken_for_the_one_that_was_started(world: UploadWorld) -> None:
+    """Both have the same display name: it says the data set, the content and the attempt."""
+    world.upload_and_settle("datasets/birds/1.jpg")
+    world.finish("Succeeded")
+    world.put_definition(lambda definition: definition["Steps"].pop())
+    world.send({"headrace": "check", "data_set": "birds", "sent": 0})
+    world.cloud.now += QUIET
+
+    def crash(when: str, name: str, parameters: dict[str, Any]) -> None:
+        if (when, name) == ("before", "StartPipelineExecution"):
+            raise Crash
+
+    world.cloud.interrupt = crash
+    assert not world.deliver(world.cloud.queue[-1], keep=True)
+    world.cloud.interrupt = None
+    world.settle()
+    first, second = world.executions()
+    assert first.display_name == second.display_name
+    assert first.description != second.description
+
+
+def crash_after_the_start(world: UploadWorld) -> None:
+    def crash(when: str, name: str, parameters: dict[str, Any]) -> None:
+        if (when, name) == ("after", "StartPipelineExecution"):
+            raise Crash
+
+    world.cloud.interrupt = crash
+
+
+def test_a_deleted_pipeline_is_created_again_with_a_token_of_its_own(world: UploadWorld) -> None:
+    """For how long SageMaker takes a token for a repetition is not documented."""
+    for _ in range(2):
+        world.put_definition(lambda definition: None)
+        world.settle()
+        world.cloud.pipelines.clear()
+    first, second = (request for name, request in world.cloud.calls if name == "CreatePipeline")
+    assert first["ClientRequestToken"] != second["ClientRequestToken"]
+    assert first["PipelineDefinition"] == second["PipelineDefinition"]
 
 
 def test_the_ledger_says_what_was_started(world: UploadWorld) -> None:

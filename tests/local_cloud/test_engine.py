@@ -116,6 +116,16 @@ def test_a_condition_takes_one_branch(connect: Connect, role: str, threshold: st
     assert steps[taken]["FailureReason"] == message
 
 
+def test_a_large_property_file_is_refused_with_what_to_do(connect: Connect, role: str) -> None:
+    """AWS names no limit, so that a report which grows with the data set would fail there one day."""
+    write = WRITE + "; head -c 65536 /dev/zero | tr '\\0' ' ' >> /opt/ml/processing/out/figures.json"
+    step = measure(role) | {"Arguments": processing_step("Measure", role, write)["Arguments"]}
+    _, steps = run(connect("sagemaker"), "large-figures", definition(step, condition(0.5)), role)
+    reason = steps["Check"]["FailureReason"]
+    assert "figures.json has 65,566 bytes, and the local cloud reads at most 65,536 for Std:JsonGet" in reason
+    assert "hint: have the step write the values that other steps read into a small file" in reason
+
+
 def test_an_unchanged_step_comes_from_the_cache(connect: Connect, role: str) -> None:
     step = processing_step("Once", role, "date +%s%N > /opt/ml/processing/out/time.txt")
     step["CacheConfig"] = {"Enabled": True, "ExpireAfter": "P30D"}

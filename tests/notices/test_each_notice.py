@@ -12,6 +12,8 @@ import pytest
 from pipeline_runs import BUCKET, definition, processing_step, wait_for
 from worlds import DeployWorld, UploadWorld, event
 
+from local_cloud.process import Running
+
 NAME = "headrace-prod"
 ACCOUNT, REGION = "000000000000", "us-east-1"
 MODEL = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/{NAME}"
@@ -95,6 +97,17 @@ def run(sagemaker: Any, role: str, *steps: dict[str, Any]) -> None:
 def test_a_run_that_failed(connect: Connect, role: str, told: Any, entry: Check) -> None:
     run(connect("sagemaker"), role, processing_step("Preprocess", role, BREAKS))
     when = "A run failed. With `execution-stopped` it was stopped; that notice reads alike."
+    entry(when, told.by_what_happened())
+
+
+def test_a_run_that_failed_at_a_quota(connect: Connect, role: str, told: Any, entry: Check, cloud: Running) -> None:
+    file = cloud.state / "sagemaker" / "account.toml"
+    file.write_text('[quotas.sagemaker]\n"ml.m5.large for processing job usage" = 0\n')
+    try:
+        run(connect("sagemaker"), role, processing_step("Preprocess", role, "true"))
+    finally:
+        file.unlink()
+    when = "A run failed at a quota of the account. In a new account many quotas are 0."
     entry(when, told.by_what_happened())
 
 

@@ -259,6 +259,7 @@ def test_registered_version_can_be_traced() -> None:
     assert set(properties) == {
         *("DataSet", "Fingerprint", "CodeHash", "TrainCode", "PipelineExecutionArn", "Winner", "Accuracy"),
         *("Improvement", "Classes", "ClassesDigest", "ImageSize", "Network", "Comparison", "Warnings"),
+        *("ProbeAnswer",),
         *("TrainSpotJob", "TrainOnDemandJob", "ArtifactSha256", "ArtifactBytes", "ArtifactVersionId"),
     }
 

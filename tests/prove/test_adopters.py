@@ -126,7 +126,7 @@ FAULTS = [
         "    raise OSError('nothing here')\n    fit(",
         "OSError: nothing here",
     ),
-    ("training/evaluate.py", 'report["warnings"] = warnings', "del report['gate']", "evaluation.json lacks gate."),
+    ("training/evaluate.py", '"improvement", "gate",', '"improvement",', "decision.json lacks gate."),
     ("training/requirements.txt", "safetensors==", "safetensors==9", "requirements.in names\n\nhint: make lock"),
 ]
 

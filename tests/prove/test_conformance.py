@@ -23,6 +23,7 @@ def test_what_the_local_cloud_can_answer_holds_and_the_rest_is_named(tmp_path: P
     document = json.loads((tmp_path / "outcomes.json").read_text())
     statuses = {outcome["check"]: outcome["status"] for outcome in document["outcomes"]}
     unanswered = {check.name for check in CHECKS if check.aws_only or check.by_hand}
+    unanswered.add("zones")  # of a VPC, which dev does not have
     assert statuses == {check.name: "not checked" if check.name in unanswered else "held" for check in CHECKS}
     assert document["left_behind"] == []
     assert len(list(tmp_path.glob("*-events-event.json"))) > 3

@@ -71,7 +71,7 @@ class Author:
         change = self.explain_change(preprocess)
         training = {name: self.train(name, preprocess, change) for name in self.lanes}
         champion = self.find_champion(list(training.values()))
-        report = PropertyFile(name="Evaluation", output_name="evaluation", path="evaluation.json")
+        report = PropertyFile(name="Evaluation", output_name="evaluation", path="decision.json")
         evaluate = self.evaluate(preprocess, training, champion, report)
         decide = self.check_quality(training, evaluate, report)
         return Pipeline(
@@ -252,7 +252,7 @@ class Author:
             "under [<environment>.pipeline] in environments.toml."
         )
         message = Join(on="", values=["The model was not registered: ", figure("gate.refusal"), hint])
-        summary = ("classes", "classes_digest", "image_size", "network", "comparison", "warnings")
+        summary = ("classes", "classes_digest", "image_size", "network", "comparison", "warnings", "probe_answer")
         figures = {
             **{"ArtifactSha256": figure("artifact.sha256"), "ArtifactBytes": figure("artifact.bytes")},
             **{"Winner": figure("winner.name"), "Accuracy": accuracy, "Improvement": figure("improvement")},

@@ -19,6 +19,7 @@ LONGEST_MESSAGE = 2**20  # bytes, attributes included
 
 
 DEAD = "dead-letters"
+RUNNING = frozenset({"Executing", "Stopping"})
 NOT_IN_A_MESSAGE = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"  # SQS's API reference, SendMessage
 
 
@@ -54,7 +55,9 @@ class Cloud(Buckets):
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     configurations: dict[str, dict[str, Any]] = field(default_factory=dict)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    token_seconds: float = float("inf")  # for how long the token of a start is remembered
     broken: dict[str, int] = field(default_factory=dict)  # status of a model's answer, by endpoint configuration
+    probabilities: dict[str, float] = field(default_factory=dict)  # of each model's answer; empty for a label alone
     tags: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     interfaces: dict[str, str] = field(default_factory=dict)  # network interfaces, by name, and their subnets
 
@@ -117,7 +120,8 @@ class Cloud(Buckets):
 
     def delete_pipeline(self, PipelineName: str, ClientRequestToken: str) -> dict[str, Any]:
         self.describe_pipeline(PipelineName)
-        if any(execution.status in {"Executing", "Stopping"} for execution in self.executions.values()):
+        running = {execution.pipeline for execution in self.executions.values() if execution.status in RUNNING}
+        if PipelineName in running:
             raise Refused("ConflictException", "The pipeline has running executions")
         del self.pipelines[PipelineName]
         return {"PipelineArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}"}
@@ -132,7 +136,7 @@ class Cloud(Buckets):
     ) -> dict[str, Any]:
         self.describe_pipeline(PipelineName)
         for execution in self.executions.values():
-            if execution.token == ClientRequestToken:
+            if execution.token == ClientRequestToken and self.now - execution.started < self.token_seconds:
                 return {"PipelineExecutionArn": execution.arn}
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{PipelineName}/execution/{next(self.numbers):012}"
         parameters = {item["Name"]: item["Value"] for item in PipelineParameters}
@@ -154,11 +158,21 @@ class Cloud(Buckets):
             raise Refused("ResourceNotFound", f"{PipelineExecutionArn} does not exist.")
         return {"PipelineExecutionStatus": self.executions[PipelineExecutionArn].status}
 
-    def list_pipeline_executions(self, PipelineName: str, **more: Any) -> dict[str, Any]:
+    def list_pipeline_executions(
+        self, PipelineName: str, CreatedAfter: datetime | None = None, **more: Any
+    ) -> dict[str, Any]:
         self.describe_pipeline(PipelineName)
+        after = 0.0 if CreatedAfter is None else CreatedAfter.timestamp()
         summaries = [
-            {"PipelineExecutionArn": execution.arn, "PipelineExecutionStatus": execution.status}
+            {
+                "PipelineExecutionArn": execution.arn,
+                "PipelineExecutionStatus": execution.status,
+                "PipelineExecutionDisplayName": execution.display_name,
+                "PipelineExecutionDescription": execution.description,
+                "StartTime": datetime.fromtimestamp(execution.started, UTC),
+            }
             for execution in self.executions.values()
+            if execution.pipeline == PipelineName and execution.started >= after
         ]
         return _page("PipelineExecutionSummaries", summaries, more)
 
@@ -290,7 +304,8 @@ class Cloud(Buckets):
             refused = Refused("ModelError", f"Received server error ({status}) from primary")
             refused.members = {"OriginalStatusCode": status, "OriginalMessage": "no worker"}
             raise refused
-        return {"Body": BytesIO(b'{"predictions": [{"label": "owl"}]}')}
+        prediction = {"label": "owl"} | ({"probabilities": self.probabilities} if self.probabilities else {})
+        return {"Body": BytesIO(json.dumps({"predictions": [prediction]}).encode())}
 
     def delete_endpoint(self, EndpointName: str) -> dict[str, Any]:
         if EndpointName not in self.endpoints:

@@ -128,10 +128,18 @@ class Jobs:
                 (inputs / source["InputName"]).symlink_to(artifacts[trained[0]])
         self._run("Evaluate", root)
         report: dict[str, Any] = json.loads((root / "processing/output/evaluation/evaluation.json").read_text())
-        missing = sorted(path for path in read_paths(list(self.steps.values())) if not has(report, path))
+        (file,) = self.steps["Evaluate"]["PropertyFiles"]
+        path = root / "processing/output" / file["OutputName"] / file["FilePath"]
+        if not path.is_file():
+            raise JobFailed(
+                f"Evaluate wrote no {path.name}, which later steps read\n\n"
+                "hint: have training/evaluate.py write it beside evaluation.json, as docs/evaluation.md describes it"
+            )
+        figures = json.loads(path.read_text())
+        missing = sorted(found for found in read_paths(list(self.steps.values())) if not has(figures, found))
         if missing:
             raise JobFailed(
-                f"Evaluate's evaluation.json lacks {', '.join(missing)}, which later steps read\n\n"
+                f"Evaluate's {path.name} lacks {', '.join(missing)}, which later steps read\n\n"
                 "hint: have training/evaluate.py write them, as docs/evaluation.md describes them"
             )
         return report

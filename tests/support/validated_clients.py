@@ -62,7 +62,12 @@ class Clients:
             return SimpleNamespace(status_code=refused.status), {"Error": error, **refused.members}
         if model.output_shape is not None:
             report = ParamValidator().validate(
-                {name: b"" if name == "Body" else value for name, value in answer.items()}, model.output_shape
+                {
+                    name: b"" if name == "Body" else value
+                    for name, value in answer.items()
+                    if name != "ResponseMetadata"  # botocore's own
+                },
+                model.output_shape,
             )
             assert not report.has_errors(), f"the fake's answer to {name}: {report.generate_report()}"
         return SimpleNamespace(status_code=200), answer

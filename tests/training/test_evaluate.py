@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 import torch
 from image_samples import pack
+from own_jobs import has, read_paths
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 import evaluate
+import known_answer
 from artifact import write_model
 from inference import input_fn, model_fn, output_fn, predict_fn
 from model import ModelConfig, build
 from originals import Originals, read_originals
+from pipeline_definition import PipelineSettings, build_pipeline
 
 pytestmark = pytest.mark.process
 
@@ -65,6 +68,52 @@ def test_without_a_champion_the_improvement_is_the_winners_accuracy(
     report = run(digits, tmp_path, none, spot=good)
     assert report["champion"] == {"present": False}
     assert report["improvement"] == report["winner"]["accuracy"] >= 0.98
+
+
+def test_what_steps_read_is_in_a_small_file_at_the_same_paths(
+    digits: Path, good: Path, none: Path, tmp_path: Path
+) -> None:
+    report = run(digits, tmp_path, none, spot=good)
+    content = (tmp_path / "evaluation/decision.json").read_bytes()
+    read = json.loads(content)
+    assert len(content) < 2_000
+    paths = set(read_paths(build_pipeline(PipelineSettings(), in_vpc=True)))
+    assert paths
+    assert [path for path in sorted(paths) if not has(read, path)] == []
+    metrics = "multiclass_classification_metrics"
+    assert set(read.pop(metrics)) == {"accuracy", "macro_f1"}
+    assert {name: report[name] for name in read} == read
+
+
+def test_the_winners_answer_to_the_probe_is_recorded(
+    digits: Path, good: Path, bad: Path, none: Path, tmp_path: Path
+) -> None:
+    """The same as the artifact's handlers give for the same image."""
+    for number, artifact in enumerate((good, bad)):
+        recorded = run(digits, tmp_path / str(number), none, spot=artifact)["summary"]["probe_answer"]
+        unpacked = tmp_path / f"model-{number}"
+        shutil.unpack_archive(artifact / "model.tar.gz", unpacked, filter="data")
+        model = model_fn(str(unpacked))
+        (answer,) = json.loads(output_fn(predict_fn(input_fn(known_answer.IMAGE, "image/png"), model), "*/*"))[
+            "predictions"
+        ]
+        place, probability = recorded.split()
+        assert DIGITS[int(place)] == answer["label"]
+        assert float(probability) == pytest.approx(answer["probability"], abs=1e-4)
+
+
+def test_code_that_takes_no_such_image_has_no_answer_recorded(
+    digits_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(digits_model, tmp_path / "model")
+    with (tmp_path / "model/code/inference.py").open("a") as file:
+        file.write("\n\ndef input_fn(body, content_type):\n    raise ValueError('too small')\n")
+    artifact = pack(tmp_path / "model", tmp_path / "artifact")
+    assert known_answer.known_answer(artifact, 60.0) == "none"
+    assert (
+        "no answer to the endpoint's probe is recorded: it refuses every image: ValueError: too small"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_better_candidate_wins_over_an_earlier_one_and_over_the_champion(

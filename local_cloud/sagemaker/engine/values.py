@@ -12,6 +12,9 @@ from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Document, Scope
 
+LARGEST_PROPERTY_FILE = 64 * 1024
+"""Bytes. Up to which size AWS reads a file for JsonGet is not documented, so a definition must not rest on more."""
+
 
 class StepValues:
     """Implements `references.Values` for one execution. Files are read as the pipeline's role."""
@@ -63,7 +66,14 @@ class StepValues:
         arn = self._execution["PipelineExecutionArn"]
         try:
             s3 = self._service.clients.get("s3", self._scope, self._execution["RoleArn"], arn)
-            return json.loads(s3.get_object(Bucket=bucket, Key=object_key)["Body"].read())
+            answer = s3.get_object(Bucket=bucket, Key=object_key)
+            if answer["ContentLength"] > LARGEST_PROPERTY_FILE:
+                raise Unresolved(
+                    f"{uri} has {answer['ContentLength']:,} bytes, and the local cloud reads at most "
+                    f"{LARGEST_PROPERTY_FILE:,} for Std:JsonGet. hint: have the step write the values that other steps "
+                    "read into a small file beside it; up to which size AWS reads one is not documented."
+                )
+            return json.loads(answer["Body"].read())
         except (ClientError, BotoCoreError, ServiceError) as error:
             raise Unresolved(f"{uri} cannot be read: {error}") from error
         except ValueError as error:

@@ -1,0 +1,75 @@
+"""CreatePipeline's request for the richest settings is a golden file; docs/definition.md says what each changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+
+import botocore.session
+import pytest
+from botocore.model import StructureShape
+from botocore.validate import ParamValidator
+from richest_definition import (
+    DOCUMENT,
+    GOLDEN,
+    NOT_TOGETHER,
+    OTHER,
+    RICHEST,
+    WRITE,
+    bound,
+    changes,
+    document,
+    golden,
+    request,
+)
+
+from local_cloud.sagemaker.engine.check import check
+from local_cloud.sagemaker.engine.definition import parse
+from pipeline_definition import PipelineSettings
+
+WITHOUT_EFFECT = {"model_approval_status"}
+"""In the portable definition it is a name, which the environment binds."""
+
+
+def test_the_request_and_the_document_are_as_they_were(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("write_definition", default=False):
+        GOLDEN.write_text(golden(), "utf-8")
+        DOCUMENT.write_text(document(), "utf-8")
+    assert GOLDEN.read_text("utf-8") == golden(), WRITE
+    assert DOCUMENT.read_text("utf-8") == document(), WRITE
+
+
+def test_the_request_fits_botocores_model() -> None:
+    """And SageMaker's limits of lengths, which botocore leaves to the server."""
+    shape = botocore.session.get_session().get_service_model("sagemaker").operation_model("CreatePipeline").input_shape
+    assert isinstance(shape, StructureShape)
+    sent = request() | {"ClientRequestToken": "0" * 36}
+    report = ParamValidator().validate(sent, shape)
+    assert not report.has_errors(), report.generate_report()
+    for name, value in sent.items():
+        rules = shape.members[name].metadata
+        assert rules.get("min", 0) <= len(value) <= rules.get("max", len(value)), name
+
+
+def test_the_local_cloud_takes_the_definition() -> None:
+    """It holds each step's Arguments to botocore's request; AWS's SDKs have no schema of definitions.
+
+    Tunings do not run here: test_request_shapes.py holds theirs to the request.
+    """
+    check(parse(json.dumps(bound(replace(RICHEST, tuning_jobs=0), in_vpc=True))))
+
+
+def test_every_setting_is_in_the_request_or_has_a_reason_why_not() -> None:
+    names = {field.name for field in fields(PipelineSettings)}
+    assert set(OTHER) == names
+    default = PipelineSettings()
+    assert {name for name in names if getattr(RICHEST, name) == getattr(default, name)} == set(NOT_TOGETHER)
+
+
+@pytest.mark.parametrize("name", [*OTHER, "network_access"])
+def test_every_setting_changes_the_definition(name: str) -> None:
+    assert bool(changes(name)) == (name not in WITHOUT_EFFECT)
+
+
+def test_nothing_is_left_to_be_bound() -> None:
+    assert "${headrace:" not in json.dumps(bound(RICHEST, in_vpc=True))
