@@ -47,7 +47,7 @@ def all_executions(deployed: Deployed) -> list[Execution]:
     return list(list_executions(deployed.environment))
 
 
-EXPIRING = ("checkpoints/", "notices/", "quiet/")  # lifecycle rules in infra/; a day of them is a minute here
+EXPIRING = ("checkpoints/", "notices/", "quiet/")  # lifecycle rules in infra/; a day of them is 20 s here
 
 
 def all_objects(deployed: Deployed) -> set[tuple[str, str, str]]:
