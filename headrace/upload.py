@@ -12,7 +12,7 @@ import mimetypes
 import threading
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,22 +121,26 @@ def send(
     client = environment.client("s3")
     there = list_objects(environment, bucket, data_set.location)
     counts = {True: 0, False: 0}
-    stopping = threading.Event()
+    counting, stopping = threading.Lock(), threading.Event()
 
     def count(number: int) -> None:
         if stopping.is_set():  # ends the transfer of a large file, which nothing else would
             raise Interrupted("the upload was stopped")
         sent(number)
 
-    def one(file: File) -> bool:
+    def one(file: File) -> None:
         with environment.doing(f"sending {file.path}"):
-            return _send_one(client, bucket, file, there.get(file.key), count)
+            was_sent = _send_one(client, bucket, file, there.get(file.key), count)
+        with counting:
+            counts[was_sent] += 1
+            done()
 
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="upload")
     try:
-        for future in as_completed([pool.submit(one, file) for file in data_set.files]):
-            counts[future.result()] += 1
-            done()
+        # It wakes once, at the end or by an error: a fifth of the time went into waking this thread for each file.
+        ended, _ = wait([pool.submit(one, file) for file in data_set.files], return_when=FIRST_EXCEPTION)
+        for future in ended:
+            future.result()
     finally:
         stopping.set()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -164,19 +168,21 @@ def _send_one(client: Any, bucket: str, file: File, size_there: int | None, sent
     """True if the file was sent, False if the object already holds these bytes."""
     try:
         content = file.path.read_bytes() if file.size <= PART_SIZE else None
+        checksum = crc32(content) if content is not None else None
         if size_there == file.size:
-            checksum = crc32(content) if content is not None else crc32_of_parts(file.path)
+            checksum = checksum or crc32_of_parts(file.path)
             answer = client.head_object(Bucket=bucket, Key=file.key, ChecksumMode="ENABLED")
             if answer.get("ChecksumCRC32") == checksum:
                 sent(file.size)
                 return False
         kind = mimetypes.guess_type(file.path.name)[0] or "application/octet-stream"
-        # Asked for by name: a configuration of when_required would leave the fingerprint without a checksum.
-        options = {"ChecksumAlgorithm": "CRC32", "ContentType": kind}
+        # By name: a configuration of when_required would leave the fingerprint without a checksum.
         if content is not None:
-            client.put_object(Bucket=bucket, Key=file.key, Body=content, **options)
+            # As a header: behind the body, as botocore sends what it computes itself, it costs both sides more.
+            client.put_object(Bucket=bucket, Key=file.key, Body=content, ContentType=kind, ChecksumCRC32=checksum)
             sent(len(content))
         else:
+            options = {"ChecksumAlgorithm": "CRC32", "ContentType": kind}
             client.upload_file(str(file.path), bucket, file.key, ExtraArgs=options, Config=TRANSFER, Callback=sent)
     except OSError as error:
         raise UsageError(f"cannot read {file.path}: {error.strerror}", hint=f"ls -l {file.path}") from error

@@ -15,6 +15,7 @@ from local_cloud.adapter import (
     event_buses,
     foreign_buckets,
     functions,
+    identical_contents,
     keys,
     large_bodies,
     logs,
@@ -64,6 +65,7 @@ def plug_in(service: SageMaker, state: Path, root_secret_key: SecretKey) -> None
     buckets.plug_in()
     object_events.plug_in()
     large_bodies.plug_in()
+    identical_contents.plug_in()
     checksums.plug_in()
     properties.plug_in()
     foreign_buckets.plug_in()

@@ -95,18 +95,29 @@ class Draft:
         self._file.close()
         return Content(self.path, None, 0, self.size, self)
 
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Deletes a file that did not come to be: the exception keeps this alive until it is collected."""
+        if kind is not None:
+            self._delete()
+
     def __del__(self) -> None:
+        self._delete()
+
+    def _delete(self) -> None:
         with suppress(OSError, AttributeError):  # there may be no file, where the disk was full
             self._file.close()
             self.path.unlink()
 
 
 def joined(contents: Iterable[bytes | Content]) -> Content:
-    draft = Draft()
-    for content in contents:
-        for piece in pieces(content):
-            draft.write(piece)
-    return draft.content()
+    with Draft() as draft:
+        for content in contents:
+            for piece in pieces(content):
+                draft.write(piece)
+        return draft.content()
 
 
 def pieces(content: bytes | Content) -> Iterable[bytes]:

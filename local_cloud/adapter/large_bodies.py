@@ -78,23 +78,24 @@ def _onto_the_disk(original: Callable[..., Awaitable[bytes]]) -> Callable[..., A
 async def _receive(receive: Callable[[], Awaitable[Message]], headers: dict[str, str]) -> Content:
     """Raises Malformed for a body that is not as long, or not of the form, that its headers say."""
     decoder = Decoder(headers) if Decoder.is_needed(headers) else None
-    draft, size = Draft(), 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise app._RequestBodyDisconnected
-        piece = message.get("body", b"")
-        size += len(piece)
-        for decoded in decoder.feed(piece) if decoder else (piece,):
-            draft.write(decoded)
-        if not message.get("more_body", False):
-            break
-    announced = headers.get("content-length")
-    if announced is not None and announced.strip() != str(size):
-        raise Malformed(f"{size} bytes came, and {announced} were announced")
-    if decoder:
-        decoder.end(draft.size)
-    return draft.content()
+    size = 0
+    with Draft() as draft:
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise app._RequestBodyDisconnected
+            piece = message.get("body", b"")
+            size += len(piece)
+            for decoded in decoder.feed(piece) if decoder else (piece,):
+                draft.write(decoded)
+            if not message.get("more_body", False):
+                break
+        announced = headers.get("content-length")
+        if announced is not None and announced.strip() != str(size):
+            raise Malformed(f"{size} bytes came, and {announced} were announced")
+        if decoder:
+            decoder.end(draft.size)
+        return draft.content()
 
 
 def _refusing_what_was_lost(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

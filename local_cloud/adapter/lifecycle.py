@@ -1,7 +1,7 @@
-"""Lifecycle rules of buckets, which ministack keeps and does not enact: what expires is deleted, once a minute.
+"""Lifecycle rules of buckets, which ministack keeps and does not enact: what expires is deleted, every 20 seconds.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html. Days are days, with one exception: one
-day, the least that S3 knows, is a minute here for versions that are not current, so that those which nobody wants to
+day, the least that S3 knows, is 20 seconds here for versions that are not current, so that those which nobody wants to
 keep do not fill this machine's disk. Rules with a filter of tags or sizes are left alone, and so are transitions, which
 change no more than the price.
 """
@@ -17,9 +17,9 @@ from ministack.services import s3
 
 log = logging.getLogger("headrace.adapter")
 
-_SECONDS = 60.0
+_SECONDS = 20.0
 _DAY = timedelta(days=1)
-_LEAST = timedelta(minutes=1)  # what a version lives that is not current, under a rule of one day
+LEAST = timedelta(seconds=20)  # what a version lives that is not current, under a rule of one day
 
 Rule = dict[str, Any]
 
@@ -49,7 +49,7 @@ def _enact(bucket: str, rule: Rule, now: datetime) -> int:
     if days := int(expiration.get("Days") or 0):
         deleted += _expire(bucket, prefix, now - days * _DAY)
     if days := int(noncurrent.get("NoncurrentDays") or 0):
-        age = _LEAST if days == 1 else days * _DAY
+        age = LEAST if days == 1 else days * _DAY
         deleted += _expire_versions(bucket, prefix, now - age, int(noncurrent.get("NewerNoncurrentVersions") or 0))
     if expiration.get("ExpiredObjectDeleteMarker"):
         deleted += _expire_markers(bucket, prefix)

@@ -1,10 +1,20 @@
-"""Saves ministack's state while it runs; by itself it would do so at its end only."""
+"""Saves ministack's state while it runs; by itself it would do so at its end only.
+
+ministack copies the state of queues and logs, and encodes each state piece by piece in Python: during an upload of many
+files that was a third of what the server did. Here it is encoded as it is, at once, while nobody changes it.
+"""
 
 import asyncio
+import json
 import logging
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import IO, Any
 
 from ministack import app
+from ministack.core import persistence
+from ministack.services import cloudwatch_logs, sqs
 
 log = logging.getLogger("headrace.adapter")
 
@@ -31,6 +41,14 @@ _failing_since: float | None = None
 
 def plug_in() -> None:
     logging.getLogger("persistence").addFilter(_failures)
+    persistence.json = SimpleNamespace(dump=_dump, load=json.load, JSONDecodeError=json.JSONDecodeError)
+    for module in (sqs, cloudwatch_logs):  # they copy nothing but their state, and nothing but that in get_state
+        module.copy = SimpleNamespace(deepcopy=lambda state: state)
+
+
+def _dump(document: Any, file: IO[str], default: Callable[[Any], Any]) -> None:
+    """`json.dump` never uses the encoder in C, which takes a tenth of the time."""
+    file.write(json.dumps(document, default=default))
 
 
 async def save_regularly() -> None:
@@ -44,7 +62,8 @@ def save() -> None:
     """Saves what can be saved; says once that something could not, and once that all could again."""
     global _failing_since
     _failures.messages.clear()
-    app.save_all(app._build_persistence_save_dict())
+    with sqs._queues_lock, cloudwatch_logs._log_events_lock:
+        app.save_all(app._build_persistence_save_dict())
     if _failures.messages and _failing_since is None:
         _failing_since = time.monotonic()
         log.error(

@@ -4,6 +4,7 @@ Sources: the SageMaker developer guide, "Automating Amazon SageMaker with Amazon
 reference of SageMaker events. Pipeline events use lowerCamel members, job and registry events PascalCase.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,15 +21,7 @@ _JOB = {
 }
 _ENDPOINT = "SageMaker Endpoint State Change"
 
-# EndpointStatus in events is upper snake case: InService is IN_SERVICE.
-_ENDPOINT_STATUS = {
-    "Creating": "CREATING",
-    "Updating": "UPDATING",
-    "SystemUpdating": "SYSTEM_UPDATING",
-    "InService": "IN_SERVICE",
-    "Deleting": "DELETING",
-    "Failed": "FAILED",
-}
+_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def pipeline_execution_changed(cloud: Cloud, scope: Scope, execution: Document, previous: str | None) -> None:
@@ -92,7 +85,7 @@ def endpoint_changed(cloud: Cloud, scope: Scope, endpoint: Document) -> None:
         "EndpointName": endpoint["EndpointName"],
         "EndpointArn": endpoint["EndpointArn"],
         "EndpointConfigName": endpoint["EndpointConfigName"],
-        "EndpointStatus": _ENDPOINT_STATUS[endpoint["EndpointStatus"]],
+        "EndpointStatus": endpoint_status(endpoint["EndpointStatus"]),
         "FailureReason": endpoint.get("FailureReason"),
         "CreationTime": int(endpoint["CreationTime"] * 1000),
         "LastModifiedTime": int(endpoint["LastModifiedTime"] * 1000),
@@ -100,6 +93,11 @@ def endpoint_changed(cloud: Cloud, scope: Scope, endpoint: Document) -> None:
     }
     config = arns.arn(scope, "endpoint-config", endpoint["EndpointConfigName"])
     cloud.publish(scope, _ENDPOINT, _present(detail), [endpoint["EndpointArn"], config])
+
+
+def endpoint_status(status: str) -> str:
+    """In events it is in upper snake case: UpdateRollbackFailed is UPDATE_ROLLBACK_FAILED."""
+    return _WORD.sub("_", status).upper()
 
 
 def _iso(epoch: float | None) -> str | None:

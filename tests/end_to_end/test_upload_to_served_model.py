@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed_app import Deployed, Images, processes_of, project_with, register_broken, weights
+from deployed_app import Deployed, Images, processes_of, project_with, register_broken, stored_twice, weights
 from received_notices import receive
 from states import FirstRun, RefusedRun, all_executions, start_like, uri_of, wait_for_end
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(600)
 QUIET_SECONDS = 3  # environments.toml, [local]
 
 
-EXPIRING = ("checkpoints/", "notices/", "quiet/")  # lifecycle rules in infra/; a day of them is a minute here
+EXPIRING = ("checkpoints/", "notices/", "quiet/")  # lifecycle rules in infra/; a day of them is 20 s here
 
 
 def all_objects(deployed: Deployed) -> set[tuple[str, str, str]]:
@@ -77,6 +77,11 @@ def test_both_candidates_are_evaluated_and_the_cheaper_of_equals_wins(deployed: 
     assert run.evaluation.accuracy >= 0.9
     if len(set(run.evaluation.candidates.values())) == 1:
         assert run.evaluation.winner == "spot"
+
+
+@pytest.mark.usefixtures("first_run")
+def test_no_content_takes_room_twice(deployed: Deployed) -> None:  # neither artifacts nor code
+    assert stored_twice(deployed.state) == []
 
 
 @pytest.mark.usefixtures("first_run")

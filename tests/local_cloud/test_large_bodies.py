@@ -1,11 +1,13 @@
 """Objects that are larger than what the server holds in memory: what comes out is what went in."""
 
+import asyncio
 import base64
 import hashlib
 import itertools
 import os
 import random
 import ssl
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
+from ministack import app
 from pipeline_runs import client
 
+from local_cloud.adapter import large_bodies
 from local_cloud.adapter.aws_chunked import Decoder, Malformed
 from local_cloud.adapter.crc64 import Crc64Nvme, crc64nvme
 from local_cloud.process import Running
@@ -188,14 +192,58 @@ def test_a_copy_of_a_large_object_takes_no_room(s3: Any, cloud: Running) -> None
     assert read(s3, "linked") == LARGE
 
 
+@pytest.mark.parametrize("size", [100_000, len(LARGE)])
+def test_the_same_content_takes_room_once(s3: Any, cloud: Running, size: int) -> None:
+    """Also after one of the objects was replaced or deleted, and when a version is written over."""
+    folder, names = cloud.state / "s3" / cloud.account / BUCKET, [f"same-{size}-{number}" for number in range(4)]
+    files, content = [folder / name for name in names], random.Random(size).randbytes(size)
+    for name in names[:2]:
+        s3.put_object(Bucket=BUCKET, Key=name, Body=content)
+    assert files[0].samefile(files[1])
+    s3.put_object(Bucket=BUCKET, Key=names[1], Body=content[::-1])
+    assert (read(s3, names[0]), read(s3, names[1])) == (content, content[::-1])
+    s3.put_object(Bucket=BUCKET, Key=names[2], Body=content)  # its last place has another content now
+    s3.put_object(Bucket=BUCKET, Key=names[3], Body=content)
+    assert files[2].samefile(files[3])
+    s3.delete_object(Bucket=BUCKET, Key=names[2])
+    s3.put_object(Bucket=BUCKET, Key=names[3], Body=content)  # over itself
+    assert (read(s3, names[0]), read(s3, names[3])) == (content, content)
+    assert not list(folder.rglob("*.tmp"))
+
+
 def test_nothing_is_left_of_bodies_that_were_refused_or_kept(s3: Any, cloud: Running) -> None:
     s3.put_object(Bucket=BUCKET, Key="kept", Body=LARGE)
     with pytest.raises(ClientError, match="NoSuchBucket"):
         s3.put_object(Bucket="there-is-none", Key="a", Body=LARGE)
+    with pytest.raises(ClientError, match="BadDigest"):
+        s3.put_object(Bucket=BUCKET, Key="refused", Body=LARGE, ChecksumCRC32="AAAAAA==")
     deadline = time.monotonic() + 60
-    while left := list((cloud.state / "tmp").glob("body-*")):  # until the garbage collector has seen the exception
+    while left := list((cloud.state / "tmp").glob("body-*")):  # until the request has ended after its answer
         assert time.monotonic() < deadline, left
-        s3.head_bucket(Bucket=BUCKET)
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("headers", "last", "error"),
+    [
+        ({"content-length": "7"}, {"type": "http.request", "body": b""}, Malformed),
+        ({"content-encoding": "aws-chunked"}, {"type": "http.request", "body": b"no size\r\n"}, Malformed),
+        ({}, {"type": "http.disconnect"}, app._RequestBodyDisconnected),  # gone, or the door has refused the body
+    ],
+)
+def test_a_refused_body_is_deleted_while_its_error_is_still_known(
+    headers: dict[str, str], last: dict[str, Any], error: type[Exception], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    messages = [last, {"type": "http.request", "body": b"", "more_body": True}]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop()
+
+    with pytest.raises(error) as caught:
+        asyncio.run(large_bodies._receive(receive, headers))
+    assert list(tmp_path.iterdir()) == [], caught.value
 
 
 CHUNKED = b"3;chunk-signature=0\r\nabc\r\nA\r\n0123456789\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"

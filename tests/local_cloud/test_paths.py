@@ -195,6 +195,15 @@ def test_a_link_in_a_model_is_packed_as_a_link(root: Path, outside: Path) -> Non
     assert found == {"weights": (tarfile.REGTYPE, 7), "latest": (tarfile.SYMTYPE, 0), "key": (tarfile.SYMTYPE, 0)}
 
 
+def test_the_same_files_make_the_same_archive_whenever_and_wherever_it_is_made(root: Path) -> None:
+    for number, name in enumerate(("first", "second")):
+        (root / name).mkdir()
+        (root / name / "weights").write_text("weights")
+        os.utime(root / name / "weights", (number, number))
+        transfer.pack([Folder(root, name)], root / f"{name}.tar.gz")
+    assert (root / "first.tar.gz").read_bytes() == (root / "second.tar.gz").read_bytes()
+
+
 def test_the_last_words_of_a_job_are_read_from_a_regular_file_alone(root: Path, outside: Path) -> None:
     output = Folder(root, "output")
     output.make()

@@ -75,6 +75,14 @@ def test_the_expected_owner_of_a_bucket(s3: Any, versioned: str) -> None:
     assert s3.get_object(Bucket=versioned, Key="a", **owner)["Body"].read() == b"1"
 
 
+@tries("s3.PutObject", "ChecksumCRC32")
+def test_a_checksum_that_the_sender_has_computed(s3: Any, versioned: str) -> None:
+    s3.put_object(Bucket=versioned, Key="a", Body=b"1234", ChecksumCRC32=crc32(b"1234"))
+    assert s3.head_object(Bucket=versioned, Key="a", ChecksumMode="ENABLED")["ChecksumCRC32"] == crc32(b"1234")
+    with pytest.raises(ClientError, match="BadDigest"):
+        s3.put_object(Bucket=versioned, Key="a", Body=b"1235", ChecksumCRC32=crc32(b"1234"))
+
+
 @tries("s3.PutObject", "IfMatch IfNoneMatch")
 @tries("s3.GetObject", "Bucket Key IfMatch")
 @tries("s3.HeadObject", "IfMatch")

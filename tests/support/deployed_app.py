@@ -73,6 +73,15 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         yield app
 
 
+def stored_twice(state: Path) -> list[set[Path]]:
+    """Files of objects, of 64 KiB or more, that hold the same content and take room for it more than once."""
+    found: dict[str, dict[int, Path]] = {}
+    for file in (state / "s3").rglob("*"):
+        if file.is_file() and file.stat().st_size >= 2**16:
+            found.setdefault(hashlib.sha256(file.read_bytes()).hexdigest(), {})[file.stat().st_ino] = file
+    return [set(files.values()) for files in found.values() if len(files) > 1]
+
+
 def project_with(folder: Path, *, table: str = "local", **settings: str) -> Path:
     """A project of the suite, in which a table of environments.toml says otherwise, as `removal = "retain"`."""
     write_project(folder)

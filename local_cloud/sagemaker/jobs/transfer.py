@@ -4,6 +4,7 @@ Which local path an object gets follows SageMaker: an ``S3Prefix`` may name one 
 lists suffixes below the prefix in its first element.
 """
 
+import gzip
 import json
 import logging
 import os
@@ -100,6 +101,8 @@ def delete_object(s3: Any, uri: str) -> None:
 def pack(folders: Iterable[Folder], archive: Path) -> None:
     """The folders' content as one tar.gz, entries in order. Level 1: weights hardly shrink further.
 
+    The same files give the same archive: it has no times, neither of the files nor of itself. So two lanes with the
+    same weights take the room of one (`local_cloud.adapter.identical_contents`). On AWS archives have times.
     Of files of the same name, the first folder's; AWS asks the hosts of a job to write no such files.
     """
     files: dict[str, tuple[Folder, Entry]] = {}
@@ -107,11 +110,15 @@ def pack(folders: Iterable[Folder], archive: Path) -> None:
         for entry in folder.files():
             if files.setdefault(entry.name, (folder, entry))[1] is not entry:
                 log.warning("%s: another host has written it too, and that host's is kept", entry.name)
-    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+    with (
+        archive.open("wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as tar,
+    ):
         for name in sorted(files):
             folder, entry = files[name]
             member = tarfile.TarInfo(name)
-            member.mode, member.mtime = entry.mode, entry.changed // 10**9
+            member.mode = entry.mode
             if entry.link is not None:  # as a link: nobody looks where it leads
                 member.type, member.linkname = tarfile.SYMTYPE, entry.link
                 tar.addfile(member)
