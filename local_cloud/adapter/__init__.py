@@ -38,7 +38,7 @@ from local_cloud.adapter.keys import SecretKey, expects_response, find_key
 from local_cloud.adapter.lifecycle import enact_regularly
 from local_cloud.adapter.saving import save, save_regularly
 from local_cloud.adapter.stacks import settle_stacks
-from local_cloud.sagemaker.service import SageMaker
+from local_cloud.sagemaker.api import SageMaker
 
 __all__ = [
     "MinistackCloud",
@@ -54,12 +54,12 @@ __all__ = [
 ]
 
 
-def plug_in(service: SageMaker, state: Path, root_secret_key: SecretKey) -> None:
+def plug_in(sagemaker: SageMaker, state: Path, root_secret_key: SecretKey) -> None:
     """Registers the service with ministack, and mends what the product's promises rest on; before its server starts."""
     keys.plug_in(root_secret_key)
     root_denials.plug_in()
     sessions.plug_in()
-    requests.plug_in(service)
+    requests.plug_in(sagemaker)
     authorization.plug_in()
     buckets.plug_in()
     object_events.plug_in()
@@ -69,11 +69,11 @@ def plug_in(service: SageMaker, state: Path, root_secret_key: SecretKey) -> None
     foreign_buckets.plug_in()
     event_buses.plug_in()
     budgets.plug_in()
-    account.plug_in(service)
+    account.plug_in(sagemaker.context)
     network.plug_in()
     physical_names.plug_in()
     stacks.plug_in()
-    model_package_group.plug_in(service)
+    model_package_group.plug_in(sagemaker)
     functions.plug_in(state / "sagemaker" / "images")
     logs.plug_in()
     recording.plug_in(state)

@@ -17,8 +17,8 @@ from ministack.services import ec2, ecr, lambda_svc
 
 from local_cloud.sagemaker import quotas
 from local_cloud.sagemaker.account import Account
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Scope
 
 JSON = "application/x-amz-json-1.1"
@@ -30,7 +30,7 @@ _CODES = {VPCS: "L-F678F1CE"}
 _OPTED = re.compile("(?<=<optInStatus>)[^<]*")
 
 Request = dict[str, Any]
-Handler = Callable[[SageMaker, Request], dict[str, Any]]
+Handler = Callable[[Context, Request], dict[str, Any]]
 
 
 class _Refused(Exception):
@@ -39,17 +39,17 @@ class _Refused(Exception):
         self.code = code
 
 
-def plug_in(service: SageMaker) -> None:
-    _serve(service, "servicequotas", "ServiceQuotasV20190624.", {"ListServiceQuotas": _list_quotas})
+def plug_in(context: Context) -> None:
+    _serve(context, "servicequotas", "ServiceQuotasV20190624.", {"ListServiceQuotas": _list_quotas})
     tags = {"ListCostAllocationTags": _list_cost_tags, "UpdateCostAllocationTagsStatus": _update_cost_tags}
-    _serve(service, "ce", "AWSInsightsIndexService.", tags)
-    lambda_svc._get_account_settings = _with_concurrency(lambda_svc._get_account_settings, service)
+    _serve(context, "ce", "AWSInsightsIndexService.", tags)
+    lambda_svc._get_account_settings = _with_concurrency(lambda_svc._get_account_settings, context)
     for action, change in (("DescribeAvailabilityZones", _with_zone_ids), ("DescribeRegions", _with_opt_in)):
-        ec2._ACTION_MAP[action] = change(ec2._ACTION_MAP[action], service)
-    ecr._batch_get_image = _with_awss_images(ecr._batch_get_image, service)
+        ec2._ACTION_MAP[action] = change(ec2._ACTION_MAP[action], context)
+    ecr._batch_get_image = _with_awss_images(ecr._batch_get_image, context)
 
 
-def _serve(service: SageMaker, name: str, prefix: str, operations: Mapping[str, Handler]) -> None:
+def _serve(context: Context, name: str, prefix: str, operations: Mapping[str, Handler]) -> None:
     """A service of the JSON protocol, whose requests are signed for ``name``."""
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Any:
@@ -59,7 +59,7 @@ def _serve(service: SageMaker, name: str, prefix: str, operations: Mapping[str, 
             if handler is None:
                 served = ", ".join(sorted(operations))
                 raise _Refused("UnknownOperationException", f"The local cloud serves {served} of {name}.")
-            return responses.json_response(handler(service, json.loads(body or b"{}")), content_type=JSON)
+            return responses.json_response(handler(context, json.loads(body or b"{}")), content_type=JSON)
         except _Refused as refused:
             return responses.error_response_json(refused.code, str(refused), content_type=JSON)
         except ServiceError as error:
@@ -81,9 +81,9 @@ def _only(request: Request, *members: str) -> None:
         raise _Refused("ValidationException", f"The local cloud does not serve {unknown[0]}. hint: leave it out")
 
 
-def _list_quotas(service: SageMaker, request: Request) -> dict[str, Any]:
+def _list_quotas(context: Context, request: Request) -> dict[str, Any]:
     _only(request, "ServiceCode", "MaxResults", "NextToken")
-    account, code = service.account.read(), request.get("ServiceCode")
+    account, code = context.account.read(), request.get("ServiceCode")
     names = {"sagemaker": quotas.names(), "vpc": (VPCS,)}.get(str(code))
     if names is None:
         raise _Refused("NoSuchResourceException", f"The local cloud has quotas of sagemaker and vpc, not of {code}.")
@@ -108,29 +108,29 @@ def _quota(account: Account, service: str, name: str) -> dict[str, Any]:
     }
 
 
-def _list_cost_tags(service: SageMaker, request: Request) -> dict[str, Any]:
+def _list_cost_tags(context: Context, request: Request) -> dict[str, Any]:
     """Each tag that is asked for: here there is no bill in which one would first have to be seen."""
     _only(request, "TagKeys")
     return {
         "CostAllocationTags": [
-            {"TagKey": key, "Type": "UserDefined", "Status": _status(service, key)}
+            {"TagKey": key, "Type": "UserDefined", "Status": _status(context, key)}
             for key in request.get("TagKeys", [])
         ]
     }
 
 
-def _update_cost_tags(service: SageMaker, request: Request) -> dict[str, Any]:
+def _update_cost_tags(context: Context, request: Request) -> dict[str, Any]:
     _only(request, "CostAllocationTagsStatus")
     for item in request["CostAllocationTagsStatus"]:
-        service.store.put(_everywhere(), "cost-tag", item["TagKey"], {"Status": item["Status"]})
+        context.store.put(_everywhere(), "cost-tag", item["TagKey"], {"Status": item["Status"]})
     return {"Errors": []}
 
 
-def _status(service: SageMaker, key: str) -> str:
-    chosen = service.store.get(_everywhere(), "cost-tag", key)
+def _status(context: Context, key: str) -> str:
+    chosen = context.store.get(_everywhere(), "cost-tag", key)
     if chosen is not None:
         return str(chosen["Status"])
-    return "Inactive" if key in service.account.read().inactive_cost_tags else "Active"
+    return "Inactive" if key in context.account.read().inactive_cost_tags else "Active"
 
 
 def _everywhere() -> Scope:
@@ -138,26 +138,26 @@ def _everywhere() -> Scope:
     return Scope(responses.get_account_id(), "us-east-1")
 
 
-def _with_concurrency(original: Callable[[], Any], service: SageMaker) -> Callable[[], Any]:
+def _with_concurrency(original: Callable[[], Any], context: Context) -> Callable[[], Any]:
     def settings() -> Any:
         status, headers, body = original()
         document = json.loads(body)
         limit = document["AccountLimit"]
         reserved = limit["ConcurrentExecutions"] - limit["UnreservedConcurrentExecutions"]
-        limit["ConcurrentExecutions"] = service.account.read().lambda_concurrency
+        limit["ConcurrentExecutions"] = context.account.read().lambda_concurrency
         limit["UnreservedConcurrentExecutions"] = max(0, limit["ConcurrentExecutions"] - reserved)
         return status, headers, json.dumps(document).encode()
 
     return settings
 
 
-def _with_zone_ids(original: Callable[[Any], Any], service: SageMaker) -> Callable[[Any], Any]:
+def _with_zone_ids(original: Callable[[Any], Any], context: Context) -> Callable[[Any], Any]:
     """AWS shuffles the letters for each account: any of them may be the zone with the id use1-az3."""
 
     def describe(parameters: Any) -> Any:
         status, headers, body = original(parameters)
         text = body.decode() if isinstance(body, bytes) else body
-        for name, zone in service.account.read().zones.items():
+        for name, zone in context.account.read().zones.items():
             item = re.compile(rf"(<zoneName>{re.escape(name)}</zoneName>.*?<zoneId>)[^<]*", re.DOTALL)
             text = item.sub(rf"\g<1>{zone}", text)
         return status, headers, text.encode()
@@ -165,14 +165,14 @@ def _with_zone_ids(original: Callable[[Any], Any], service: SageMaker) -> Callab
     return describe
 
 
-def _with_opt_in(original: Callable[[Any], Any], service: SageMaker) -> Callable[[Any], Any]:
+def _with_opt_in(original: Callable[[Any], Any], context: Context) -> Callable[[Any], Any]:
     """Without ``AllRegions``, a region that the account has not enabled is left out."""
 
     def describe(parameters: Any) -> Any:
         status, headers, body = original(parameters)
         text = body.decode() if isinstance(body, bytes) else body
         wants_all = ec2._p(parameters, "AllRegions", "").lower() == "true"
-        for region in service.account.read().disabled_regions:
+        for region in context.account.read().disabled_regions:
             item = re.compile(rf"<item><regionName>{re.escape(region)}</regionName>.*?</item>", re.DOTALL)
             text = item.sub(lambda found: _OPTED.sub("not-opted-in", found[0]) if wants_all else "", text)
         return status, headers, text.encode()
@@ -180,7 +180,7 @@ def _with_opt_in(original: Callable[[Any], Any], service: SageMaker) -> Callable
     return describe
 
 
-def _with_awss_images(original: Callable[[Request], Any], service: SageMaker) -> Callable[[Request], Any]:
+def _with_awss_images(original: Callable[[Request], Any], context: Context) -> Callable[[Request], Any]:
     """In AWS's registries each tag of AWS_REPOSITORIES is there, with a manifest made of its name."""
 
     def get(request: Request) -> Any:
@@ -194,7 +194,7 @@ def _with_awss_images(original: Callable[[Request], Any], service: SageMaker) ->
                 f"'{request['registryId']}'",
                 HTTPStatus.BAD_REQUEST,
             )
-        missing = service.account.read().missing_images
+        missing = context.account.read().missing_images
         found, failures = [], []
         for wanted in request["imageIds"]:
             tag = wanted.get("imageTag")

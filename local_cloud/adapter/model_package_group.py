@@ -6,36 +6,38 @@ from typing import Any
 from ministack.core import responses
 from ministack.services.cloudformation import provisioners
 
-from local_cloud.sagemaker import arns, group_policy, registry
+from local_cloud.sagemaker import arns, group_policy
+from local_cloud.sagemaker.api import SageMaker
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Scope
 
 
-def plug_in(service: SageMaker) -> None:
-    provisioners._RESOURCE_HANDLERS["AWS::SageMaker::ModelPackageGroup"] = _model_package_group(service)
+def plug_in(sagemaker: SageMaker) -> None:
+    provisioners._RESOURCE_HANDLERS["AWS::SageMaker::ModelPackageGroup"] = _model_package_group(sagemaker)
 
 
-def _model_package_group(service: SageMaker) -> dict[str, Any]:
+def _model_package_group(sagemaker: SageMaker) -> dict[str, Any]:
+    context = sagemaker.context
+
     def call() -> Call:
         scope = Scope(responses.get_account_id(), responses.get_region())
         return Call(scope, lambda action, resource: None)
 
     def attributes(name: str) -> dict[str, Any]:
-        group = service.store.get(call().scope, "group", name) or {}
+        group = context.store.get(call().scope, "group", name) or {}
         return {"ModelPackageGroupArn": group.get("ModelPackageGroupArn"), "ModelPackageGroupStatus": "Completed"}
 
     def set_policy(name: str, properties: dict[str, Any]) -> None:
         policy = properties.get("ModelPackageGroupPolicy")
         if policy:
             text = policy if isinstance(policy, str) else json.dumps(policy)
-            group_policy.put(service, call().scope, name, text)
+            group_policy.put(context, call().scope, name, text)
         else:
-            group_policy.forget(service, call().scope, name)
+            group_policy.forget(context, call().scope, name)
 
     def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
-        answer = registry.create_group(service, call(), properties)
+        answer = sagemaker.operations["CreateModelPackageGroup"](call(), properties)
         name = properties["ModelPackageGroupName"]
         set_policy(name, properties)
         return answer["ModelPackageGroupArn"], attributes(name)
@@ -49,7 +51,7 @@ def _model_package_group(service: SageMaker) -> dict[str, Any]:
 
     def delete(arn: str, properties: dict[str, Any]) -> None:
         try:
-            registry.delete_group(service, call(), {"ModelPackageGroupName": arns.name_of(arn)})
+            sagemaker.operations["DeleteModelPackageGroup"](call(), {"ModelPackageGroupName": arns.name_of(arn)})
         except ServiceError as error:
             raise ValueError(str(error)) from error
 

@@ -11,10 +11,10 @@ from ministack.core import responses, router
 
 from local_cloud.adapter.authorization import INVOCATION, NAME, authorizer, resource_authorizer
 from local_cloud.sagemaker import api, parameters
+from local_cloud.sagemaker.api import SageMaker
 from local_cloud.sagemaker.cloud import Call
 from local_cloud.sagemaker.endpoint_runner import ModelError
 from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Scope
 
 LARGEST_BODY = 6_291_456
@@ -23,9 +23,9 @@ LARGEST_BODY = 6_291_456
 Answer = tuple[int, dict[str, str], bytes]
 
 
-def plug_in(service: SageMaker) -> None:
+def plug_in(sagemaker: SageMaker) -> None:
     app.SERVICE_REGISTRY[NAME] = {"module": NAME}
-    app.SERVICE_HANDLERS[NAME] = _handler(service)
+    app.SERVICE_HANDLERS[NAME] = _handler(sagemaker)
     router.SERVICE_PATTERNS[NAME] = {
         "target_prefixes": ["SageMaker."],
         "credential_scope": NAME,
@@ -33,26 +33,26 @@ def plug_in(service: SageMaker) -> None:
     }
 
 
-def _handler(service: SageMaker) -> Callable[..., Any]:
+def _handler(sagemaker: SageMaker) -> Callable[..., Any]:
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
-        return await asyncio.to_thread(_answer, service, path, headers, body, query)
+        return await asyncio.to_thread(_answer, sagemaker, path, headers, body, query)
 
     return handle
 
 
-def _answer(service: SageMaker, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
+def _answer(sagemaker: SageMaker, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
     scope = Scope(responses.get_account_id(), responses.get_region())
     invocation = INVOCATION.fullmatch(path)
     if invocation is not None:
-        return _invoke(service, scope, unquote(invocation.group(1)), headers, body)
+        return _invoke(sagemaker, scope, unquote(invocation.group(1)), headers, body)
     operation = headers.get("x-amz-target", "").partition(".")[2]
     access_key = router.extract_access_key_id(headers, query)
     call = Call(scope, authorizer(access_key, scope), resource_authorizer(access_key, scope))
-    status, document = api.answer(service, operation, call, body)
+    status, document = api.answer(sagemaker, operation, call, body)
     return status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(document).encode()
 
 
-def _invoke(service: SageMaker, scope: Scope, endpoint: str, headers: dict[str, str], body: bytes) -> Answer:
+def _invoke(sagemaker: SageMaker, scope: Scope, endpoint: str, headers: dict[str, str], body: bytes) -> Answer:
     if len(body) > LARGEST_BODY:  # AWS answers with plain text, and no error code: aws/sagemaker-python-sdk#171
         return 413, {"content-type": "text/plain"}, f"HTTP content length exceeded {LARGEST_BODY} bytes.".encode()
     content_type = headers.get("content-type", "application/octet-stream")
@@ -60,8 +60,8 @@ def _invoke(service: SageMaker, scope: Scope, endpoint: str, headers: dict[str, 
     accept = headers.get("x-amzn-sagemaker-accept") or headers.get("accept") or "application/json"
     try:
         parameters.refuse_headers(headers)
-        with service.faults.during("InvokeEndpoint"):
-            answer_headers, content = service.hosting.invoke(scope, endpoint, body, content_type, accept)
+        with sagemaker.faults.during("InvokeEndpoint"):
+            answer_headers, content = sagemaker.endpoints.invoke(scope, endpoint, body, content_type, accept)
     except ServiceError as error:
         members = error.members if isinstance(error, ModelError) else {}
         document = {"Message": str(error), "message": str(error), **members}

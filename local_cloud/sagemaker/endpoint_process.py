@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_cloud.sagemaker import model_archive, network
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.errors import ValidationException
 from local_cloud.sagemaker.images import INFERENCE_SERVER, image
 from local_cloud.sagemaker.jobs import transfer
@@ -21,9 +22,6 @@ from local_cloud.sagemaker.jobs.logs import LogStream
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
 from local_cloud.sagemaker.registry import existing_package
 from local_cloud.sagemaker.store import Document, Scope
-
-if TYPE_CHECKING:
-    from local_cloud.sagemaker.service import SageMaker
 
 _STARTUP_SECONDS = 240.0  # /ping must pass within 4 minutes, as on AWS
 
@@ -46,15 +44,15 @@ class Serving:
 
 
 def start(
-    service: "SageMaker", launcher: Launcher, scope: Scope, endpoint: str, config: str, cancelled: Callable[[], bool]
+    context: Context, launcher: Launcher, scope: Scope, endpoint: str, config: str, cancelled: Callable[[], bool]
 ) -> Serving:
     """A process that answers; raises DeploymentError and others, and leaves nothing behind, when there is none."""
-    document = service.store.get(scope, "endpoint-config", config)
+    document = context.store.get(scope, "endpoint-config", config)
     if document is None:
         raise DeploymentError(f"The endpoint configuration {config} does not exist.")
-    directory = service.directory / "endpoints" / f"{endpoint}-{time.time_ns()}"
+    directory = context.directory / "endpoints" / f"{endpoint}-{time.time_ns()}"
     try:
-        serving = _launch(service, launcher, scope, endpoint, document, directory)
+        serving = _launch(context, launcher, scope, endpoint, document, directory)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
@@ -67,16 +65,16 @@ def start(
 
 
 def _launch(
-    service: "SageMaker", launcher: Launcher, scope: Scope, endpoint: str, config: Document, directory: Path
+    context: Context, launcher: Launcher, scope: Scope, endpoint: str, config: Document, directory: Path
 ) -> Serving:
     variant = config["ProductionVariants"][0]
-    model = service.store.get(scope, "model", variant["ModelName"])
+    model = context.store.get(scope, "model", variant["ModelName"])
     if model is None:
         raise DeploymentError(f"The model {variant['ModelName']} does not exist.")
-    container = served_container(service, scope, model)
+    container = served_container(context, scope, model)
     root, role, source = directory / "ml", model["ExecutionRoleArn"], source_arn(scope)
-    network.attach(service, scope, f"endpoint/{endpoint}", model, role, source)
-    _fetch_model(service.clients.get("s3", scope, role, source), container["ModelDataUrl"], directory, root / "model")
+    network.attach(context, scope, f"endpoint/{endpoint}", model, role, source)
+    _fetch_model(context.clients.get("s3", scope, role, source), container["ModelDataUrl"], directory, root / "model")
     folder = root / "server"
     folder.mkdir(mode=0o700, parents=True)
     process = launcher.launch(
@@ -84,7 +82,7 @@ def _launch(
             name=endpoint,
             command=("python3", str(INFERENCE_SERVER)),
             root=root,
-            image=image(container["Image"], service.directory / "images"),
+            image=image(container["Image"], context.directory / "images"),
             isolated=network.is_isolated(model),
             environment={
                 "SM_MODEL_DIR": "/opt/ml/model",
@@ -97,7 +95,7 @@ def _launch(
     )
     serving = Serving(process, folder / SOCKET, directory, config)
     stream = LogStream(
-        service.clients.get("logs", scope, role, source), f"/aws/sagemaker/Endpoints/{endpoint}",
+        context.clients.get("logs", scope, role, source), f"/aws/sagemaker/Endpoints/{endpoint}",
         f"{serving.variant}/{config['EndpointConfigName']}",
     )  # fmt: skip
     threading.Thread(target=_pump, args=(serving, stream), name=f"output of {endpoint}", daemon=True).start()
@@ -109,7 +107,7 @@ def source_arn(scope: Scope) -> str:
     return f"arn:aws:sagemaker:{scope.region}:{scope.account}:*"
 
 
-def served_container(service: "SageMaker", scope: Scope, model: Document) -> dict[str, Any]:
+def served_container(context: Context, scope: Scope, model: Document) -> dict[str, Any]:
     """The one container of a model, from its model package when it names one; variables of the model's own add to it.
 
     Raises ValidationException for a package of several containers.
@@ -117,7 +115,7 @@ def served_container(service: "SageMaker", scope: Scope, model: Document) -> dic
     container: dict[str, Any] = (model.get("Containers") or [model["PrimaryContainer"]])[0]
     if "ModelPackageName" not in container:
         return container
-    package = existing_package(service, scope, container["ModelPackageName"])
+    package = existing_package(context, scope, container["ModelPackageName"])
     containers = package.get("InferenceSpecification", {"Containers": [{}]})["Containers"]
     if len(containers) != 1:
         raise ValidationException("The local cloud serves model packages with exactly one container.")

@@ -10,19 +10,17 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_cloud.errors import ImageError
 from local_cloud.sagemaker import endpoint_process, events
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.endpoint_process import DeploymentError, Serving
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.launcher import Launcher
 from local_cloud.sagemaker.model_connection import ModelConnection
 from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
-
-if TYPE_CHECKING:
-    from local_cloud.sagemaker.service import SageMaker
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -50,19 +48,19 @@ class RuntimeValidationError(ServiceError):
     code = "ValidationError"
 
 
-def announce(service: "SageMaker", scope: Scope, endpoint: Document) -> None:
-    events.endpoint_changed(service.cloud, scope, endpoint)
+def announce(context: Context, scope: Scope, endpoint: Document) -> None:
+    events.endpoint_changed(context.cloud, scope, endpoint)
 
 
-class Hosting:
+class EndpointRunner:
     """One process per endpoint; deployments run in threads of their own.
 
     Each deployment has a number. Only the latest one of an endpoint counts: what an earlier one finds out, for an
     endpoint that was deleted or made anew meanwhile, has no effect.
     """
 
-    def __init__(self, service: "SageMaker", launcher: Launcher) -> None:
-        self._service, self._launcher = service, launcher
+    def __init__(self, context: Context, launcher: Launcher) -> None:
+        self._context, self._launcher = context, launcher
         self._serving: dict[tuple[Scope, str], Serving] = {}
         self._latest: dict[tuple[Scope, str], int] = {}
         self._number = 0
@@ -88,9 +86,9 @@ class Hosting:
 
     def resume(self) -> None:
         """Starts again what a previous process served or was about to serve."""
-        for scope, endpoint in self._service.store.everywhere("endpoint"):
+        for scope, endpoint in self._context.store.everywhere("endpoint"):
             if endpoint["EndpointStatus"] != "Failed":
-                self._service.store.update(scope, "endpoint", endpoint["EndpointName"], EndpointStatus="SystemUpdating")
+                self._context.store.update(scope, "endpoint", endpoint["EndpointName"], EndpointStatus="SystemUpdating")
                 pending = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
                 self.deploy(scope, endpoint["EndpointName"], pending or endpoint["EndpointConfigName"])
 
@@ -108,7 +106,7 @@ class Hosting:
 
         Raises RuntimeValidationError when there is no such endpoint in service, ModelError when the container fails.
         """
-        document = self._service.store.get(scope, "endpoint", endpoint)
+        document = self._context.store.get(scope, "endpoint", endpoint)
         with self._lock:
             serving = self._serving.get((scope, endpoint))
         if document is None or serving is None or document["EndpointStatus"] not in ("InService", "Updating"):
@@ -146,7 +144,7 @@ class Hosting:
     def _deploy(self, scope: Scope, endpoint: str, config: str, number: int, restarts: int) -> None:
         try:
             serving = endpoint_process.start(
-                self._service, self._launcher, scope, endpoint, config,
+                self._context, self._launcher, scope, endpoint, config,
                 cancelled=lambda: not self._counts(scope, endpoint, number),
             )  # fmt: skip
         except (DeploymentError, transfer.TransferError, ServiceError, ImageError) as error:
@@ -179,7 +177,7 @@ class Hosting:
         with self._lock:
             if self._serving.get((scope, endpoint)) is not serving or self._ending.is_set():
                 return  # it was replaced or withdrawn
-            document = self._service.store.get(scope, "endpoint", endpoint)
+            document = self._context.store.get(scope, "endpoint", endpoint)
             if document is None or document["EndpointStatus"] != "InService":
                 return  # an update is on its way, and starts a process of its own
             self._restart(scope, endpoint, str(serving.config["EndpointConfigName"]), restarts)
@@ -202,7 +200,7 @@ class Hosting:
         with self._lock:
             if not self._counts(scope, endpoint, number):
                 return
-            document = self._service.store.get(scope, "endpoint", endpoint)
+            document = self._context.store.get(scope, "endpoint", endpoint)
             assert document is not None, f"endpoint {endpoint} vanished"
             serving = self._serving.get((scope, endpoint))
             alive = serving is not None and not endpoint_process.has_ended(serving.process)
@@ -219,9 +217,9 @@ class Hosting:
 
     def _conclude(self, scope: Scope, endpoint: str, **changes: Any) -> None:
         changes |= {"LastModifiedTime": time.time(), "PendingDeploymentSummary": None}
-        write = partial(self._service.store.update, scope, "endpoint", endpoint, **changes)
+        write = partial(self._context.store.update, scope, "endpoint", endpoint, **changes)
         document = when_there_is_room(write, self._ending)
-        announce(self._service, scope, document)
+        announce(self._context, scope, document)
 
 
 def _variants(config: Document) -> list[dict[str, Any]]:

@@ -8,57 +8,134 @@ from typing import Any
 
 from local_cloud.sagemaker import events, pipelines
 from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.context import Context, Operations
 from local_cloud.sagemaker.engine.definition import Parameter
 from local_cloud.sagemaker.engine.references import as_text
+from local_cloud.sagemaker.engine.run import ExecutionRunner
 from local_cloud.sagemaker.errors import ConflictException, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.paging import page, summary
-from local_cloud.sagemaker.service import Operation, SageMaker
 from local_cloud.sagemaker.store import Document
 
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
 
 
-def _existing(service: SageMaker, call: Call, arn: str) -> Document:
-    execution = service.store.get(call.scope, "execution", arn)
-    if execution is None:
-        raise ResourceNotFound(f"Pipeline execution '{arn}' does not exist.")
-    return execution
+class Executions:
+    """Executions of pipelines: start, stop, describe, and their lists."""
 
+    def __init__(self, context: Context, runner: ExecutionRunner) -> None:
+        self._context, self._store, self._runner = context, context.store, runner
 
-def _start(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    pipeline = pipelines.existing(service, call, request["PipelineName"])
-    definition = pipelines.parsed(pipeline["PipelineDefinition"])
-    given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
-    parameters = _parameters(dict(definition.parameters), given)
-    token = f"{pipeline['PipelineName']}/{request['ClientRequestToken']}"
-    with service.store.transaction():
-        started = service.store.get(call.scope, "start-token", token)
-        if started is not None:
-            return {"PipelineExecutionArn": started["PipelineExecutionArn"]}
-        identifier = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
-        arn, now = f"{pipeline['PipelineArn']}/execution/{identifier}", time.time()
-        execution = summary(request, "PipelineExecutionDescription", "ParallelismConfiguration") | {
-            "PipelineArn": pipeline["PipelineArn"],
-            "PipelineExecutionArn": arn,
-            "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName", f"execution-{int(now * 1000)}"),
-            "PipelineExecutionStatus": "Executing",
-            "PipelineExperimentConfig": {
-                "ExperimentName": pipeline["PipelineName"].lower(),
-                "TrialName": identifier,
-            },
-            "CreationTime": now,
-            "LastModifiedTime": now,
-            "RoleArn": pipeline["RoleArn"],
-            "PipelineDefinition": pipeline["PipelineDefinition"],
-            "PipelineParameters": parameters,
+    def operations(self) -> Operations:
+        return {
+            "StartPipelineExecution": self._start,
+            "StopPipelineExecution": self._stop,
+            "DescribePipelineExecution": self._describe,
+            "ListPipelineExecutions": self._list,
+            "ListPipelineExecutionSteps": self._list_steps,
+            "ListPipelineParametersForExecution": self._list_parameters,
+            "DescribePipelineDefinitionForExecution": self._describe_definition,
         }
-        if "ParallelismConfiguration" in pipeline:
-            execution.setdefault("ParallelismConfiguration", pipeline["ParallelismConfiguration"])
-        service.store.put(call.scope, "execution", arn, execution)
-        service.store.put(call.scope, "start-token", token, {"PipelineExecutionArn": arn})
-    events.pipeline_execution_changed(service.cloud, call.scope, execution, None)
-    service.executions.start(call.scope, execution)
-    return {"PipelineExecutionArn": arn}
+
+    def _existing(self, call: Call, arn: str) -> Document:
+        execution = self._store.get(call.scope, "execution", arn)
+        if execution is None:
+            raise ResourceNotFound(f"Pipeline execution '{arn}' does not exist.")
+        return execution
+
+    def _start(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        pipeline = pipelines.existing(self._context, call, request["PipelineName"])
+        definition = pipelines.parsed(pipeline["PipelineDefinition"])
+        given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
+        parameters = _parameters(dict(definition.parameters), given)
+        token = f"{pipeline['PipelineName']}/{request['ClientRequestToken']}"
+        with self._store.transaction():
+            started = self._store.get(call.scope, "start-token", token)
+            if started is not None:
+                return {"PipelineExecutionArn": started["PipelineExecutionArn"]}
+            identifier = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
+            arn, now = f"{pipeline['PipelineArn']}/execution/{identifier}", time.time()
+            execution = summary(request, "PipelineExecutionDescription", "ParallelismConfiguration") | {
+                "PipelineArn": pipeline["PipelineArn"],
+                "PipelineExecutionArn": arn,
+                "PipelineExecutionDisplayName": request.get(
+                    "PipelineExecutionDisplayName", f"execution-{int(now * 1000)}"
+                ),
+                "PipelineExecutionStatus": "Executing",
+                "PipelineExperimentConfig": {
+                    "ExperimentName": pipeline["PipelineName"].lower(),
+                    "TrialName": identifier,
+                },
+                "CreationTime": now,
+                "LastModifiedTime": now,
+                "RoleArn": pipeline["RoleArn"],
+                "PipelineDefinition": pipeline["PipelineDefinition"],
+                "PipelineParameters": parameters,
+            }
+            if "ParallelismConfiguration" in pipeline:
+                execution.setdefault("ParallelismConfiguration", pipeline["ParallelismConfiguration"])
+            self._store.put(call.scope, "execution", arn, execution)
+            self._store.put(call.scope, "start-token", token, {"PipelineExecutionArn": arn})
+        events.pipeline_execution_changed(self._context.cloud, call.scope, execution, None)
+        self._runner.start(call.scope, execution)
+        return {"PipelineExecutionArn": arn}
+
+    def _stop(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        with self._store.transaction():
+            execution = self._existing(call, request["PipelineExecutionArn"])
+            status = execution["PipelineExecutionStatus"]
+            if status == "Executing":
+                execution = self._store.update(
+                    call.scope, "execution", execution["PipelineExecutionArn"], PipelineExecutionStatus="Stopping",
+                    LastModifiedTime=time.time(),
+                )  # fmt: skip
+            elif status != "Stopping":
+                raise ConflictException(
+                    f"Pipeline execution with ARN {execution['PipelineExecutionArn']} status {status}. "
+                    "Only executions in Executing status can be stopped."
+                )
+        if status == "Executing":
+            events.pipeline_execution_changed(self._context.cloud, call.scope, execution, status)
+        self._runner.request_stop(execution["PipelineExecutionArn"])
+        return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}
+
+    def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        execution = self._existing(call, request["PipelineExecutionArn"])
+        return summary(
+            execution, "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName", "PipelineExecutionStatus",
+            "PipelineExecutionDescription", "PipelineExperimentConfig", "FailureReason", "CreationTime",
+            "LastModifiedTime", "ParallelismConfiguration",
+        )  # fmt: skip
+
+    def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        pipeline = pipelines.existing(self._context, call, request["PipelineName"])
+        items = [
+            summary(
+                execution, "PipelineExecutionArn", "PipelineExecutionStatus", "PipelineExecutionDescription",
+                "PipelineExecutionDisplayName",
+            )
+            | {"StartTime": execution["CreationTime"]}
+            | ({"PipelineExecutionFailureReason": execution["FailureReason"]} if "FailureReason" in execution else {})
+            for execution in self._store.find(call.scope, "execution", f"{pipeline['PipelineArn']}/execution/")
+        ]  # fmt: skip
+        return page(items, request, "PipelineExecutionSummaries")
+
+    def _list_steps(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        execution = self._existing(call, request["PipelineExecutionArn"])
+        records = self._store.find(call.scope, "step", f"{execution['PipelineExecutionArn']}/")
+        members = ("StepName", "StartTime", "EndTime", "StepStatus", "CacheHitResult", "FailureReason", "Metadata",
+                   "AttemptCount")  # fmt: skip
+        return page([summary(record, *members) for record in records], request, "PipelineExecutionSteps")
+
+    def _list_parameters(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        execution = self._existing(call, request["PipelineExecutionArn"])
+        items = [
+            {"Name": name, "Value": as_text(value)} for name, value in sorted(execution["PipelineParameters"].items())
+        ]
+        return page(items, request, "PipelineParameters", newest_first=False)
+
+    def _describe_definition(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        execution = self._existing(call, request["PipelineExecutionArn"])
+        return {"PipelineDefinition": execution["PipelineDefinition"], "CreationTime": execution["CreationTime"]}
 
 
 def _parameters(declared: dict[str, Parameter], given: dict[str, str]) -> dict[str, Any]:
@@ -92,76 +169,3 @@ def _typed(parameter: Parameter, text: str) -> Any:
     except (ValueError, KeyError) as error:
         raise ValidationException(f"Parameter '{parameter.name}' is '{text}', not a {parameter.type}.") from error
     return text
-
-
-def _stop(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    with service.store.transaction():
-        execution = _existing(service, call, request["PipelineExecutionArn"])
-        status = execution["PipelineExecutionStatus"]
-        if status == "Executing":
-            execution = service.store.update(
-                call.scope, "execution", execution["PipelineExecutionArn"], PipelineExecutionStatus="Stopping",
-                LastModifiedTime=time.time(),
-            )  # fmt: skip
-        elif status != "Stopping":
-            raise ConflictException(
-                f"Pipeline execution with ARN {execution['PipelineExecutionArn']} status {status}. "
-                "Only executions in Executing status can be stopped."
-            )
-    if status == "Executing":
-        events.pipeline_execution_changed(service.cloud, call.scope, execution, status)
-    service.executions.request_stop(execution["PipelineExecutionArn"])
-    return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}
-
-
-def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    execution = _existing(service, call, request["PipelineExecutionArn"])
-    return summary(
-        execution, "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName", "PipelineExecutionStatus",
-        "PipelineExecutionDescription", "PipelineExperimentConfig", "FailureReason", "CreationTime",
-        "LastModifiedTime", "ParallelismConfiguration",
-    )  # fmt: skip
-
-
-def _list(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    pipeline = pipelines.existing(service, call, request["PipelineName"])
-    items = [
-        summary(
-            execution, "PipelineExecutionArn", "PipelineExecutionStatus", "PipelineExecutionDescription",
-            "PipelineExecutionDisplayName",
-        )
-        | {"StartTime": execution["CreationTime"]}
-        | ({"PipelineExecutionFailureReason": execution["FailureReason"]} if "FailureReason" in execution else {})
-        for execution in service.store.find(call.scope, "execution", f"{pipeline['PipelineArn']}/execution/")
-    ]  # fmt: skip
-    return page(items, request, "PipelineExecutionSummaries")
-
-
-def _list_steps(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    execution = _existing(service, call, request["PipelineExecutionArn"])
-    records = service.store.find(call.scope, "step", f"{execution['PipelineExecutionArn']}/")
-    members = ("StepName", "StartTime", "EndTime", "StepStatus", "CacheHitResult", "FailureReason", "Metadata",
-               "AttemptCount")  # fmt: skip
-    return page([summary(record, *members) for record in records], request, "PipelineExecutionSteps")
-
-
-def _list_parameters(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    execution = _existing(service, call, request["PipelineExecutionArn"])
-    items = [{"Name": name, "Value": as_text(value)} for name, value in sorted(execution["PipelineParameters"].items())]
-    return page(items, request, "PipelineParameters", newest_first=False)
-
-
-def _describe_definition(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    execution = _existing(service, call, request["PipelineExecutionArn"])
-    return {"PipelineDefinition": execution["PipelineDefinition"], "CreationTime": execution["CreationTime"]}
-
-
-OPERATIONS: dict[str, Operation] = {
-    "StartPipelineExecution": _start,
-    "StopPipelineExecution": _stop,
-    "DescribePipelineExecution": _describe,
-    "ListPipelineExecutions": _list,
-    "ListPipelineExecutionSteps": _list_steps,
-    "ListPipelineParametersForExecution": _list_parameters,
-    "DescribePipelineDefinitionForExecution": _describe_definition,
-}

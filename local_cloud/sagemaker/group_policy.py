@@ -9,14 +9,14 @@ from typing import Any
 
 from local_cloud.sagemaker import arns
 from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.context import Context, Operations
 from local_cloud.sagemaker.errors import ValidationException
-from local_cloud.sagemaker.service import Operation, SageMaker
 from local_cloud.sagemaker.store import Scope
 
 _KIND = "group-policy"
 
 
-def home_of(service: SageMaker, call: Call, action: str, name_or_arn: str) -> Scope:
+def home_of(context: Context, call: Call, action: str, name_or_arn: str) -> Scope:
     """The account and region whose registry holds that group or version.
 
     Raises AccessDenied if it is another account's and the group's policy does not let the caller do that.
@@ -25,7 +25,7 @@ def home_of(service: SageMaker, call: Call, action: str, name_or_arn: str) -> Sc
     if home.region != call.scope.region:
         raise ValidationException(f"{name_or_arn} is in {home.region}, and this is {call.scope.region}.")
     if home.account != call.scope.account:
-        known = service.store.get(home, _KIND, arns.name_of(name_or_arn).partition("/")[0])
+        known = context.store.get(home, _KIND, arns.name_of(name_or_arn).partition("/")[0])
         policy = None if known is None else known["ResourcePolicy"]
         call.authorize_by(policy, f"sagemaker:{action}", _resource(action, name_or_arn, home))
     return home
@@ -36,51 +36,54 @@ def _resource(action: str, name_or_arn: str, home: Scope) -> str:
     return arns.versions_of(name_or_arn, home) if of_versions else name_or_arn
 
 
-def put(service: SageMaker, scope: Scope, group: str, policy: str) -> None:
+def put(context: Context, scope: Scope, group: str, policy: str) -> None:
     try:
         parsed = json.loads(policy)
     except ValueError as error:
         raise ValidationException(f"The resource policy is not JSON: {error}") from error
     if not isinstance(parsed, dict) or not parsed.get("Statement"):
         raise ValidationException("The resource policy has no statement.")
-    service.store.put(scope, _KIND, group, {"ResourcePolicy": policy})
+    context.store.put(scope, _KIND, group, {"ResourcePolicy": policy})
 
 
-def forget(service: SageMaker, scope: Scope, group: str) -> None:
-    service.store.delete(scope, _KIND, group)
+def forget(context: Context, scope: Scope, group: str) -> None:
+    context.store.delete(scope, _KIND, group)
 
 
-def _existing_group(service: SageMaker, call: Call, request: dict[str, Any]) -> str:
-    """Its name: these calls take no ARN."""
-    name: str = request["ModelPackageGroupName"]
-    if service.store.get(call.scope, "group", name) is None:
-        raise ValidationException(
-            f"ModelPackageGroup {arns.arn(call.scope, 'model-package-group', name)} does not exist."
-        )
-    return name
+class GroupPolicies:
+    """Policies of model package groups: put, get, delete."""
 
+    def __init__(self, context: Context) -> None:
+        self._context, self._store = context, context.store
 
-def _put(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name = _existing_group(service, call, request)
-    put(service, call.scope, name, request["ResourcePolicy"])
-    return {"ModelPackageGroupArn": arns.arn(call.scope, "model-package-group", name)}
+    def operations(self) -> Operations:
+        return {
+            "PutModelPackageGroupPolicy": self._put,
+            "GetModelPackageGroupPolicy": self._get,
+            "DeleteModelPackageGroupPolicy": self._delete,
+        }
 
+    def _existing_group(self, call: Call, request: dict[str, Any]) -> str:
+        """Its name: these calls take no ARN."""
+        name: str = request["ModelPackageGroupName"]
+        if self._store.get(call.scope, "group", name) is None:
+            raise ValidationException(
+                f"ModelPackageGroup {arns.arn(call.scope, 'model-package-group', name)} does not exist."
+            )
+        return name
 
-def _get(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name = _existing_group(service, call, request)
-    known = service.store.get(call.scope, _KIND, name)
-    if known is None:
-        raise ValidationException(f"There is no resource policy for the Model Package Group {name}.")
-    return known
+    def _put(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        name = self._existing_group(call, request)
+        put(self._context, call.scope, name, request["ResourcePolicy"])
+        return {"ModelPackageGroupArn": arns.arn(call.scope, "model-package-group", name)}
 
+    def _get(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        name = self._existing_group(call, request)
+        known = self._store.get(call.scope, _KIND, name)
+        if known is None:
+            raise ValidationException(f"There is no resource policy for the Model Package Group {name}.")
+        return known
 
-def _delete(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    forget(service, call.scope, _existing_group(service, call, request))
-    return {}
-
-
-OPERATIONS: dict[str, Operation] = {
-    "PutModelPackageGroupPolicy": _put,
-    "GetModelPackageGroupPolicy": _get,
-    "DeleteModelPackageGroupPolicy": _delete,
-}
+    def _delete(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        forget(self._context, call.scope, self._existing_group(call, request))
+        return {}

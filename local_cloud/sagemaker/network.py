@@ -5,15 +5,13 @@ that network: an isolated job has none at all (see `jobs.launcher`), and what th
 """
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.errors import AccessDenied, ValidationException
 from local_cloud.sagemaker.store import Document, Scope
-
-if TYPE_CHECKING:
-    from local_cloud.sagemaker.service import SageMaker
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -42,12 +40,12 @@ def _network(description: Document) -> dict[str, Any]:
     return network
 
 
-def require_network(service: "SageMaker", scope: Scope, request: Document, role: str, source: str) -> None:
+def require_network(context: Context, scope: Scope, request: Document, role: str, source: str) -> None:
     """Raises ValidationException with EC2's words, when subnets or groups are not there or not of one VPC."""
     vpc = vpc_config(request)
     if vpc is None:
         return
-    ec2 = service.clients.get("ec2", scope, role, source)
+    ec2 = context.clients.get("ec2", scope, role, source)
     try:
         subnets = ec2.describe_subnets(SubnetIds=vpc["Subnets"])["Subnets"]
         groups = ec2.describe_security_groups(GroupIds=vpc["SecurityGroupIds"])["SecurityGroups"]
@@ -57,16 +55,16 @@ def require_network(service: "SageMaker", scope: Scope, request: Document, role:
         raise ValidationException("The subnets and security groups of a VpcConfig must be of one VPC.")
 
 
-def attach(service: "SageMaker", scope: Scope, owner: str, description: Document, role: str, source: str) -> None:
+def attach(context: Context, scope: Scope, owner: str, description: Document, role: str, source: str) -> None:
     """Gives the job or endpoint an interface, if it is in a VPC; one that it has from before goes.
 
     Raises AccessDenied when the role may not make it.
     """
-    detach(service, scope, owner)
+    detach(context, scope, owner)
     vpc = vpc_config(description)
     if vpc is None:
         return
-    ec2 = service.clients.get("ec2", scope, role, source)
+    ec2 = context.clients.get("ec2", scope, role, source)
     try:
         made = ec2.create_network_interface(
             SubnetId=vpc["Subnets"][0], Groups=vpc["SecurityGroupIds"], Description=f"SageMaker: {owner}"
@@ -75,20 +73,20 @@ def attach(service: "SageMaker", scope: Scope, owner: str, description: Document
         raise AccessDenied(_words(error)) from error
     name = made["NetworkInterface"]["NetworkInterfaceId"]
     document = {"NetworkInterfaceId": name, "RoleArn": role, "SourceArn": source}
-    service.store.put(scope, DOCUMENT, owner, document)
+    context.store.put(scope, DOCUMENT, owner, document)
 
 
-def detach(service: "SageMaker", scope: Scope, owner: str) -> None:
+def detach(context: Context, scope: Scope, owner: str) -> None:
     """Deletes the interface; when the role is not there any more or may not, it stays, as on AWS."""
-    document = service.store.get(scope, DOCUMENT, owner)
+    document = context.store.get(scope, DOCUMENT, owner)
     if document is None:
         return
     try:
-        ec2 = service.clients.get("ec2", scope, document["RoleArn"], document["SourceArn"])
+        ec2 = context.clients.get("ec2", scope, document["RoleArn"], document["SourceArn"])
         ec2.delete_network_interface(NetworkInterfaceId=document["NetworkInterfaceId"])
     except (AccessDenied, ClientError) as error:
         log.warning("the network interface %s stays: %s", document["NetworkInterfaceId"], error)
-    service.store.delete(scope, DOCUMENT, owner)
+    context.store.delete(scope, DOCUMENT, owner)
 
 
 def _words(error: ClientError) -> str:

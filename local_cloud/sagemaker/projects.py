@@ -13,10 +13,10 @@ from typing import Any
 
 from local_cloud.sagemaker import arns, tags
 from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.context import Context, Operations
 from local_cloud.sagemaker.errors import ValidationException
 from local_cloud.sagemaker.paging import page, summary
-from local_cloud.sagemaker.provisioning import GIVEN, stack_name, template_location
-from local_cloud.sagemaker.service import Operation, SageMaker
+from local_cloud.sagemaker.provisioning import GIVEN, Provisioning, stack_name, template_location
 from local_cloud.sagemaker.store import Document
 
 _CLOUDFORMATION = "cloudformation.amazonaws.com"
@@ -25,21 +25,112 @@ _UPDATABLE = ("CreateCompleted", "UpdateCompleted", "UpdateFailed")
 _BUSY = ("Pending", "CreateInProgress", "UpdateInProgress", "DeleteInProgress", "DeleteCompleted")
 
 
-def _existing(service: SageMaker, call: Call, name: str) -> Document:
-    project = service.store.get(call.scope, "project", name)
-    if project is None:
-        raise ValidationException(f"Project {name} does not exist.")
-    return project
+class Projects:
+    """Projects: create, describe, update, delete, list."""
 
+    def __init__(self, context: Context, provisioning: Provisioning) -> None:
+        self._context, self._store, self._provisioning = context, context.store, provisioning
 
-def _authorize(service: SageMaker, call: Call, action: str, project: Document, template: dict[str, Any]) -> None:
-    """The permissions that CloudFormation asks of the caller."""
-    name = stack_name(project)
-    stack = f"arn:aws:cloudformation:{call.scope.region}:{call.scope.account}:stack/{name}/*"
-    call.authorize(f"cloudformation:{action}Stack", stack, **{"cloudformation:rolearn": project["RoleARN"]})
-    if template:
-        bucket, key = template_location(template["TemplateURL"], service.cloud.gateway.endpoint)
-        call.authorize("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")
+    def operations(self) -> Operations:
+        return {
+            "CreateProject": self._create,
+            "DescribeProject": self._describe,
+            "ListProjects": self._list,
+            "UpdateProject": self._update,
+            "DeleteProject": self._delete,
+        }
+
+    def _existing(self, call: Call, name: str) -> Document:
+        project = self._store.get(call.scope, "project", name)
+        if project is None:
+            raise ValidationException(f"Project {name} does not exist.")
+        return project
+
+    def _authorize(self, call: Call, action: str, project: Document, template: dict[str, Any]) -> None:
+        """The permissions that CloudFormation asks of the caller."""
+        name = stack_name(project)
+        stack = f"arn:aws:cloudformation:{call.scope.region}:{call.scope.account}:stack/{name}/*"
+        call.authorize(f"cloudformation:{action}Stack", stack, **{"cloudformation:rolearn": project["RoleARN"]})
+        if template:
+            bucket, key = template_location(template["TemplateURL"], self._context.cloud.gateway.endpoint)
+            call.authorize("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")
+
+    def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        template = request.get("TemplateProviders", [{}])[0].get("CfnTemplateProvider")
+        if template is None or "RoleARN" not in template:
+            raise ValidationException("The local cloud serves projects of one CfnTemplateProvider with a RoleARN only.")
+        name, now = request["ProjectName"], time.time()
+        arn = arns.arn(call.scope, "project", name)
+        identifier = "p-" + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
+        project = summary(request, "ProjectName", "ProjectDescription") | {
+            "ProjectArn": arn,
+            "ProjectId": identifier,
+            "ProjectStatus": "CreateInProgress",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "RoleARN": template["RoleARN"],
+            "Template": _template(template, _checked_parameters(template.get("Parameters", []))),
+        }
+        call.authorize("iam:PassRole", template["RoleARN"], **{"iam:passedtoservice": _CLOUDFORMATION})
+        self._authorize(call, "Create", project, template)
+        self._context.cloud.require_trust(template["RoleARN"], _CLOUDFORMATION, arn)
+        with self._store.transaction():
+            known = self._store.get(call.scope, "project", name)
+            if known is not None and known["ProjectStatus"] != "DeleteCompleted":
+                raise ValidationException(
+                    f"Project names must be unique within an AWS account and region. Project with name ({name}) "
+                    "already exists."
+                )
+            tags.delete(self._store, call.scope, arn)  # those of a deleted project of that name
+            tags.tag_on_create(self._store, call, arn, request)
+            self._store.put(call.scope, "project", name, project | {"Tags": request.get("Tags", [])})
+        self._provisioning.begin(call.scope, name)
+        return {"ProjectArn": arn, "ProjectId": identifier}
+
+    def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        project = self._existing(call, request["ProjectName"])
+        detail = project["Template"] | {"RoleARN": project["RoleARN"]}
+        if "Stack" in project:
+            detail["StackDetail"] = project["Stack"]
+        shown = summary(project, "ProjectArn", "ProjectName", "ProjectId", "ProjectDescription", "ProjectStatus",
+                        "CreationTime", "LastModifiedTime")  # fmt: skip
+        return shown | {"TemplateProviderDetails": [{"CfnTemplateProviderDetail": detail}]}
+
+    def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        members = ("ProjectName", "ProjectDescription", "ProjectArn", "ProjectId", "CreationTime", "ProjectStatus")
+        found = [summary(project, *members) for project in self._store.find(call.scope, "project")
+                 if request.get("NameContains", "") in project["ProjectName"]]  # fmt: skip
+        return page(found, request, "ProjectSummaryList", newest_first=False)
+
+    def _update(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["ProjectName"]
+        changes: dict[str, Any] = summary(request, "ProjectDescription")
+        with self._store.transaction():
+            project = self._existing(call, name)
+            if project["ProjectStatus"] not in _UPDATABLE:
+                raise ValidationException(f"Cannot update Project in {project['ProjectStatus']} status.")
+            provider = request.get("TemplateProvidersToUpdate", [{}])[0].get("CfnTemplateProvider")
+            if provider is not None:
+                changes |= {"NextTemplate": _next_template(project["Template"], provider)}
+                changes |= {"ProjectStatus": "UpdateInProgress"}
+                self._authorize(call, "Update", project, provider)
+            self._store.update(call.scope, "project", name, **changes, LastModifiedTime=time.time())
+        if provider is not None:
+            self._provisioning.begin(call.scope, name)
+        return {"ProjectArn": project["ProjectArn"]}
+
+    def _delete(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["ProjectName"]
+        with self._store.transaction():
+            project = self._existing(call, name)
+            if project["ProjectStatus"] in _BUSY:
+                raise ValidationException(f"Cannot delete Project in {project['ProjectStatus']} status.")
+            self._authorize(call, "Delete", project, {})
+            self._store.update(
+                call.scope, "project", name, ProjectStatus="DeleteInProgress", LastModifiedTime=time.time()
+            )
+        self._provisioning.begin(call.scope, name)
+        return {}
 
 
 def _checked_parameters(parameters: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -49,76 +140,8 @@ def _checked_parameters(parameters: list[dict[str, str]]) -> list[dict[str, str]
     return parameters
 
 
-def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    template = request.get("TemplateProviders", [{}])[0].get("CfnTemplateProvider")
-    if template is None or "RoleARN" not in template:
-        raise ValidationException("The local cloud serves projects of one CfnTemplateProvider with a RoleARN only.")
-    name, now = request["ProjectName"], time.time()
-    arn = arns.arn(call.scope, "project", name)
-    identifier = "p-" + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
-    project = summary(request, "ProjectName", "ProjectDescription") | {
-        "ProjectArn": arn,
-        "ProjectId": identifier,
-        "ProjectStatus": "CreateInProgress",
-        "CreationTime": now,
-        "LastModifiedTime": now,
-        "RoleARN": template["RoleARN"],
-        "Template": _template(template, _checked_parameters(template.get("Parameters", []))),
-    }
-    call.authorize("iam:PassRole", template["RoleARN"], **{"iam:passedtoservice": _CLOUDFORMATION})
-    _authorize(service, call, "Create", project, template)
-    service.cloud.require_trust(template["RoleARN"], _CLOUDFORMATION, arn)
-    with service.store.transaction():
-        known = service.store.get(call.scope, "project", name)
-        if known is not None and known["ProjectStatus"] != "DeleteCompleted":
-            raise ValidationException(
-                f"Project names must be unique within an AWS account and region. Project with name ({name}) already "
-                "exists."
-            )
-        tags.forget(service, call, arn)  # those of a deleted project of that name
-        tags.set_at_creation(service, call, arn, request)
-        service.store.put(call.scope, "project", name, project | {"Tags": request.get("Tags", [])})
-    service.provisioning.begin(call.scope, name)
-    return {"ProjectArn": arn, "ProjectId": identifier}
-
-
 def _template(provider: dict[str, Any], parameters: list[dict[str, str]]) -> dict[str, Any]:
     return {name: provider[name] for name in ("TemplateName", "TemplateURL")} | {"Parameters": parameters}
-
-
-def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    project = _existing(service, call, request["ProjectName"])
-    detail = project["Template"] | {"RoleARN": project["RoleARN"]}
-    if "Stack" in project:
-        detail["StackDetail"] = project["Stack"]
-    shown = summary(project, "ProjectArn", "ProjectName", "ProjectId", "ProjectDescription", "ProjectStatus",
-                    "CreationTime", "LastModifiedTime")  # fmt: skip
-    return shown | {"TemplateProviderDetails": [{"CfnTemplateProviderDetail": detail}]}
-
-
-def _list(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    members = ("ProjectName", "ProjectDescription", "ProjectArn", "ProjectId", "CreationTime", "ProjectStatus")
-    found = [summary(project, *members) for project in service.store.find(call.scope, "project")
-             if request.get("NameContains", "") in project["ProjectName"]]  # fmt: skip
-    return page(found, request, "ProjectSummaryList", newest_first=False)
-
-
-def _update(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name = request["ProjectName"]
-    changes: dict[str, Any] = summary(request, "ProjectDescription")
-    with service.store.transaction():
-        project = _existing(service, call, name)
-        if project["ProjectStatus"] not in _UPDATABLE:
-            raise ValidationException(f"Cannot update Project in {project['ProjectStatus']} status.")
-        provider = request.get("TemplateProvidersToUpdate", [{}])[0].get("CfnTemplateProvider")
-        if provider is not None:
-            changes |= {"NextTemplate": _next_template(project["Template"], provider)}
-            changes |= {"ProjectStatus": "UpdateInProgress"}
-            _authorize(service, call, "Update", project, provider)
-        service.store.update(call.scope, "project", name, **changes, LastModifiedTime=time.time())
-    if provider is not None:
-        service.provisioning.begin(call.scope, name)
-    return {"ProjectArn": project["ProjectArn"]}
 
 
 def _next_template(current: dict[str, Any], provider: dict[str, Any]) -> dict[str, Any]:
@@ -129,26 +152,3 @@ def _next_template(current: dict[str, Any], provider: dict[str, Any]) -> dict[st
     had = {parameter["Key"]: parameter for parameter in current["Parameters"]}
     given = _checked_parameters(provider.get("Parameters", []))
     return _template(provider, [item if "Value" in item else had.get(item["Key"], item) for item in given])
-
-
-def _delete(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    name = request["ProjectName"]
-    with service.store.transaction():
-        project = _existing(service, call, name)
-        if project["ProjectStatus"] in _BUSY:
-            raise ValidationException(f"Cannot delete Project in {project['ProjectStatus']} status.")
-        _authorize(service, call, "Delete", project, {})
-        service.store.update(
-            call.scope, "project", name, ProjectStatus="DeleteInProgress", LastModifiedTime=time.time()
-        )
-    service.provisioning.begin(call.scope, name)
-    return {}
-
-
-OPERATIONS: dict[str, Operation] = {
-    "CreateProject": _create,
-    "DescribeProject": _describe,
-    "ListProjects": _list,
-    "UpdateProject": _update,
-    "DeleteProject": _delete,
-}

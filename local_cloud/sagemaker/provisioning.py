@@ -10,16 +10,14 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.errors import DiskFull, ServiceError, ValidationException
 from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
-
-if TYPE_CHECKING:
-    from local_cloud.sagemaker.service import SageMaker
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -68,8 +66,8 @@ def template_location(url: str, endpoint: str) -> tuple[str, str]:
 class Provisioning:
     """The operations on projects that go on now, each in a thread of its own."""
 
-    def __init__(self, service: "SageMaker") -> None:
-        self._service = service
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._ending = threading.Event()
         self._threads: dict[tuple[Scope, str], threading.Thread] = {}
 
@@ -80,7 +78,7 @@ class Provisioning:
         thread.start()
 
     def resume(self) -> None:
-        for scope, project in self._service.store.everywhere("project"):
+        for scope, project in self._context.store.everywhere("project"):
             if project["ProjectStatus"].endswith("InProgress"):
                 self.begin(scope, project["ProjectName"])
 
@@ -90,11 +88,11 @@ class Provisioning:
             thread.join(10)
 
     def _follow(self, scope: Scope, name: str) -> None:
-        store = self._service.store
+        store = self._context.store
         project = store.get(scope, "project", name)
         assert project is not None
         verb = project["ProjectStatus"].removesuffix("InProgress")
-        stack = _Stack(self._service, scope, project, self._ending)
+        stack = _Stack(self._context, scope, project, self._ending)
         changes: dict[str, Any] = {"ProjectStatus": f"{verb}Completed", "NextTemplate": None}
         try:
             message = {"Create": stack.create, "Update": stack.update, "Delete": stack.delete}[verb]()
@@ -120,7 +118,7 @@ class Provisioning:
 class _Stack:
     """One operation on the stack of a project; each returns the stack's last status, or raises `_Failed`."""
 
-    service: "SageMaker"
+    context: Context
     scope: Scope
     project: Document
     ending: threading.Event
@@ -143,7 +141,7 @@ class _Stack:
             )
             found = {"StackId": made["StackId"], "StackStatus": "CREATE_IN_PROGRESS"}
         detail = {"Name": stack_name(self.project), "Id": found["StackId"], "StatusMessage": found["StackStatus"]}
-        self.service.store.update(self.scope, "project", self.project["ProjectName"], Stack=detail)
+        self.context.store.update(self.scope, "project", self.project["ProjectName"], Stack=detail)
         return self._end("CREATE_COMPLETE")
 
     def update(self) -> str:
@@ -165,11 +163,11 @@ class _Stack:
 
     @property
     def _cloudformation(self) -> Any:
-        return self.service.clients.of_account("cloudformation", self.scope)
+        return self.context.clients.of_account("cloudformation", self.scope)
 
     def _template(self, template: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a stack's creation or update. Raises _Failed on what the template does not declare."""
-        gateway = self.service.cloud.gateway.endpoint
+        gateway = self.context.cloud.gateway.endpoint
         bucket, key = template_location(template["TemplateURL"], gateway)
         url = f"{gateway}/{bucket}/{key}"
         declared = self._cloudformation.get_template_summary(TemplateURL=url)["Parameters"]

@@ -14,8 +14,8 @@ from functools import cache
 
 from local_cloud.sagemaker import shapes
 from local_cloud.sagemaker.account import PLENTY
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Document, Scope
 
 TRAINING, SPOT, PROCESSING = "training job", "spot training job", "processing job"
@@ -50,39 +50,39 @@ def code(name: str) -> str:
     return f"L-{hashlib.sha256(name.encode()).hexdigest()[:8].upper()}"
 
 
-def require_for_training(service: SageMaker, scope: Scope, request: Document) -> None:
+def require_for_training(context: Context, scope: Scope, request: Document) -> None:
     """Raises ResourceLimitExceeded. Call it in the transaction that creates the job."""
     use = _training_use(request)
 
     def in_use() -> Iterator[Counter[str]]:
-        for job in service.store.find(scope, "training-job"):
+        for job in context.store.find(scope, "training-job"):
             if job["TrainingJobStatus"] not in _ENDED and _training_use(job) == use:
                 yield _of_training(job)
 
-    _require(service, use, _of_training(request), in_use)
+    _require(context, use, _of_training(request), in_use)
 
 
-def require_for_processing(service: SageMaker, scope: Scope, request: Document) -> None:
+def require_for_processing(context: Context, scope: Scope, request: Document) -> None:
     """Raises ResourceLimitExceeded. Call it in the transaction that creates the job."""
 
     def in_use() -> Iterator[Counter[str]]:
-        for job in service.store.find(scope, "processing-job"):
+        for job in context.store.find(scope, "processing-job"):
             if job["ProcessingJobStatus"] not in _ENDED:
                 yield _of_processing(job)
 
-    _require(service, PROCESSING, _of_processing(request), in_use)
+    _require(context, PROCESSING, _of_processing(request), in_use)
 
 
-def require_for_endpoint(service: SageMaker, scope: Scope, config: Document) -> None:
+def require_for_endpoint(context: Context, scope: Scope, config: Document) -> None:
     """Raises ResourceLimitExceeded. Call it in the transaction that creates or updates the endpoint.
 
     An update starts the new instances beside the old ones (blue/green), which go on counting until they are replaced.
     """
-    _require(service, _ENDPOINT, _of_endpoint(config), lambda: _on_endpoints(service, scope))
+    _require(context, _ENDPOINT, _of_endpoint(config), lambda: _on_endpoints(context, scope))
 
 
-def _require(service: SageMaker, use: str, wanted: Counter[str], in_use: Callable[[], Iterable[Counter[str]]]) -> None:
-    limits = service.account.read().quotas.get("sagemaker", {})
+def _require(context: Context, use: str, wanted: Counter[str], in_use: Callable[[], Iterable[Counter[str]]]) -> None:
+    limits = context.account.read().quotas.get("sagemaker", {})
     requested = {f"{kind} for {use} usage": ({kind}, count) for kind, count in wanted.items()}
     if use in _TOGETHER:
         requested[_TOGETHER[use]] = (set(), wanted.total())
@@ -123,10 +123,10 @@ def _of_endpoint(config: Document) -> Counter[str]:
     return found
 
 
-def _on_endpoints(service: SageMaker, scope: Scope) -> Iterator[Counter[str]]:
-    for endpoint in service.store.find(scope, "endpoint"):
+def _on_endpoints(context: Context, scope: Scope) -> Iterator[Counter[str]]:
+    for endpoint in context.store.find(scope, "endpoint"):
         pending = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
         for name in {endpoint["EndpointConfigName"], pending} - {None}:
-            config = service.store.get(scope, "endpoint-config", name)
+            config = context.store.get(scope, "endpoint-config", name)
             if config is not None and endpoint["EndpointStatus"] != "Failed":
                 yield _of_endpoint(config)

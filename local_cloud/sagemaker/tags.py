@@ -3,55 +3,64 @@
 from typing import Any
 
 from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.context import Context, Operations
 from local_cloud.sagemaker.errors import ValidationException
 from local_cloud.sagemaker.paging import page
-from local_cloud.sagemaker.service import Operation, SageMaker
+from local_cloud.sagemaker.store import Scope, Store
 
 _LIMIT = 50
 
 
-def set_at_creation(service: SageMaker, call: Call, arn: str, request: dict[str, Any]) -> None:
+def tag_on_create(store: Store, call: Call, arn: str, request: dict[str, Any]) -> None:
     """Stores the tags of a create call; the caller needs ``sagemaker:AddTags`` on the new ARN, as on AWS."""
     if request.get("Tags"):
         call.authorize("sagemaker:AddTags", arn)
-        add(service, call, arn, request["Tags"])
+        add(store, call.scope, arn, request["Tags"])
 
 
-def add(service: SageMaker, call: Call, arn: str, tags: list[dict[str, str]]) -> list[dict[str, str]]:
-    with service.store.transaction():
-        known = of(service, call, arn) | {tag["Key"]: tag["Value"] for tag in tags}
+def add(store: Store, scope: Scope, arn: str, tags: list[dict[str, str]]) -> list[dict[str, str]]:
+    with store.transaction():
+        known = get(store, scope, arn) | {tag["Key"]: tag["Value"] for tag in tags}
         if len(known) > _LIMIT:
             raise ValidationException(f"The number of tags on {arn} exceeds {_LIMIT}.")
-        service.store.put(call.scope, "tags", arn, known)
+        store.put(scope, "tags", arn, known)
     return as_list(known)
 
 
-def of(service: SageMaker, call: Call, arn: str) -> dict[str, str]:
-    return service.store.get(call.scope, "tags", arn) or {}
+def get(store: Store, scope: Scope, arn: str) -> dict[str, str]:
+    return store.get(scope, "tags", arn) or {}
 
 
-def forget(service: SageMaker, call: Call, arn: str) -> None:
-    service.store.delete(call.scope, "tags", arn)
+def delete(store: Store, scope: Scope, arn: str) -> None:
+    store.delete(scope, "tags", arn)
 
 
 def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
-def _add_tags(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return {"Tags": add(service, call, request["ResourceArn"], request["Tags"])}
+class Tags:
+    """Tags: add, list, delete."""
 
+    def __init__(self, context: Context) -> None:
+        self._store = context.store
 
-def _list_tags(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return page(as_list(of(service, call, request["ResourceArn"])), request, "Tags", newest_first=False)
+    def operations(self) -> Operations:
+        return {
+            "AddTags": self._add_tags,
+            "ListTags": self._list_tags,
+            "DeleteTags": self._delete_tags,
+        }
 
+    def _add_tags(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return {"Tags": add(self._store, call.scope, request["ResourceArn"], request["Tags"])}
 
-def _delete_tags(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    with service.store.transaction():
-        known = of(service, call, request["ResourceArn"])
-        kept = {key: value for key, value in known.items() if key not in request["TagKeys"]}
-        service.store.put(call.scope, "tags", request["ResourceArn"], kept)
-    return {}
+    def _list_tags(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return page(as_list(get(self._store, call.scope, request["ResourceArn"])), request, "Tags", newest_first=False)
 
-
-OPERATIONS: dict[str, Operation] = {"AddTags": _add_tags, "ListTags": _list_tags, "DeleteTags": _delete_tags}
+    def _delete_tags(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        with self._store.transaction():
+            known = get(self._store, call.scope, request["ResourceArn"])
+            kept = {key: value for key, value in known.items() if key not in request["TagKeys"]}
+            self._store.put(call.scope, "tags", request["ResourceArn"], kept)
+        return {}

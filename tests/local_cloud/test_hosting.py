@@ -14,7 +14,6 @@ from in_process import ROLE, SCOPE, InProcess, Refused, until
 
 from local_cloud.sagemaker import endpoint_process, model_connection
 from local_cloud.sagemaker.endpoint_runner import ModelError, RuntimeValidationError
-from local_cloud.sagemaker.hosting import Hosting
 from local_cloud.sagemaker.images import INFERENCE_SERVER
 from local_cloud.sagemaker.jobs.launcher import Container
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
@@ -83,9 +82,8 @@ def sagemaker(tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(endpoint_process, "_fetch_model", lambda *parts: None)
     monkeypatch.setattr(endpoint_process, "LogStream", NoLogs)
     monkeypatch.setattr(endpoint_process, "image", lambda uri, directory: directory)
-    sagemaker = InProcess(tmp_path)
-    sagemaker.service.clients.get = lambda *parts: None  # type: ignore[method-assign]
-    sagemaker.service.hosting = Hosting(sagemaker.service, servers)
+    sagemaker = InProcess(tmp_path, servers)
+    sagemaker.service.context.clients.get = lambda *parts: None  # type: ignore[method-assign]
     container = {"Image": "pytorch", "ModelDataUrl": "s3://b/m.tar.gz"}
     sagemaker.call("CreateModel", ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
     for config in ("first", "second"):
@@ -108,7 +106,7 @@ def serve(sagemaker: InProcess) -> None:
 
 
 def invoke(sagemaker: InProcess) -> bytes:
-    return sagemaker.service.hosting.invoke(SCOPE, "e", b"{}", "application/json", "application/json")[1]
+    return sagemaker.service.endpoints.invoke(SCOPE, "e", b"{}", "application/json", "application/json")[1]
 
 
 def answers(sagemaker: InProcess) -> bool:

@@ -299,7 +299,7 @@ def test_a_recorded_execution_that_cannot_be_read_any_more_does_not_keep_the_clo
     service.create("old", {"Name": "A", "Type": "Fail", "Arguments": {"ErrorMessage": "x"}})
     arn = service.start("old")
     service.end_of(arn)
-    service.service.store.update(
+    service.service.context.store.update(
         SCOPE, "execution", arn, PipelineExecutionStatus="Executing", PipelineDefinition='{"Version": "1999-01-01"}'
     )
     service.service.executions.resume()

@@ -12,7 +12,8 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from local_cloud.sagemaker import shapes
 from local_cloud.sagemaker.engine.definition import Definition, DefinitionError, Step
-from local_cloud.sagemaker.engine.references import Path, gets, is_reference, json_path, split
+from local_cloud.sagemaker.engine.graph import dependencies, values_of
+from local_cloud.sagemaker.engine.references import Path, is_reference, json_path, split
 from local_cloud.sagemaker.engine.steps import STEP_TYPES
 from local_cloud.sagemaker.engine.steps.condition import condition_problems
 
@@ -33,31 +34,6 @@ def check(definition: Definition) -> None:
         raise DefinitionError(f"The steps depend on each other in a cycle: {' -> '.join(error.args[1])}.") from error
 
 
-def dependencies(definition: Definition) -> dict[str, dict[str, str]]:
-    """For each step those that it waits for, with the trigger: named in DependsOn, referred to, or its condition.
-
-    A reference waits for the trigger that DependsOn names, if it names the step, and else for Completed.
-    """
-    graph: dict[str, dict[str, str]] = {}
-    for step in definition.steps.values():
-        referred = [str(path[1]) for path in map(split, gets(_referring(step))) if path[0] == "Steps"]
-        if step.branch is not None:
-            referred.append(step.branch.condition)
-        graph[step.name] = dict.fromkeys(referred, "Completed") | dict(step.depends_on)
-    return graph
-
-
-def own_arguments(step: Step) -> dict[str, Any]:
-    """The arguments without the steps inside a condition's branches."""
-    inner = ("IfSteps", "ElseSteps") if step.type == "Condition" else ()
-    return {name: value for name, value in step.arguments.items() if name not in inner}
-
-
-def _referring(step: Step) -> list[Any]:
-    """All of a step that may hold references: the arguments, and members beside them such as FunctionArn."""
-    return [own_arguments(step), dict(step.extra)]
-
-
 def _problems(definition: Definition) -> Iterator[str]:
     for step in definition.steps.values():
         kind = STEP_TYPES.get(step.type)
@@ -74,7 +50,7 @@ def _problems(definition: Definition) -> Iterator[str]:
                 yield f"Step '{step.name}' cannot depend on the Fail step '{name}'."
             elif step.branch is not None and name == step.branch.condition and trigger != "Completed":
                 yield f"Step '{step.name}' stands under '{name}', so it cannot wait for its trigger {trigger}."
-        for problem in _value_problems(_referring(step), definition):
+        for problem in _value_problems(values_of(step), definition):
             yield f"Step '{step.name}': {problem}"
         if step.type == "Condition":
             for problem in condition_problems(step.arguments.get("Conditions")):

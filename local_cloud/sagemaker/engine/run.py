@@ -16,17 +16,17 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.sagemaker import events
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.engine import cache
-from local_cloud.sagemaker.engine.check import own_arguments
 from local_cloud.sagemaker.engine.definition import Definition, DefinitionError, Step, parse
+from local_cloud.sagemaker.engine.graph import own_arguments
 from local_cloud.sagemaker.engine.references import Unresolved, resolve
 from local_cloud.sagemaker.engine.retry import pause_before_retry
 from local_cloud.sagemaker.engine.schedule import Schedule
 from local_cloud.sagemaker.engine.steps import STEP_TYPES
-from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, failed
+from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, WaitForJob, failed
 from local_cloud.sagemaker.engine.values import StepValues
 from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
 log = logging.getLogger("headrace.sagemaker")
@@ -39,13 +39,13 @@ _TERMINAL = ("Succeeded", "Failed", "Stopped")
 class ExecutionRunner:
     """Runs executions, each in a thread of its own."""
 
-    def __init__(self, service: SageMaker) -> None:
-        self._service = service
+    def __init__(self, context: Context, wait_for_job: WaitForJob) -> None:
+        self._context, self._wait_for_job = context, wait_for_job
         self._running: dict[str, _Run] = {}
         self._lock = threading.Lock()
 
     def start(self, scope: Scope, execution: Document) -> None:
-        run = _Run(self._service, scope, execution)
+        run = _Run(self._context, self._wait_for_job, scope, execution)
         with self._lock:
             self._running[execution["PipelineExecutionArn"]] = run
         threading.Thread(target=self._follow, args=(run,), name=f"execution {run.arn}", daemon=True).start()
@@ -56,20 +56,15 @@ class ExecutionRunner:
         if run is not None:
             run.request_stop()
 
-    def is_stopping(self, execution: Document) -> bool:
-        with self._lock:
-            run = self._running.get(execution["PipelineExecutionArn"])
-        return run is not None and run.stop_requested.is_set()
-
     def resume(self) -> None:
-        for scope, execution in self._service.store.everywhere("execution"):
+        for scope, execution in self._context.store.everywhere("execution"):
             if execution["PipelineExecutionStatus"] in _TERMINAL:
                 continue
             try:
                 self.start(scope, execution)
             except DefinitionError as error:  # recorded by a version that took what this one refuses
                 arn, reason = execution["PipelineExecutionArn"], f"The definition cannot be run any more. {error}"
-                self._service.store.update(
+                self._context.store.update(
                     scope, "execution", arn, PipelineExecutionStatus="Failed", FailureReason=reason
                 )
 
@@ -94,8 +89,9 @@ class ExecutionRunner:
 class _Run:
     """One execution on its way. Only the thread that follows it changes its record."""
 
-    def __init__(self, service: SageMaker, scope: Scope, execution: Document) -> None:
-        self.service, self.scope, self.execution = service, scope, execution
+    def __init__(self, context: Context, wait_for_job: WaitForJob, scope: Scope, execution: Document) -> None:
+        self.context, self.scope, self.execution = context, scope, execution
+        self._wait_for_job = wait_for_job
         self.arn: str = execution["PipelineExecutionArn"]
         self.stop_requested = threading.Event()
         self.abandoned = threading.Event()
@@ -118,7 +114,7 @@ class _Run:
     def follow(self) -> None:
         if self._recorded_status() == "Stopping":  # asked before, or while, this run was made
             self.request_stop()
-        for record in self.service.store.find(self.scope, "step", f"{self.arn}/"):
+        for record in self.context.store.find(self.scope, "step", f"{self.arn}/"):
             self._records[record["StepName"]] = record
             if record["StepStatus"] in _TERMINAL:
                 self._schedule.end(record["StepName"], record["StepStatus"], record.get("Properties", {}))
@@ -141,15 +137,15 @@ class _Run:
     def finish(self, status: str, reason: str | None = None) -> None:
         previous = self._recorded_status()
         now = time.time()
-        self.execution = self._written(lambda: self.service.store.update(
+        self.execution = self._written(lambda: self.context.store.update(
             self.scope, "execution", self.arn, PipelineExecutionStatus=status, FailureReason=reason,
             LastModifiedTime=now, EndTime=now,
         ))  # fmt: skip
-        events.pipeline_execution_changed(self.service.cloud, self.scope, self.execution, previous)
+        events.pipeline_execution_changed(self.context.cloud, self.scope, self.execution, previous)
 
     def _recorded_status(self) -> str:
         """The status in the store, which a stop changes while this run is on its way."""
-        execution = self.service.store.get(self.scope, "execution", self.arn)
+        execution = self.context.store.get(self.scope, "execution", self.arn)
         assert execution is not None, f"{self.arn} vanished"
         return str(execution["PipelineExecutionStatus"])
 
@@ -170,18 +166,18 @@ class _Run:
         """One step with its retries, in a thread of the pool; never raises."""
         try:
             record = self._records.get(step.name) or self._begin(step)
-            values = StepValues(self.service, self.scope, self.execution, self._definition, self._records)
+            values = StepValues(self.context, self.scope, self.execution, self._definition, self._records)
             arguments = resolve(own_arguments(step), values)
             step = replace(step, extra=resolve(dict(step.extra), values))
             kind = STEP_TYPES[step.type]
             key = cache.key(step, kind, arguments)
             if key is not None:
-                hit = cache.lookup(self.service.store, self.scope, self.execution, step, key)
+                hit = cache.lookup(self.context.store, self.scope, self.execution, step, key)
                 if hit is not None:
                     return self._from_cache(step, hit)
             outcome = self._attempts(step, arguments, record)
             if key is not None and outcome.status == "Succeeded":
-                remember = partial(cache.remember, self.service.store, self.scope, self.execution, step, key, outcome)
+                remember = partial(cache.remember, self.context.store, self.scope, self.execution, step, key, outcome)
                 when_there_is_room(remember, self.abandoned)
             return outcome
         except (Unresolved, ServiceError, ClientError, BotoCoreError, ValueError) as error:
@@ -192,7 +188,7 @@ class _Run:
 
     def _attempts(self, step: Step, arguments: dict[str, Any], record: Document) -> Outcome:
         number = int(record.get("AttemptCount", 0))
-        clock = self.service.clock
+        clock = self.context.clock
         started = clock.now() - (time.time() - record["StartTime"])
         while True:
             outcome = STEP_TYPES[step.type].run(self._attempt(step, arguments, number))
@@ -206,21 +202,22 @@ class _Run:
 
     def _attempt(self, step: Step, arguments: dict[str, Any], number: int) -> Attempt:
         return Attempt(
-            service=self.service, scope=self.scope, execution=self.execution,
+            context=self.context, scope=self.scope, execution=self.execution,
             step=step, arguments=arguments, number=number,
             announce=lambda metadata: self._record(step, Metadata=metadata),
+            wait_for_job=self._wait_for_job, is_stopping=self.stop_requested.is_set,
         )  # fmt: skip
 
     def _begin(self, step: Step) -> Document:
         record = {"StepName": step.name, "StepStatus": "Executing", "StartTime": time.time(), "AttemptCount": 0}
-        self._written(lambda: self.service.store.put(self.scope, "step", f"{self.arn}/{step.name}", record))
+        self._written(lambda: self.context.store.put(self.scope, "step", f"{self.arn}/{step.name}", record))
         self._records[step.name] = record
-        events.pipeline_step_changed(self.service.cloud, self.scope, self.execution, record, step.type, "Starting")
+        events.pipeline_step_changed(self.context.cloud, self.scope, self.execution, record, step.type, "Starting")
         return record
 
     def _record(self, step: Step, **changes: Any) -> None:
         name = f"{self.arn}/{step.name}"
-        self._records[step.name] = self._written(lambda: self.service.store.update(self.scope, "step", name, **changes))
+        self._records[step.name] = self._written(lambda: self.context.store.update(self.scope, "step", name, **changes))
 
     def _written(self, write: Callable[[], Document]) -> Document:
         return when_there_is_room(write, self.abandoned)
@@ -238,7 +235,7 @@ class _Run:
         )  # fmt: skip
         self._schedule.end(step.name, outcome.status, outcome.properties)
         record = self._records[step.name]
-        events.pipeline_step_changed(self.service.cloud, self.scope, self.execution, record, step.type, "Executing")
+        events.pipeline_step_changed(self.context.cloud, self.scope, self.execution, record, step.type, "Executing")
 
     def _stop_steps(self, steps: list[Step], stopped: dict[str, Document]) -> None:
         """Asks running steps to end, once for each job that they announced; a step without a job is asked later."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.engine.definition import Definition
 from local_cloud.sagemaker.engine.references import Path, Unresolved, follow
 from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Document, Scope
 
 
@@ -18,13 +18,13 @@ class StepValues:
 
     def __init__(
         self,
-        service: SageMaker,
+        context: Context,
         scope: Scope,
         execution: Document,
         definition: Definition,
         records: dict[str, Document],
     ) -> None:
-        self._service, self._scope, self._execution = service, scope, execution
+        self._context, self._scope, self._execution = context, scope, execution
         self._definition, self._records = definition, records
 
     def parameter(self, name: str) -> Any:
@@ -62,7 +62,7 @@ class StepValues:
         bucket, _, object_key = uri.removeprefix("s3://").partition("/")
         arn = self._execution["PipelineExecutionArn"]
         try:
-            s3 = self._service.clients.get("s3", self._scope, self._execution["RoleArn"], arn)
+            s3 = self._context.clients.get("s3", self._scope, self._execution["RoleArn"], arn)
             return json.loads(s3.get_object(Bucket=bucket, Key=object_key)["Body"].read())
         except (ClientError, BotoCoreError, ServiceError) as error:
             raise Unresolved(f"{uri} cannot be read: {error}") from error

@@ -5,14 +5,14 @@ from typing import Any
 
 from local_cloud.sagemaker import arns, events, network, quotas, tags
 from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.context import Context, Operations
 from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ServiceError, ValidationException
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.container_files import algorithm_error, local_folder, message, resource_config
 from local_cloud.sagemaker.jobs.folder import Folder, under
-from local_cloud.sagemaker.jobs.runner import Job
+from local_cloud.sagemaker.jobs.runner import Job, JobRunner
 from local_cloud.sagemaker.paging import page, summary
-from local_cloud.sagemaker.service import Operation, SageMaker
-from local_cloud.sagemaker.store import Document
+from local_cloud.sagemaker.store import Document, Scope
 
 _DEFAULT_SECONDS = 24 * 3600
 _STATUS = "ProcessingJobStatus"
@@ -83,39 +83,74 @@ class Processing:
     def _end(self, job: Job, status: str, **more: Any) -> None:
         now = time.time()
         description = job.update(**{_STATUS: status}, ProcessingEndTime=now, LastModifiedTime=now, **more)
-        _publish(job.service, Call(job.scope, lambda action, resource: None), description)
+        _publish(job.context, job.scope, description)
 
 
-def _publish(service: SageMaker, call: Call, description: Document) -> None:
-    job_tags = tags.of(service, call, description["ProcessingJobArn"])
-    events.job_changed(service.cloud, call.scope, "Processing", description, job_tags)
+def _publish(context: Context, scope: Scope, description: Document) -> None:
+    job_tags = tags.get(context.store, scope, description["ProcessingJobArn"])
+    events.job_changed(context.cloud, scope, "Processing", description, job_tags)
 
 
-def _existing(service: SageMaker, call: Call, name: str) -> Document:
-    job = service.store.get(call.scope, Processing.document, name)
-    if job is None:
-        raise ResourceNotFound(f"Could not find requested job with name: {name}")
-    return job
+class ProcessingJobs:
+    """Processing jobs: create, describe, stop, list."""
 
+    def __init__(self, context: Context, runner: JobRunner) -> None:
+        self._context, self._store, self._runner = context, context.store, runner
 
-def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    _refuse_what_is_not_served(request)
-    call.authorize("iam:PassRole", request["RoleArn"])
-    name, now = request["ProcessingJobName"], time.time()
-    arn = arns.arn(call.scope, "processing-job", name)
-    network.require_network(service, call.scope, request, request["RoleArn"], arn)
-    with service.store.transaction():
-        if service.store.get(call.scope, Processing.document, name) is not None:
-            raise ResourceInUse(f"Job name must be unique within an AWS account and region: {name} exists already.")
-        quotas.require_for_processing(service, call.scope, request)
-        tags.set_at_creation(service, call, arn, request)
-        description = {key: value for key, value in request.items() if key != "Tags"} | {
-            "ProcessingJobArn": arn, _STATUS: "InProgress", "CreationTime": now, "LastModifiedTime": now,
-        }  # fmt: skip
-        service.store.put(call.scope, Processing.document, name, description)
-    _publish(service, call, description)
-    service.jobs.submit("Processing", call.scope, name)
-    return {"ProcessingJobArn": arn}
+    def operations(self) -> Operations:
+        return {
+            "CreateProcessingJob": self._create,
+            "DescribeProcessingJob": self._describe,
+            "StopProcessingJob": self._stop,
+            "ListProcessingJobs": self._list,
+        }
+
+    def _existing(self, call: Call, name: str) -> Document:
+        job = self._store.get(call.scope, Processing.document, name)
+        if job is None:
+            raise ResourceNotFound(f"Could not find requested job with name: {name}")
+        return job
+
+    def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        _refuse_what_is_not_served(request)
+        call.authorize("iam:PassRole", request["RoleArn"])
+        name, now = request["ProcessingJobName"], time.time()
+        arn = arns.arn(call.scope, "processing-job", name)
+        network.require_network(self._context, call.scope, request, request["RoleArn"], arn)
+        with self._store.transaction():
+            if self._store.get(call.scope, Processing.document, name) is not None:
+                raise ResourceInUse(f"Job name must be unique within an AWS account and region: {name} exists already.")
+            quotas.require_for_processing(self._context, call.scope, request)
+            tags.tag_on_create(self._store, call, arn, request)
+            description = {key: value for key, value in request.items() if key != "Tags"} | {
+                "ProcessingJobArn": arn, _STATUS: "InProgress", "CreationTime": now, "LastModifiedTime": now,
+            }  # fmt: skip
+            self._store.put(call.scope, Processing.document, name, description)
+        _publish(self._context, call.scope, description)
+        self._runner.submit("Processing", call.scope, name)
+        return {"ProcessingJobArn": arn}
+
+    def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._existing(call, request["ProcessingJobName"])
+
+    def _stop(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        job = self._existing(call, request["ProcessingJobName"])
+        if job[_STATUS] == "InProgress":
+            self._store.update(call.scope, Processing.document, job["ProcessingJobName"], **{_STATUS: "Stopping"})
+            self._runner.request_stop("Processing", call.scope, job["ProcessingJobName"])
+        return {}
+
+    def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        jobs = self._store.find(call.scope, Processing.document)
+        members = ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime",
+                   _STATUS, "FailureReason", "ExitMessage")  # fmt: skip
+        found = [
+            summary(job, *members)
+            for job in jobs
+            if request.get("NameContains", "") in job["ProcessingJobName"]
+            and request.get("StatusEquals", job[_STATUS]) == job[_STATUS]
+        ]
+        return page(found, request, "ProcessingJobSummaries")
 
 
 def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
@@ -132,36 +167,3 @@ def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
         under("/opt/ml/processing", s3["LocalPath"])
         if s3.get("S3InputMode", "File") != "File":
             raise ValidationException("The local cloud serves the S3InputMode File only.")
-
-
-def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return _existing(service, call, request["ProcessingJobName"])
-
-
-def _stop(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    job = _existing(service, call, request["ProcessingJobName"])
-    if job[_STATUS] == "InProgress":
-        service.store.update(call.scope, Processing.document, job["ProcessingJobName"], **{_STATUS: "Stopping"})
-        service.jobs.request_stop("Processing", call.scope, job["ProcessingJobName"])
-    return {}
-
-
-def _list(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    jobs = service.store.find(call.scope, Processing.document)
-    members = ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime",
-               _STATUS, "FailureReason", "ExitMessage")  # fmt: skip
-    found = [
-        summary(job, *members)
-        for job in jobs
-        if request.get("NameContains", "") in job["ProcessingJobName"]
-        and request.get("StatusEquals", job[_STATUS]) == job[_STATUS]
-    ]
-    return page(found, request, "ProcessingJobSummaries")
-
-
-OPERATIONS: dict[str, Operation] = {
-    "CreateProcessingJob": _create,
-    "DescribeProcessingJob": _describe,
-    "StopProcessingJob": _stop,
-    "ListProcessingJobs": _list,
-}

@@ -6,24 +6,22 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from local_cloud.errors import ImageError
 from local_cloud.sagemaker import network
 from local_cloud.sagemaker.cloud import Credentials
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.errors import AccessDenied, DiskFull
 from local_cloud.sagemaker.images import image
 from local_cloud.sagemaker.jobs.hosts import Abandoned, Ending, Host, follow, make_hosts, meeting_port
 from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.jobs.logs import LogStream
 from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
-
-if TYPE_CHECKING:
-    from local_cloud.sagemaker.service import SageMaker
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -46,7 +44,7 @@ class JobKind(Protocol):
 class Job:
     """One running job."""
 
-    service: "SageMaker"
+    context: Context
     launcher: Launcher
     kind: JobKind
     scope: Scope
@@ -59,7 +57,7 @@ class Job:
     def directory(self) -> Path:
         """Its own: names are unique in one account and region, and for one kind of job."""
         scope = f"{self.scope.account}-{self.scope.region}"
-        return self.service.directory / "jobs" / scope / f"{self.kind.document}-{self.name}"
+        return self.context.directory / "jobs" / scope / f"{self.kind.document}-{self.name}"
 
     @property
     def root(self) -> Path:
@@ -70,12 +68,12 @@ class Job:
         return make_hosts(self.directory, count)
 
     def describe(self) -> Document:
-        document = self.service.store.get(self.scope, self.kind.document, self.name)
+        document = self.context.store.get(self.scope, self.kind.document, self.name)
         assert document is not None
         return document
 
     def update(self, **changes: Any) -> Document:
-        return self.service.store.update(self.scope, self.kind.document, self.name, **changes)
+        return self.context.store.update(self.scope, self.kind.document, self.name, **changes)
 
     @property
     def owner(self) -> str:
@@ -85,13 +83,13 @@ class Job:
     def attach(self) -> None:
         """Gives the job its place in the VPC that it asks for. Raises AccessDenied."""
         job = self.describe()
-        network.attach(self.service, self.scope, self.owner, job, job["RoleArn"], job[f"{self.kind.kind}JobArn"])
+        network.attach(self.context, self.scope, self.owner, job, job["RoleArn"], job[f"{self.kind.kind}JobArn"])
 
     def client(self, service: str) -> Any:
         """A boto3 client that acts as the job's role."""
         description = self.describe()
         source = description[f"{self.kind.kind}JobArn"]
-        return self.service.clients.get(service, self.scope, description["RoleArn"], source)
+        return self.context.clients.get(service, self.scope, description["RoleArn"], source)
 
     def run_containers(
         self,
@@ -118,7 +116,7 @@ class Job:
             for _, stream in outputs:
                 stream.flush()
             if credentials is not None:
-                self.service.cloud.prolong(credentials)
+                self.context.cloud.prolong(credentials)
             tick()
 
         try:
@@ -127,7 +125,7 @@ class Job:
                     name=self.name,
                     command=command,
                     root=host.root,
-                    image=image(image_uri, self.service.directory / "images"),
+                    image=image(image_uri, self.context.directory / "images"),
                     environment=variables,
                     names={host.name: host.address for host in hosts},
                     # Several reach each other by the machine's loopback, and by no loopback of their own.
@@ -153,12 +151,12 @@ class Job:
                 reader.join(timeout=10)
                 stream.flush()
             if credentials is not None:
-                self.service.cloud.end(credentials)
+                self.context.cloud.end(credentials)
 
     def _reason_to_end(self, overdue: bool) -> str:
         if self.stop_requested.is_set():
             return "stopped"
-        sign = self.service.directory / "interruptions" / self.name
+        sign = self.context.directory / "interruptions" / self.name
         if sign.exists():
             # Asked for by `local_cloud.process.interrupt`; the file holds the signal's name.
             why = "killed" if sign.read_text() == "SIGKILL" else "interrupted"
@@ -175,7 +173,7 @@ class Job:
         description = self.describe()
         if network.is_isolated(description):
             return None
-        return self.service.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
+        return self.context.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
 
     def _environment(self, hosts: int, credentials: Credentials | None) -> dict[str, str]:
         """Region and credentials of the job's role, as a container finds them, and a host's share of the machine.
@@ -188,7 +186,7 @@ class Job:
         common = region | meeting | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // (2 * hosts)))}
         if credentials is None:
             return common | {"PIP_NO_INDEX": "1"}
-        gateway = self.service.cloud.gateway
+        gateway = self.context.cloud.gateway
         return common | {
             "AWS_ACCESS_KEY_ID": credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
@@ -207,17 +205,14 @@ def _pump(process: Process, stream: LogStream, on_line: Callable[[str], None]) -
 class JobRunner:
     """The jobs that run now."""
 
-    def __init__(self, service: "SageMaker", launcher: Launcher) -> None:
-        self._service, self._launcher = service, launcher
+    def __init__(self, context: Context, launcher: Launcher, kinds: Iterable[JobKind]) -> None:
+        self._context, self._launcher = context, launcher
+        self._kinds = {kind.kind: kind for kind in kinds}
         self._jobs: dict[tuple[str, Scope, str], Job] = {}
         self._lock = threading.Lock()
-        self._kinds: dict[str, JobKind] = {}
-
-    def serve(self, kind: JobKind) -> None:
-        self._kinds[kind.kind] = kind
 
     def submit(self, kind: str, scope: Scope, name: str) -> None:
-        job = Job(self._service, self._launcher, self._kinds[kind], scope, name)
+        job = Job(self._context, self._launcher, self._kinds[kind], scope, name)
         with self._lock:
             self._jobs[kind, scope, name] = job
         threading.Thread(target=self._run, args=(job,), name=f"job {name}", daemon=True).start()
@@ -236,7 +231,7 @@ class JobRunner:
     def resume(self) -> None:
         """Runs the jobs again that were running when the previous process ended."""
         for kind in self._kinds.values():
-            for scope, document in self._service.store.everywhere(kind.document):
+            for scope, document in self._context.store.everywhere(kind.document):
                 if document[f"{kind.kind}JobStatus"] in ("InProgress", "Stopping"):
                     self.submit(kind.kind, scope, document[f"{kind.kind}JobName"])
 
@@ -271,7 +266,7 @@ class JobRunner:
         finally:
             shutil.rmtree(job.directory, ignore_errors=True)
             if not job.abandoned.is_set():  # the local cloud is ending: the next start takes it over
-                network.detach(self._service, job.scope, job.owner)
+                network.detach(self._context, job.scope, job.owner)
             with self._lock:
                 del self._jobs[job.kind.kind, job.scope, job.name]
             job.ended.set()

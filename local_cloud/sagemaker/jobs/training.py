@@ -5,50 +5,88 @@ from typing import Any
 
 from local_cloud.sagemaker import arns, network, quotas, tags
 from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.context import Context, Operations
 from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.jobs.checkpoints import DEFAULT_PATH
 from local_cloud.sagemaker.jobs.folder import under
 from local_cloud.sagemaker.jobs.hosts import MOST_HOSTS
 from local_cloud.sagemaker.jobs.launcher import has_private_mounts
+from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training_run import DOCUMENT, artifact_uri, publish
 from local_cloud.sagemaker.paging import page, summary
-from local_cloud.sagemaker.service import Operation, SageMaker
 from local_cloud.sagemaker.store import Document
 
 
-def _existing(service: SageMaker, call: Call, name: str) -> Document:
-    job = service.store.get(call.scope, DOCUMENT, name)
-    if job is None:
-        raise ResourceNotFound(f"Requested resource not found: training job {name}.")
-    return job
+class TrainingJobs:
+    """Training jobs: create, describe, stop, list."""
 
+    def __init__(self, context: Context, runner: JobRunner) -> None:
+        self._context, self._store, self._runner = context, context.store, runner
 
-def _create(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    _refuse_what_is_not_served(request)
-    call.authorize("iam:PassRole", request["RoleArn"])
-    name, now = request["TrainingJobName"], time.time()
-    arn = arns.arn(call.scope, "training-job", name)
-    network.require_network(service, call.scope, request, request["RoleArn"], arn)
-    with service.store.transaction():
-        if service.store.get(call.scope, DOCUMENT, name) is not None:
-            raise ResourceInUse(f"Training job names must be unique within an AWS account and region: {name} exists.")
-        quotas.require_for_training(service, call.scope, request)
-        tags.set_at_creation(service, call, arn, request)
-        description = {key: value for key, value in request.items() if key != "Tags"} | {
-            "TrainingJobArn": arn,
-            "TrainingJobStatus": "InProgress",
-            "ModelArtifacts": {"S3ModelArtifacts": artifact_uri(request)},
-            "SecondaryStatus": "Starting",
-            "SecondaryStatusTransitions": [
-                {"Status": "Starting", "StartTime": now, "StatusMessage": "Starting the training job"}
-            ],
-            "CreationTime": now,
-            "LastModifiedTime": now,
+    def operations(self) -> Operations:
+        return {
+            "CreateTrainingJob": self._create,
+            "DescribeTrainingJob": self._describe,
+            "StopTrainingJob": self._stop,
+            "ListTrainingJobs": self._list,
         }
-        service.store.put(call.scope, DOCUMENT, name, description)
-    publish(service, call.scope, description)
-    service.jobs.submit("Training", call.scope, name)
-    return {"TrainingJobArn": arn}
+
+    def _existing(self, call: Call, name: str) -> Document:
+        job = self._store.get(call.scope, DOCUMENT, name)
+        if job is None:
+            raise ResourceNotFound(f"Requested resource not found: training job {name}.")
+        return job
+
+    def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        _refuse_what_is_not_served(request)
+        call.authorize("iam:PassRole", request["RoleArn"])
+        name, now = request["TrainingJobName"], time.time()
+        arn = arns.arn(call.scope, "training-job", name)
+        network.require_network(self._context, call.scope, request, request["RoleArn"], arn)
+        with self._store.transaction():
+            if self._store.get(call.scope, DOCUMENT, name) is not None:
+                raise ResourceInUse(
+                    f"Training job names must be unique within an AWS account and region: {name} exists."
+                )
+            quotas.require_for_training(self._context, call.scope, request)
+            tags.tag_on_create(self._store, call, arn, request)
+            description = {key: value for key, value in request.items() if key != "Tags"} | {
+                "TrainingJobArn": arn,
+                "TrainingJobStatus": "InProgress",
+                "ModelArtifacts": {"S3ModelArtifacts": artifact_uri(request)},
+                "SecondaryStatus": "Starting",
+                "SecondaryStatusTransitions": [
+                    {"Status": "Starting", "StartTime": now, "StatusMessage": "Starting the training job"}
+                ],
+                "CreationTime": now,
+                "LastModifiedTime": now,
+            }
+            self._store.put(call.scope, DOCUMENT, name, description)
+        publish(self._context, call.scope, description)
+        self._runner.submit("Training", call.scope, name)
+        return {"TrainingJobArn": arn}
+
+    def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._existing(call, request["TrainingJobName"])
+
+    def _stop(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        job = self._existing(call, request["TrainingJobName"])
+        if job["TrainingJobStatus"] == "InProgress":
+            name = job["TrainingJobName"]
+            self._store.update(call.scope, DOCUMENT, name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
+            self._runner.request_stop("Training", call.scope, name)
+        return {}
+
+    def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
+                   "TrainingJobStatus", "SecondaryStatus")  # fmt: skip
+        found = [
+            summary(job, *members)
+            for job in self._store.find(call.scope, DOCUMENT)
+            if request.get("NameContains", "") in job["TrainingJobName"]
+            and request.get("StatusEquals", job["TrainingJobStatus"]) == job["TrainingJobStatus"]
+        ]
+        return page(found, request, "TrainingJobSummaries")
 
 
 def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
@@ -93,36 +131,3 @@ def _refuse_instances(resources: dict[str, Any]) -> None:
             "On this machine the local cloud runs training jobs on one instance only: it lets no process have an "
             "/etc/hosts of its own (Linux mount namespaces), by which several would find each other."
         )
-
-
-def _describe(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return _existing(service, call, request["TrainingJobName"])
-
-
-def _stop(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    job = _existing(service, call, request["TrainingJobName"])
-    if job["TrainingJobStatus"] == "InProgress":
-        name = job["TrainingJobName"]
-        service.store.update(call.scope, DOCUMENT, name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
-        service.jobs.request_stop("Training", call.scope, name)
-    return {}
-
-
-def _list(service: SageMaker, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
-               "TrainingJobStatus", "SecondaryStatus")  # fmt: skip
-    found = [
-        summary(job, *members)
-        for job in service.store.find(call.scope, DOCUMENT)
-        if request.get("NameContains", "") in job["TrainingJobName"]
-        and request.get("StatusEquals", job["TrainingJobStatus"]) == job["TrainingJobStatus"]
-    ]
-    return page(found, request, "TrainingJobSummaries")
-
-
-OPERATIONS: dict[str, Operation] = {
-    "CreateTrainingJob": _create,
-    "DescribeTrainingJob": _describe,
-    "StopTrainingJob": _stop,
-    "ListTrainingJobs": _list,
-}

@@ -6,9 +6,10 @@ Uploading, Completed. Running time is what the job holds an instance for; an int
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from local_cloud.sagemaker import events
+from local_cloud.sagemaker import events, tags
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.checkpoints import Checkpoints
@@ -18,9 +19,6 @@ from local_cloud.sagemaker.jobs.hosts import Ending, Host
 from local_cloud.sagemaker.jobs.logs import Metrics
 from local_cloud.sagemaker.jobs.runner import Job
 from local_cloud.sagemaker.store import Document, Scope
-
-if TYPE_CHECKING:
-    from local_cloud.sagemaker.service import SageMaker
 
 DOCUMENT = "training-job"
 _DEFAULT_SECONDS = 24 * 3600
@@ -187,9 +185,9 @@ def artifact_uri(request: dict[str, Any]) -> str:
     return f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/model.tar.gz"
 
 
-def publish(service: "SageMaker", scope: Scope, description: Document) -> None:
-    tags = service.store.get(scope, "tags", description["TrainingJobArn"]) or {}
-    events.job_changed(service.cloud, scope, "Training", description, tags)
+def publish(context: Context, scope: Scope, description: Document) -> None:
+    job_tags = tags.get(context.store, scope, description["TrainingJobArn"])
+    events.job_changed(context.cloud, scope, "Training", description, job_tags)
 
 
 def _channel(channel: dict[str, Any]) -> dict[str, str]:
@@ -212,7 +210,7 @@ def _move(job: Job, secondary: str, **more: Any) -> Document:
     description = job.update(
         SecondaryStatus=secondary, SecondaryStatusTransitions=transitions, LastModifiedTime=now, **more
     )
-    publish(job.service, job.scope, description)
+    publish(job.context, job.scope, description)
     return description
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_cloud.sagemaker import tags
 from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType, failed
 
 _ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -37,7 +38,7 @@ def run(attempt: Attempt, kind: str) -> Outcome:
         arn = None
     metadata = {f"{kind}Job": {"Arn": arn or job_arn(attempt, kind, name)}}
     attempt.announce(metadata)
-    attempt.service.jobs.wait(kind, attempt.scope, name)
+    attempt.wait_for_job(kind, attempt.scope, name)
     try:
         description = _call(client, f"describe_{kind.lower()}_job", {f"{kind}JobName": name})
     except ClientError as error:
@@ -47,7 +48,7 @@ def run(attempt: Attempt, kind: str) -> Outcome:
     if status == "Completed":
         return Outcome("Succeeded", properties=plain(description), metadata=metadata)
     reason = description.get("FailureReason") or _ended_as(kind, name, description)
-    if status == "Stopped" and attempt.service.executions.is_stopping(attempt.execution):
+    if status == "Stopped" and attempt.is_stopping():
         return Outcome("Stopped", metadata=metadata, failure_reason=None)
     return failed(reason, metadata=metadata)
 
@@ -57,7 +58,7 @@ def tags_of_job(attempt: Attempt) -> list[dict[str, str]]:
 
     The pipeline's are copied: seen on a real account, in the logs of collin-smith/mlops-aiops-pipeline (D-040).
     """
-    pipeline = attempt.service.store.get(attempt.scope, "tags", attempt.execution["PipelineArn"]) or {}
+    pipeline = tags.get(attempt.context.store, attempt.scope, attempt.execution["PipelineArn"])
     own = {tag["Key"]: tag["Value"] for tag in attempt.arguments.get("Tags", [])}
     marks = {
         "sagemaker:pipeline-execution-arn": attempt.execution["PipelineExecutionArn"],

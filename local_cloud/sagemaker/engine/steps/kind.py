@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from local_cloud.sagemaker.context import Context
 from local_cloud.sagemaker.engine.definition import Step
-from local_cloud.sagemaker.service import SageMaker
 from local_cloud.sagemaker.store import Document, Scope
+
+WaitForJob = Callable[[str, Scope, str], None]
+"""Given Training or Processing, where the job is and its name; returns when the job has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ def failed(reason: str, **more: Any) -> Outcome:
 class Attempt:
     """One run of one step: who runs it, with which arguments, and how it says what it has started."""
 
-    service: SageMaker
+    context: Context
     scope: Scope
     execution: Document
     step: Step
@@ -36,11 +39,14 @@ class Attempt:
     number: int
     announce: Callable[[dict[str, Any]], None]
     """Records metadata of the running step, such as its job's ARN, so that a stop or a restart finds it."""
+    wait_for_job: WaitForJob
+    is_stopping: Callable[[], bool]
+    """Whether the execution was asked to stop."""
 
     def client(self, service: str) -> Any:
         """A boto3 client that acts as the pipeline's role."""
         source = self.execution["PipelineExecutionArn"]
-        return self.service.clients.get(service, self.scope, self.execution["RoleArn"], source)
+        return self.context.clients.get(service, self.scope, self.execution["RoleArn"], source)
 
 
 @dataclass(frozen=True, slots=True)
