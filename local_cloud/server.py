@@ -18,7 +18,7 @@ from typing import Any
 from local_cloud import root_key
 from local_cloud.certificate import certificate
 from local_cloud.process import AWKWARD, hold_lock
-from local_cloud.sagemaker.cloud import Cloud, Gateway
+from local_cloud.sagemaker.core.cloud import Cloud, Gateway
 
 _HOST = "127.0.0.1"
 

@@ -1,7 +1,7 @@
 """What AWS says of an account: quotas, cost allocation tags, Lambda's concurrency, regions, zones, AWS's images.
 
-ministack has no Service Quotas and no Cost Explorer, and every account of it is alike. `local_cloud.sagemaker.account`
-says what the accounts are like.
+ministack has no Service Quotas and no Cost Explorer, and every account of it is alike. What the accounts are like, says
+`local_cloud.sagemaker.core.account`.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from ministack import app
 from ministack.core import iam_actions, responses, router
 from ministack.services import ec2, ecr, lambda_svc
 
-from local_cloud.sagemaker import quotas
-from local_cloud.sagemaker.account import Account
-from local_cloud.sagemaker.context import Context
-from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core import quotas
+from local_cloud.sagemaker.core.account import Account
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.store import Scope
 
 JSON = "application/x-amz-json-1.1"
 LONGEST_PAGE = 100  # quotas in one answer

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam
 
-from local_cloud.sagemaker import arns
-from local_cloud.sagemaker.errors import AccessDenied
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core import arns
+from local_cloud.sagemaker.core.errors import AccessDenied
+from local_cloud.sagemaker.core.store import Scope
 
 NAME = "sagemaker"
 PRINCIPAL = "sagemaker.amazonaws.com"

@@ -12,13 +12,13 @@ from ministack.services import eventbridge, iam
 from local_cloud.adapter import sessions
 from local_cloud.adapter.authorization import PRINCIPAL
 from local_cloud.adapter.keys import SecretKey
-from local_cloud.sagemaker.cloud import Credentials, Gateway
-from local_cloud.sagemaker.errors import AccessDenied
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core.cloud import Credentials, Gateway
+from local_cloud.sagemaker.core.errors import AccessDenied
+from local_cloud.sagemaker.core.store import Scope
 
 
 class MinistackCloud:
-    """Implements `local_cloud.sagemaker.cloud.Cloud`."""
+    """Implements `local_cloud.sagemaker.core.cloud.Cloud`."""
 
     def __init__(self, gateway: Gateway, root_secret_key: SecretKey) -> None:
         self.gateway = gateway

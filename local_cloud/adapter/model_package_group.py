@@ -6,11 +6,12 @@ from typing import Any
 from ministack.core import responses
 from ministack.services.cloudformation import provisioners
 
-from local_cloud.sagemaker import arns, group_policy
+from local_cloud.sagemaker import group_policy
 from local_cloud.sagemaker.api import SageMaker
-from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core import arns
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.store import Scope
 
 
 def plug_in(sagemaker: SageMaker) -> None:

@@ -12,10 +12,10 @@ from ministack.core import responses, router
 from local_cloud.adapter.authorization import INVOCATION, NAME, authorizer, resource_authorizer
 from local_cloud.sagemaker import api, parameters
 from local_cloud.sagemaker.api import SageMaker
-from local_cloud.sagemaker.cloud import Call
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.store import Scope
 from local_cloud.sagemaker.endpoint_runner import ModelError
-from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.store import Scope
 
 LARGEST_BODY = 6_291_456
 """Bytes of a request to InvokeEndpoint: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""

@@ -8,7 +8,7 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import iam, lambda_svc, sts
 
-from local_cloud.sagemaker.cloud import Credentials
+from local_cloud.sagemaker.core.cloud import Credentials
 
 LIFE = 3600.0  # seconds
 

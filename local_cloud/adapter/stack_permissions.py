@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from ministack.services import iam
 
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core.store import Scope
 
 Operation = Literal["create", "update", "delete"]
 

@@ -15,8 +15,8 @@ from local_cloud.adapter import sessions
 from local_cloud.adapter.authorization import authorizer
 from local_cloud.adapter.cloud import assume, trusting_role
 from local_cloud.adapter.stack_permissions import Operation, Resource, required
-from local_cloud.sagemaker.errors import AccessDenied
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core.errors import AccessDenied
+from local_cloud.sagemaker.core.store import Scope
 
 _SERVICE = "cloudformation.amazonaws.com"
 # What an operation becomes whose process ended: the status from which CloudFormation lets it be tried again.

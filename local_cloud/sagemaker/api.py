@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from local_cloud.sagemaker import parameters, shapes
-from local_cloud.sagemaker.account import account_file
-from local_cloud.sagemaker.clock import Clock
-from local_cloud.sagemaker.cloud import Call, Clients, Cloud
-from local_cloud.sagemaker.context import Context, Operation, Operations
+from local_cloud.sagemaker import parameters
+from local_cloud.sagemaker.core import shapes
+from local_cloud.sagemaker.core.account import account_file
+from local_cloud.sagemaker.core.clock import Clock
+from local_cloud.sagemaker.core.cloud import Call, Clients, Cloud
+from local_cloud.sagemaker.core.context import Context, Operation, Operations
+from local_cloud.sagemaker.core.errors import ServiceError, ValidationException
+from local_cloud.sagemaker.core.faults import Faults
+from local_cloud.sagemaker.core.store import Store
+from local_cloud.sagemaker.core.tags import Tags
 from local_cloud.sagemaker.endpoint_runner import EndpointRunner
 from local_cloud.sagemaker.engine.run import ExecutionRunner
-from local_cloud.sagemaker.errors import ServiceError, ValidationException
 from local_cloud.sagemaker.executions import Executions
-from local_cloud.sagemaker.faults import Faults
 from local_cloud.sagemaker.group_policy import GroupPolicies
 from local_cloud.sagemaker.hosting import Hosting
 from local_cloud.sagemaker.jobs.launcher import Launcher
@@ -26,8 +29,6 @@ from local_cloud.sagemaker.pipelines import Pipelines
 from local_cloud.sagemaker.projects import Projects
 from local_cloud.sagemaker.provisioning import Provisioning
 from local_cloud.sagemaker.registry import ModelRegistry
-from local_cloud.sagemaker.store import Store
-from local_cloud.sagemaker.tags import Tags
 
 
 class UnknownOperation(ServiceError):

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from local_cloud.sagemaker import model_archive, network
-from local_cloud.sagemaker.context import Context
-from local_cloud.sagemaker.errors import ValidationException
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import ValidationException
+from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.images import INFERENCE_SERVER, image
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.jobs.logs import LogStream
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
 from local_cloud.sagemaker.registry import existing_package
-from local_cloud.sagemaker.store import Document, Scope
 
 _STARTUP_SECONDS = 240.0  # /ping must pass within 4 minutes, as on AWS
 

@@ -13,14 +13,15 @@ from functools import partial
 from typing import Any
 
 from local_cloud.errors import ImageError
-from local_cloud.sagemaker import endpoint_process, events
-from local_cloud.sagemaker.context import Context
+from local_cloud.sagemaker import endpoint_process
+from local_cloud.sagemaker.core import events
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 from local_cloud.sagemaker.endpoint_process import DeploymentError, Serving
-from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.launcher import Launcher
 from local_cloud.sagemaker.model_connection import ModelConnection
-from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
 log = logging.getLogger("headrace.sagemaker")
 

@@ -6,15 +6,16 @@ import string
 import time
 from typing import Any
 
-from local_cloud.sagemaker import events, pipelines
-from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.context import Context, Operations
+from local_cloud.sagemaker import pipelines
+from local_cloud.sagemaker.core import events
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
+from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.engine.definition import Parameter
 from local_cloud.sagemaker.engine.references import as_text
 from local_cloud.sagemaker.engine.run import ExecutionRunner
-from local_cloud.sagemaker.errors import ConflictException, ResourceNotFound, ValidationException
-from local_cloud.sagemaker.paging import page, summary
-from local_cloud.sagemaker.store import Document
 
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
 

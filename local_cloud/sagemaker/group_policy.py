@@ -7,11 +7,11 @@ policy evaluation logic"; SageMaker's, "Deploy a Model Version from a Different 
 import json
 from typing import Any
 
-from local_cloud.sagemaker import arns
-from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.context import Context, Operations
-from local_cloud.sagemaker.errors import ValidationException
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core import arns
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.errors import ValidationException
+from local_cloud.sagemaker.core.store import Scope
 
 _KIND = "group-policy"
 

@@ -8,14 +8,15 @@ its old configuration: the silent rollback that AWS has, too.
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, endpoint_process, group_policy, network, quotas, tags
-from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.context import Context, Operations
+from local_cloud.sagemaker import endpoint_process, group_policy, network
+from local_cloud.sagemaker.core import arns, quotas, tags
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.errors import ValidationException
+from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.endpoint_runner import EndpointRunner, announce
-from local_cloud.sagemaker.errors import ValidationException
-from local_cloud.sagemaker.paging import page, summary
 from local_cloud.sagemaker.registry import existing_package
-from local_cloud.sagemaker.store import Document
 
 
 class Hosting:

@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.sagemaker.context import Context
-from local_cloud.sagemaker.errors import AccessDenied, ValidationException
-from local_cloud.sagemaker.store import Document, Scope
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import AccessDenied, ValidationException
+from local_cloud.sagemaker.core.store import Document, Scope
 
 log = logging.getLogger("headrace.sagemaker")
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.sagemaker import arns, tags
-from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.context import Context, Operations
+from local_cloud.sagemaker.core import arns, tags
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
+from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.engine.check import check
 from local_cloud.sagemaker.engine.definition import Definition, DefinitionError, parse
-from local_cloud.sagemaker.errors import ConflictException, ResourceNotFound, ValidationException
-from local_cloud.sagemaker.paging import page, summary
-from local_cloud.sagemaker.store import Document
 
 
 def parsed(text: str) -> Definition:

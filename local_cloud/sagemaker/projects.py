@@ -11,13 +11,13 @@ import string
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, tags
-from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.context import Context, Operations
-from local_cloud.sagemaker.errors import ValidationException
-from local_cloud.sagemaker.paging import page, summary
+from local_cloud.sagemaker.core import arns, tags
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.errors import ValidationException
+from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.provisioning import GIVEN, Provisioning, stack_name, template_location
-from local_cloud.sagemaker.store import Document
 
 _CLOUDFORMATION = "cloudformation.amazonaws.com"
 _ID_CHARACTERS = string.ascii_lowercase + string.digits

@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_cloud.sagemaker.context import Context
-from local_cloud.sagemaker.errors import DiskFull, ServiceError, ValidationException
-from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import DiskFull, ServiceError, ValidationException
+from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 
 log = logging.getLogger("headrace.sagemaker")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from in_process import ROLE, InProcess, Refused, until
 
-from local_cloud.sagemaker import shapes
+from local_cloud.sagemaker.core import shapes
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from in_process import ROLE, SCOPE, InProcess, Refused
 
-from local_cloud.sagemaker import quotas
-from local_cloud.sagemaker.clock import Clock
+from local_cloud.sagemaker.core import quotas
+from local_cloud.sagemaker.core.clock import Clock
 from pipeline_definition import PipelineSettings, build_pipeline
 from start_pipeline.binding import bound_definition
 

@@ -14,8 +14,9 @@ from pipeline_runs import client
 from tried import tries
 
 from local_cloud.process import Running
-from local_cloud.sagemaker import parameters, shapes
-from local_cloud.sagemaker.errors import ValidationException
+from local_cloud.sagemaker import parameters
+from local_cloud.sagemaker.core import shapes
+from local_cloud.sagemaker.core.errors import ValidationException
 
 DEPTH = 6
 

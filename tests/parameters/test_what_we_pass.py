@@ -10,7 +10,7 @@ from botocore.model import ListShape, Shape, StructureShape
 from passed_parameters import passed_to_sagemaker
 
 from local_cloud.sagemaker import parameters
-from local_cloud.sagemaker.shapes import request_shape
+from local_cloud.sagemaker.core.shapes import request_shape
 from pipeline_definition import CAPACITIES, PipelineSettings, build_pipeline
 
 REQUESTS = {"Processing": "CreateProcessingJob", "Training": "CreateTrainingJob", "RegisterModel": "CreateModelPackage"}

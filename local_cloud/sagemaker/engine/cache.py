@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from local_cloud.sagemaker.core.store import Document, Scope, Store
 from local_cloud.sagemaker.engine.definition import Step
 from local_cloud.sagemaker.engine.steps.kind import Outcome, StepType
-from local_cloud.sagemaker.store import Document, Scope, Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from local_cloud.sagemaker import shapes
+from local_cloud.sagemaker.core import shapes
 from local_cloud.sagemaker.engine.definition import Definition, DefinitionError, Step
 from local_cloud.sagemaker.engine.graph import dependencies, values_of
 from local_cloud.sagemaker.engine.references import Path, is_reference, json_path, split

@@ -15,8 +15,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_cloud.sagemaker import events
-from local_cloud.sagemaker.context import Context
+from local_cloud.sagemaker.core import events
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 from local_cloud.sagemaker.engine import cache
 from local_cloud.sagemaker.engine.definition import Definition, DefinitionError, Step, parse
 from local_cloud.sagemaker.engine.graph import own_arguments
@@ -26,8 +28,6 @@ from local_cloud.sagemaker.engine.schedule import Schedule
 from local_cloud.sagemaker.engine.steps import STEP_TYPES
 from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, WaitForJob, failed
 from local_cloud.sagemaker.engine.values import StepValues
-from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
 log = logging.getLogger("headrace.sagemaker")
 

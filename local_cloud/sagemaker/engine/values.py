@@ -6,11 +6,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_cloud.sagemaker.context import Context
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.engine.definition import Definition
 from local_cloud.sagemaker.engine.references import Path, Unresolved, follow
-from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.store import Document, Scope
 
 
 class StepValues:

@@ -3,16 +3,17 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, events, network, quotas, tags
-from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.context import Context, Operations
-from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ServiceError, ValidationException
+from local_cloud.sagemaker import network
+from local_cloud.sagemaker.core import arns, events, quotas, tags
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, ServiceError, ValidationException
+from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.container_files import algorithm_error, local_folder, message, resource_config
 from local_cloud.sagemaker.jobs.folder import Folder, under
 from local_cloud.sagemaker.jobs.runner import Job, JobRunner
-from local_cloud.sagemaker.paging import page, summary
-from local_cloud.sagemaker.store import Document, Scope
 
 _DEFAULT_SECONDS = 24 * 3600
 _STATUS = "ProcessingJobStatus"

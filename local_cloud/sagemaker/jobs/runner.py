@@ -14,14 +14,14 @@ from typing import Any, Protocol
 
 from local_cloud.errors import ImageError
 from local_cloud.sagemaker import network
-from local_cloud.sagemaker.cloud import Credentials
-from local_cloud.sagemaker.context import Context
-from local_cloud.sagemaker.errors import AccessDenied, DiskFull
+from local_cloud.sagemaker.core.cloud import Credentials
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import AccessDenied, DiskFull
+from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 from local_cloud.sagemaker.images import image
 from local_cloud.sagemaker.jobs.hosts import Abandoned, Ending, Host, follow, make_hosts, meeting_port
 from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.jobs.logs import LogStream
-from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
 
 log = logging.getLogger("headrace.sagemaker")
 

@@ -3,18 +3,19 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import arns, network, quotas, tags
-from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.context import Context, Operations
-from local_cloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
+from local_cloud.sagemaker import network
+from local_cloud.sagemaker.core import arns, quotas, tags
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, ValidationException
+from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.jobs.checkpoints import DEFAULT_PATH
 from local_cloud.sagemaker.jobs.folder import under
 from local_cloud.sagemaker.jobs.hosts import MOST_HOSTS
 from local_cloud.sagemaker.jobs.launcher import has_private_mounts
 from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training_run import DOCUMENT, artifact_uri, publish
-from local_cloud.sagemaker.paging import page, summary
-from local_cloud.sagemaker.store import Document
 
 
 class TrainingJobs:

@@ -8,9 +8,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from local_cloud.sagemaker import events, tags
-from local_cloud.sagemaker.context import Context
-from local_cloud.sagemaker.errors import ServiceError
+from local_cloud.sagemaker.core import events, tags
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.checkpoints import Checkpoints
 from local_cloud.sagemaker.jobs.container_files import algorithm_error, message, resource_config
@@ -18,7 +19,6 @@ from local_cloud.sagemaker.jobs.folder import Folder
 from local_cloud.sagemaker.jobs.hosts import Ending, Host
 from local_cloud.sagemaker.jobs.logs import Metrics
 from local_cloud.sagemaker.jobs.runner import Job
-from local_cloud.sagemaker.store import Document, Scope
 
 DOCUMENT = "training-job"
 _DEFAULT_SECONDS = 24 * 3600

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_cloud.sagemaker.context import Context
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.engine.definition import Step
-from local_cloud.sagemaker.store import Document, Scope
 
 WaitForJob = Callable[[str, Scope, str], None]
 """Given Training or Processing, where the job is and its name; returns when the job has ended."""

@@ -7,9 +7,9 @@ reference of SageMaker events. Pipeline events use lowerCamel members, job and r
 from datetime import UTC, datetime
 from typing import Any
 
-from local_cloud.sagemaker import arns
-from local_cloud.sagemaker.cloud import Cloud
-from local_cloud.sagemaker.store import Document, Scope
+from local_cloud.sagemaker.core import arns
+from local_cloud.sagemaker.core.cloud import Cloud
+from local_cloud.sagemaker.core.store import Document, Scope
 
 _PIPELINE_EXECUTION = "SageMaker Model Building Pipeline Execution Status Change"
 _PIPELINE_STEP = "SageMaker Model Building Pipeline Execution Step Status Change"

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker.watched_file import WatchedFile
+from local_cloud.sagemaker.core.watched_file import WatchedFile
 
 PLENTY = 1000.0
 _LISTS = ("inactive_cost_tags", "missing_images", "disabled_regions")

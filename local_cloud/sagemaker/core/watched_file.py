@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from local_cloud.sagemaker.errors import ValidationException
+from local_cloud.sagemaker.core.errors import ValidationException
 
 log = logging.getLogger("headrace.sagemaker")
 

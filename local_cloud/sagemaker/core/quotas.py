@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
-from local_cloud.sagemaker import shapes
-from local_cloud.sagemaker.account import PLENTY
-from local_cloud.sagemaker.context import Context
-from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.store import Document, Scope
+from local_cloud.sagemaker.core import shapes
+from local_cloud.sagemaker.core.account import PLENTY
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.store import Document, Scope
 
 TRAINING, SPOT, PROCESSING = "training job", "spot training job", "processing job"
 _ENDPOINT = "endpoint"

@@ -29,8 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker.errors import ServiceError
-from local_cloud.sagemaker.watched_file import WatchedFile
+from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.watched_file import WatchedFile
 
 log = logging.getLogger("headrace.sagemaker")
 

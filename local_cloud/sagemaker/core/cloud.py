@@ -15,8 +15,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 
-from local_cloud.sagemaker.errors import AccessDenied
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core.errors import AccessDenied
+from local_cloud.sagemaker.core.store import Scope
 
 _PRINCIPAL = "sagemaker.amazonaws.com"
 _ROOT_LIFE = 24 * 3600.0  # a root's keys do not expire; botocore's refreshable credentials need a time

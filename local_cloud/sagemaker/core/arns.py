@@ -5,7 +5,7 @@ Source: the service authorization reference for Amazon SageMaker (resource types
 
 from typing import Any
 
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core.store import Scope
 
 # Action -> (resource type, the request's member that names it). A member that already holds an ARN is taken as it is.
 _RESOURCES: dict[str, tuple[str, str]] = {

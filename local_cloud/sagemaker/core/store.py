@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from local_cloud.sagemaker.errors import DiskFull
+from local_cloud.sagemaker.core.errors import DiskFull
 
 log = logging.getLogger("headrace.sagemaker")
 

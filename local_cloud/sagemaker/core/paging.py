@@ -5,7 +5,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from local_cloud.sagemaker.errors import ValidationException
+from local_cloud.sagemaker.core.errors import ValidationException
 
 _DEFAULT_PAGE = 100
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from local_cloud.sagemaker.cloud import Call
-from local_cloud.sagemaker.context import Context, Operations
-from local_cloud.sagemaker.errors import ValidationException
-from local_cloud.sagemaker.paging import page
-from local_cloud.sagemaker.store import Scope, Store
+from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.errors import ValidationException
+from local_cloud.sagemaker.core.paging import page
+from local_cloud.sagemaker.core.store import Scope, Store
 
 _LIMIT = 50
 

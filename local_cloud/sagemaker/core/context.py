@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker.account import Account
-from local_cloud.sagemaker.clock import Clock
-from local_cloud.sagemaker.cloud import Call, Clients, Cloud
-from local_cloud.sagemaker.store import Store
-from local_cloud.sagemaker.watched_file import WatchedFile
+from local_cloud.sagemaker.core.account import Account
+from local_cloud.sagemaker.core.clock import Clock
+from local_cloud.sagemaker.core.cloud import Call, Clients, Cloud
+from local_cloud.sagemaker.core.store import Store
+from local_cloud.sagemaker.core.watched_file import WatchedFile
 
 Request = dict[str, Any]
 Response = dict[str, Any]
