@@ -73,7 +73,7 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     from local_cloud.door import Door, connections
     from local_cloud.sagemaker import api
     from local_cloud.sagemaker.awkward import AwkwardCloud
-    from local_cloud.sagemaker.jobs.launcher import ProcessLauncher
+    from local_cloud.sagemaker.containers.launcher import ProcessLauncher
 
     secret_key = cache(partial(root_key.secret_key, state))
     cloud = adapter.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)

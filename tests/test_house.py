@@ -15,7 +15,7 @@ from source_code.requirements import read
 ROOT = Path(__file__).parents[1]
 LONGEST = 400
 WRITTEN_BY_TESTS = {"bad-input.md", "notices.md", "trigger-inputs.md"}  # to look something up in, as long as they get
-IN_EVERY_IMAGE = {"torch", "numpy"}  # see local_cloud/sagemaker/images
+IN_EVERY_IMAGE = {"torch", "numpy"}  # see local_cloud/sagemaker/containers/images
 
 
 def tracked(*patterns: str) -> list[Path]:

@@ -10,7 +10,7 @@ from ministack.core import lambda_runtime, responses
 from ministack.services import lambda_svc
 from ministack.services.cloudformation import provisioners
 
-from local_cloud.sagemaker.images import image
+from local_cloud.sagemaker.containers.images import image
 
 _in_their_last_invocation: set[Any] = set()  # workers of what was deleted or changed meanwhile, in no pool any more
 _END = "\x1eend of invocation"  # a line that no function prints

@@ -9,7 +9,7 @@ from ministack.core import iam_actions, responses
 from ministack.services import ec2
 from ministack.services.cloudformation import provisioners
 
-from local_cloud.sagemaker.network import isolation, vpc_config
+from local_cloud.sagemaker.containers.vpc import isolation, vpc_config
 
 
 def plug_in() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local_cloud.sagemaker import parameters
+from local_cloud.sagemaker.containers.launcher import Launcher
 from local_cloud.sagemaker.core import shapes
 from local_cloud.sagemaker.core.account import account_file
 from local_cloud.sagemaker.core.clock import Clock
@@ -20,7 +21,6 @@ from local_cloud.sagemaker.engine.run import ExecutionRunner
 from local_cloud.sagemaker.executions import Executions
 from local_cloud.sagemaker.group_policy import GroupPolicies
 from local_cloud.sagemaker.hosting import Hosting
-from local_cloud.sagemaker.jobs.launcher import Launcher
 from local_cloud.sagemaker.jobs.processing import Processing, ProcessingJobs
 from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training import TrainingJobs

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker import model_archive, network
+from local_cloud.sagemaker import model_archive
+from local_cloud.sagemaker.containers import transfer, vpc
+from local_cloud.sagemaker.containers.images import INFERENCE_SERVER, image
+from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
+from local_cloud.sagemaker.containers.log_stream import LogStream
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.images import INFERENCE_SERVER, image
-from local_cloud.sagemaker.jobs import transfer
-from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
-from local_cloud.sagemaker.jobs.logs import LogStream
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
 from local_cloud.sagemaker.registry import existing_package
 
@@ -73,7 +73,7 @@ def _launch(
         raise DeploymentError(f"The model {variant['ModelName']} does not exist.")
     container = served_container(context, scope, model)
     root, role, source = directory / "ml", model["ExecutionRoleArn"], source_arn(scope)
-    network.attach(context, scope, f"endpoint/{endpoint}", model, role, source)
+    vpc.attach(context, scope, f"endpoint/{endpoint}", model, role, source)
     _fetch_model(context.clients.get("s3", scope, role, source), container["ModelDataUrl"], directory, root / "model")
     folder = root / "server"
     folder.mkdir(mode=0o700, parents=True)
@@ -83,7 +83,7 @@ def _launch(
             command=("python3", str(INFERENCE_SERVER)),
             root=root,
             image=image(container["Image"], context.directory / "images"),
-            isolated=network.is_isolated(model),
+            isolated=vpc.is_isolated(model),
             environment={
                 "SM_MODEL_DIR": "/opt/ml/model",
                 "MODEL_SERVER_SOCKET": f"/opt/ml/{folder.name}/{SOCKET}",

@@ -14,13 +14,13 @@ from typing import Any
 
 from local_cloud.errors import ImageError
 from local_cloud.sagemaker import endpoint_process
+from local_cloud.sagemaker.containers import transfer
+from local_cloud.sagemaker.containers.launcher import Launcher
 from local_cloud.sagemaker.core import events
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 from local_cloud.sagemaker.endpoint_process import DeploymentError, Serving
-from local_cloud.sagemaker.jobs import transfer
-from local_cloud.sagemaker.jobs.launcher import Launcher
 from local_cloud.sagemaker.model_connection import ModelConnection
 
 log = logging.getLogger("headrace.sagemaker")

@@ -8,7 +8,8 @@ its old configuration: the silent rollback that AWS has, too.
 import time
 from typing import Any
 
-from local_cloud.sagemaker import endpoint_process, group_policy, network
+from local_cloud.sagemaker import endpoint_process, group_policy
+from local_cloud.sagemaker.containers import vpc
 from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
@@ -80,7 +81,7 @@ class Hosting:
         name = request["ModelName"]
         arn = arns.arn(call.scope, "model", name)
         role, source = request["ExecutionRoleArn"], endpoint_process.source_arn(call.scope)
-        network.require_network(self._context, call.scope, request, role, source)
+        vpc.require_network(self._context, call.scope, request, role, source)
         with self._store.transaction():
             if self._store.get(call.scope, "model", name) is not None:
                 raise ValidationException(f'Cannot create already existing model "{arn}".')
@@ -185,7 +186,7 @@ class Hosting:
     def _delete_endpoint(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         endpoint = self._describe_endpoint(call, request)
         self._runner.withdraw(call.scope, endpoint["EndpointName"])
-        network.detach(self._context, call.scope, f"endpoint/{endpoint['EndpointName']}")
+        vpc.detach(self._context, call.scope, f"endpoint/{endpoint['EndpointName']}")
         self._store.delete(call.scope, "endpoint", endpoint["EndpointName"])
         tags.delete(self._store, call.scope, endpoint["EndpointArn"])
         announce(self._context, call.scope, endpoint | {"EndpointStatus": "Deleting"})

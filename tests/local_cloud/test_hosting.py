@@ -13,9 +13,9 @@ import pytest
 from in_process import ROLE, SCOPE, InProcess, Refused, until
 
 from local_cloud.sagemaker import endpoint_process, model_connection
+from local_cloud.sagemaker.containers.images import INFERENCE_SERVER
+from local_cloud.sagemaker.containers.launcher import Container
 from local_cloud.sagemaker.endpoint_runner import ModelError, RuntimeValidationError
-from local_cloud.sagemaker.images import INFERENCE_SERVER
-from local_cloud.sagemaker.jobs.launcher import Container
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
 
 SERVER = """

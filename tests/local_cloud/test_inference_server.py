@@ -23,7 +23,7 @@ from pipeline_runs import BUCKET
 
 import artifact
 from local_cloud.sagemaker import endpoint_process
-from local_cloud.sagemaker.images import INFERENCE_SERVER
+from local_cloud.sagemaker.containers.images import INFERENCE_SERVER
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
 from model import ModelConfig, build
 

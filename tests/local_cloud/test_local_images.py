@@ -12,7 +12,7 @@ import pytest
 from suite import PROJECT
 
 from local_cloud.errors import ImageError
-from local_cloud.sagemaker.images import image
+from local_cloud.sagemaker.containers.images import image
 
 
 def test_jobs_that_need_an_image_at_the_same_moment_all_get_it(tmp_path: Path) -> None:

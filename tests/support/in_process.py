@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from local_cloud.sagemaker import api
+from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.core.clock import Clock
 from local_cloud.sagemaker.core.cloud import Call, Credentials, Gateway
 from local_cloud.sagemaker.core.store import Scope
-from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
 
 SCOPE = Scope("000000000000", "us-east-1")
 ROLE = "arn:aws:iam::000000000000:role/everything"

@@ -6,9 +6,9 @@ Files come back when an instance starts; while the job runs, what it wrote is up
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker.jobs import transfer
-from local_cloud.sagemaker.jobs.container_files import local_folder
-from local_cloud.sagemaker.jobs.folder import UnsafePath
+from local_cloud.sagemaker.containers import transfer
+from local_cloud.sagemaker.containers.folder import UnsafePath
+from local_cloud.sagemaker.containers.opt_ml import local_folder
 
 DEFAULT_PATH = "/opt/ml/checkpoints"
 

@@ -3,16 +3,15 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import network
+from local_cloud.sagemaker.containers import transfer, vpc
+from local_cloud.sagemaker.containers.folder import Folder, under
+from local_cloud.sagemaker.containers.opt_ml import algorithm_error, local_folder, message, resource_config
 from local_cloud.sagemaker.core import arns, events, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, ServiceError, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.jobs import transfer
-from local_cloud.sagemaker.jobs.container_files import algorithm_error, local_folder, message, resource_config
-from local_cloud.sagemaker.jobs.folder import Folder, under
 from local_cloud.sagemaker.jobs.runner import Job, JobRunner
 
 _DEFAULT_SECONDS = 24 * 3600
@@ -117,7 +116,7 @@ class ProcessingJobs:
         call.authorize("iam:PassRole", request["RoleArn"])
         name, now = request["ProcessingJobName"], time.time()
         arn = arns.arn(call.scope, "processing-job", name)
-        network.require_network(self._context, call.scope, request, request["RoleArn"], arn)
+        vpc.require_network(self._context, call.scope, request, request["RoleArn"], arn)
         with self._store.transaction():
             if self._store.get(call.scope, Processing.document, name) is not None:
                 raise ResourceInUse(f"Job name must be unique within an AWS account and region: {name} exists already.")

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local_cloud.errors import ImageError
-from local_cloud.sagemaker import network
+from local_cloud.sagemaker.containers import vpc
+from local_cloud.sagemaker.containers.hosts import Abandoned, Ending, Host, follow, make_hosts, meeting_port
+from local_cloud.sagemaker.containers.images import image
+from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
+from local_cloud.sagemaker.containers.log_stream import LogStream
 from local_cloud.sagemaker.core.cloud import Credentials
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import AccessDenied, DiskFull
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
-from local_cloud.sagemaker.images import image
-from local_cloud.sagemaker.jobs.hosts import Abandoned, Ending, Host, follow, make_hosts, meeting_port
-from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
-from local_cloud.sagemaker.jobs.logs import LogStream
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -83,7 +83,7 @@ class Job:
     def attach(self) -> None:
         """Gives the job its place in the VPC that it asks for. Raises AccessDenied."""
         job = self.describe()
-        network.attach(self.context, self.scope, self.owner, job, job["RoleArn"], job[f"{self.kind.kind}JobArn"])
+        vpc.attach(self.context, self.scope, self.owner, job, job["RoleArn"], job[f"{self.kind.kind}JobArn"])
 
     def client(self, service: str) -> Any:
         """A boto3 client that acts as the job's role."""
@@ -129,7 +129,7 @@ class Job:
                     environment=variables,
                     names={host.name: host.address for host in hosts},
                     # Several reach each other by the machine's loopback, and by no loopback of their own.
-                    isolated=len(hosts) == 1 and network.is_isolated(self.describe()),
+                    isolated=len(hosts) == 1 and vpc.is_isolated(self.describe()),
                 )
                 stream = LogStream(self.client("logs"), self.kind.log_group, f"{self.name}/{host.name}-{started}")
                 processes.append(self.launcher.launch(container))
@@ -171,7 +171,7 @@ class Job:
         An isolated job has none (SageMaker's guide).
         """
         description = self.describe()
-        if network.is_isolated(description):
+        if vpc.is_isolated(description):
             return None
         return self.context.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
 
@@ -266,7 +266,7 @@ class JobRunner:
         finally:
             shutil.rmtree(job.directory, ignore_errors=True)
             if not job.abandoned.is_set():  # the local cloud is ending: the next start takes it over
-                network.detach(self._context, job.scope, job.owner)
+                vpc.detach(self._context, job.scope, job.owner)
             with self._lock:
                 del self._jobs[job.kind.kind, job.scope, job.name]
             job.ended.set()

@@ -3,7 +3,10 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import network
+from local_cloud.sagemaker.containers import vpc
+from local_cloud.sagemaker.containers.folder import under
+from local_cloud.sagemaker.containers.hosts import MOST_HOSTS
+from local_cloud.sagemaker.containers.launcher import has_private_mounts
 from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
@@ -11,9 +14,6 @@ from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, V
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.jobs.checkpoints import DEFAULT_PATH
-from local_cloud.sagemaker.jobs.folder import under
-from local_cloud.sagemaker.jobs.hosts import MOST_HOSTS
-from local_cloud.sagemaker.jobs.launcher import has_private_mounts
 from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training_run import DOCUMENT, artifact_uri, publish
 
@@ -43,7 +43,7 @@ class TrainingJobs:
         call.authorize("iam:PassRole", request["RoleArn"])
         name, now = request["TrainingJobName"], time.time()
         arn = arns.arn(call.scope, "training-job", name)
-        network.require_network(self._context, call.scope, request, request["RoleArn"], arn)
+        vpc.require_network(self._context, call.scope, request, request["RoleArn"], arn)
         with self._store.transaction():
             if self._store.get(call.scope, DOCUMENT, name) is not None:
                 raise ResourceInUse(

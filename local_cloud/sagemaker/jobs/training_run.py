@@ -8,16 +8,16 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from local_cloud.sagemaker.containers import transfer
+from local_cloud.sagemaker.containers.folder import Folder
+from local_cloud.sagemaker.containers.hosts import Ending, Host
+from local_cloud.sagemaker.containers.log_stream import Metrics
+from local_cloud.sagemaker.containers.opt_ml import algorithm_error, message, resource_config
 from local_cloud.sagemaker.core import events, tags
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.jobs import transfer
 from local_cloud.sagemaker.jobs.checkpoints import Checkpoints
-from local_cloud.sagemaker.jobs.container_files import algorithm_error, message, resource_config
-from local_cloud.sagemaker.jobs.folder import Folder
-from local_cloud.sagemaker.jobs.hosts import Ending, Host
-from local_cloud.sagemaker.jobs.logs import Metrics
 from local_cloud.sagemaker.jobs.runner import Job
 
 DOCUMENT = "training-job"

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_cloud.sagemaker.jobs.launcher import Process
+from local_cloud.sagemaker.containers.launcher import Process
 
 MOST_HOSTS = 16  # they share one machine
 GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as on AWS

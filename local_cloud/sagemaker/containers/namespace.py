@@ -1,4 +1,4 @@
-"""Starts a job's command in a box of its own: ``python enter.py BOX COMMAND…``, where BOX is JSON (see `box.py`).
+"""Starts a job's command in a sandbox: ``python namespace.py BOX COMMAND…``, where BOX is JSON (see `sandbox.py`).
 
 Runs between the launcher and the job, with the standard library alone. The job gets a mount namespace in which ``root``
 lies at ``/opt/ml`` and the rest of ``/opt`` is as before; nothing is created on the host. With ``hide`` in the box, the

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.sagemaker.jobs.folder import Entry, Folder, UnsafePath
+from local_cloud.sagemaker.containers.folder import Entry, Folder, UnsafePath
 
 log = logging.getLogger("headrace.sagemaker")
 

@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from local_cloud.sagemaker.jobs.box import box
+from local_cloud.sagemaker.containers.sandbox import box
 
-_ENTER = Path(__file__).with_name("enter.py")
+_ENTER = Path(__file__).with_name("namespace.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Container:
     root: Path
     """What the command sees as ``/opt/ml``."""
     image: Path
-    """The local counterpart of the image: a virtual environment (see `local_cloud.sagemaker.images`)."""
+    """The local counterpart of the image: a virtual environment (see `local_cloud.sagemaker.containers.images`)."""
     environment: Mapping[str, str] = field(default_factory=dict)
     isolated: bool = False
     """Without a network but its own loopback; only where the kernel lets an ordinary user give a process its own."""

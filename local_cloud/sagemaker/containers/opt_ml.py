@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker.jobs.folder import Folder, under
+from local_cloud.sagemaker.containers.folder import Folder, under
 
 _REASON_LIMIT = 1024
 _KILLED = 128 + signal.SIGKILL

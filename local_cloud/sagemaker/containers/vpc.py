@@ -1,7 +1,7 @@
 """Jobs and models in a VPC: what they name has to be there, and each has an interface in it while it runs.
 
 SageMaker looks, makes and deletes under the role of the job or the model, so here as well. No packet of theirs passes
-that network: an isolated job has none at all (see `jobs.launcher`), and what the platform loads it loads as ever.
+that network: an isolated job has none at all (see `containers.launcher`), and what the platform loads it loads as ever.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What a job may see and change of this machine, for `enter.py`, which makes it so. The table is in docs/sandbox.md."""
+"""What a job may see and change of this machine; `namespace.py` makes it so. The table is in docs/sandbox.md."""
 
 import os
 import pwd
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_IMAGES = Path(__file__).parents[1] / "images"  # the inference server
+_IMAGES = Path(__file__).with_name("images")  # the inference server
 _RESOLVER = Path("/etc/resolv.conf")
 
 

@@ -53,7 +53,7 @@ def image(uri: str, directory: Path) -> Path:
         raise ImageError(
             f"the image {uri} has no local counterpart.\n"
             f"hint: these have: {', '.join(sorted(_CONTENTS))}; give a script another image, or add a line to "
-            "local_cloud/sagemaker/images/__init__.py"
+            "local_cloud/sagemaker/containers/images/__init__.py"
         )
     with _READING:
         found = sorted(_closure(_CONTENTS[repository]), key=lambda item: item.name)
