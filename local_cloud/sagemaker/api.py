@@ -21,10 +21,10 @@ from local_cloud.sagemaker.engine.run import ExecutionRunner
 from local_cloud.sagemaker.executions import Executions
 from local_cloud.sagemaker.group_policy import GroupPolicies
 from local_cloud.sagemaker.hosting import Hosting
-from local_cloud.sagemaker.jobs.processing import Processing, ProcessingJobs
+from local_cloud.sagemaker.jobs.processing.api import Processing, ProcessingJobs
 from local_cloud.sagemaker.jobs.runner import JobRunner
-from local_cloud.sagemaker.jobs.training import TrainingJobs
-from local_cloud.sagemaker.jobs.training_run import Training
+from local_cloud.sagemaker.jobs.training.api import TrainingJobs
+from local_cloud.sagemaker.jobs.training.run import Training
 from local_cloud.sagemaker.pipelines import Pipelines
 from local_cloud.sagemaker.projects import Projects
 from local_cloud.sagemaker.provisioning import Provisioning

@@ -13,9 +13,9 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
-from local_cloud.sagemaker.jobs.checkpoints import DEFAULT_PATH
 from local_cloud.sagemaker.jobs.runner import JobRunner
-from local_cloud.sagemaker.jobs.training_run import DOCUMENT, artifact_uri, publish
+from local_cloud.sagemaker.jobs.training.checkpoints import DEFAULT_PATH
+from local_cloud.sagemaker.jobs.training.run import DOCUMENT, artifact_uri, publish
 
 
 class TrainingJobs:

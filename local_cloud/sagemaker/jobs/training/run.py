@@ -17,8 +17,8 @@ from local_cloud.sagemaker.core import events, tags
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.jobs.checkpoints import Checkpoints
 from local_cloud.sagemaker.jobs.runner import Job
+from local_cloud.sagemaker.jobs.training.checkpoints import Checkpoints
 
 DOCUMENT = "training-job"
 _DEFAULT_SECONDS = 24 * 3600
