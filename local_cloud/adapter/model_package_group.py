@@ -6,12 +6,12 @@ from typing import Any
 from ministack.core import responses
 from ministack.services.cloudformation import provisioners
 
-from local_cloud.sagemaker import group_policy
 from local_cloud.sagemaker.api import SageMaker
 from local_cloud.sagemaker.core import arns
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Scope
+from local_cloud.sagemaker.registry import group_policy
 
 
 def plug_in(sagemaker: SageMaker) -> None:

@@ -19,7 +19,6 @@ from local_cloud.sagemaker.core.tags import Tags
 from local_cloud.sagemaker.endpoint_runner import EndpointRunner
 from local_cloud.sagemaker.engine.run import ExecutionRunner
 from local_cloud.sagemaker.executions import Executions
-from local_cloud.sagemaker.group_policy import GroupPolicies
 from local_cloud.sagemaker.hosting import Hosting
 from local_cloud.sagemaker.jobs.processing.api import Processing, ProcessingJobs
 from local_cloud.sagemaker.jobs.runner import JobRunner
@@ -28,7 +27,8 @@ from local_cloud.sagemaker.jobs.training.run import Training
 from local_cloud.sagemaker.pipelines import Pipelines
 from local_cloud.sagemaker.projects import Projects
 from local_cloud.sagemaker.provisioning import Provisioning
-from local_cloud.sagemaker.registry import ModelRegistry
+from local_cloud.sagemaker.registry.group_policy import GroupPolicies
+from local_cloud.sagemaker.registry.model_packages import ModelRegistry
 
 
 class UnknownOperation(ServiceError):

@@ -21,7 +21,7 @@ from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
-from local_cloud.sagemaker.registry import existing_package
+from local_cloud.sagemaker.registry.model_packages import existing_package
 
 _STARTUP_SECONDS = 240.0  # /ping must pass within 4 minutes, as on AWS
 

@@ -8,7 +8,7 @@ its old configuration: the silent rollback that AWS has, too.
 import time
 from typing import Any
 
-from local_cloud.sagemaker import endpoint_process, group_policy
+from local_cloud.sagemaker import endpoint_process
 from local_cloud.sagemaker.containers import vpc
 from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
@@ -17,7 +17,8 @@ from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.endpoint_runner import EndpointRunner, announce
-from local_cloud.sagemaker.registry import existing_package
+from local_cloud.sagemaker.registry import group_policy
+from local_cloud.sagemaker.registry.model_packages import existing_package
 
 
 class Hosting:

@@ -3,13 +3,13 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker import group_policy
 from local_cloud.sagemaker.core import arns, events, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ConflictException, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document, Scope
+from local_cloud.sagemaker.registry import group_policy
 
 # Members whose change an event lists; the reference of EventBridge writes sourceUri with a small letter.
 _NOTED_CHANGES = {
