@@ -15,7 +15,7 @@ from local_cloud.sagemaker.api import SageMaker
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Scope
-from local_cloud.sagemaker.endpoint_runner import ModelError
+from local_cloud.sagemaker.hosting.deployments import ModelError
 
 LARGEST_BODY = 6_291_456
 """Bytes of a request to InvokeEndpoint: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""

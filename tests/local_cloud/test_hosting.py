@@ -12,11 +12,11 @@ from typing import IO, Any
 import pytest
 from in_process import ROLE, SCOPE, InProcess, Refused, until
 
-from local_cloud.sagemaker import endpoint_process, model_connection
 from local_cloud.sagemaker.containers.images import INFERENCE_SERVER
 from local_cloud.sagemaker.containers.launcher import Container
-from local_cloud.sagemaker.endpoint_runner import ModelError, RuntimeValidationError
-from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
+from local_cloud.sagemaker.hosting import model_connection, model_server
+from local_cloud.sagemaker.hosting.deployments import ModelError, RuntimeValidationError
+from local_cloud.sagemaker.hosting.model_connection import SOCKET, ModelConnection
 
 SERVER = """
 import http.server, os, socket
@@ -79,9 +79,9 @@ def servers() -> Servers:
 
 @pytest.fixture
 def sagemaker(tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcess]:
-    monkeypatch.setattr(endpoint_process, "_fetch_model", lambda *parts: None)
-    monkeypatch.setattr(endpoint_process, "LogStream", NoLogs)
-    monkeypatch.setattr(endpoint_process, "image", lambda uri, directory: directory)
+    monkeypatch.setattr(model_server, "_fetch_model", lambda *parts: None)
+    monkeypatch.setattr(model_server, "LogStream", NoLogs)
+    monkeypatch.setattr(model_server, "image", lambda uri, directory: directory)
     sagemaker = InProcess(tmp_path, servers)
     sagemaker.service.context.clients.get = lambda *parts: None  # type: ignore[method-assign]
     container = {"Image": "pytorch", "ModelDataUrl": "s3://b/m.tar.gz"}
@@ -200,7 +200,7 @@ def test_a_model_answers_at_a_socket_of_its_own_user_alone(
     server = subprocess.Popen([sys.executable, INFERENCE_SERVER], env=variables)
     try:
         until(file.exists)
-        until(lambda: endpoint_process._answers(file))
+        until(lambda: model_server._answers(file))
         connection = ModelConnection(file, timeout=10)
         connection.request("POST", "/invocations", b"1", {"Content-Type": "text/plain"})
         assert connection.getresponse().read() == b"model1"

@@ -13,15 +13,15 @@ from functools import partial
 from typing import Any
 
 from local_cloud.errors import ImageError
-from local_cloud.sagemaker import endpoint_process
 from local_cloud.sagemaker.containers import transfer
 from local_cloud.sagemaker.containers.launcher import Launcher
 from local_cloud.sagemaker.core import events
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
-from local_cloud.sagemaker.endpoint_process import DeploymentError, Serving
-from local_cloud.sagemaker.model_connection import ModelConnection
+from local_cloud.sagemaker.hosting import model_server
+from local_cloud.sagemaker.hosting.model_connection import ModelConnection
+from local_cloud.sagemaker.hosting.model_server import DeploymentError, Serving
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -83,7 +83,7 @@ class EndpointRunner:
             self._latest.pop((scope, endpoint), None)
             serving = self._serving.pop((scope, endpoint), None)
         if serving is not None:
-            endpoint_process.end(serving)
+            model_server.end(serving)
 
     def resume(self) -> None:
         """Starts again what a previous process served or was about to serve."""
@@ -98,7 +98,7 @@ class EndpointRunner:
         with self._lock:
             serving, self._serving = list(self._serving.values()), {}
         for item in serving:
-            endpoint_process.end(item)
+            model_server.end(item)
 
     def invoke(
         self, scope: Scope, endpoint: str, body: bytes, content_type: str, accept: str
@@ -144,7 +144,7 @@ class EndpointRunner:
 
     def _deploy(self, scope: Scope, endpoint: str, config: str, number: int, restarts: int) -> None:
         try:
-            serving = endpoint_process.start(
+            serving = model_server.start(
                 self._context, self._launcher, scope, endpoint, config,
                 cancelled=lambda: not self._counts(scope, endpoint, number),
             )  # fmt: skip
@@ -165,7 +165,7 @@ class EndpointRunner:
                     ProductionVariants=_variants(serving.config), FailureReason=None,
                 )  # fmt: skip
         if replaced is not None:
-            endpoint_process.end(replaced)
+            model_server.end(replaced)
         if counts:
             self._watch(scope, endpoint, serving, restarts)
 
@@ -190,7 +190,7 @@ class EndpointRunner:
             return
         dead = self._serving.pop((scope, endpoint), None)
         if dead is not None:
-            endpoint_process.end(dead)
+            model_server.end(dead)
         reason = f"The container of the endpoint ended, and did so again after {_RESTARTS} restarts."
         self._conclude(scope, endpoint, EndpointStatus="Failed", FailureReason=reason)
 
@@ -204,7 +204,7 @@ class EndpointRunner:
             document = self._context.store.get(scope, "endpoint", endpoint)
             assert document is not None, f"endpoint {endpoint} vanished"
             serving = self._serving.get((scope, endpoint))
-            alive = serving is not None and not endpoint_process.has_ended(serving.process)
+            alive = serving is not None and not model_server.has_ended(serving.process)
             previous = document["EndpointConfigName"]
             if alive:
                 self._conclude(scope, endpoint, EndpointStatus="InService", FailureReason=reason[:1024])

@@ -8,7 +8,6 @@ its old configuration: the silent rollback that AWS has, too.
 import time
 from typing import Any
 
-from local_cloud.sagemaker import endpoint_process
 from local_cloud.sagemaker.containers import vpc
 from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
@@ -16,7 +15,8 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
-from local_cloud.sagemaker.endpoint_runner import EndpointRunner, announce
+from local_cloud.sagemaker.hosting import model_server
+from local_cloud.sagemaker.hosting.deployments import EndpointRunner, announce
 from local_cloud.sagemaker.registry import group_policy
 from local_cloud.sagemaker.registry.model_packages import existing_package
 
@@ -71,17 +71,14 @@ class Hosting:
                 )
         elif "Image" not in container:
             raise ValidationException("A container needs an Image or a ModelPackageName.")
-        if (
-            not {"Image", "ModelDataUrl"}
-            <= endpoint_process.served_container(self._context, call.scope, request).keys()
-        ):
+        if not {"Image", "ModelDataUrl"} <= model_server.served_container(self._context, call.scope, request).keys():
             raise ValidationException("The local cloud serves containers with an Image and a ModelDataUrl only.")
         if "ExecutionRoleArn" not in request:
             raise ValidationException("The local cloud serves models with an ExecutionRoleArn only.")
         call.authorize("iam:PassRole", request["ExecutionRoleArn"])
         name = request["ModelName"]
         arn = arns.arn(call.scope, "model", name)
-        role, source = request["ExecutionRoleArn"], endpoint_process.source_arn(call.scope)
+        role, source = request["ExecutionRoleArn"], model_server.source_arn(call.scope)
         vpc.require_network(self._context, call.scope, request, role, source)
         with self._store.transaction():
             if self._store.get(call.scope, "model", name) is not None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker import model_archive
 from local_cloud.sagemaker.containers import transfer, vpc
 from local_cloud.sagemaker.containers.images import INFERENCE_SERVER, image
 from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
@@ -20,7 +19,8 @@ from local_cloud.sagemaker.containers.log_stream import LogStream
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
+from local_cloud.sagemaker.hosting import model_archive
+from local_cloud.sagemaker.hosting.model_connection import SOCKET, ModelConnection
 from local_cloud.sagemaker.registry.model_packages import existing_package
 
 _STARTUP_SECONDS = 240.0  # /ping must pass within 4 minutes, as on AWS
