@@ -15,7 +15,7 @@ from typing import Any
 
 from local_cloud.sagemaker.core.cloud import Cloud, Credentials, Gateway
 from local_cloud.sagemaker.core.store import Scope
-from local_cloud.sagemaker.engine import references
+from pipeline_language import references
 
 _LATE_SECONDS = 3.0
 

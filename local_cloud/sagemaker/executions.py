@@ -13,9 +13,9 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
-from local_cloud.sagemaker.engine.definition import Parameter
-from local_cloud.sagemaker.engine.references import as_text
 from local_cloud.sagemaker.engine.run import ExecutionRunner
+from pipeline_language.definition import Parameter
+from pipeline_language.references import as_text
 
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
 

@@ -16,7 +16,7 @@ from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFoun
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.engine.check import check
-from local_cloud.sagemaker.engine.definition import Definition, DefinitionError, parse
+from pipeline_language.definition import Definition, DefinitionError, parse
 
 
 def parsed(text: str) -> Definition:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from local_cloud.sagemaker.engine.check import check
-from local_cloud.sagemaker.engine.definition import DefinitionError, parse
 from local_cloud.sagemaker.engine.retry import pause_before_retry
 from local_cloud.sagemaker.engine.steps.condition import ConditionError, holds
 from local_cloud.sagemaker.engine.steps.kind import failed
+from pipeline_language.definition import DefinitionError, parse
 
 
 def text(*steps: Any, **more: Any) -> str:

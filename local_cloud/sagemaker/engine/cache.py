@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from local_cloud.sagemaker.core.store import Document, Scope, Store
-from local_cloud.sagemaker.engine.definition import Step
 from local_cloud.sagemaker.engine.steps.kind import Outcome, StepType
+from pipeline_language.definition import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Retry: whether a failed step is tried again, and after how long."""
 
-from local_cloud.sagemaker.engine.definition import RetryPolicy, Step
 from local_cloud.sagemaker.engine.steps.kind import Outcome
+from pipeline_language.definition import RetryPolicy, Step
 
 # AWS retries a throttled step without being asked, exponentially from one second.
 _AUTOMATIC = RetryPolicy(frozenset({"Step.THROTTLING"}), interval=1.0, backoff=2.0, attempts=5, expires=None)

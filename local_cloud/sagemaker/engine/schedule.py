@@ -15,8 +15,8 @@ what they do here follows their names. What an execution with a handled failure 
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from local_cloud.sagemaker.engine.definition import TRIGGERS, Definition, Step
-from local_cloud.sagemaker.engine.graph import dependencies
+from pipeline_language.definition import TRIGGERS, Definition, Step
+from pipeline_language.graph import dependencies
 
 
 class Schedule:

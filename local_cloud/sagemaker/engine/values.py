@@ -9,8 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.engine.definition import Definition
-from local_cloud.sagemaker.engine.references import Path, Unresolved, follow
+from pipeline_language.definition import Definition
+from pipeline_language.references import Path, Unresolved, follow
 
 
 class StepValues:

@@ -6,7 +6,7 @@ from typing import Any
 
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.engine.definition import Step
+from pipeline_language.definition import Step
 
 WaitForJob = Callable[[str, Scope, str], None]
 """Given Training or Processing, where the job is and its name; returns when the job has ended."""

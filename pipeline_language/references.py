@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from local_cloud.sagemaker.engine.definition import DefinitionError
+from pipeline_language.definition import DefinitionError
 
 _TOKEN = re.compile(r"""\.?([A-Za-z0-9_\-:]+)|\[(?:'([^']*)'|"([^"]*)")\]|\[(\d+)\]""")
 _FORMS = ("Get", "Std:Join", "Std:JsonGet")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from local_cloud.sagemaker.engine.definition import Definition, Step
-from local_cloud.sagemaker.engine.references import gets, split
+from pipeline_language.definition import Definition, Step
+from pipeline_language.references import gets, split
 
 
 def dependencies(definition: Definition) -> dict[str, dict[str, str]]:
