@@ -16,15 +16,15 @@ from local_cloud.sagemaker.core.errors import ServiceError, ValidationException
 from local_cloud.sagemaker.core.faults import Faults
 from local_cloud.sagemaker.core.store import Store
 from local_cloud.sagemaker.core.tags import Tags
-from local_cloud.sagemaker.engine.run import ExecutionRunner
-from local_cloud.sagemaker.executions import Executions
 from local_cloud.sagemaker.hosting.api import Hosting
 from local_cloud.sagemaker.hosting.deployments import EndpointRunner
 from local_cloud.sagemaker.jobs.processing.api import Processing, ProcessingJobs
 from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training.api import TrainingJobs
 from local_cloud.sagemaker.jobs.training.run import Training
-from local_cloud.sagemaker.pipelines import Pipelines
+from local_cloud.sagemaker.pipelines.engine.run import ExecutionRunner
+from local_cloud.sagemaker.pipelines.executions import Executions
+from local_cloud.sagemaker.pipelines.pipelines import Pipelines
 from local_cloud.sagemaker.projects import Projects
 from local_cloud.sagemaker.provisioning import Provisioning
 from local_cloud.sagemaker.registry.group_policy import GroupPolicies

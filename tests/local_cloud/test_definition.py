@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from local_cloud.sagemaker.engine.check import check
-from local_cloud.sagemaker.engine.retry import pause_before_retry
-from local_cloud.sagemaker.engine.steps.condition import ConditionError, holds
-from local_cloud.sagemaker.engine.steps.kind import failed
+from local_cloud.sagemaker.pipelines.engine.check import check
+from local_cloud.sagemaker.pipelines.engine.retry import pause_before_retry
+from local_cloud.sagemaker.pipelines.steps.condition import ConditionError, holds
+from local_cloud.sagemaker.pipelines.steps.step_type import failed
 from pipeline_language.definition import DefinitionError, parse
 
 

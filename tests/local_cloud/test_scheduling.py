@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_process import SCOPE, InProcess, Refused, until
 
-from local_cloud.sagemaker.engine.steps import STEP_TYPES
-from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType, failed
+from local_cloud.sagemaker.pipelines.steps import STEP_TYPES
+from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 
 
 class Recorder:

@@ -1,6 +1,6 @@
 """Retry: whether a failed step is tried again, and after how long."""
 
-from local_cloud.sagemaker.engine.steps.kind import Outcome
+from local_cloud.sagemaker.pipelines.steps.step_type import Outcome
 from pipeline_language.definition import RetryPolicy, Step
 
 # AWS retries a throttled step without being asked, exponentially from one second.

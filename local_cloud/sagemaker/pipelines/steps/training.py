@@ -1,6 +1,6 @@
 """Training step: a training job."""
 
-from local_cloud.sagemaker.engine.steps import job
+from local_cloud.sagemaker.pipelines.steps import job
 
 TYPE = job.step_type(
     "Training",

@@ -1,6 +1,6 @@
 """Fail step: ends the execution as Failed, with a message that may hold references."""
 
-from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType
+from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType
 
 
 def _run(attempt: Attempt) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType
+from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType
 
 _COMPARED = ("LeftValue", "RightValue")
 _MEMBERS: dict[str, tuple[str, ...]] = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType, failed
+from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 
 
 def _run(attempt: Attempt) -> Outcome:

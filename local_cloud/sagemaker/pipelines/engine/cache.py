@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local_cloud.sagemaker.core.store import Document, Scope, Store
-from local_cloud.sagemaker.engine.steps.kind import Outcome, StepType
+from local_cloud.sagemaker.pipelines.steps.step_type import Outcome, StepType
 from pipeline_language.definition import Step
 
 

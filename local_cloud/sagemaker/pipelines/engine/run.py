@@ -19,12 +19,12 @@ from local_cloud.sagemaker.core import events
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
-from local_cloud.sagemaker.engine import cache
-from local_cloud.sagemaker.engine.retry import pause_before_retry
-from local_cloud.sagemaker.engine.schedule import Schedule
-from local_cloud.sagemaker.engine.steps import STEP_TYPES
-from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, WaitForJob, failed
-from local_cloud.sagemaker.engine.values import StepValues
+from local_cloud.sagemaker.pipelines.engine import cache
+from local_cloud.sagemaker.pipelines.engine.retry import pause_before_retry
+from local_cloud.sagemaker.pipelines.engine.schedule import Schedule
+from local_cloud.sagemaker.pipelines.engine.values import StepValues
+from local_cloud.sagemaker.pipelines.steps import STEP_TYPES
+from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, WaitForJob, failed
 from pipeline_language.definition import Definition, DefinitionError, Step, parse
 from pipeline_language.graph import own_arguments
 from pipeline_language.references import Unresolved, resolve

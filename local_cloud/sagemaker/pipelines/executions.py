@@ -6,14 +6,14 @@ import string
 import time
 from typing import Any
 
-from local_cloud.sagemaker import pipelines
 from local_cloud.sagemaker.core import events
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
-from local_cloud.sagemaker.engine.run import ExecutionRunner
+from local_cloud.sagemaker.pipelines import pipelines
+from local_cloud.sagemaker.pipelines.engine.run import ExecutionRunner
 from pipeline_language.definition import Parameter
 from pipeline_language.references import as_text
 

@@ -15,7 +15,7 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
-from local_cloud.sagemaker.engine.check import check
+from local_cloud.sagemaker.pipelines.engine.check import check
 from pipeline_language.definition import Definition, DefinitionError, parse
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local_cloud.sagemaker.core import tags
-from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType, failed
+from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 
 _ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 

@@ -11,8 +11,8 @@ from typing import Any
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from local_cloud.sagemaker.core import shapes
-from local_cloud.sagemaker.engine.steps import STEP_TYPES
-from local_cloud.sagemaker.engine.steps.condition import condition_problems
+from local_cloud.sagemaker.pipelines.steps import STEP_TYPES
+from local_cloud.sagemaker.pipelines.steps.condition import condition_problems
 from pipeline_language.definition import Definition, DefinitionError, Step
 from pipeline_language.graph import dependencies, values_of
 from pipeline_language.references import Path, is_reference, json_path, split
