@@ -25,8 +25,8 @@ from local_cloud.sagemaker.jobs.training.run import Training
 from local_cloud.sagemaker.pipelines.engine.run import ExecutionRunner
 from local_cloud.sagemaker.pipelines.executions import Executions
 from local_cloud.sagemaker.pipelines.pipelines import Pipelines
-from local_cloud.sagemaker.projects import Projects
-from local_cloud.sagemaker.provisioning import Provisioning
+from local_cloud.sagemaker.projects.projects import Projects
+from local_cloud.sagemaker.projects.provisioning import Provisioning
 from local_cloud.sagemaker.registry.group_policy import GroupPolicies
 from local_cloud.sagemaker.registry.model_packages import ModelRegistry
 

@@ -17,7 +17,7 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
-from local_cloud.sagemaker.provisioning import GIVEN, Provisioning, stack_name, template_location
+from local_cloud.sagemaker.projects.provisioning import GIVEN, Provisioning, stack_name, template_location
 
 _CLOUDFORMATION = "cloudformation.amazonaws.com"
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
