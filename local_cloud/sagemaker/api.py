@@ -16,8 +16,10 @@ from local_cloud.sagemaker.core.errors import ServiceError, ValidationException
 from local_cloud.sagemaker.core.faults import Faults
 from local_cloud.sagemaker.core.store import Store
 from local_cloud.sagemaker.core.tags import Tags
-from local_cloud.sagemaker.hosting.api import Hosting
 from local_cloud.sagemaker.hosting.deployments import EndpointRunner
+from local_cloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
+from local_cloud.sagemaker.hosting.endpoints import Endpoints
+from local_cloud.sagemaker.hosting.models import Models
 from local_cloud.sagemaker.jobs.processing.api import Processing, ProcessingJobs
 from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training.api import TrainingJobs
@@ -88,7 +90,9 @@ def assemble(cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | N
         ProcessingJobs(context, jobs).operations(),
         ModelRegistry(context).operations(),
         GroupPolicies(context).operations(),
-        Hosting(context, endpoints).operations(),
+        Models(context).operations(),
+        EndpointConfigs(context).operations(),
+        Endpoints(context, endpoints).operations(),
         Projects(context, provisioning).operations(),
         Tags(context).operations(),
     )
