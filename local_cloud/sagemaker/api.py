@@ -20,7 +20,8 @@ from local_cloud.sagemaker.hosting.deployments import EndpointRunner
 from local_cloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
 from local_cloud.sagemaker.hosting.endpoints import Endpoints
 from local_cloud.sagemaker.hosting.models import Models
-from local_cloud.sagemaker.jobs.processing.api import Processing, ProcessingJobs
+from local_cloud.sagemaker.jobs.processing.api import ProcessingJobs
+from local_cloud.sagemaker.jobs.processing.run import Processing
 from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training.api import TrainingJobs
 from local_cloud.sagemaker.jobs.training.run import Training

@@ -1,7 +1,6 @@
-"""A job's output on its way to CloudWatch Logs, written as the job's role, and the metrics in it."""
+"""The output of a job or an endpoint on its way to CloudWatch Logs, written as its role."""
 
 import logging
-import re
 import threading
 import time
 from contextlib import suppress
@@ -12,7 +11,6 @@ from botocore.exceptions import ClientError
 log = logging.getLogger("headrace.sagemaker")
 
 _FLUSH_SECONDS = 1.0
-_NAMESPACE = "/aws/sagemaker/TrainingJobs"  # where AWS puts the metrics that an algorithm prints
 _LONGEST_LINE = 200_000  # CloudWatch Logs takes 256 KB an event
 
 
@@ -55,41 +53,3 @@ class LogStream:
             log.warning("no logs for %s/%s: %s", self._group, self._stream, error)
             return False
         return True
-
-
-class Metrics:
-    """The last value of each metric, found in the output by ``MetricDefinitions``' regular expressions."""
-
-    def __init__(self, definitions: list[dict[str, str]], job: str) -> None:
-        self._patterns = [(item["Name"], re.compile(item["Regex"])) for item in definitions]
-        self._dimensions = [{"Name": "TrainingJobName", "Value": job}]
-        self._last: dict[str, dict[str, Any]] = {}
-        self._unsent: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
-
-    def read(self, line: str) -> None:
-        for name, pattern in self._patterns:
-            match = pattern.search(line)
-            if match is None or not match.groups():
-                continue
-            try:
-                value = float(match.group(1))
-            except ValueError:
-                continue  # the expression caught something that is no number
-            point = {"MetricName": name, "Value": value, "Timestamp": time.time()}
-            with self._lock:
-                self._last[name] = point
-                self._unsent.append(point | {"Dimensions": self._dimensions})
-
-    def publish(self, client: Any) -> None:
-        """Sends what is new to CloudWatch; like logs, metrics that may not be written do not fail the job."""
-        with self._lock:
-            points, self._unsent = self._unsent, []
-        try:
-            for start in range(0, len(points), 1000):
-                client.put_metric_data(Namespace=_NAMESPACE, MetricData=points[start : start + 1000])
-        except ClientError as error:
-            log.warning("no metrics of %s: %s", self._dimensions[0]["Value"], error)
-
-    def final(self) -> list[dict[str, Any]]:
-        return [self._last[name] for name, _ in self._patterns if name in self._last]

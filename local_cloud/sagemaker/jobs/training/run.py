@@ -11,14 +11,14 @@ from typing import Any
 from local_cloud.sagemaker.containers import transfer
 from local_cloud.sagemaker.containers.folder import Folder
 from local_cloud.sagemaker.containers.hosts import Ending, Host
-from local_cloud.sagemaker.containers.log_stream import Metrics
 from local_cloud.sagemaker.containers.opt_ml import algorithm_error, message, resource_config
 from local_cloud.sagemaker.core import events, tags
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.jobs.runner import Job
+from local_cloud.sagemaker.jobs.job import Job
 from local_cloud.sagemaker.jobs.training.checkpoints import Checkpoints
+from local_cloud.sagemaker.jobs.training.metrics import Metrics
 
 DOCUMENT = "training-job"
 _DEFAULT_SECONDS = 24 * 3600
@@ -41,7 +41,7 @@ _MESSAGES = {
 
 
 class Training:
-    """Implements `runner.JobKind`."""
+    """Implements `job.JobKind`."""
 
     kind = "Training"
     document = DOCUMENT
