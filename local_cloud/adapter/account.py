@@ -18,6 +18,7 @@ from ministack.services import ec2, ecr, lambda_svc
 from local_cloud.sagemaker.core import quotas
 from local_cloud.sagemaker.core.account import Account
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Scope
 
@@ -122,12 +123,12 @@ def _list_cost_tags(context: Context, request: Request) -> dict[str, Any]:
 def _update_cost_tags(context: Context, request: Request) -> dict[str, Any]:
     _only(request, "CostAllocationTagsStatus")
     for item in request["CostAllocationTagsStatus"]:
-        context.store.put(_everywhere(), "cost-tag", item["TagKey"], {"Status": item["Status"]})
+        context.store.put(_everywhere(), DocumentKind.COST_TAG, item["TagKey"], {"Status": item["Status"]})
     return {"Errors": []}
 
 
 def _status(context: Context, key: str) -> str:
-    chosen = context.store.get(_everywhere(), "cost-tag", key)
+    chosen = context.store.get(_everywhere(), DocumentKind.COST_TAG, key)
     if chosen is not None:
         return str(chosen["Status"])
     return "Inactive" if key in context.account.read().inactive_cost_tags else "Active"

@@ -9,6 +9,7 @@ from ministack.services.cloudformation import provisioners
 from local_cloud.sagemaker.api import SageMaker
 from local_cloud.sagemaker.core import arns
 from local_cloud.sagemaker.core.cloud import Call
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Scope
 from local_cloud.sagemaker.registry import group_policy
@@ -26,7 +27,7 @@ def _model_package_group(sagemaker: SageMaker) -> dict[str, Any]:
         return Call(scope, lambda action, resource: None)
 
     def attributes(name: str) -> dict[str, Any]:
-        group = context.store.get(call().scope, "group", name) or {}
+        group = context.store.get(call().scope, DocumentKind.MODEL_PACKAGE_GROUP, name) or {}
         return {"ModelPackageGroupArn": group.get("ModelPackageGroupArn"), "ModelPackageGroupStatus": "Completed"}
 
     def set_policy(name: str, properties: dict[str, Any]) -> None:

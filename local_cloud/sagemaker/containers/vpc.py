@@ -10,12 +10,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import AccessDenied, ValidationException
 from local_cloud.sagemaker.core.store import Document, Scope
 
 log = logging.getLogger("headrace.sagemaker")
 
-DOCUMENT = "network-interface"
+DOCUMENT = DocumentKind.NETWORK_INTERFACE
 
 
 def vpc_config(description: Document) -> dict[str, list[str]] | None:

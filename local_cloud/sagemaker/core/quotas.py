@@ -15,6 +15,7 @@ from functools import cache
 from local_cloud.sagemaker.core import shapes
 from local_cloud.sagemaker.core.account import PLENTY
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope
 
@@ -55,7 +56,7 @@ def require_for_training(context: Context, scope: Scope, request: Document) -> N
     use = _training_use(request)
 
     def in_use() -> Iterator[Counter[str]]:
-        for job in context.store.find(scope, "training-job"):
+        for job in context.store.find(scope, DocumentKind.TRAINING_JOB):
             if job["TrainingJobStatus"] not in _ENDED and _training_use(job) == use:
                 yield _of_training(job)
 
@@ -66,7 +67,7 @@ def require_for_processing(context: Context, scope: Scope, request: Document) ->
     """Raises ResourceLimitExceeded. Call it in the transaction that creates the job."""
 
     def in_use() -> Iterator[Counter[str]]:
-        for job in context.store.find(scope, "processing-job"):
+        for job in context.store.find(scope, DocumentKind.PROCESSING_JOB):
             if job["ProcessingJobStatus"] not in _ENDED:
                 yield _of_processing(job)
 
@@ -124,9 +125,9 @@ def _of_endpoint(config: Document) -> Counter[str]:
 
 
 def _on_endpoints(context: Context, scope: Scope) -> Iterator[Counter[str]]:
-    for endpoint in context.store.find(scope, "endpoint"):
+    for endpoint in context.store.find(scope, DocumentKind.ENDPOINT):
         pending = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
         for name in {endpoint["EndpointConfigName"], pending} - {None}:
-            config = context.store.get(scope, "endpoint-config", name)
+            config = context.store.get(scope, DocumentKind.ENDPOINT_CONFIG, name)
             if config is not None and endpoint["EndpointStatus"] != "Failed":
                 yield _of_endpoint(config)

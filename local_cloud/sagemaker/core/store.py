@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import DiskFull
 
 log = logging.getLogger("headrace.sagemaker")
@@ -79,7 +80,7 @@ class Store:
                 raise
             raise DiskFull(f"{self._path} cannot be written: {error}. hint: make room; df -h {self._path}") from error
 
-    def put(self, scope: Scope, kind: str, name: str, body: Document) -> Document:
+    def put(self, scope: Scope, kind: DocumentKind, name: str, body: Document) -> Document:
         with self._lock:
             self._write(
                 "INSERT INTO document (account, region, kind, name, body) VALUES (?, ?, ?, ?, ?) "
@@ -88,7 +89,7 @@ class Store:
             )
         return body
 
-    def update(self, scope: Scope, kind: str, name: str, **changes: Any) -> Document:
+    def update(self, scope: Scope, kind: DocumentKind, name: str, **changes: Any) -> Document:
         """Merges ``changes`` into an existing document; ``None`` removes a member."""
         with self.transaction():
             body = self.get(scope, kind, name)
@@ -96,7 +97,7 @@ class Store:
             body = {key: value for key, value in (body | changes).items() if value is not None}
             return self.put(scope, kind, name, body)
 
-    def get(self, scope: Scope, kind: str, name: str) -> Document | None:
+    def get(self, scope: Scope, kind: DocumentKind, name: str) -> Document | None:
         with self._lock:
             row = self._connection.execute(
                 "SELECT body FROM document WHERE account = ? AND region = ? AND kind = ? AND name = ?",
@@ -104,14 +105,14 @@ class Store:
             ).fetchone()
         return json.loads(row[0]) if row else None
 
-    def delete(self, scope: Scope, kind: str, name: str) -> None:
+    def delete(self, scope: Scope, kind: DocumentKind, name: str) -> None:
         with self._lock:
             self._write(
                 "DELETE FROM document WHERE account = ? AND region = ? AND kind = ? AND name = ?",
                 (*scope, kind, name),
             )
 
-    def delete_all(self, scope: Scope, kind: str, prefix: str) -> None:
+    def delete_all(self, scope: Scope, kind: DocumentKind, prefix: str) -> None:
         """Deletes the documents of a kind whose name begins with ``prefix``."""
         with self._lock:
             self._write(
@@ -119,7 +120,7 @@ class Store:
                 (*scope, kind, len(prefix), prefix),
             )
 
-    def find(self, scope: Scope, kind: str, prefix: str = "") -> list[Document]:
+    def find(self, scope: Scope, kind: DocumentKind, prefix: str = "") -> list[Document]:
         """All documents of a kind, oldest first; with ``prefix``, those whose name begins with it."""
         with self._lock:
             rows = self._connection.execute(
@@ -129,7 +130,7 @@ class Store:
             ).fetchall()
         return [json.loads(row[0]) for row in rows]
 
-    def everywhere(self, kind: str) -> list[tuple[Scope, Document]]:
+    def everywhere(self, kind: DocumentKind) -> list[tuple[Scope, Document]]:
         """All documents of a kind in every account and region, oldest first: what a restart looks through."""
         with self._lock:
             rows = self._connection.execute(

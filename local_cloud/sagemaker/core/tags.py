@@ -4,6 +4,7 @@ from typing import Any
 
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page
 from local_cloud.sagemaker.core.store import Scope, Store
@@ -23,16 +24,16 @@ def add(store: Store, scope: Scope, arn: str, tags: list[dict[str, str]]) -> lis
         known = get(store, scope, arn) | {tag["Key"]: tag["Value"] for tag in tags}
         if len(known) > _LIMIT:
             raise ValidationException(f"The number of tags on {arn} exceeds {_LIMIT}.")
-        store.put(scope, "tags", arn, known)
+        store.put(scope, DocumentKind.TAGS, arn, known)
     return as_list(known)
 
 
 def get(store: Store, scope: Scope, arn: str) -> dict[str, str]:
-    return store.get(scope, "tags", arn) or {}
+    return store.get(scope, DocumentKind.TAGS, arn) or {}
 
 
 def delete(store: Store, scope: Scope, arn: str) -> None:
-    store.delete(scope, "tags", arn)
+    store.delete(scope, DocumentKind.TAGS, arn)
 
 
 def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
@@ -62,5 +63,5 @@ class Tags:
         with self._store.transaction():
             known = get(self._store, call.scope, request["ResourceArn"])
             kept = {key: value for key, value in known.items() if key not in request["TagKeys"]}
-            self._store.put(call.scope, "tags", request["ResourceArn"], kept)
+            self._store.put(call.scope, DocumentKind.TAGS, request["ResourceArn"], kept)
         return {}

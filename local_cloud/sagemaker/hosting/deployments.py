@@ -17,6 +17,7 @@ from local_cloud.sagemaker.containers import transfer
 from local_cloud.sagemaker.containers.launcher import Launcher
 from local_cloud.sagemaker.core import events
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 from local_cloud.sagemaker.hosting import model_server
@@ -87,9 +88,11 @@ class EndpointRunner:
 
     def resume(self) -> None:
         """Starts again what a previous process served or was about to serve."""
-        for scope, endpoint in self._context.store.everywhere("endpoint"):
+        for scope, endpoint in self._context.store.everywhere(DocumentKind.ENDPOINT):
             if endpoint["EndpointStatus"] != "Failed":
-                self._context.store.update(scope, "endpoint", endpoint["EndpointName"], EndpointStatus="SystemUpdating")
+                self._context.store.update(
+                    scope, DocumentKind.ENDPOINT, endpoint["EndpointName"], EndpointStatus="SystemUpdating"
+                )
                 pending = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
                 self.deploy(scope, endpoint["EndpointName"], pending or endpoint["EndpointConfigName"])
 
@@ -107,7 +110,7 @@ class EndpointRunner:
 
         Raises RuntimeValidationError when there is no such endpoint in service, ModelError when the container fails.
         """
-        document = self._context.store.get(scope, "endpoint", endpoint)
+        document = self._context.store.get(scope, DocumentKind.ENDPOINT, endpoint)
         with self._lock:
             serving = self._serving.get((scope, endpoint))
         if document is None or serving is None or document["EndpointStatus"] not in ("InService", "Updating"):
@@ -178,7 +181,7 @@ class EndpointRunner:
         with self._lock:
             if self._serving.get((scope, endpoint)) is not serving or self._ending.is_set():
                 return  # it was replaced or withdrawn
-            document = self._context.store.get(scope, "endpoint", endpoint)
+            document = self._context.store.get(scope, DocumentKind.ENDPOINT, endpoint)
             if document is None or document["EndpointStatus"] != "InService":
                 return  # an update is on its way, and starts a process of its own
             self._restart(scope, endpoint, str(serving.config["EndpointConfigName"]), restarts)
@@ -201,7 +204,7 @@ class EndpointRunner:
         with self._lock:
             if not self._counts(scope, endpoint, number):
                 return
-            document = self._context.store.get(scope, "endpoint", endpoint)
+            document = self._context.store.get(scope, DocumentKind.ENDPOINT, endpoint)
             assert document is not None, f"endpoint {endpoint} vanished"
             serving = self._serving.get((scope, endpoint))
             alive = serving is not None and not model_server.has_ended(serving.process)
@@ -218,7 +221,7 @@ class EndpointRunner:
 
     def _conclude(self, scope: Scope, endpoint: str, **changes: Any) -> None:
         changes |= {"LastModifiedTime": time.time(), "PendingDeploymentSummary": None}
-        write = partial(self._context.store.update, scope, "endpoint", endpoint, **changes)
+        write = partial(self._context.store.update, scope, DocumentKind.ENDPOINT, endpoint, **changes)
         document = when_there_is_room(write, self._ending)
         announce(self._context, scope, document)
 

@@ -6,6 +6,7 @@ from typing import Any
 from local_cloud.sagemaker.core import arns, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.hosting.lookup import existing, require_new
@@ -31,28 +32,28 @@ class EndpointConfigs:
         for variant in request["ProductionVariants"]:
             if "ModelName" not in variant:
                 raise ValidationException("The local cloud serves production variants with a ModelName only.")
-            existing(self._store, call.scope, "model", variant["ModelName"])
+            existing(self._store, call.scope, DocumentKind.MODEL, variant["ModelName"])
         name = request["EndpointConfigName"]
         arn = arns.arn(call.scope, "endpoint-config", name)
         with self._store.transaction():
-            require_new(self._store, call.scope, "endpoint-config", name)
+            require_new(self._store, call.scope, DocumentKind.ENDPOINT_CONFIG, name)
             tags.tag_on_create(self._store, call, arn, request)
             config = {key: value for key, value in request.items() if key != "Tags"}
             config |= {"EndpointConfigArn": arn, "CreationTime": time.time()}
-            self._store.put(call.scope, "endpoint-config", name, config)
+            self._store.put(call.scope, DocumentKind.ENDPOINT_CONFIG, name, config)
         return {"EndpointConfigArn": arn}
 
     def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return existing(self._store, call.scope, "endpoint-config", request["EndpointConfigName"])
+        return existing(self._store, call.scope, DocumentKind.ENDPOINT_CONFIG, request["EndpointConfigName"])
 
     def _delete(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         config = self._describe(call, request)
-        self._store.delete(call.scope, "endpoint-config", config["EndpointConfigName"])
+        self._store.delete(call.scope, DocumentKind.ENDPOINT_CONFIG, config["EndpointConfigName"])
         tags.delete(self._store, call.scope, config["EndpointConfigArn"])
         return {}
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        found = [summary(config, *members) for config in self._store.find(call.scope, "endpoint-config")
+        found = [summary(config, *members) for config in self._store.find(call.scope, DocumentKind.ENDPOINT_CONFIG)
                  if request.get("NameContains", "") in config["EndpointConfigName"]]  # fmt: skip
         return page(found, request, "EndpointConfigs")

@@ -12,6 +12,7 @@ from local_cloud.sagemaker.containers import vpc
 from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.hosting.deployments import EndpointRunner, announce
@@ -35,11 +36,11 @@ class Endpoints:
 
     def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name, now = request["EndpointName"], time.time()
-        config = existing(self._store, call.scope, "endpoint-config", request["EndpointConfigName"])
+        config = existing(self._store, call.scope, DocumentKind.ENDPOINT_CONFIG, request["EndpointConfigName"])
         call.authorize("sagemaker:CreateEndpoint", config["EndpointConfigArn"])
         arn = arns.arn(call.scope, "endpoint", name)
         with self._store.transaction():
-            require_new(self._store, call.scope, "endpoint", name)
+            require_new(self._store, call.scope, DocumentKind.ENDPOINT, name)
             quotas.require_for_endpoint(self._context, call.scope, config)
             tags.tag_on_create(self._store, call, arn, request)
             endpoint = {
@@ -50,23 +51,23 @@ class Endpoints:
                 "CreationTime": now,
                 "LastModifiedTime": now,
             }
-            self._store.put(call.scope, "endpoint", name, endpoint)
+            self._store.put(call.scope, DocumentKind.ENDPOINT, name, endpoint)
         announce(self._context, call.scope, endpoint)
         self._runner.deploy(call.scope, name, config["EndpointConfigName"])
         return {"EndpointArn": arn}
 
     def _update(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        config = existing(self._store, call.scope, "endpoint-config", request["EndpointConfigName"])
+        config = existing(self._store, call.scope, DocumentKind.ENDPOINT_CONFIG, request["EndpointConfigName"])
         call.authorize("sagemaker:UpdateEndpoint", config["EndpointConfigArn"])
         with self._store.transaction():
-            endpoint = existing(self._store, call.scope, "endpoint", request["EndpointName"])
+            endpoint = existing(self._store, call.scope, DocumentKind.ENDPOINT, request["EndpointName"])
             if endpoint["EndpointStatus"] != "InService":
                 raise ValidationException(
                     f'Cannot update endpoint "{endpoint["EndpointArn"]}": its status is {endpoint["EndpointStatus"]}.'
                 )
             quotas.require_for_endpoint(self._context, call.scope, config)
             endpoint = self._store.update(
-                call.scope, "endpoint", endpoint["EndpointName"], EndpointStatus="Updating",
+                call.scope, DocumentKind.ENDPOINT, endpoint["EndpointName"], EndpointStatus="Updating",
                 LastModifiedTime=time.time(),
                 PendingDeploymentSummary={"EndpointConfigName": config["EndpointConfigName"]},
             )  # fmt: skip
@@ -75,20 +76,20 @@ class Endpoints:
         return {"EndpointArn": endpoint["EndpointArn"]}
 
     def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return existing(self._store, call.scope, "endpoint", request["EndpointName"])
+        return existing(self._store, call.scope, DocumentKind.ENDPOINT, request["EndpointName"])
 
     def _delete(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         endpoint = self._describe(call, request)
         self._runner.withdraw(call.scope, endpoint["EndpointName"])
         vpc.detach(self._context, call.scope, f"endpoint/{endpoint['EndpointName']}")
-        self._store.delete(call.scope, "endpoint", endpoint["EndpointName"])
+        self._store.delete(call.scope, DocumentKind.ENDPOINT, endpoint["EndpointName"])
         tags.delete(self._store, call.scope, endpoint["EndpointArn"])
         announce(self._context, call.scope, endpoint | {"EndpointStatus": "Deleting"})
         return {}
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
-        found = [summary(endpoint, *members) for endpoint in self._store.find(call.scope, "endpoint")
+        found = [summary(endpoint, *members) for endpoint in self._store.find(call.scope, DocumentKind.ENDPOINT)
                  if request.get("NameContains", "") in endpoint["EndpointName"]
                  and request.get("StatusEquals", endpoint["EndpointStatus"]) == endpoint["EndpointStatus"]]  # fmt: skip
         return page(found, request, "Endpoints")

@@ -1,13 +1,18 @@
 """Finds a model, an endpoint configuration or an endpoint, or refuses in SageMaker's words."""
 
 from local_cloud.sagemaker.core import arns
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.store import Document, Scope, Store
 
-_NOUNS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
+_NOUNS = {
+    DocumentKind.MODEL: "model",
+    DocumentKind.ENDPOINT_CONFIG: "endpoint configuration",
+    DocumentKind.ENDPOINT: "endpoint",
+}
 
 
-def existing(store: Store, scope: Scope, kind: str, name: str) -> Document:
+def existing(store: Store, scope: Scope, kind: DocumentKind, name: str) -> Document:
     """Raises ValidationException when it does not exist."""
     document = store.get(scope, kind, name)
     if document is None:
@@ -15,7 +20,7 @@ def existing(store: Store, scope: Scope, kind: str, name: str) -> Document:
     return document
 
 
-def require_new(store: Store, scope: Scope, kind: str, name: str) -> None:
+def require_new(store: Store, scope: Scope, kind: DocumentKind, name: str) -> None:
     """Raises ValidationException when it exists. Call it in the transaction that creates it."""
     if store.get(scope, kind, name) is not None:
         raise ValidationException(f'Cannot create already existing {_NOUNS[kind]} "{arns.arn(scope, kind, name)}".')

@@ -17,6 +17,7 @@ from local_cloud.sagemaker.containers.images import INFERENCE_SERVER, image
 from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.containers.log_stream import LogStream
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.hosting import model_archive
@@ -47,7 +48,7 @@ def start(
     context: Context, launcher: Launcher, scope: Scope, endpoint: str, config: str, cancelled: Callable[[], bool]
 ) -> Serving:
     """A process that answers; raises DeploymentError and others, and leaves nothing behind, when there is none."""
-    document = context.store.get(scope, "endpoint-config", config)
+    document = context.store.get(scope, DocumentKind.ENDPOINT_CONFIG, config)
     if document is None:
         raise DeploymentError(f"The endpoint configuration {config} does not exist.")
     directory = context.directory / "endpoints" / f"{endpoint}-{time.time_ns()}"
@@ -68,7 +69,7 @@ def _launch(
     context: Context, launcher: Launcher, scope: Scope, endpoint: str, config: Document, directory: Path
 ) -> Serving:
     variant = config["ProductionVariants"][0]
-    model = context.store.get(scope, "model", variant["ModelName"])
+    model = context.store.get(scope, DocumentKind.MODEL, variant["ModelName"])
     if model is None:
         raise DeploymentError(f"The model {variant['ModelName']} does not exist.")
     container = served_container(context, scope, model)

@@ -7,6 +7,7 @@ from local_cloud.sagemaker.containers import vpc
 from local_cloud.sagemaker.core import arns, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
@@ -54,24 +55,26 @@ class Models:
         role, source = request["ExecutionRoleArn"], model_server.source_arn(call.scope)
         vpc.require_network(self._context, call.scope, request, role, source)
         with self._store.transaction():
-            require_new(self._store, call.scope, "model", name)
+            require_new(self._store, call.scope, DocumentKind.MODEL, name)
             tags.tag_on_create(self._store, call, arn, request)
             model = {key: value for key, value in request.items() if key != "Tags"}
-            self._store.put(call.scope, "model", name, model | {"ModelArn": arn, "CreationTime": time.time()})
+            self._store.put(
+                call.scope, DocumentKind.MODEL, name, model | {"ModelArn": arn, "CreationTime": time.time()}
+            )
         return {"ModelArn": arn}
 
     def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return existing(self._store, call.scope, "model", request["ModelName"])
+        return existing(self._store, call.scope, DocumentKind.MODEL, request["ModelName"])
 
     def _delete(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        model = existing(self._store, call.scope, "model", request["ModelName"])
-        self._store.delete(call.scope, "model", model["ModelName"])
+        model = existing(self._store, call.scope, DocumentKind.MODEL, request["ModelName"])
+        self._store.delete(call.scope, DocumentKind.MODEL, model["ModelName"])
         tags.delete(self._store, call.scope, model["ModelArn"])
         return {}
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("ModelName", "ModelArn", "CreationTime")
-        found = [summary(model, *members) for model in self._store.find(call.scope, "model")
+        found = [summary(model, *members) for model in self._store.find(call.scope, DocumentKind.MODEL)
                  if request.get("NameContains", "") in model["ModelName"]]  # fmt: skip
         return page(found, request, "Models")
 

@@ -16,6 +16,7 @@ from local_cloud.sagemaker.containers.launcher import Container, Launcher, Proce
 from local_cloud.sagemaker.containers.log_stream import LogStream
 from local_cloud.sagemaker.core.cloud import Credentials
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.store import Document, Scope
 
 log = logging.getLogger("headrace.sagemaker")
@@ -25,7 +26,7 @@ class JobKind(Protocol):
     """Training or processing: which documents it has, and how one runs."""
 
     kind: str  # Training or Processing, as in the names of the API
-    document: str
+    document: DocumentKind
     log_group: str
 
     def run(self, job: "Job") -> None:

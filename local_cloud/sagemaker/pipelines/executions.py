@@ -9,6 +9,7 @@ from typing import Any
 from local_cloud.sagemaker.core import events
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
@@ -38,7 +39,7 @@ class Executions:
         }
 
     def _existing(self, call: Call, arn: str) -> Document:
-        execution = self._store.get(call.scope, "execution", arn)
+        execution = self._store.get(call.scope, DocumentKind.EXECUTION, arn)
         if execution is None:
             raise ResourceNotFound(f"Pipeline execution '{arn}' does not exist.")
         return execution
@@ -50,7 +51,7 @@ class Executions:
         parameters = _parameters(dict(definition.parameters), given)
         token = f"{pipeline['PipelineName']}/{request['ClientRequestToken']}"
         with self._store.transaction():
-            started = self._store.get(call.scope, "start-token", token)
+            started = self._store.get(call.scope, DocumentKind.START_TOKEN, token)
             if started is not None:
                 return {"PipelineExecutionArn": started["PipelineExecutionArn"]}
             identifier = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
@@ -74,8 +75,8 @@ class Executions:
             }
             if "ParallelismConfiguration" in pipeline:
                 execution.setdefault("ParallelismConfiguration", pipeline["ParallelismConfiguration"])
-            self._store.put(call.scope, "execution", arn, execution)
-            self._store.put(call.scope, "start-token", token, {"PipelineExecutionArn": arn})
+            self._store.put(call.scope, DocumentKind.EXECUTION, arn, execution)
+            self._store.put(call.scope, DocumentKind.START_TOKEN, token, {"PipelineExecutionArn": arn})
         events.pipeline_execution_changed(self._context.cloud, call.scope, execution, None)
         self._runner.start(call.scope, execution)
         return {"PipelineExecutionArn": arn}
@@ -86,8 +87,8 @@ class Executions:
             status = execution["PipelineExecutionStatus"]
             if status == "Executing":
                 execution = self._store.update(
-                    call.scope, "execution", execution["PipelineExecutionArn"], PipelineExecutionStatus="Stopping",
-                    LastModifiedTime=time.time(),
+                    call.scope, DocumentKind.EXECUTION, execution["PipelineExecutionArn"],
+                    PipelineExecutionStatus="Stopping", LastModifiedTime=time.time(),
                 )  # fmt: skip
             elif status != "Stopping":
                 raise ConflictException(
@@ -109,6 +110,7 @@ class Executions:
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         pipeline = pipelines.existing(self._context, call, request["PipelineName"])
+        prefix = f"{pipeline['PipelineArn']}/execution/"
         items = [
             summary(
                 execution, "PipelineExecutionArn", "PipelineExecutionStatus", "PipelineExecutionDescription",
@@ -116,13 +118,13 @@ class Executions:
             )
             | {"StartTime": execution["CreationTime"]}
             | ({"PipelineExecutionFailureReason": execution["FailureReason"]} if "FailureReason" in execution else {})
-            for execution in self._store.find(call.scope, "execution", f"{pipeline['PipelineArn']}/execution/")
+            for execution in self._store.find(call.scope, DocumentKind.EXECUTION, prefix)
         ]  # fmt: skip
         return page(items, request, "PipelineExecutionSummaries")
 
     def _list_steps(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._existing(call, request["PipelineExecutionArn"])
-        records = self._store.find(call.scope, "step", f"{execution['PipelineExecutionArn']}/")
+        records = self._store.find(call.scope, DocumentKind.STEP, f"{execution['PipelineExecutionArn']}/")
         members = ("StepName", "StartTime", "EndTime", "StepStatus", "CacheHitResult", "FailureReason", "Metadata",
                    "AttemptCount")  # fmt: skip
         return page([summary(record, *members) for record in records], request, "PipelineExecutionSteps")

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from local_cloud.sagemaker.core import arns, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
@@ -31,7 +32,7 @@ def parsed(text: str) -> Definition:
 
 def existing(context: Context, call: Call, name_or_arn: str) -> Document:
     name = arns.name_of(name_or_arn)
-    pipeline = context.store.get(call.scope, "pipeline", name)
+    pipeline = context.store.get(call.scope, DocumentKind.PIPELINE, name)
     if pipeline is None:
         arn = arns.arn(call.scope, "pipeline", name)
         raise ResourceNotFound(f"Pipeline '{arn}' does not exist.")
@@ -76,7 +77,7 @@ class Pipelines:
         name, now = request["PipelineName"], time.time()
         arn = arns.arn(call.scope, "pipeline", name)
         with self._store.transaction():
-            known = self._store.get(call.scope, "pipeline", name)
+            known = self._store.get(call.scope, DocumentKind.PIPELINE, name)
             if known is not None:
                 if known["ClientRequestToken"] == request["ClientRequestToken"]:
                     return {"PipelineArn": arn}
@@ -96,7 +97,7 @@ class Pipelines:
                 "CreationTime": now,
                 "LastModifiedTime": now,
             }
-            self._store.put(call.scope, "pipeline", name, pipeline)
+            self._store.put(call.scope, DocumentKind.PIPELINE, name, pipeline)
         return {"PipelineArn": arn}
 
     def _update(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +110,9 @@ class Pipelines:
             text = self._definition_text(call, {"RoleArn": pipeline["RoleArn"]} | request)
             parsed(text)
             changes["PipelineDefinition"] = text
-        self._store.update(call.scope, "pipeline", pipeline["PipelineName"], **changes, LastModifiedTime=time.time())
+        self._store.update(
+            call.scope, DocumentKind.PIPELINE, pipeline["PipelineName"], **changes, LastModifiedTime=time.time()
+        )
         return {"PipelineArn": pipeline["PipelineArn"]}
 
     def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -120,14 +123,19 @@ class Pipelines:
         with self._store.transaction():
             pipeline = existing(self._context, call, request["PipelineName"])
             name, arn = pipeline["PipelineName"], pipeline["PipelineArn"]
-            for execution in self._store.find(call.scope, "execution", f"{arn}/"):
+            for execution in self._store.find(call.scope, DocumentKind.EXECUTION, f"{arn}/"):
                 if execution["PipelineExecutionStatus"] in ("Executing", "Stopping"):
                     raise ConflictException(
                         f"Pipeline '{arn}' cannot be deleted while execution '{execution['PipelineExecutionArn']}' is "
                         f"{execution['PipelineExecutionStatus']}."
                     )
-            self._store.delete(call.scope, "pipeline", name)
-            for kind, prefix in (("execution", arn), ("step", arn), ("cache", arn), ("start-token", name)):
+            self._store.delete(call.scope, DocumentKind.PIPELINE, name)
+            for kind, prefix in (
+                (DocumentKind.EXECUTION, arn),
+                (DocumentKind.STEP, arn),
+                (DocumentKind.CACHED_RESULT, arn),
+                (DocumentKind.START_TOKEN, name),
+            ):
                 self._store.delete_all(call.scope, kind, f"{prefix}/")
             tags.delete(self._store, call.scope, arn)
         return {"PipelineArn": arn}
@@ -136,7 +144,9 @@ class Pipelines:
         prefix = request.get("PipelineNamePrefix", "")
         members = ("PipelineArn", "PipelineName", "PipelineDisplayName", "PipelineDescription", "RoleArn",
                    "CreationTime", "LastModifiedTime")  # fmt: skip
-        items = [summary(pipeline, *members) for pipeline in self._store.find(call.scope, "pipeline", prefix)]
+        items = [
+            summary(pipeline, *members) for pipeline in self._store.find(call.scope, DocumentKind.PIPELINE, prefix)
+        ]
         return page(items, request, "PipelineSummaries")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from local_cloud.sagemaker.core import arns, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document
@@ -41,7 +42,7 @@ class Projects:
         }
 
     def _existing(self, call: Call, name: str) -> Document:
-        project = self._store.get(call.scope, "project", name)
+        project = self._store.get(call.scope, DocumentKind.PROJECT, name)
         if project is None:
             raise ValidationException(f"Project {name} does not exist.")
         return project
@@ -75,7 +76,7 @@ class Projects:
         self._authorize(call, "Create", project, template)
         self._context.cloud.require_trust(template["RoleARN"], _CLOUDFORMATION, arn)
         with self._store.transaction():
-            known = self._store.get(call.scope, "project", name)
+            known = self._store.get(call.scope, DocumentKind.PROJECT, name)
             if known is not None and known["ProjectStatus"] != "DeleteCompleted":
                 raise ValidationException(
                     f"Project names must be unique within an AWS account and region. Project with name ({name}) "
@@ -83,7 +84,7 @@ class Projects:
                 )
             tags.delete(self._store, call.scope, arn)  # those of a deleted project of that name
             tags.tag_on_create(self._store, call, arn, request)
-            self._store.put(call.scope, "project", name, project | {"Tags": request.get("Tags", [])})
+            self._store.put(call.scope, DocumentKind.PROJECT, name, project | {"Tags": request.get("Tags", [])})
         self._provisioning.begin(call.scope, name)
         return {"ProjectArn": arn, "ProjectId": identifier}
 
@@ -98,7 +99,7 @@ class Projects:
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("ProjectName", "ProjectDescription", "ProjectArn", "ProjectId", "CreationTime", "ProjectStatus")
-        found = [summary(project, *members) for project in self._store.find(call.scope, "project")
+        found = [summary(project, *members) for project in self._store.find(call.scope, DocumentKind.PROJECT)
                  if request.get("NameContains", "") in project["ProjectName"]]  # fmt: skip
         return page(found, request, "ProjectSummaryList", newest_first=False)
 
@@ -114,7 +115,7 @@ class Projects:
                 changes |= {"NextTemplate": _next_template(project["Template"], provider)}
                 changes |= {"ProjectStatus": "UpdateInProgress"}
                 self._authorize(call, "Update", project, provider)
-            self._store.update(call.scope, "project", name, **changes, LastModifiedTime=time.time())
+            self._store.update(call.scope, DocumentKind.PROJECT, name, **changes, LastModifiedTime=time.time())
         if provider is not None:
             self._provisioning.begin(call.scope, name)
         return {"ProjectArn": project["ProjectArn"]}
@@ -127,7 +128,7 @@ class Projects:
                 raise ValidationException(f"Cannot delete Project in {project['ProjectStatus']} status.")
             self._authorize(call, "Delete", project, {})
             self._store.update(
-                call.scope, "project", name, ProjectStatus="DeleteInProgress", LastModifiedTime=time.time()
+                call.scope, DocumentKind.PROJECT, name, ProjectStatus="DeleteInProgress", LastModifiedTime=time.time()
             )
         self._provisioning.begin(call.scope, name)
         return {}

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import DiskFull, ServiceError, ValidationException
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 
@@ -78,7 +79,7 @@ class Provisioning:
         thread.start()
 
     def resume(self) -> None:
-        for scope, project in self._context.store.everywhere("project"):
+        for scope, project in self._context.store.everywhere(DocumentKind.PROJECT):
             if project["ProjectStatus"].endswith("InProgress"):
                 self.begin(scope, project["ProjectName"])
 
@@ -89,7 +90,7 @@ class Provisioning:
 
     def _follow(self, scope: Scope, name: str) -> None:
         store = self._context.store
-        project = store.get(scope, "project", name)
+        project = store.get(scope, DocumentKind.PROJECT, name)
         assert project is not None
         verb = project["ProjectStatus"].removesuffix("InProgress")
         stack = _Stack(self._context, scope, project, self._ending)
@@ -106,11 +107,12 @@ class Provisioning:
         except Exception as error:  # the boundary of the thread: a project must end in a true state
             log.exception("project %s", name)
             changes["ProjectStatus"], message = f"{verb}Failed", f"InternalFailure: {error}"
-        known = store.get(scope, "project", name) or project
+        known = store.get(scope, DocumentKind.PROJECT, name) or project
         changes |= {"Stack": known.get("Stack", {}) | {"StatusMessage": message[:_MESSAGE]}}
         with suppress(DiskFull):  # the local cloud is ending: the next start does it again
             when_there_is_room(
-                lambda: store.update(scope, "project", name, **changes, LastModifiedTime=time.time()), self._ending
+                lambda: store.update(scope, DocumentKind.PROJECT, name, **changes, LastModifiedTime=time.time()),
+                self._ending,
             )
 
 
@@ -141,7 +143,7 @@ class _Stack:
             )
             found = {"StackId": made["StackId"], "StackStatus": "CREATE_IN_PROGRESS"}
         detail = {"Name": stack_name(self.project), "Id": found["StackId"], "StatusMessage": found["StackStatus"]}
-        self.context.store.update(self.scope, "project", self.project["ProjectName"], Stack=detail)
+        self.context.store.update(self.scope, DocumentKind.PROJECT, self.project["ProjectName"], Stack=detail)
         return self._end("CREATE_COMPLETE")
 
     def update(self) -> str:

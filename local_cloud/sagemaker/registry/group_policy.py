@@ -10,10 +10,11 @@ from typing import Any
 from local_cloud.sagemaker.core import arns
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.store import Scope
 
-_KIND = "group-policy"
+_KIND = DocumentKind.GROUP_POLICY
 
 
 def home_of(context: Context, call: Call, action: str, name_or_arn: str) -> Scope:
@@ -66,7 +67,7 @@ class GroupPolicies:
     def _existing_group(self, call: Call, request: dict[str, Any]) -> str:
         """Its name: these calls take no ARN."""
         name: str = request["ModelPackageGroupName"]
-        if self._store.get(call.scope, "group", name) is None:
+        if self._store.get(call.scope, DocumentKind.MODEL_PACKAGE_GROUP, name) is None:
             raise ValidationException(
                 f"ModelPackageGroup {arns.arn(call.scope, 'model-package-group', name)} does not exist."
             )

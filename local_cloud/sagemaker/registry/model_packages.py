@@ -6,6 +6,7 @@ from typing import Any
 from local_cloud.sagemaker.core import arns, events, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ConflictException, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
 from local_cloud.sagemaker.core.store import Document, Scope
@@ -47,10 +48,10 @@ class ModelRegistry:
         name = request["ModelPackageGroupName"]
         arn = arns.arn(call.scope, "model-package-group", name)
         with self._store.transaction():
-            if self._store.get(call.scope, "group", name) is not None:
+            if self._store.get(call.scope, DocumentKind.MODEL_PACKAGE_GROUP, name) is not None:
                 raise ValidationException(f"Model Package Group already exists: {arn}")
             tags.tag_on_create(self._store, call, arn, request)
-            self._store.put(call.scope, "group", name, {
+            self._store.put(call.scope, DocumentKind.MODEL_PACKAGE_GROUP, name, {
                 "ModelPackageGroupName": name,
                 "ModelPackageGroupArn": arn,
                 "CreationTime": time.time(),
@@ -68,14 +69,14 @@ class ModelRegistry:
                 raise ConflictException(
                     f"Model Package Group {name} cannot be deleted: it still contains model packages."
                 )
-            self._store.delete(home, "group", name)
+            self._store.delete(home, DocumentKind.MODEL_PACKAGE_GROUP, name)
             group_policy.forget(self._context, home, name)
             tags.delete(self._store, call.scope, group["ModelPackageGroupArn"])
         return {}
 
     def _existing_group(self, scope: Scope, name_or_arn: str) -> Document:
         name = arns.name_of(name_or_arn)
-        group = self._store.get(scope, "group", name)
+        group = self._store.get(scope, DocumentKind.MODEL_PACKAGE_GROUP, name)
         if group is None:
             raise ValidationException(
                 f"ModelPackageGroup {arns.arn(scope, 'model-package-group', name)} does not exist."
@@ -84,7 +85,7 @@ class ModelRegistry:
 
     def _versions(self, scope: Scope, group: str) -> list[Document]:
         _remove_deleted(self._context, scope)
-        return self._store.find(scope, "package", f"{group}/")
+        return self._store.find(scope, DocumentKind.MODEL_PACKAGE, f"{group}/")
 
     def _describe_group(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name = request["ModelPackageGroupName"]
@@ -93,7 +94,7 @@ class ModelRegistry:
     def _list_groups(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription", "CreationTime",
                    "ModelPackageGroupStatus")  # fmt: skip
-        groups = self._store.find(call.scope, "group")
+        groups = self._store.find(call.scope, DocumentKind.MODEL_PACKAGE_GROUP)
         found = [summary(group, *members) for group in groups
                  if request.get("NameContains", "") in group["ModelPackageGroupName"]]  # fmt: skip
         return page(found, request, "ModelPackageGroupSummaryList", newest_first=False)
@@ -111,10 +112,12 @@ class ModelRegistry:
             group = self._existing_group(home, request["ModelPackageGroupName"])["ModelPackageGroupName"]
             token = f"{group}/{request['ClientToken']}" if "ClientToken" in request else None
             _remove_deleted(self._context, home)
-            known = self._store.get(home, "package-token", token) if token else None
-            if known is not None and self._store.get(home, "package", arns.name_of(known["ModelPackageArn"])):
+            known = self._store.get(home, DocumentKind.MODEL_PACKAGE_TOKEN, token) if token else None
+            if known is not None and self._store.get(
+                home, DocumentKind.MODEL_PACKAGE, arns.name_of(known["ModelPackageArn"])
+            ):
                 return {"ModelPackageArn": known["ModelPackageArn"]}
-            version = self._store.get(home, "last-version", group) or {"Version": 0}
+            version = self._store.get(home, DocumentKind.LAST_VERSION, group) or {"Version": 0}
             number = version["Version"] + 1  # numbers of deleted versions are not used again
             arn, now = arns.arn(home, "model-package", f"{group}/{number}"), time.time()
             package = {key: value for key, value in request.items() if key not in ("ClientToken", "Tags")} | {
@@ -128,10 +131,10 @@ class ModelRegistry:
                 "CreationTime": now,
                 "LastModifiedTime": now,
             }
-            self._store.put(home, "last-version", group, {"Version": number})
-            self._store.put(home, "package", f"{group}/{number}", package)
+            self._store.put(home, DocumentKind.LAST_VERSION, group, {"Version": number})
+            self._store.put(home, DocumentKind.MODEL_PACKAGE, f"{group}/{number}", package)
             if token:
-                self._store.put(home, "package-token", token, {"ModelPackageArn": arn})
+                self._store.put(home, DocumentKind.MODEL_PACKAGE_TOKEN, token, {"ModelPackageArn": arn})
         events.model_package_changed(self._context.cloud, home, package, [])
         return {"ModelPackageArn": arn}
 
@@ -158,7 +161,9 @@ class ModelRegistry:
                 if name in changes and changes[name] != package.get(name)
             ]
             name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
-            package = self._store.update(home, "package", name, **changes, LastModifiedTime=time.time())
+            package = self._store.update(
+                home, DocumentKind.MODEL_PACKAGE, name, **changes, LastModifiedTime=time.time()
+            )
         events.model_package_changed(self._context.cloud, home, package, updated)
         return {"ModelPackageArn": package["ModelPackageArn"]}
 
@@ -168,8 +173,10 @@ class ModelRegistry:
             package = existing_package(self._context, home, request["ModelPackageName"])
             _refuse_deleting(package)
             name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
-            self._store.update(home, "package", name, ModelPackageStatus="Deleting")
-            self._store.put(home, "package-deletion", name, {"Name": name, "At": time.time() + _DELETING_SECONDS})
+            self._store.update(home, DocumentKind.MODEL_PACKAGE, name, ModelPackageStatus="Deleting")
+            self._store.put(
+                home, DocumentKind.MODEL_PACKAGE_DELETION, name, {"Name": name, "At": time.time() + _DELETING_SECONDS}
+            )
         return {}
 
     def _list_packages(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +186,7 @@ class ModelRegistry:
             packages = self._versions(home, group)
         else:
             _remove_deleted(self._context, call.scope)
-            packages = self._store.find(call.scope, "package")
+            packages = self._store.find(call.scope, DocumentKind.MODEL_PACKAGE)
         # Without a group AWS lists packages that are in none, unless it is asked for versions; here all are versions.
         wanted = request.get("ModelPackageType", "Versioned" if "ModelPackageGroupName" in request else "Unversioned")
         if wanted == "Unversioned":
@@ -195,10 +202,10 @@ class ModelRegistry:
 
 def _remove_deleted(context: Context, scope: Scope) -> None:
     """Called before versions are read, so that no thread is needed, and none is lost with a restart."""
-    for deletion in context.store.find(scope, "package-deletion"):
+    for deletion in context.store.find(scope, DocumentKind.MODEL_PACKAGE_DELETION):
         if deletion["At"] <= time.time():
-            context.store.delete(scope, "package", deletion["Name"])
-            context.store.delete(scope, "package-deletion", deletion["Name"])
+            context.store.delete(scope, DocumentKind.MODEL_PACKAGE, deletion["Name"])
+            context.store.delete(scope, DocumentKind.MODEL_PACKAGE_DELETION, deletion["Name"])
 
 
 def _refuse_deleting(package: Document) -> None:
@@ -210,7 +217,7 @@ def existing_package(context: Context, scope: Scope, name_or_arn: str) -> Docume
     """Of the account that its ARN names; whether the caller may have it is not asked here."""
     home = arns.scope_of(name_or_arn, scope)
     _remove_deleted(context, home)
-    package = context.store.get(home, "package", arns.name_of(name_or_arn))
+    package = context.store.get(home, DocumentKind.MODEL_PACKAGE, arns.name_of(name_or_arn))
     if package is None:
         raise ValidationException(f"ModelPackage {name_or_arn} does not exist.")
     return package

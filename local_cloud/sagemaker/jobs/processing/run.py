@@ -8,6 +8,7 @@ from local_cloud.sagemaker.containers.folder import Folder
 from local_cloud.sagemaker.containers.opt_ml import algorithm_error, local_folder, message, resource_config
 from local_cloud.sagemaker.core import events, tags
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.jobs.job import Job
@@ -20,7 +21,7 @@ class Processing:
     """Implements `job.JobKind`."""
 
     kind = "Processing"
-    document = "processing-job"
+    document = DocumentKind.PROCESSING_JOB
     log_group = "/aws/sagemaker/ProcessingJobs"
 
     def run(self, job: Job) -> None:

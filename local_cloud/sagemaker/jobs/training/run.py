@@ -14,13 +14,14 @@ from local_cloud.sagemaker.containers.hosts import Ending, Host
 from local_cloud.sagemaker.containers.opt_ml import algorithm_error, message, resource_config
 from local_cloud.sagemaker.core import events, tags
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.jobs.job import Job
 from local_cloud.sagemaker.jobs.training.checkpoints import Checkpoints
 from local_cloud.sagemaker.jobs.training.metrics import Metrics
 
-DOCUMENT = "training-job"
+DOCUMENT = DocumentKind.TRAINING_JOB
 _DEFAULT_SECONDS = 24 * 3600
 # BillableTimeInSeconds of a spot job is its running time at the spot price; 0.3 of the on-demand price is an
 # assumption of this local cloud (AWS advertises "up to 90 %" off; 60 to 70 % is common for GPU instances).

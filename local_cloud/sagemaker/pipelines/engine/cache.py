@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.store import Document, Scope, Store
 from local_cloud.sagemaker.pipelines.steps.step_type import Outcome, StepType
 from pipeline_language.definition import Step
@@ -34,7 +35,7 @@ def key(step: Step, kind: StepType, arguments: dict[str, Any]) -> str | None:
 
 def lookup(store: Store, scope: Scope, execution: Document, step: Step, key: str) -> Hit | None:
     assert step.cache_seconds is not None
-    entry = store.get(scope, "cache", f"{execution['PipelineArn']}/{key}")
+    entry = store.get(scope, DocumentKind.CACHED_RESULT, f"{execution['PipelineArn']}/{key}")
     if entry is None or time.time() - entry["Time"] > step.cache_seconds:
         return None
     if entry["ExecutionArn"] == execution["PipelineExecutionArn"]:
@@ -45,7 +46,7 @@ def lookup(store: Store, scope: Scope, execution: Document, step: Step, key: str
 def remember(store: Store, scope: Scope, execution: Document, step: Step, key: str, outcome: Outcome) -> None:
     store.put(
         scope,
-        "cache",
+        DocumentKind.CACHED_RESULT,
         f"{execution['PipelineArn']}/{key}",
         {
             "Time": time.time(),

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.sagemaker.core import events
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 from local_cloud.sagemaker.pipelines.engine import cache
@@ -57,7 +58,7 @@ class ExecutionRunner:
             run.request_stop()
 
     def resume(self) -> None:
-        for scope, execution in self._context.store.everywhere("execution"):
+        for scope, execution in self._context.store.everywhere(DocumentKind.EXECUTION):
             if execution["PipelineExecutionStatus"] in _TERMINAL:
                 continue
             try:
@@ -65,7 +66,7 @@ class ExecutionRunner:
             except DefinitionError as error:  # recorded by a version that took what this one refuses
                 arn, reason = execution["PipelineExecutionArn"], f"The definition cannot be run any more. {error}"
                 self._context.store.update(
-                    scope, "execution", arn, PipelineExecutionStatus="Failed", FailureReason=reason
+                    scope, DocumentKind.EXECUTION, arn, PipelineExecutionStatus="Failed", FailureReason=reason
                 )
 
     def stop(self) -> None:
@@ -114,7 +115,7 @@ class _Run:
     def follow(self) -> None:
         if self._recorded_status() == "Stopping":  # asked before, or while, this run was made
             self.request_stop()
-        for record in self.context.store.find(self.scope, "step", f"{self.arn}/"):
+        for record in self.context.store.find(self.scope, DocumentKind.STEP, f"{self.arn}/"):
             self._records[record["StepName"]] = record
             if record["StepStatus"] in _TERMINAL:
                 self._schedule.end(record["StepName"], record["StepStatus"], record.get("Properties", {}))
@@ -138,14 +139,14 @@ class _Run:
         previous = self._recorded_status()
         now = time.time()
         self.execution = self._written(lambda: self.context.store.update(
-            self.scope, "execution", self.arn, PipelineExecutionStatus=status, FailureReason=reason,
+            self.scope, DocumentKind.EXECUTION, self.arn, PipelineExecutionStatus=status, FailureReason=reason,
             LastModifiedTime=now, EndTime=now,
         ))  # fmt: skip
         events.pipeline_execution_changed(self.context.cloud, self.scope, self.execution, previous)
 
     def _recorded_status(self) -> str:
         """The status in the store, which a stop changes while this run is on its way."""
-        execution = self.context.store.get(self.scope, "execution", self.arn)
+        execution = self.context.store.get(self.scope, DocumentKind.EXECUTION, self.arn)
         assert execution is not None, f"{self.arn} vanished"
         return str(execution["PipelineExecutionStatus"])
 
@@ -210,14 +211,16 @@ class _Run:
 
     def _begin(self, step: Step) -> Document:
         record = {"StepName": step.name, "StepStatus": "Executing", "StartTime": time.time(), "AttemptCount": 0}
-        self._written(lambda: self.context.store.put(self.scope, "step", f"{self.arn}/{step.name}", record))
+        self._written(lambda: self.context.store.put(self.scope, DocumentKind.STEP, f"{self.arn}/{step.name}", record))
         self._records[step.name] = record
         events.pipeline_step_changed(self.context.cloud, self.scope, self.execution, record, step.type, "Starting")
         return record
 
     def _record(self, step: Step, **changes: Any) -> None:
         name = f"{self.arn}/{step.name}"
-        self._records[step.name] = self._written(lambda: self.context.store.update(self.scope, "step", name, **changes))
+        self._records[step.name] = self._written(
+            lambda: self.context.store.update(self.scope, DocumentKind.STEP, name, **changes)
+        )
 
     def _written(self, write: Callable[[], Document]) -> Document:
         return when_there_is_room(write, self.abandoned)
