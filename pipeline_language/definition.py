@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 VERSION = "2020-12-01"
@@ -18,11 +19,14 @@ _EXCEPTIONS = (
     "SageMaker.RESOURCE_LIMIT",
 )  # fmt: skip
 
-# The ends of a step that each trigger of DependsOn waits for. A name alone is the trigger Completed.
-TRIGGERS: Mapping[str, tuple[str, ...]] = {
-    "Completed": ("Succeeded",), "Failed": ("Failed",), "Stopped": ("Stopped",),
-    "Any": ("Succeeded", "Failed", "Stopped"),
-}  # fmt: skip
+
+class Trigger(StrEnum):
+    """What a step waits for in another one that DependsOn names: its success, its failure, its stop, or any end."""
+
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+    ANY = "Any"
 
 
 class DefinitionError(Exception):
@@ -67,7 +71,7 @@ class Step:
     name: str
     type: str
     arguments: Mapping[str, Any]
-    depends_on: Mapping[str, str]
+    depends_on: Mapping[str, Trigger]
     """The trigger of each step that DependsOn names."""
     branch: Branch | None
     cache_seconds: float | None
@@ -182,10 +186,10 @@ def _property_files(step: str, items: Any) -> Iterator[tuple[str, PropertyFile]]
         yield name, PropertyFile(output, path)
 
 
-def _dependencies(step: str, entries: Any) -> dict[str, str]:
+def _dependencies(step: str, entries: Any) -> dict[str, Trigger]:
     if not isinstance(entries, list):
         raise DefinitionError(f"Step '{step}': DependsOn must be a list.")
-    triggers: dict[str, str] = {}
+    triggers: dict[str, Trigger] = {}
     for entry in entries:
         name, trigger = _dependency(step, entry)
         if triggers.setdefault(name, trigger) != trigger:
@@ -196,15 +200,15 @@ def _dependencies(step: str, entries: Any) -> dict[str, str]:
     return triggers
 
 
-def _dependency(step: str, entry: Any) -> tuple[str, str]:
+def _dependency(step: str, entry: Any) -> tuple[str, Trigger]:
     if isinstance(entry, str):
-        return entry, "Completed"
+        return entry, Trigger.COMPLETED
     if isinstance(entry, dict) and isinstance(entry.get("Step"), str):
-        trigger = entry.get("Trigger", "Completed")
-        if not isinstance(trigger, str) or trigger not in TRIGGERS:
-            known = ", ".join(TRIGGERS)
+        trigger = entry.get("Trigger", Trigger.COMPLETED)
+        if trigger not in list(Trigger):
+            known = ", ".join(Trigger)
             raise DefinitionError(f"Step '{step}': the trigger {trigger!r} in DependsOn is none of {known}.")
-        return entry["Step"], trigger
+        return entry["Step"], Trigger(trigger)
     raise DefinitionError(f"Step '{step}': an entry of DependsOn is neither a name nor {{Step, Trigger}}.")
 
 

@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from pipeline_language.definition import Definition, Step
+from pipeline_language.definition import Definition, Step, Trigger
 from pipeline_language.references import gets, split
 
 
-def dependencies(definition: Definition) -> dict[str, dict[str, str]]:
+def dependencies(definition: Definition) -> dict[str, dict[str, Trigger]]:
     """For each step those that it waits for, with the trigger: named in DependsOn, referred to, or its condition.
 
     A reference waits for the trigger that DependsOn names, if it names the step, and else for Completed.
     """
-    graph: dict[str, dict[str, str]] = {}
+    graph: dict[str, dict[str, Trigger]] = {}
     for step in definition.steps.values():
         referred = [str(path[1]) for path in map(split, gets(values_of(step))) if path[0] == "Steps"]
         if step.branch is not None:
             referred.append(step.branch.condition)
-        graph[step.name] = dict.fromkeys(referred, "Completed") | dict(step.depends_on)
+        graph[step.name] = dict.fromkeys(referred, Trigger.COMPLETED) | dict(step.depends_on)
     return graph
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from local_cloud.sagemaker.containers.launcher import Process
@@ -54,28 +55,46 @@ def meeting_port() -> int:
         return port
 
 
+class ExitReason(StrEnum):
+    """Why the processes of a job ended."""
+
+    EXITED = "exited"
+    """By themselves, or because one of them failed."""
+    STOPPED = "stopped"
+    """The job was stopped by a call."""
+    INTERRUPTED = "interrupted"
+    """Spot capacity was taken away, with a SIGTERM first."""
+    KILLED = "killed"
+    """Spot capacity was taken away without a warning."""
+    MAX_RUNTIME = "max-runtime"
+    """The job ran longer than MaxRuntimeInSeconds."""
+    MAX_WAIT = "max-wait"
+    """A spot job waited longer than MaxWaitTimeInSeconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How the processes of a job ended."""
 
-    how: str  # exit, stopped, interrupted, killed, timeout
-    code: int  # of the first that failed, or 0
+    reason: ExitReason
+    code: int
+    """Of the first that failed, or 0."""
 
 
 def follow(
     processes: Iterable[Process],
     *,
-    reason_to_end: Callable[[float], str],
+    reason_to_end: Callable[[float], ExitReason | None],
     is_abandoned: Callable[[], bool],
     tick: Callable[[], None],
 ) -> Ending:
     """Waits until all have ended. When one fails, or there is a reason to end, the others get a SIGTERM.
 
-    ``reason_to_end`` is given the seconds since the start; "exit" is none. Raises Abandoned, and leaves them running.
+    ``reason_to_end`` is given the seconds since the start. Raises Abandoned, and leaves them running.
     """
     running = list(processes)
     begun = ticked = time.monotonic()
-    kill_at, how, code = float("inf"), "exit", 0
+    kill_at, reason, code = float("inf"), ExitReason.EXITED, 0
     while True:
         for process in list(running):
             with suppress(subprocess.TimeoutExpired):
@@ -84,16 +103,16 @@ def follow(
                 process.kill()  # whatever it left behind
                 running.remove(process)
         if not running:
-            return Ending(how, code)
+            return Ending(reason, code)
         if is_abandoned():
             raise Abandoned
         now = time.monotonic()
-        if how == "exit" and code == 0:
-            how = reason_to_end(now - begun)
-        if how == "killed" or now > kill_at:
+        if reason == ExitReason.EXITED and code == 0:
+            reason = reason_to_end(now - begun) or ExitReason.EXITED
+        if reason == ExitReason.KILLED or now > kill_at:
             for process in running:
                 process.kill()
-        elif kill_at == float("inf") and (how != "exit" or code != 0):
+        elif kill_at == float("inf") and (reason != ExitReason.EXITED or code != 0):
             kill_at = now + GRACE_SECONDS
             for process in running:
                 process.terminate()

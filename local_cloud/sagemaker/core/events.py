@@ -9,6 +9,7 @@ from typing import Any
 
 from local_cloud.sagemaker.core import arns
 from local_cloud.sagemaker.core.cloud import Cloud
+from local_cloud.sagemaker.core.statuses import EndpointStatus
 from local_cloud.sagemaker.core.store import Document, Scope
 
 _PIPELINE_EXECUTION = "SageMaker Model Building Pipeline Execution Status Change"
@@ -22,12 +23,12 @@ _ENDPOINT = "SageMaker Endpoint State Change"
 
 # EndpointStatus in events is upper snake case: InService is IN_SERVICE.
 _ENDPOINT_STATUS = {
-    "Creating": "CREATING",
-    "Updating": "UPDATING",
-    "SystemUpdating": "SYSTEM_UPDATING",
-    "InService": "IN_SERVICE",
-    "Deleting": "DELETING",
-    "Failed": "FAILED",
+    EndpointStatus.CREATING: "CREATING",
+    EndpointStatus.UPDATING: "UPDATING",
+    EndpointStatus.SYSTEM_UPDATING: "SYSTEM_UPDATING",
+    EndpointStatus.IN_SERVICE: "IN_SERVICE",
+    EndpointStatus.DELETING: "DELETING",
+    EndpointStatus.FAILED: "FAILED",
 }
 
 

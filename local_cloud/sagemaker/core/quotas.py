@@ -17,11 +17,12 @@ from local_cloud.sagemaker.core.account import PLENTY
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.statuses import EndpointStatus, JobStatus
 from local_cloud.sagemaker.core.store import Document, Scope
 
 TRAINING, SPOT, PROCESSING = "training job", "spot training job", "processing job"
 _ENDPOINT = "endpoint"
-_ENDED = ("Completed", "Failed", "Stopped")
+_ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED)
 # The enumerations of the instance types of each use.
 _TYPES = {
     TRAINING: "TrainingInstanceType",
@@ -129,5 +130,5 @@ def _on_endpoints(context: Context, scope: Scope) -> Iterator[Counter[str]]:
         pending = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
         for name in {endpoint["EndpointConfigName"], pending} - {None}:
             config = context.store.get(scope, DocumentKind.ENDPOINT_CONFIG, name)
-            if config is not None and endpoint["EndpointStatus"] != "Failed":
+            if config is not None and endpoint["EndpointStatus"] != EndpointStatus.FAILED:
                 yield _of_endpoint(config)

@@ -19,6 +19,7 @@ from local_cloud.sagemaker.core import events
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.statuses import EndpointStatus
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 from local_cloud.sagemaker.hosting import model_server
 from local_cloud.sagemaker.hosting.model_connection import ModelConnection
@@ -89,9 +90,12 @@ class EndpointRunner:
     def resume(self) -> None:
         """Starts again what a previous process served or was about to serve."""
         for scope, endpoint in self._context.store.everywhere(DocumentKind.ENDPOINT):
-            if endpoint["EndpointStatus"] != "Failed":
+            if endpoint["EndpointStatus"] != EndpointStatus.FAILED:
                 self._context.store.update(
-                    scope, DocumentKind.ENDPOINT, endpoint["EndpointName"], EndpointStatus="SystemUpdating"
+                    scope,
+                    DocumentKind.ENDPOINT,
+                    endpoint["EndpointName"],
+                    EndpointStatus=EndpointStatus.SYSTEM_UPDATING,
                 )
                 pending = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
                 self.deploy(scope, endpoint["EndpointName"], pending or endpoint["EndpointConfigName"])
@@ -113,7 +117,11 @@ class EndpointRunner:
         document = self._context.store.get(scope, DocumentKind.ENDPOINT, endpoint)
         with self._lock:
             serving = self._serving.get((scope, endpoint))
-        if document is None or serving is None or document["EndpointStatus"] not in ("InService", "Updating"):
+        if (
+            document is None
+            or serving is None
+            or document["EndpointStatus"] not in (EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING)
+        ):
             raise RuntimeValidationError(
                 f"Endpoint {endpoint} of account {scope.account} not found, or not in service."
             )
@@ -164,7 +172,7 @@ class EndpointRunner:
             if counts:
                 self._serving[scope, endpoint] = serving
                 self._conclude(
-                    scope, endpoint, EndpointStatus="InService", EndpointConfigName=config,
+                    scope, endpoint, EndpointStatus=EndpointStatus.IN_SERVICE, EndpointConfigName=config,
                     ProductionVariants=_variants(serving.config), FailureReason=None,
                 )  # fmt: skip
         if replaced is not None:
@@ -182,7 +190,7 @@ class EndpointRunner:
             if self._serving.get((scope, endpoint)) is not serving or self._ending.is_set():
                 return  # it was replaced or withdrawn
             document = self._context.store.get(scope, DocumentKind.ENDPOINT, endpoint)
-            if document is None or document["EndpointStatus"] != "InService":
+            if document is None or document["EndpointStatus"] != EndpointStatus.IN_SERVICE:
                 return  # an update is on its way, and starts a process of its own
             self._restart(scope, endpoint, str(serving.config["EndpointConfigName"]), restarts)
 
@@ -195,7 +203,7 @@ class EndpointRunner:
         if dead is not None:
             model_server.end(dead)
         reason = f"The container of the endpoint ended, and did so again after {_RESTARTS} restarts."
-        self._conclude(scope, endpoint, EndpointStatus="Failed", FailureReason=reason)
+        self._conclude(scope, endpoint, EndpointStatus=EndpointStatus.FAILED, FailureReason=reason)
 
     def _conclude_failure(
         self, scope: Scope, endpoint: str, config: str, number: int, restarts: int, reason: str
@@ -210,14 +218,14 @@ class EndpointRunner:
             alive = serving is not None and not model_server.has_ended(serving.process)
             previous = document["EndpointConfigName"]
             if alive:
-                self._conclude(scope, endpoint, EndpointStatus="InService", FailureReason=reason[:1024])
+                self._conclude(scope, endpoint, EndpointStatus=EndpointStatus.IN_SERVICE, FailureReason=reason[:1024])
             elif restarts:
                 self._restart(scope, endpoint, config, restarts)
             elif config != previous:  # the old process is gone: it died meanwhile, or the local cloud was restarted
                 self.deploy(scope, endpoint, previous)
             else:
                 self._serving.pop((scope, endpoint), None)
-                self._conclude(scope, endpoint, EndpointStatus="Failed", FailureReason=reason[:1024])
+                self._conclude(scope, endpoint, EndpointStatus=EndpointStatus.FAILED, FailureReason=reason[:1024])
 
     def _conclude(self, scope: Scope, endpoint: str, **changes: Any) -> None:
         changes |= {"LastModifiedTime": time.time(), "PendingDeploymentSummary": None}

@@ -15,6 +15,7 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.statuses import EndpointStatus
 from local_cloud.sagemaker.hosting.deployments import EndpointRunner, announce
 from local_cloud.sagemaker.hosting.lookup import existing, require_new
 
@@ -47,7 +48,7 @@ class Endpoints:
                 "EndpointName": name,
                 "EndpointArn": arn,
                 "EndpointConfigName": config["EndpointConfigName"],
-                "EndpointStatus": "Creating",
+                "EndpointStatus": EndpointStatus.CREATING,
                 "CreationTime": now,
                 "LastModifiedTime": now,
             }
@@ -61,13 +62,13 @@ class Endpoints:
         call.authorize("sagemaker:UpdateEndpoint", config["EndpointConfigArn"])
         with self._store.transaction():
             endpoint = existing(self._store, call.scope, DocumentKind.ENDPOINT, request["EndpointName"])
-            if endpoint["EndpointStatus"] != "InService":
+            if endpoint["EndpointStatus"] != EndpointStatus.IN_SERVICE:
                 raise ValidationException(
                     f'Cannot update endpoint "{endpoint["EndpointArn"]}": its status is {endpoint["EndpointStatus"]}.'
                 )
             quotas.require_for_endpoint(self._context, call.scope, config)
             endpoint = self._store.update(
-                call.scope, DocumentKind.ENDPOINT, endpoint["EndpointName"], EndpointStatus="Updating",
+                call.scope, DocumentKind.ENDPOINT, endpoint["EndpointName"], EndpointStatus=EndpointStatus.UPDATING,
                 LastModifiedTime=time.time(),
                 PendingDeploymentSummary={"EndpointConfigName": config["EndpointConfigName"]},
             )  # fmt: skip
@@ -84,7 +85,7 @@ class Endpoints:
         vpc.detach(self._context, call.scope, f"endpoint/{endpoint['EndpointName']}")
         self._store.delete(call.scope, DocumentKind.ENDPOINT, endpoint["EndpointName"])
         tags.delete(self._store, call.scope, endpoint["EndpointArn"])
-        announce(self._context, call.scope, endpoint | {"EndpointStatus": "Deleting"})
+        announce(self._context, call.scope, endpoint | {"EndpointStatus": EndpointStatus.DELETING})
         return {}
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:

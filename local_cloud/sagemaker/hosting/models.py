@@ -10,6 +10,7 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.statuses import ApprovalStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.hosting import model_server
 from local_cloud.sagemaker.hosting.lookup import existing, require_new
@@ -38,7 +39,7 @@ class Models:
         container = containers[0]
         if "ModelPackageName" in container:
             package = self._servable_package(call, container["ModelPackageName"])
-            if package["ModelApprovalStatus"] != "Approved":
+            if package["ModelApprovalStatus"] != ApprovalStatus.APPROVED:
                 raise ValidationException(
                     f"Cannot create a model from {package['ModelPackageArn']}: its approval status is "
                     f"{package['ModelApprovalStatus']}, not Approved."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local_cloud.sagemaker.containers import vpc
-from local_cloud.sagemaker.containers.hosts import Ending, Host, follow, make_hosts, meeting_port
+from local_cloud.sagemaker.containers.hosts import Ending, ExitReason, Host, follow, make_hosts, meeting_port
 from local_cloud.sagemaker.containers.images import image
 from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.containers.log_stream import LogStream
@@ -149,17 +149,17 @@ class Job:
             if credentials is not None:
                 self.context.cloud.end(credentials)
 
-    def _reason_to_end(self, overdue: bool) -> str:
+    def _reason_to_end(self, overdue: bool) -> ExitReason | None:
         if self.stop_requested.is_set():
-            return "stopped"
+            return ExitReason.STOPPED
         sign = self.context.directory / "interruptions" / self.name
         if sign.exists():
             # Asked for by `local_cloud.process.interrupt`; the file holds the signal's name.
-            why = "killed" if sign.read_text() == "SIGKILL" else "interrupted"
+            why = ExitReason.KILLED if sign.read_text() == "SIGKILL" else ExitReason.INTERRUPTED
             sign.unlink()
             if self.describe().get("EnableManagedSpotTraining"):
                 return why
-        return "timeout" if overdue else "exit"
+        return ExitReason.MAX_RUNTIME if overdue else None
 
     def _credentials(self) -> Credentials | None:
         """Credentials of the job's role for this job alone, valid while it runs.

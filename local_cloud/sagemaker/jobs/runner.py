@@ -13,6 +13,7 @@ from local_cloud.sagemaker.containers.hosts import Abandoned
 from local_cloud.sagemaker.containers.launcher import Launcher
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import AccessDenied, DiskFull
+from local_cloud.sagemaker.core.statuses import JobStatus
 from local_cloud.sagemaker.core.store import Scope, when_there_is_room
 from local_cloud.sagemaker.jobs.job import Job, JobKind
 
@@ -49,7 +50,7 @@ class JobRunner:
         """Runs the jobs again that were running when the previous process ended."""
         for kind in self._kinds.values():
             for scope, document in self._context.store.everywhere(kind.document):
-                if document[f"{kind.kind}JobStatus"] in ("InProgress", "Stopping"):
+                if document[f"{kind.kind}JobStatus"] in (JobStatus.IN_PROGRESS, JobStatus.STOPPING):
                     self.submit(kind.kind, scope, document[f"{kind.kind}JobName"])
 
     def stop(self) -> None:

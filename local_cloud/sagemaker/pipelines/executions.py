@@ -12,6 +12,7 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.statuses import ExecutionStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.pipelines import pipelines
 from local_cloud.sagemaker.pipelines.engine.run import ExecutionRunner
@@ -62,7 +63,7 @@ class Executions:
                 "PipelineExecutionDisplayName": request.get(
                     "PipelineExecutionDisplayName", f"execution-{int(now * 1000)}"
                 ),
-                "PipelineExecutionStatus": "Executing",
+                "PipelineExecutionStatus": ExecutionStatus.EXECUTING,
                 "PipelineExperimentConfig": {
                     "ExperimentName": pipeline["PipelineName"].lower(),
                     "TrialName": identifier,
@@ -85,17 +86,17 @@ class Executions:
         with self._store.transaction():
             execution = self._existing(call, request["PipelineExecutionArn"])
             status = execution["PipelineExecutionStatus"]
-            if status == "Executing":
+            if status == ExecutionStatus.EXECUTING:
                 execution = self._store.update(
                     call.scope, DocumentKind.EXECUTION, execution["PipelineExecutionArn"],
-                    PipelineExecutionStatus="Stopping", LastModifiedTime=time.time(),
+                    PipelineExecutionStatus=ExecutionStatus.STOPPING, LastModifiedTime=time.time(),
                 )  # fmt: skip
-            elif status != "Stopping":
+            elif status != ExecutionStatus.STOPPING:
                 raise ConflictException(
                     f"Pipeline execution with ARN {execution['PipelineExecutionArn']} status {status}. "
                     "Only executions in Executing status can be stopped."
                 )
-        if status == "Executing":
+        if status == ExecutionStatus.EXECUTING:
             events.pipeline_execution_changed(self._context.cloud, call.scope, execution, status)
         self._runner.request_stop(execution["PipelineExecutionArn"])
         return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}

@@ -15,6 +15,7 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.statuses import ExecutionStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.pipelines.engine.check import check
 from pipeline_language.definition import Definition, DefinitionError, parse
@@ -124,7 +125,7 @@ class Pipelines:
             pipeline = existing(self._context, call, request["PipelineName"])
             name, arn = pipeline["PipelineName"], pipeline["PipelineArn"]
             for execution in self._store.find(call.scope, DocumentKind.EXECUTION, f"{arn}/"):
-                if execution["PipelineExecutionStatus"] in ("Executing", "Stopping"):
+                if execution["PipelineExecutionStatus"] in (ExecutionStatus.EXECUTING, ExecutionStatus.STOPPING):
                     raise ConflictException(
                         f"Pipeline '{arn}' cannot be deleted while execution '{execution['PipelineExecutionArn']}' is "
                         f"{execution['PipelineExecutionStatus']}."

@@ -17,13 +17,20 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.statuses import ProjectStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.projects.provisioning import GIVEN, Provisioning, stack_name, template_location
 
 _CLOUDFORMATION = "cloudformation.amazonaws.com"
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
-_UPDATABLE = ("CreateCompleted", "UpdateCompleted", "UpdateFailed")
-_BUSY = ("Pending", "CreateInProgress", "UpdateInProgress", "DeleteInProgress", "DeleteCompleted")
+_UPDATABLE = (ProjectStatus.CREATE_COMPLETED, ProjectStatus.UPDATE_COMPLETED, ProjectStatus.UPDATE_FAILED)
+_BUSY = (
+    ProjectStatus.PENDING,
+    ProjectStatus.CREATE_IN_PROGRESS,
+    ProjectStatus.UPDATE_IN_PROGRESS,
+    ProjectStatus.DELETE_IN_PROGRESS,
+    ProjectStatus.DELETE_COMPLETED,
+)
 
 
 class Projects:
@@ -66,7 +73,7 @@ class Projects:
         project = summary(request, "ProjectName", "ProjectDescription") | {
             "ProjectArn": arn,
             "ProjectId": identifier,
-            "ProjectStatus": "CreateInProgress",
+            "ProjectStatus": ProjectStatus.CREATE_IN_PROGRESS,
             "CreationTime": now,
             "LastModifiedTime": now,
             "RoleARN": template["RoleARN"],
@@ -77,7 +84,7 @@ class Projects:
         self._context.cloud.require_trust(template["RoleARN"], _CLOUDFORMATION, arn)
         with self._store.transaction():
             known = self._store.get(call.scope, DocumentKind.PROJECT, name)
-            if known is not None and known["ProjectStatus"] != "DeleteCompleted":
+            if known is not None and known["ProjectStatus"] != ProjectStatus.DELETE_COMPLETED:
                 raise ValidationException(
                     f"Project names must be unique within an AWS account and region. Project with name ({name}) "
                     "already exists."
@@ -113,7 +120,7 @@ class Projects:
             provider = request.get("TemplateProvidersToUpdate", [{}])[0].get("CfnTemplateProvider")
             if provider is not None:
                 changes |= {"NextTemplate": _next_template(project["Template"], provider)}
-                changes |= {"ProjectStatus": "UpdateInProgress"}
+                changes |= {"ProjectStatus": ProjectStatus.UPDATE_IN_PROGRESS}
                 self._authorize(call, "Update", project, provider)
             self._store.update(call.scope, DocumentKind.PROJECT, name, **changes, LastModifiedTime=time.time())
         if provider is not None:
@@ -128,7 +135,11 @@ class Projects:
                 raise ValidationException(f"Cannot delete Project in {project['ProjectStatus']} status.")
             self._authorize(call, "Delete", project, {})
             self._store.update(
-                call.scope, DocumentKind.PROJECT, name, ProjectStatus="DeleteInProgress", LastModifiedTime=time.time()
+                call.scope,
+                DocumentKind.PROJECT,
+                name,
+                ProjectStatus=ProjectStatus.DELETE_IN_PROGRESS,
+                LastModifiedTime=time.time(),
             )
         self._provisioning.begin(call.scope, name)
         return {}

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import DiskFull, ServiceError, ValidationException
+from local_cloud.sagemaker.core.statuses import ProjectStatus
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 
 log = logging.getLogger("headrace.sagemaker")
@@ -25,6 +26,12 @@ log = logging.getLogger("headrace.sagemaker")
 GIVEN = {"SageMakerProjectName": "ProjectName", "SageMakerProjectId": "ProjectId"}
 """Parameters that SageMaker gives to a template that declares them, and the project's member that each is."""
 
+# How each operation may end.
+_ENDS = {
+    ProjectStatus.CREATE_IN_PROGRESS: (ProjectStatus.CREATE_COMPLETED, ProjectStatus.CREATE_FAILED),
+    ProjectStatus.UPDATE_IN_PROGRESS: (ProjectStatus.UPDATE_COMPLETED, ProjectStatus.UPDATE_FAILED),
+    ProjectStatus.DELETE_IN_PROGRESS: (ProjectStatus.DELETE_COMPLETED, ProjectStatus.DELETE_FAILED),
+}
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 _POLL_SECONDS = 0.2
 _REASONS = 3  # failed resources that a status message names
@@ -80,7 +87,7 @@ class Provisioning:
 
     def resume(self) -> None:
         for scope, project in self._context.store.everywhere(DocumentKind.PROJECT):
-            if project["ProjectStatus"].endswith("InProgress"):
+            if project["ProjectStatus"] in _ENDS:
                 self.begin(scope, project["ProjectName"])
 
     def stop(self) -> None:
@@ -92,21 +99,22 @@ class Provisioning:
         store = self._context.store
         project = store.get(scope, DocumentKind.PROJECT, name)
         assert project is not None
-        verb = project["ProjectStatus"].removesuffix("InProgress")
+        status = ProjectStatus(project["ProjectStatus"])
+        completed, failed = _ENDS[status]
         stack = _Stack(self._context, scope, project, self._ending)
-        changes: dict[str, Any] = {"ProjectStatus": f"{verb}Completed", "NextTemplate": None}
+        changes: dict[str, Any] = {"ProjectStatus": completed, "NextTemplate": None}
         try:
-            message = {"Create": stack.create, "Update": stack.update, "Delete": stack.delete}[verb]()
+            message = stack.run(status)
             changes["Template"] = project.get("NextTemplate", project["Template"])
         except _Abandoned:
             return
         except (_Failed, ServiceError, ClientError, BotoCoreError) as error:
             if self._ending.is_set():
                 return
-            changes["ProjectStatus"], message = f"{verb}Failed", str(error)
+            changes["ProjectStatus"], message = failed, str(error)
         except Exception as error:  # the boundary of the thread: a project must end in a true state
             log.exception("project %s", name)
-            changes["ProjectStatus"], message = f"{verb}Failed", f"InternalFailure: {error}"
+            changes["ProjectStatus"], message = failed, f"InternalFailure: {error}"
         known = store.get(scope, DocumentKind.PROJECT, name) or project
         changes |= {"Stack": known.get("Stack", {}) | {"StatusMessage": message[:_MESSAGE]}}
         with suppress(DiskFull):  # the local cloud is ending: the next start does it again
@@ -124,6 +132,15 @@ class _Stack:
     scope: Scope
     project: Document
     ending: threading.Event
+
+    def run(self, status: ProjectStatus) -> str:
+        """Does what the project's status promises."""
+        match status:
+            case ProjectStatus.CREATE_IN_PROGRESS:
+                return self.create()
+            case ProjectStatus.UPDATE_IN_PROGRESS:
+                return self.update()
+        return self.delete()
 
     def create(self) -> str:
         found = self._find()

@@ -9,6 +9,7 @@ from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ConflictException, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.statuses import ApprovalStatus, ModelPackageStatus
 from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.registry import group_policy
 
@@ -56,7 +57,7 @@ class ModelRegistry:
                 "ModelPackageGroupArn": arn,
                 "CreationTime": time.time(),
                 "CreatedBy": {},
-                "ModelPackageGroupStatus": "Completed",
+                "ModelPackageGroupStatus": ModelPackageStatus.COMPLETED,
             } | summary(request, "ModelPackageGroupDescription"))  # fmt: skip
         return {"ModelPackageGroupArn": arn}
 
@@ -125,9 +126,9 @@ class ModelRegistry:
                 "ModelPackageGroupName": group,
                 "ModelPackageVersion": number,
                 "ModelPackageArn": arn,
-                "ModelPackageStatus": "Completed",
+                "ModelPackageStatus": ModelPackageStatus.COMPLETED,
                 "ModelPackageStatusDetails": {"ValidationStatuses": []},
-                "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
+                "ModelApprovalStatus": request.get("ModelApprovalStatus", ApprovalStatus.PENDING_MANUAL_APPROVAL),
                 "CreationTime": now,
                 "LastModifiedTime": now,
             }
@@ -173,7 +174,7 @@ class ModelRegistry:
             package = existing_package(self._context, home, request["ModelPackageName"])
             _refuse_deleting(package)
             name = f"{package['ModelPackageGroupName']}/{package['ModelPackageVersion']}"
-            self._store.update(home, DocumentKind.MODEL_PACKAGE, name, ModelPackageStatus="Deleting")
+            self._store.update(home, DocumentKind.MODEL_PACKAGE, name, ModelPackageStatus=ModelPackageStatus.DELETING)
             self._store.put(
                 home, DocumentKind.MODEL_PACKAGE_DELETION, name, {"Name": name, "At": time.time() + _DELETING_SECONDS}
             )
@@ -209,7 +210,7 @@ def _remove_deleted(context: Context, scope: Scope) -> None:
 
 
 def _refuse_deleting(package: Document) -> None:
-    if package["ModelPackageStatus"] == "Deleting":
+    if package["ModelPackageStatus"] == ModelPackageStatus.DELETING:
         raise ConflictException(f"ModelPackage {package['ModelPackageArn']} is being deleted.")
 
 

@@ -10,6 +10,7 @@ from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.statuses import JobStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.jobs.processing.run import STATUS, Processing, publish
 from local_cloud.sagemaker.jobs.runner import JobRunner
@@ -47,7 +48,7 @@ class ProcessingJobs:
             quotas.require_for_processing(self._context, call.scope, request)
             tags.tag_on_create(self._store, call, arn, request)
             description = {key: value for key, value in request.items() if key != "Tags"} | {
-                "ProcessingJobArn": arn, STATUS: "InProgress", "CreationTime": now, "LastModifiedTime": now,
+                "ProcessingJobArn": arn, STATUS: JobStatus.IN_PROGRESS, "CreationTime": now, "LastModifiedTime": now,
             }  # fmt: skip
             self._store.put(call.scope, Processing.document, name, description)
         publish(self._context, call.scope, description)
@@ -59,8 +60,10 @@ class ProcessingJobs:
 
     def _stop(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         job = self._existing(call, request["ProcessingJobName"])
-        if job[STATUS] == "InProgress":
-            self._store.update(call.scope, Processing.document, job["ProcessingJobName"], **{STATUS: "Stopping"})
+        if job[STATUS] == JobStatus.IN_PROGRESS:
+            self._store.update(
+                call.scope, Processing.document, job["ProcessingJobName"], **{STATUS: JobStatus.STOPPING}
+            )
             self._runner.request_stop("Processing", call.scope, job["ProcessingJobName"])
         return {}
 

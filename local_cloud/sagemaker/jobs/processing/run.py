@@ -5,11 +5,13 @@ from typing import Any
 
 from local_cloud.sagemaker.containers import transfer
 from local_cloud.sagemaker.containers.folder import Folder
+from local_cloud.sagemaker.containers.hosts import ExitReason
 from local_cloud.sagemaker.containers.opt_ml import algorithm_error, local_folder, message, resource_config
 from local_cloud.sagemaker.core import events, tags
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.statuses import JobStatus
 from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.jobs.job import Job
 
@@ -42,20 +44,22 @@ class Processing:
                 seconds=longest,
             )
             exit_message = message(Folder(job.root, "output"), "message")
-            if ending.how == "exit" and ending.code != 0:
+            if ending.reason == ExitReason.EXITED and ending.code != 0:
                 self.fail(job, algorithm_error(exit_message, ending.code), exit_message)
-            elif ending.how == "exit":
+            elif ending.reason == ExitReason.EXITED:
                 self._upload(job, description, s3)
-                self._end(job, "Completed", ExitMessage=exit_message or None)
+                self._end(job, JobStatus.COMPLETED, ExitMessage=exit_message or None)
             else:
                 ran = round(time.time() - began)
                 overdue = f"MaxRuntimeExceeded: the job ran {ran} s, and MaxRuntimeInSeconds is {longest}"
-                self._end(job, "Stopped", FailureReason=overdue if ending.how == "timeout" else None)
+                self._end(
+                    job, JobStatus.STOPPED, FailureReason=overdue if ending.reason == ExitReason.MAX_RUNTIME else None
+                )
         except (transfer.TransferError, ServiceError) as error:
             self.fail(job, str(error))
 
     def fail(self, job: Job, reason: str, exit_message: str = "") -> None:
-        self._end(job, "Failed", FailureReason=reason, ExitMessage=exit_message or None)
+        self._end(job, JobStatus.FAILED, FailureReason=reason, ExitMessage=exit_message or None)
 
     def _prepare(self, job: Job, description: Document, s3: Any) -> None:
         job.root.mkdir(parents=True)
@@ -79,7 +83,7 @@ class Processing:
             folder = local_folder(job.root, s3_output["LocalPath"])
             transfer.upload_folder(s3, folder, s3_output["S3Uri"], config.get("KmsKeyId"))
 
-    def _end(self, job: Job, status: str, **more: Any) -> None:
+    def _end(self, job: Job, status: JobStatus, **more: Any) -> None:
         now = time.time()
         description = job.update(**{STATUS: status}, ProcessingEndTime=now, LastModifiedTime=now, **more)
         publish(job.context, job.scope, description)

@@ -12,6 +12,7 @@ from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, ValidationException
 from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.statuses import JobStatus, SecondaryStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training.checkpoints import DEFAULT_PATH
@@ -53,11 +54,11 @@ class TrainingJobs:
             tags.tag_on_create(self._store, call, arn, request)
             description = {key: value for key, value in request.items() if key != "Tags"} | {
                 "TrainingJobArn": arn,
-                "TrainingJobStatus": "InProgress",
+                "TrainingJobStatus": JobStatus.IN_PROGRESS,
                 "ModelArtifacts": {"S3ModelArtifacts": artifact_uri(request)},
-                "SecondaryStatus": "Starting",
+                "SecondaryStatus": SecondaryStatus.STARTING,
                 "SecondaryStatusTransitions": [
-                    {"Status": "Starting", "StartTime": now, "StatusMessage": "Starting the training job"}
+                    {"Status": SecondaryStatus.STARTING, "StartTime": now, "StatusMessage": "Starting the training job"}
                 ],
                 "CreationTime": now,
                 "LastModifiedTime": now,
@@ -72,9 +73,15 @@ class TrainingJobs:
 
     def _stop(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         job = self._existing(call, request["TrainingJobName"])
-        if job["TrainingJobStatus"] == "InProgress":
+        if job["TrainingJobStatus"] == JobStatus.IN_PROGRESS:
             name = job["TrainingJobName"]
-            self._store.update(call.scope, DOCUMENT, name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
+            self._store.update(
+                call.scope,
+                DOCUMENT,
+                name,
+                TrainingJobStatus=JobStatus.STOPPING,
+                SecondaryStatus=SecondaryStatus.STOPPING,
+            )
             self._runner.request_stop("Training", call.scope, name)
         return {}
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from local_cloud.sagemaker.containers import transfer
 from local_cloud.sagemaker.containers.folder import Folder
-from local_cloud.sagemaker.containers.hosts import Ending, Host
+from local_cloud.sagemaker.containers.hosts import Ending, ExitReason, Host
 from local_cloud.sagemaker.containers.opt_ml import algorithm_error, message, resource_config
 from local_cloud.sagemaker.core import events, tags
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.statuses import JobStatus, SecondaryStatus
 from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.jobs.job import Job
 from local_cloud.sagemaker.jobs.training.checkpoints import Checkpoints
@@ -28,16 +29,16 @@ _DEFAULT_SECONDS = 24 * 3600
 SPOT_PRICE_SHARE = 0.3
 
 _MESSAGES = {
-    "Starting": "Preparing the instances for training",
-    "Downloading": "Downloading input data",
-    "Training": "Training image download completed. Training in progress.",
-    "Interrupted": "Spot capacity was taken away; waiting for new capacity",
-    "Uploading": "Uploading generated training model",
-    "Completed": "Training job completed",
-    "Failed": "Training job failed",
-    "Stopped": "Training job stopped",
-    "MaxRuntimeExceeded": "The job ran longer than MaxRuntimeInSeconds",
-    "MaxWaitTimeExceeded": "The job waited longer than MaxWaitTimeInSeconds",
+    SecondaryStatus.STARTING: "Preparing the instances for training",
+    SecondaryStatus.DOWNLOADING: "Downloading input data",
+    SecondaryStatus.TRAINING: "Training image download completed. Training in progress.",
+    SecondaryStatus.INTERRUPTED: "Spot capacity was taken away; waiting for new capacity",
+    SecondaryStatus.UPLOADING: "Uploading generated training model",
+    SecondaryStatus.COMPLETED: "Training job completed",
+    SecondaryStatus.FAILED: "Training job failed",
+    SecondaryStatus.STOPPED: "Training job stopped",
+    SecondaryStatus.MAX_RUNTIME_EXCEEDED: "The job ran longer than MaxRuntimeInSeconds",
+    SecondaryStatus.MAX_WAIT_TIME_EXCEEDED: "The job waited longer than MaxWaitTimeInSeconds",
 }
 
 
@@ -55,7 +56,7 @@ class Training:
             self.fail(job, str(error))
 
     def fail(self, job: Job, reason: str) -> None:
-        _conclude(job, "Failed", "Failed", FailureReason=reason)
+        _conclude(job, JobStatus.FAILED, SecondaryStatus.FAILED, FailureReason=reason)
 
 
 class _TrainingRun:
@@ -74,29 +75,33 @@ class _TrainingRun:
         self.used = 0.0  # seconds that instances were held
 
     def follow(self) -> None:
-        if self.description["TrainingJobStatus"] == "Stopping":
+        if self.description["TrainingJobStatus"] == JobStatus.STOPPING:
             self.job.stop_requested.set()
         begun = time.monotonic()
         while True:
             ending = self._train_once()
-            if ending.how not in ("interrupted", "killed") or ending.code == 0:
+            if ending.reason not in (ExitReason.INTERRUPTED, ExitReason.KILLED) or ending.code == 0:
                 break
-            _move(self.job, "Interrupted")
+            _move(self.job, SecondaryStatus.INTERRUPTED)
             if time.monotonic() - begun > self.longest_wait:
-                ending = replace(ending, how="wait")
+                ending = replace(ending, reason=ExitReason.MAX_WAIT)
                 break
-            _move(self.job, "Starting")
+            _move(self.job, SecondaryStatus.STARTING)
         self._end(ending)
 
     def _train_once(self) -> Ending:
         """One stretch on the instances; spot capacity is taken away from all of them at once."""
         begun = time.monotonic()
-        _move(self.job, "Downloading", TrainingStartTime=self.job.describe().get("TrainingStartTime", time.time()))
+        _move(
+            self.job,
+            SecondaryStatus.DOWNLOADING,
+            TrainingStartTime=self.job.describe().get("TrainingStartTime", time.time()),
+        )
         for number, host in enumerate(self.hosts):
             self._prepare(host, number)
         for checkpoints in self.checkpoints:
             checkpoints.restore()
-        _move(self.job, "Training")
+        _move(self.job, SecondaryStatus.TRAINING)
         algorithm = self.description["AlgorithmSpecification"]
         try:
             return self.job.run_containers(
@@ -140,26 +145,26 @@ class _TrainingRun:
 
     def _end(self, ending: Ending) -> None:
         job = self.job
-        if ending.how == "exit" and ending.code != 0:
+        if ending.reason == ExitReason.EXITED and ending.code != 0:
             outputs = [Folder(host.root, "output") for host in self.hosts]
             written = [(when, number) for number, output in enumerate(outputs) if (when := output.changed("failure"))]
             first = outputs[min(written, default=(0, 0))[1]]
             # A host fails in its turn when another is gone.
             reason = algorithm_error(message(first, "failure"), ending.code)
-            _conclude(job, "Failed", "Failed", FailureReason=reason, **self._times())
+            _conclude(job, JobStatus.FAILED, SecondaryStatus.FAILED, FailureReason=reason, **self._times())
             return
-        _move(job, "Uploading")
+        _move(job, SecondaryStatus.UPLOADING)
         self._upload()
         figures: dict[str, Any] = self._times() | {"FinalMetricDataList": self.metrics.final() or None}
-        match ending.how:
-            case "timeout":
-                _conclude(job, "Stopped", "MaxRuntimeExceeded", **figures)
-            case "wait":
-                _conclude(job, "Stopped", "MaxWaitTimeExceeded", **figures)
-            case "stopped":
-                _conclude(job, "Stopped", "Stopped", **figures)
+        match ending.reason:
+            case ExitReason.MAX_RUNTIME:
+                _conclude(job, JobStatus.STOPPED, SecondaryStatus.MAX_RUNTIME_EXCEEDED, **figures)
+            case ExitReason.MAX_WAIT:
+                _conclude(job, JobStatus.STOPPED, SecondaryStatus.MAX_WAIT_TIME_EXCEEDED, **figures)
+            case ExitReason.STOPPED:
+                _conclude(job, JobStatus.STOPPED, SecondaryStatus.STOPPED, **figures)
             case _:
-                _conclude(job, "Completed", "Completed", **figures)
+                _conclude(job, JobStatus.COMPLETED, SecondaryStatus.COMPLETED, **figures)
 
     def _upload(self) -> None:
         archive = self.job.directory / "model.tar.gz"
@@ -201,7 +206,7 @@ def _channel(channel: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _move(job: Job, secondary: str, **more: Any) -> Document:
+def _move(job: Job, secondary: SecondaryStatus, **more: Any) -> Document:
     """Enters a secondary status: the record first, then the event."""
     now = time.time()
     transitions: list[dict[str, Any]] = job.describe()["SecondaryStatusTransitions"]
@@ -215,5 +220,5 @@ def _move(job: Job, secondary: str, **more: Any) -> Document:
     return description
 
 
-def _conclude(job: Job, status: str, secondary: str, **more: Any) -> None:
+def _conclude(job: Job, status: JobStatus, secondary: SecondaryStatus, **more: Any) -> None:
     _move(job, secondary, TrainingJobStatus=status, TrainingEndTime=time.time(), **more)

@@ -13,7 +13,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from local_cloud.sagemaker.core import shapes
 from local_cloud.sagemaker.pipelines.steps import STEP_TYPES
 from local_cloud.sagemaker.pipelines.steps.condition import condition_problems
-from pipeline_language.definition import Definition, DefinitionError, Step
+from pipeline_language.definition import Definition, DefinitionError, Step, Trigger
 from pipeline_language.graph import dependencies, values_of
 from pipeline_language.references import Path, is_reference, json_path, split
 
@@ -48,7 +48,7 @@ def _problems(definition: Definition) -> Iterator[str]:
                 yield f"Step '{step.name}': DependsOn names '{name}', which is no step."
             elif definition.steps[name].type == "Fail":
                 yield f"Step '{step.name}' cannot depend on the Fail step '{name}'."
-            elif step.branch is not None and name == step.branch.condition and trigger != "Completed":
+            elif step.branch is not None and name == step.branch.condition and trigger != Trigger.COMPLETED:
                 yield f"Step '{step.name}' stands under '{name}', so it cannot wait for its trigger {trigger}."
         for problem in _value_problems(values_of(step), definition):
             yield f"Step '{step.name}': {problem}"

@@ -1,5 +1,6 @@
 """Retry: whether a failed step is tried again, and after how long."""
 
+from local_cloud.sagemaker.core.statuses import StepStatus
 from local_cloud.sagemaker.pipelines.steps.step_type import Outcome
 from pipeline_language.definition import RetryPolicy, Step
 
@@ -12,7 +13,7 @@ def pause_before_retry(step: Step, outcome: Outcome, number: int, elapsed: float
 
     ``number`` is how often the step was retried already, ``elapsed`` the seconds since it began.
     """
-    if outcome.status != "Failed":
+    if outcome.status != StepStatus.FAILED:
         return None
     fault = _fault(outcome.failure_reason or "")
     named = any(fault in policy.exceptions for policy in step.retries)

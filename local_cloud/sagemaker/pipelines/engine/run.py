@@ -19,6 +19,7 @@ from local_cloud.sagemaker.core import events
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.statuses import ExecutionStatus, StepStatus
 from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
 from local_cloud.sagemaker.pipelines.engine import cache
 from local_cloud.sagemaker.pipelines.engine.retry import pause_before_retry
@@ -34,7 +35,8 @@ log = logging.getLogger("headrace.sagemaker")
 
 _GENERIC_FAILURE = "Step failure: One or multiple steps failed."
 _MOST_STEPS_AT_ONCE = 50
-_TERMINAL = ("Succeeded", "Failed", "Stopped")
+_ENDED_EXECUTION = (ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED, ExecutionStatus.STOPPED)
+_ENDED_STEP = (StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.STOPPED)
 
 
 class ExecutionRunner:
@@ -59,14 +61,18 @@ class ExecutionRunner:
 
     def resume(self) -> None:
         for scope, execution in self._context.store.everywhere(DocumentKind.EXECUTION):
-            if execution["PipelineExecutionStatus"] in _TERMINAL:
+            if execution["PipelineExecutionStatus"] in _ENDED_EXECUTION:
                 continue
             try:
                 self.start(scope, execution)
             except DefinitionError as error:  # recorded by a version that took what this one refuses
                 arn, reason = execution["PipelineExecutionArn"], f"The definition cannot be run any more. {error}"
                 self._context.store.update(
-                    scope, DocumentKind.EXECUTION, arn, PipelineExecutionStatus="Failed", FailureReason=reason
+                    scope,
+                    DocumentKind.EXECUTION,
+                    arn,
+                    PipelineExecutionStatus=ExecutionStatus.FAILED,
+                    FailureReason=reason,
                 )
 
     def stop(self) -> None:
@@ -81,7 +87,7 @@ class ExecutionRunner:
         except Exception:  # the boundary of the thread: an execution must end in a true state
             if not run.abandoned.is_set():
                 log.exception("%s: the engine failed", run.arn)
-                run.finish("Failed", "InternalServerError: the engine failed; its log says why.")
+                run.finish(ExecutionStatus.FAILED, "InternalServerError: the engine failed; its log says why.")
         finally:
             with self._lock:
                 self._running.pop(run.arn, None)
@@ -113,11 +119,11 @@ class _Run:
         self._interrupted.set()
 
     def follow(self) -> None:
-        if self._recorded_status() == "Stopping":  # asked before, or while, this run was made
+        if self._recorded_status() == ExecutionStatus.STOPPING:  # asked before, or while, this run was made
             self.request_stop()
         for record in self.context.store.find(self.scope, DocumentKind.STEP, f"{self.arn}/"):
             self._records[record["StepName"]] = record
-            if record["StepStatus"] in _TERMINAL:
+            if record["StepStatus"] in _ENDED_STEP:
                 self._schedule.end(record["StepName"], record["StepStatus"], record.get("Properties", {}))
         running: dict[Future[Outcome], Step] = {}
         stopped: dict[str, Document] = {}
@@ -135,7 +141,7 @@ class _Run:
         if not self.abandoned.is_set():
             self._conclude_execution()
 
-    def finish(self, status: str, reason: str | None = None) -> None:
+    def finish(self, status: ExecutionStatus, reason: str | None = None) -> None:
         previous = self._recorded_status()
         now = time.time()
         self.execution = self._written(lambda: self.context.store.update(
@@ -152,11 +158,11 @@ class _Run:
 
     def _conclude_execution(self) -> None:
         if self._schedule.has_failed():
-            self.finish("Failed", _GENERIC_FAILURE)
+            self.finish(ExecutionStatus.FAILED, _GENERIC_FAILURE)
         elif self.stop_requested.is_set():
-            self.finish("Stopped")
+            self.finish(ExecutionStatus.STOPPED)
         else:
-            self.finish("Succeeded")
+            self.finish(ExecutionStatus.SUCCEEDED)
 
     def _ready(self, running: Collection[Step]) -> list[Step]:
         busy = {step.name for step in running}
@@ -177,7 +183,7 @@ class _Run:
                 if hit is not None:
                     return self._from_cache(step, hit)
             outcome = self._attempts(step, arguments, record)
-            if key is not None and outcome.status == "Succeeded":
+            if key is not None and outcome.status == StepStatus.SUCCEEDED:
                 remember = partial(cache.remember, self.context.store, self.scope, self.execution, step, key, outcome)
                 when_there_is_room(remember, self.abandoned)
             return outcome
@@ -197,7 +203,7 @@ class _Run:
             if pause is None:
                 return outcome
             if clock.wait(self._interrupted, pause):
-                return replace(outcome, status="Stopped")
+                return replace(outcome, status=StepStatus.STOPPED)
             number += 1
             self._record(step, AttemptCount=number)
 
@@ -210,10 +216,17 @@ class _Run:
         )  # fmt: skip
 
     def _begin(self, step: Step) -> Document:
-        record = {"StepName": step.name, "StepStatus": "Executing", "StartTime": time.time(), "AttemptCount": 0}
+        record = {
+            "StepName": step.name,
+            "StepStatus": StepStatus.EXECUTING,
+            "StartTime": time.time(),
+            "AttemptCount": 0,
+        }
         self._written(lambda: self.context.store.put(self.scope, DocumentKind.STEP, f"{self.arn}/{step.name}", record))
         self._records[step.name] = record
-        events.pipeline_step_changed(self.context.cloud, self.scope, self.execution, record, step.type, "Starting")
+        events.pipeline_step_changed(
+            self.context.cloud, self.scope, self.execution, record, step.type, StepStatus.STARTING
+        )
         return record
 
     def _record(self, step: Step, **changes: Any) -> None:
@@ -227,7 +240,7 @@ class _Run:
 
     def _from_cache(self, step: Step, hit: cache.Hit) -> Outcome:
         self._record(step, CacheHitResult={"SourcePipelineExecutionArn": hit.execution_arn})
-        return Outcome("Succeeded", properties=hit.properties, metadata=hit.metadata)
+        return Outcome(StepStatus.SUCCEEDED, properties=hit.properties, metadata=hit.metadata)
 
     def _conclude(self, step: Step, outcome: Outcome) -> None:
         if self.abandoned.is_set():
@@ -238,7 +251,9 @@ class _Run:
         )  # fmt: skip
         self._schedule.end(step.name, outcome.status, outcome.properties)
         record = self._records[step.name]
-        events.pipeline_step_changed(self.context.cloud, self.scope, self.execution, record, step.type, "Executing")
+        events.pipeline_step_changed(
+            self.context.cloud, self.scope, self.execution, record, step.type, StepStatus.EXECUTING
+        )
 
     def _stop_steps(self, steps: list[Step], stopped: dict[str, Document]) -> None:
         """Asks running steps to end, once for each job that they announced; a step without a job is asked later."""

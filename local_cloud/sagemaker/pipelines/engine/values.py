@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.errors import ServiceError
+from local_cloud.sagemaker.core.statuses import StepStatus
 from local_cloud.sagemaker.core.store import Document, Scope
 from pipeline_language.definition import Definition
 from pipeline_language.references import Path, Unresolved, follow
@@ -49,7 +50,7 @@ class StepValues:
 
     def step(self, name: str, path: Path) -> Any:
         record, shown = self._records.get(name, {}), f"Steps.{name}.{'.'.join(map(str, path))}"
-        if (status := record.get("StepStatus")) != "Succeeded":
+        if (status := record.get("StepStatus")) != StepStatus.SUCCEEDED:
             raise Unresolved(f"'{shown}' has no value: step '{name}' is {status}, and only one that Succeeded has any.")
         return follow(record["Properties"], path, shown)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from local_cloud.sagemaker.core.statuses import StepStatus
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType
 
 _COMPARED = ("LeftValue", "RightValue")
@@ -25,7 +26,7 @@ class ConditionError(ValueError):
 def _run(attempt: Attempt) -> Outcome:
     outcome = all(holds(condition) for condition in attempt.arguments["Conditions"])
     text = "True" if outcome else "False"
-    return Outcome("Succeeded", properties={"Outcome": text}, metadata={"Condition": {"Outcome": text}})
+    return Outcome(StepStatus.SUCCEEDED, properties={"Outcome": text}, metadata={"Condition": {"Outcome": text}})
 
 
 def holds(condition: dict[str, Any]) -> bool:

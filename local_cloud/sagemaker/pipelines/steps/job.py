@@ -7,9 +7,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local_cloud.sagemaker.core import tags
+from local_cloud.sagemaker.core.statuses import JobStatus, SecondaryStatus, StepStatus
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 
 _ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+# The member of StoppingCondition that a job with this secondary status has reached.
+_LIMITS: dict[str, str] = {
+    SecondaryStatus.MAX_RUNTIME_EXCEEDED: "MaxRuntimeInSeconds",
+    SecondaryStatus.MAX_WAIT_TIME_EXCEEDED: "MaxWaitTimeInSeconds",
+}
 
 
 def step_type(kind: str, *, cache_key: tuple[str, ...]) -> StepType:
@@ -45,11 +52,11 @@ def run(attempt: Attempt, kind: str) -> Outcome:
         reason = f"ClientError: Failed to invoke sagemaker:Describe{kind}Job. Error Details: {_message(error)}"
         return failed(reason, metadata=metadata)
     status = description[f"{kind}JobStatus"]
-    if status == "Completed":
-        return Outcome("Succeeded", properties=plain(description), metadata=metadata)
+    if status == JobStatus.COMPLETED:
+        return Outcome(StepStatus.SUCCEEDED, properties=plain(description), metadata=metadata)
     reason = description.get("FailureReason") or _ended_as(kind, name, description)
-    if status == "Stopped" and attempt.is_stopping():
-        return Outcome("Stopped", metadata=metadata, failure_reason=None)
+    if status == JobStatus.STOPPED and attempt.is_stopping():
+        return Outcome(StepStatus.STOPPED, metadata=metadata, failure_reason=None)
     return failed(reason, metadata=metadata)
 
 
@@ -70,9 +77,7 @@ def tags_of_job(attempt: Attempt) -> list[dict[str, str]]:
 def _ended_as(kind: str, name: str, description: dict[str, Any]) -> str:
     """A job that was stopped has no reason of its own; its secondary status says which of its limits was reached."""
     status, secondary = description[f"{kind}JobStatus"], description.get("SecondaryStatus")
-    limit = {"MaxRuntimeExceeded": "MaxRuntimeInSeconds", "MaxWaitTimeExceeded": "MaxWaitTimeInSeconds"}.get(
-        str(secondary)
-    )
+    limit = _LIMITS.get(str(secondary))
     if limit is None:
         return f"{kind} job {name} ended as {status}."
     seconds, allowed = description.get("TrainingTimeInSeconds", 0), description["StoppingCondition"][limit]

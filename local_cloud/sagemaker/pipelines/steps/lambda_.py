@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_cloud.sagemaker.core.statuses import StepStatus
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 
 
@@ -31,7 +32,7 @@ def _run(attempt: Attempt) -> Outcome:
     parameters = {name: _primitive(outputs[name]) for name in declared}
     shown = [{"Name": name, "Value": str(value)} for name, value in parameters.items()]
     return Outcome(
-        "Succeeded",
+        StepStatus.SUCCEEDED,
         properties={"OutputParameters": parameters},
         metadata={"Lambda": metadata["Lambda"] | {"OutputParameters": shown}},
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.statuses import StepStatus
 from local_cloud.sagemaker.core.store import Document, Scope
 from pipeline_language.definition import Step
 
@@ -14,9 +15,10 @@ WaitForJob = Callable[[str, Scope, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a step ended: ``Succeeded``, ``Failed`` or ``Stopped``."""
+    """How a step ended."""
 
-    status: str
+    status: StepStatus
+    """SUCCEEDED, FAILED or STOPPED."""
     properties: dict[str, Any] = field(default_factory=dict)
     """What later steps can refer to: the Describe response, or a Lambda step's ``OutputParameters``."""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -24,7 +26,7 @@ class Outcome:
 
 
 def failed(reason: str, **more: Any) -> Outcome:
-    return Outcome("Failed", failure_reason=reason[:1024], **more)
+    return Outcome(StepStatus.FAILED, failure_reason=reason[:1024], **more)
 
 
 @dataclass(frozen=True, slots=True)
