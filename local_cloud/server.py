@@ -69,22 +69,22 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     from hypercorn.utils import wrap_app
     from ministack.app import app
 
-    from local_cloud import adapter
+    from local_cloud import ministack
     from local_cloud.door import Door, connections
     from local_cloud.sagemaker import api
     from local_cloud.sagemaker.awkward import AwkwardCloud
     from local_cloud.sagemaker.containers.launcher import ProcessLauncher
 
     secret_key = cache(partial(root_key.secret_key, state))
-    cloud = adapter.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)
+    cloud = ministack.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)
     seen: Cloud = AwkwardCloud(cloud) if os.environ.get(AWKWARD) == "1" else cloud
     service = api.assemble(seen, state / "sagemaker", ProcessLauncher(private=_private_folders(state)))
-    adapter.plug_in(service, state, secret_key)
+    ministack.plug_in(service, state, secret_key)
 
     config = Config()
     config.certfile, config.keyfile = str(certificate_path), str(key_path)
     config.loglevel = "WARNING"
-    door = Door(app, adapter.find_key(secret_key), adapter.expects_response)
+    door = Door(app, ministack.find_key(secret_key), ministack.expects_response)
     sockets = connections.listen(config, _HOST, port)
 
     stop = asyncio.Event()
@@ -98,11 +98,11 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     await _until_open(port, serving)
     chores = [
         asyncio.create_task(chore)
-        for chore in (adapter.save_regularly(), adapter.watch_queues(), adapter.enact_regularly())
+        for chore in (ministack.save_regularly(), ministack.watch_queues(), ministack.enact_regularly())
     ]
     for chore in chores:
         chore.add_done_callback(_report)
-    adapter.settle_stacks()
+    ministack.settle_stacks()
     await asyncio.to_thread(service.start)
     (state / "ready").write_text(str(os.getpid()))
 
@@ -113,8 +113,8 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     for chore in chores:
         chore.cancel()
     await asyncio.to_thread(service.stop)
-    adapter.save()
-    await asyncio.to_thread(adapter.end_functions)
+    ministack.save()
+    await asyncio.to_thread(ministack.end_functions)
     logging.shutdown()
     # All is saved. An orderly end would wait, up to 30 s each, for TLS clients that merely keep a connection open.
     os._exit(0)

@@ -36,7 +36,7 @@ PLANTED = {
     "no circle of imports, between files or between folders": (
         "local_cloud.sagemaker.core.store", "local_cloud.sagemaker.core.context",
     ),
-    "the local cloud, from the top down": ("local_cloud.sagemaker.api", "local_cloud.adapter.cloud"),
+    "the local cloud, from the top down": ("local_cloud.sagemaker.api", "local_cloud.ministack.cloud"),
     "the rooms of SageMaker, from the top down": (
         "local_cloud.sagemaker.pipelines.steps.job", "local_cloud.sagemaker.jobs.runner",
     ),

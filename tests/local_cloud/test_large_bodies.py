@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_runs import client
 
-from local_cloud.adapter.aws_chunked import Decoder, Malformed
-from local_cloud.adapter.crc64 import Crc64Nvme, crc64nvme
+from local_cloud.ministack.s3.aws_chunked import Decoder, Malformed
+from local_cloud.ministack.s3.crc64 import Crc64Nvme, crc64nvme
 from local_cloud.process import Running
 
 BUCKET = "large-bodies"

@@ -10,7 +10,7 @@ from pathlib import Path
 RACE = """
 import asyncio, sys, threading
 from ministack.services import sqs
-from local_cloud.adapter import queues
+from local_cloud.ministack import queues
 
 queues.plug_in()
 sys.setswitchinterval(1e-6)

@@ -1,6 +1,6 @@
 """What the SageMaker service needs of the cloud around it, and the clients it uses to act as a role.
 
-`Cloud` is the seam to ministack: the adapter implements it, tests use a small fake.
+`Cloud` is the seam to ministack: `local_cloud.ministack.cloud` implements it, tests use a small fake.
 """
 
 import datetime

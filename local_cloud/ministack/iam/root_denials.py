@@ -10,7 +10,7 @@ from typing import Any
 from ministack.core import iam_evaluator, responses
 from ministack.services import s3
 
-from local_cloud.adapter.keys import is_root
+from local_cloud.ministack.iam.keys import is_root
 
 _ALWAYS = {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"}
 

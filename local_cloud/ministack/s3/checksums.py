@@ -12,7 +12,7 @@ from typing import Any
 
 from ministack.services import s3
 
-from local_cloud.adapter.crc64 import crc64nvme
+from local_cloud.ministack.s3.crc64 import crc64nvme
 
 
 @dataclass

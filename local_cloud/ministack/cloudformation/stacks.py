@@ -11,10 +11,10 @@ from ministack.core import responses
 from ministack.services import cloudformation, iam
 from ministack.services.cloudformation import engine, handlers, helpers, provisioners, stacks
 
-from local_cloud.adapter import sessions
-from local_cloud.adapter.authorization import authorizer
-from local_cloud.adapter.cloud import assume, trusting_role
-from local_cloud.adapter.stack_permissions import Operation, Resource, required
+from local_cloud.ministack.cloud import assume, trusting_role
+from local_cloud.ministack.cloudformation.permissions import Operation, Resource, required
+from local_cloud.ministack.iam import sessions
+from local_cloud.ministack.iam.authorization import authorizer
 from local_cloud.sagemaker.core.errors import AccessDenied
 from local_cloud.sagemaker.core.store import Scope
 

@@ -17,9 +17,9 @@ from ministack import app
 from ministack.core import iam_evaluator
 from ministack.services import s3
 
-from local_cloud.adapter import content
-from local_cloud.adapter.aws_chunked import Decoder, Malformed
-from local_cloud.adapter.content import IN_MEMORY, Content, Draft
+from local_cloud.ministack.s3 import content
+from local_cloud.ministack.s3.aws_chunked import Decoder, Malformed
+from local_cloud.ministack.s3.content import IN_MEMORY, Content, Draft
 
 Message = dict[str, Any]
 _OBJECT_QUERY = {"partNumber", "uploadId", "x-id", "AWSAccessKeyId", "Signature", "Expires"}

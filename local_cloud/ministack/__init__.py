@@ -5,39 +5,17 @@ Importing this package imports ministack, which reads its settings from the envi
 
 from pathlib import Path
 
-from local_cloud.adapter import (
-    account,
-    alarms,
-    authorization,
-    buckets,
-    budgets,
-    checksums,
-    event_buses,
-    foreign_buckets,
-    functions,
-    keys,
-    large_bodies,
-    logs,
-    model_package_group,
-    network,
-    object_events,
-    physical_names,
-    properties,
-    queues,
-    recording,
-    requests,
-    root_denials,
-    saving,
-    sessions,
-    stacks,
-)
-from local_cloud.adapter.alarms import watch_queues
-from local_cloud.adapter.cloud import MinistackCloud
-from local_cloud.adapter.functions import end_functions
-from local_cloud.adapter.keys import SecretKey, expects_response, find_key
-from local_cloud.adapter.lifecycle import enact_regularly
-from local_cloud.adapter.saving import save, save_regularly
-from local_cloud.adapter.stacks import settle_stacks
+from local_cloud.ministack import account, alarms, event_buses, functions, gateway, logs, network, persistence, queues
+from local_cloud.ministack.alarms import watch_queues
+from local_cloud.ministack.cloud import MinistackCloud
+from local_cloud.ministack.cloudformation import budgets, model_package_group, physical_names, properties, stacks
+from local_cloud.ministack.cloudformation.stacks import settle_stacks
+from local_cloud.ministack.functions import end_functions
+from local_cloud.ministack.iam import authorization, keys, recording, root_denials, sessions
+from local_cloud.ministack.iam.keys import SecretKey, expects_response, find_key
+from local_cloud.ministack.persistence import save, save_regularly
+from local_cloud.ministack.s3 import buckets, checksums, cross_account, large_bodies, object_events
+from local_cloud.ministack.s3.lifecycle import enact_regularly
 from local_cloud.sagemaker.api import SageMaker
 
 __all__ = [
@@ -59,14 +37,14 @@ def plug_in(sagemaker: SageMaker, state: Path, root_secret_key: SecretKey) -> No
     keys.plug_in(root_secret_key)
     root_denials.plug_in()
     sessions.plug_in()
-    requests.plug_in(sagemaker)
+    gateway.plug_in(sagemaker)
     authorization.plug_in()
     buckets.plug_in()
     object_events.plug_in()
     large_bodies.plug_in()
     checksums.plug_in()
     properties.plug_in()
-    foreign_buckets.plug_in()
+    cross_account.plug_in()
     event_buses.plug_in()
     budgets.plug_in()
     account.plug_in(sagemaker.context)
@@ -79,4 +57,4 @@ def plug_in(sagemaker: SageMaker, state: Path, root_secret_key: SecretKey) -> No
     recording.plug_in(state)
     queues.plug_in()
     alarms.plug_in()
-    saving.plug_in()
+    persistence.plug_in()

@@ -9,9 +9,9 @@ from ministack import app
 from ministack.core import iam_evaluator, responses
 from ministack.services import eventbridge, iam
 
-from local_cloud.adapter import sessions
-from local_cloud.adapter.authorization import PRINCIPAL
-from local_cloud.adapter.keys import SecretKey
+from local_cloud.ministack.iam import sessions
+from local_cloud.ministack.iam.authorization import PRINCIPAL
+from local_cloud.ministack.iam.keys import SecretKey
 from local_cloud.sagemaker.core.cloud import Credentials, Gateway
 from local_cloud.sagemaker.core.errors import AccessDenied
 from local_cloud.sagemaker.core.store import Scope

@@ -15,7 +15,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import s3
 
-log = logging.getLogger("headrace.adapter")
+log = logging.getLogger("headrace.ministack")
 
 _SECONDS = 60.0
 _DAY = timedelta(days=1)

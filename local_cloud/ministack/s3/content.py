@@ -22,7 +22,7 @@ from typing import IO
 
 from ministack.services import s3
 
-from local_cloud.adapter.crc64 import Crc64Nvme
+from local_cloud.ministack.s3.crc64 import Crc64Nvme
 
 IN_MEMORY = 2**20  # bytes
 PIECE = 2**20  # bytes

@@ -6,7 +6,7 @@ import time
 
 from ministack import app
 
-log = logging.getLogger("headrace.adapter")
+log = logging.getLogger("headrace.ministack")
 
 _SECONDS = 5.0
 

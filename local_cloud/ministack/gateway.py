@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from ministack import app
 from ministack.core import responses, router
 
-from local_cloud.adapter.authorization import INVOCATION, NAME, authorizer, resource_authorizer
+from local_cloud.ministack.iam.authorization import INVOCATION, NAME, authorizer, resource_authorizer
 from local_cloud.sagemaker import api, parameters
 from local_cloud.sagemaker.api import SageMaker
 from local_cloud.sagemaker.core.cloud import Call
