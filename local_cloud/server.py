@@ -79,7 +79,7 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     cloud = ministack.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)
     seen: Cloud = AwkwardCloud(cloud) if os.environ.get(AWKWARD) == "1" else cloud
     service = api.assemble(seen, state / "sagemaker", ProcessLauncher(private=_private_folders(state)))
-    ministack.plug_in(service, state, secret_key)
+    ministack.install(service, state, secret_key)
 
     config = Config()
     config.certfile, config.keyfile = str(certificate_path), str(key_path)

@@ -1,11 +1,25 @@
 """Everything that touches ministack's internals, for the version that pyproject.toml pins; one concern a file.
 
+`register.py` lists every name that is replaced, in order; `patches.py` applies the list and checks it at start.
+
 Importing this package imports ministack, which reads its settings from the environment: see `local_cloud.server`.
 """
 
+from functools import partial
 from pathlib import Path
 
-from local_cloud.ministack import account, alarms, event_buses, functions, gateway, logs, network, persistence, queues
+from local_cloud.ministack import (
+    account,
+    alarms,
+    event_buses,
+    functions,
+    gateway,
+    logs,
+    network,
+    patches,
+    persistence,
+    queues,
+)
 from local_cloud.ministack.alarms import watch_queues
 from local_cloud.ministack.cloud import MinistackCloud
 from local_cloud.ministack.cloudformation import budgets, model_package_group, physical_names, properties, stacks
@@ -14,6 +28,7 @@ from local_cloud.ministack.functions import end_functions
 from local_cloud.ministack.iam import authorization, keys, recording, root_denials, sessions
 from local_cloud.ministack.iam.keys import SecretKey, expects_response, find_key
 from local_cloud.ministack.persistence import save, save_regularly
+from local_cloud.ministack.register import PATCHES
 from local_cloud.ministack.s3 import buckets, checksums, cross_account, large_bodies, object_events
 from local_cloud.ministack.s3.lifecycle import enact_regularly
 from local_cloud.sagemaker.api import SageMaker
@@ -24,7 +39,7 @@ __all__ = [
     "end_functions",
     "expects_response",
     "find_key",
-    "plug_in",
+    "install",
     "save",
     "save_regularly",
     "settle_stacks",
@@ -32,29 +47,37 @@ __all__ = [
 ]
 
 
-def plug_in(sagemaker: SageMaker, state: Path, root_secret_key: SecretKey) -> None:
-    """Registers the service with ministack, and mends what the product's promises rest on; before its server starts."""
-    keys.plug_in(root_secret_key)
-    root_denials.plug_in()
-    sessions.plug_in()
-    gateway.plug_in(sagemaker)
-    authorization.plug_in()
-    buckets.plug_in()
-    object_events.plug_in()
-    large_bodies.plug_in()
-    checksums.plug_in()
-    properties.plug_in()
-    cross_account.plug_in()
-    event_buses.plug_in()
-    budgets.plug_in()
-    account.plug_in(sagemaker.context)
-    network.plug_in()
-    physical_names.plug_in()
-    stacks.plug_in()
-    model_package_group.plug_in(sagemaker)
-    functions.plug_in(state / "sagemaker" / "images")
-    logs.plug_in()
-    recording.plug_in(state)
-    queues.plug_in()
-    alarms.plug_in()
-    persistence.plug_in()
+def install(sagemaker: SageMaker, state: Path, root_secret_key: SecretKey) -> None:
+    """Registers the service with ministack and applies the patches; before its server starts.
+
+    Raises MinistackChanged.
+    """
+    patches.apply(
+        PATCHES,
+        {
+            "iam.keys": partial(keys.install, root_secret_key),
+            "iam.root_denials": root_denials.install,
+            "iam.sessions": sessions.install,
+            "iam.authorization": authorization.install,
+            "iam.recording": partial(recording.install, state),
+            "gateway": partial(gateway.install, sagemaker),
+            "s3.buckets": buckets.install,
+            "s3.object_events": object_events.install,
+            "s3.large_bodies": large_bodies.install,
+            "s3.checksums": checksums.install,
+            "s3.cross_account": cross_account.install,
+            "cloudformation.properties": properties.install,
+            "cloudformation.budgets": budgets.install,
+            "cloudformation.physical_names": physical_names.install,
+            "cloudformation.stacks": stacks.install,
+            "cloudformation.model_package_group": partial(model_package_group.install, sagemaker),
+            "event_buses": event_buses.install,
+            "account": partial(account.install, sagemaker.context),
+            "network": network.install,
+            "functions": partial(functions.install, state / "sagemaker" / "images"),
+            "logs": logs.install,
+            "queues": queues.install,
+            "alarms": alarms.install,
+        },
+    )
+    persistence.install()  # a filter of ministack's log, no name of its

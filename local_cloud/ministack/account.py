@@ -40,7 +40,7 @@ class _Refused(Exception):
         self.code = code
 
 
-def plug_in(context: Context) -> None:
+def install(context: Context) -> None:
     _serve(context, "servicequotas", "ServiceQuotasV20190624.", {"ListServiceQuotas": _list_quotas})
     tags = {"ListCostAllocationTags": _list_cost_tags, "UpdateCostAllocationTagsStatus": _update_cost_tags}
     _serve(context, "ce", "AWSInsightsIndexService.", tags)

@@ -12,7 +12,7 @@ from ministack.services import cloudwatch, sqs
 _QUEUE_LENGTH = "ApproximateNumberOfMessagesVisible"
 
 
-def plug_in() -> None:
+def install() -> None:
     cloudwatch._evaluate_alarm = _by_dimensions(cloudwatch._evaluate_alarm)
 
 

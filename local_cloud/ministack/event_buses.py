@@ -16,7 +16,7 @@ _BUS = re.compile(r"arn:aws:events:(?P<region>[^:]+):(?P<account>\d{12}):event-b
 _ACTION = "events:PutEvents"
 
 
-def plug_in() -> None:
+def install() -> None:
     eventbridge._invoke_target = _forwarding(eventbridge._invoke_target)
     provisioners._RESOURCE_HANDLERS["AWS::Events::EventBusPolicy"] = {
         "create": _create_policy,

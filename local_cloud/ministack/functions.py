@@ -17,7 +17,7 @@ _END = "\x1eend of invocation"  # a line that no function prints
 _LONGEST_WAIT = 5.0  # seconds for that line, which is written before the answer
 
 
-def plug_in(images: Path) -> None:
+def install(images: Path) -> None:
     lambda_runtime._detect_runtime_binary = _isolated(lambda_runtime._detect_runtime_binary, images)
     lambda_runtime._PYTHON_WORKER_SCRIPT = _with_end(lambda_runtime._PYTHON_WORKER_SCRIPT)
     worker = lambda_runtime.Worker

@@ -23,7 +23,7 @@ LARGEST_BODY = 6_291_456
 Answer = tuple[int, dict[str, str], bytes]
 
 
-def plug_in(sagemaker: SageMaker) -> None:
+def install(sagemaker: SageMaker) -> None:
     app.SERVICE_REGISTRY[NAME] = {"module": NAME}
     app.SERVICE_HANDLERS[NAME] = _handler(sagemaker)
     router.SERVICE_PATTERNS[NAME] = {

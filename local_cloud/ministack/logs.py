@@ -20,7 +20,7 @@ _INVALID = "InvalidParameterException"
 Answer = tuple[int, dict[str, str], bytes]
 
 
-def plug_in() -> None:
+def install() -> None:
     logs._filter_log_events = filter_log_events
 
 

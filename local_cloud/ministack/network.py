@@ -12,7 +12,7 @@ from ministack.services.cloudformation import provisioners
 from local_cloud.sagemaker.containers.vpc import isolation, vpc_config
 
 
-def plug_in() -> None:
+def install() -> None:
     types = provisioners._RESOURCE_HANDLERS
     types["AWS::EC2::FlowLog"] = {"create": _create_flow_log, "delete": _delete_flow_log}
     types["AWS::EC2::SecurityGroupIngress"] = _rule("IpPermissions")

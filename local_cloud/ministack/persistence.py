@@ -29,7 +29,7 @@ _failures = _Failures()
 _failing_since: float | None = None
 
 
-def plug_in() -> None:
+def install() -> None:
     logging.getLogger("persistence").addFilter(_failures)
 
 

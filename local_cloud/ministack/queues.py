@@ -13,7 +13,7 @@ from typing import Any
 from ministack.services import eventbridge, s3, sns, sqs
 
 
-def plug_in() -> None:
+def install() -> None:
     sqs._queues_lock = threading.RLock()  # it is held, too, by callers of what follows
     for name in ("_collect_msgs", "_dlq_sweep", "_expire_retained"):
         setattr(sqs, name, _locked(getattr(sqs, name)))

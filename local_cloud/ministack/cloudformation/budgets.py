@@ -9,7 +9,7 @@ from ministack.services import budgets
 from ministack.services.cloudformation import provisioners
 
 
-def plug_in() -> None:
+def install() -> None:
     provisioners._RESOURCE_HANDLERS["AWS::Budgets::Budget"] = {"create": _create, "delete": _delete}
 
 

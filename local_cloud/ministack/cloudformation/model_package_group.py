@@ -15,7 +15,7 @@ from local_cloud.sagemaker.core.store import Scope
 from local_cloud.sagemaker.registry import group_policy
 
 
-def plug_in(sagemaker: SageMaker) -> None:
+def install(sagemaker: SageMaker) -> None:
     provisioners._RESOURCE_HANDLERS["AWS::SageMaker::ModelPackageGroup"] = _model_package_group(sagemaker)
 
 

@@ -12,7 +12,7 @@ from ministack.services import iam
 from ministack.services.cloudformation import provisioners
 
 
-def plug_in() -> None:
+def install() -> None:
     provisioners._physical_name = _of_one_region(provisioners._physical_name)
     roles = provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"]
     roles["create"] = _only_if_free(roles["create"])

@@ -20,7 +20,7 @@ _NESTED = {
 }
 
 
-def plug_in() -> None:
+def install() -> None:
     buckets, topics = (provisioners._RESOURCE_HANDLERS[kind] for kind in ("AWS::S3::Bucket", "AWS::SNS::Topic"))
     for action, position in (("create", 1), ("update", 2)):
         buckets[action] = _with_lifecycle(buckets[action], position)

@@ -31,7 +31,7 @@ _CUT_OFF = {
 _WITHOUT_RESOURCES = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_COMPLETE")
 
 
-def plug_in() -> None:
+def install() -> None:
     for action in ("CreateStack", "UpdateStack", "CreateChangeSet"):
         handlers._ACTION_HANDLERS[action] = _declared_parameters(handlers._ACTION_HANDLERS[action])
     for action in ("UpdateStack", "CreateChangeSet"):

@@ -18,7 +18,7 @@ PRINCIPAL = "sagemaker.amazonaws.com"
 INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 
 
-def plug_in() -> None:
+def install() -> None:
     iam_actions.SERVICE_TO_IAM_NAMESPACE[NAME] = NAME
     iam_actions.extract_iam_action = _action_of(iam_actions.extract_iam_action)
     iam_actions.extract_resource_arn = _resource_of(iam_actions.extract_resource_arn)

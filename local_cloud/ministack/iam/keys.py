@@ -17,7 +17,7 @@ SecretKey = Callable[[str], str]
 """The secret key of an account's root."""
 
 
-def plug_in(root_secret_key: SecretKey) -> None:
+def install(root_secret_key: SecretKey) -> None:
     resolve = _with_secret(iam_evaluator.resolve_credential, root_secret_key)
     for module in (iam_evaluator, s3, sts):
         module.resolve_credential = resolve

@@ -22,7 +22,7 @@ FILE = "authorizations.jsonl"
 _asked = contextvars.ContextVar[list[Any] | None]("asked", default=None)
 
 
-def plug_in(state: Path) -> None:
+def install(state: Path) -> None:
     iam_evaluator.evaluate = _noted(iam_evaluator.evaluate)
     iam_evaluator.enforce = _recorded(iam_evaluator.enforce, state / FILE)
 

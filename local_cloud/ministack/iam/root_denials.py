@@ -15,7 +15,7 @@ from local_cloud.ministack.iam.keys import is_root
 _ALWAYS = {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"}
 
 
-def plug_in() -> None:
+def install() -> None:
     iam_evaluator.enforce = _denying_root(iam_evaluator.enforce)
 
 

@@ -15,7 +15,7 @@ LIFE = 3600.0  # seconds
 _of_functions: dict[tuple[str, str], Credentials] = {}
 
 
-def plug_in() -> None:
+def install() -> None:
     lambda_runtime.execution_credentials = lambda_svc.execution_credentials = _execution_credentials
     lambda_runtime.Worker.invoke = _prolonging(lambda_runtime.Worker.invoke)
 

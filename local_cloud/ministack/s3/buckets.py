@@ -11,7 +11,7 @@ from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
 
-def plug_in() -> None:
+def install() -> None:
     s3._put_object, s3._build_object_record = _opaque_etags(s3._put_object, s3._build_object_record)
     s3.handle_request, s3._persist_object = _kept(s3.handle_request, s3._persist_object)
     buckets = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]

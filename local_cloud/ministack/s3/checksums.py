@@ -26,7 +26,7 @@ class Copying:
 _copying: contextvars.ContextVar[Copying | None] = contextvars.ContextVar("copying", default=None)
 
 
-def plug_in() -> None:
+def install() -> None:
     s3._copy_object = _with_its_algorithm(s3._copy_object)
     s3._crc64nvme = crc64nvme
     s3._record_object_version = _with_checksum(s3._record_object_version)

@@ -14,7 +14,7 @@ _BUCKET = "arn:aws:s3:::"
 _caller = contextvars.ContextVar[str | None]("caller", default=None)
 
 
-def plug_in() -> None:
+def install() -> None:
     s3._foreign_bucket_allows = _asked_by_the_caller(s3._foreign_bucket_allows)
     iam_evaluator.evaluate_resource_policy = _for_the_caller(iam_evaluator.evaluate_resource_policy)
     s3.handle_request = _of_the_expected_owner(s3.handle_request)

@@ -33,7 +33,7 @@ class Lost(Content):
         self.error = error
 
 
-def plug_in() -> None:
+def install() -> None:
     app._read_request_body = _onto_the_disk(app._read_request_body)
     s3.handle_request = _refusing_what_was_lost(s3.handle_request)
     app._send_response = _in_pieces(app._send_response)

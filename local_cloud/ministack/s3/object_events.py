@@ -15,7 +15,7 @@ from ministack.services import s3
 _THREADS = 8  # a target that is a function holds its thread until the function was asked
 
 
-def plug_in() -> None:
+def install() -> None:
     s3._fire_s3_event_async = _by_threads_that_stay(s3._fire_s3_event)
 
 
