@@ -48,19 +48,19 @@ def main(state: Path, port: int) -> None:
     )
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback in it
     logging.getLogger("headrace").setLevel(logging.INFO)
-    logging.getLogger("asyncio").addFilter(_is_news)
+    logging.getLogger("asyncio").addFilter(_drop_tls_timeouts)
     asyncio.run(_serve(state, port, certificate_path, key_path))
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def _drop_tls_timeouts(record: logging.LogRecord) -> bool:
     """Not news: a TLS client that left without saying so, which asyncio reports after 30 s with a traceback."""
     return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))
 
 
-def _report(chore: asyncio.Task[None]) -> None:
-    """A chore never ends by itself: if one does, the log says why."""
-    if not chore.cancelled():
-        logging.getLogger("headrace").error("a chore of the local cloud ended", exc_info=chore.exception())
+def _report(task: asyncio.Task[None]) -> None:
+    """A task never ends by itself: if one does, the log says why."""
+    if not task.cancelled():
+        logging.getLogger("headrace").error("a task of the local cloud ended", exc_info=task.exception())
 
 
 async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path) -> None:
@@ -96,13 +96,13 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     forever = asyncio.Event().wait
     serving = asyncio.create_task(worker_serve(served, config, sockets=sockets, shutdown_trigger=forever))
     await _until_open(port, serving)
-    chores = [
-        asyncio.create_task(chore)
-        for chore in (ministack.save_regularly(), ministack.watch_queues(), ministack.enact_regularly())
+    background_tasks = [
+        asyncio.create_task(task)
+        for task in (ministack.save_regularly(), ministack.watch_queues(), ministack.enact_regularly())
     ]
-    for chore in chores:
-        chore.add_done_callback(_report)
-    ministack.settle_stacks()
+    for task in background_tasks:
+        task.add_done_callback(_report)
+    ministack.fail_interrupted_stacks()
     await asyncio.to_thread(service.start)
     (state / "ready").write_text(str(os.getpid()))
 
@@ -110,8 +110,8 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         serving.result()  # raises what ended it
-    for chore in chores:
-        chore.cancel()
+    for task in background_tasks:
+        task.cancel()
     await asyncio.to_thread(service.stop)
     ministack.save()
     await asyncio.to_thread(ministack.end_functions)

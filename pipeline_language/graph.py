@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline_language.definition import Definition, Step, Trigger
-from pipeline_language.references import gets, split
+from pipeline_language.references import find_references, split
 
 
 def dependencies(definition: Definition) -> dict[str, dict[str, Trigger]]:
@@ -13,7 +13,7 @@ def dependencies(definition: Definition) -> dict[str, dict[str, Trigger]]:
     """
     graph: dict[str, dict[str, Trigger]] = {}
     for step in definition.steps.values():
-        referred = [str(path[1]) for path in map(split, gets(values_of(step))) if path[0] == "Steps"]
+        referred = [str(path[1]) for path in map(split, find_references(values_of(step))) if path[0] == "Steps"]
         if step.branch is not None:
             referred.append(step.branch.condition)
         graph[step.name] = dict.fromkeys(referred, Trigger.COMPLETED) | dict(step.depends_on)

@@ -37,17 +37,17 @@ def is_reference(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _FORMS
 
 
-def gets(value: Any) -> Iterator[str]:
+def find_references(value: Any) -> Iterator[str]:
     """Every ``Get`` path in ``value``, however deep."""
     if isinstance(value, dict):
         if is_reference(value) and isinstance(value.get("Get"), str):
             yield value["Get"]
         else:
             for item in value.values():
-                yield from gets(item)
+                yield from find_references(item)
     elif isinstance(value, list):
         for item in value:
-            yield from gets(item)
+            yield from find_references(item)
 
 
 def split(path: str) -> Path:

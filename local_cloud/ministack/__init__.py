@@ -23,7 +23,7 @@ from local_cloud.ministack import (
 from local_cloud.ministack.alarms import watch_queues
 from local_cloud.ministack.cloud import MinistackCloud
 from local_cloud.ministack.cloudformation import budgets, model_package_group, physical_names, properties, stacks
-from local_cloud.ministack.cloudformation.stacks import settle_stacks
+from local_cloud.ministack.cloudformation.stacks import fail_interrupted_stacks
 from local_cloud.ministack.functions import end_functions
 from local_cloud.ministack.iam import authorization, keys, recording, root_denials, sessions
 from local_cloud.ministack.iam.keys import SecretKey, expects_response, find_key
@@ -38,11 +38,11 @@ __all__ = [
     "enact_regularly",
     "end_functions",
     "expects_response",
+    "fail_interrupted_stacks",
     "find_key",
     "install",
     "save",
     "save_regularly",
-    "settle_stacks",
     "watch_queues",
 ]
 

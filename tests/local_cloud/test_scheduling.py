@@ -34,11 +34,11 @@ class Recorder:
         if how == "held":
             if "late" in attempt.arguments:
                 self.announced.wait(10)
-            attempt.announce({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
+            attempt.record_metadata({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
             self.release.wait(10)
             return Outcome("Stopped")
         if how == "lingering":  # longer than the engine takes to ask what runs to stop
-            attempt.announce({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
+            attempt.record_metadata({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
             time.sleep(0.8)
         self.log.append(("end", name))
         if how == "throttled":

@@ -46,7 +46,7 @@ def install() -> None:
     provisioners._STACK_TAG_PROPERTY["AWS::SageMaker::ModelPackageGroup"] = ("Tags", "list")
 
 
-def settle_stacks() -> None:
+def fail_interrupted_stacks() -> None:
     """Ends the operations that the previous process was in the middle of: nobody goes on with them."""
     for stack in cloudformation._stacks._data.values():
         if stack["StackStatus"] in _CUT_OFF:

@@ -46,7 +46,7 @@ def authorizer(access_key: str, scope: Scope) -> Callable[..., None]:
 def resource_authorizer(access_key: str, scope: Scope) -> Callable[[str | None, str, str], None]:
     """Judges by the policy of a resource in another account; the caller's own has been judged by then."""
 
-    def authorize_by(policy: str | None, action: str, resource_arn: str) -> None:
+    def authorize_with_policy(policy: str | None, action: str, resource_arn: str) -> None:
         caller = iam_evaluator.resolve_principal(access_key, scope.account)
         assert isinstance(caller, iam_evaluator.PrincipalInfo), "the request was authenticated"
         context = iam_evaluator.EvalContext(
@@ -59,7 +59,7 @@ def resource_authorizer(access_key: str, scope: Scope) -> Callable[[str | None, 
                 f"resource-based policy allows the {action} action"
             )
 
-    return authorize_by
+    return authorize_with_policy
 
 
 def _action_of(original: Callable[..., str | None]) -> Callable[..., str | None]:

@@ -22,7 +22,7 @@ GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as on AWS
 _POLL_SECONDS = 0.1
 
 
-class Abandoned(Exception):
+class ShuttingDown(Exception):
     """The local cloud is ending: the job's record stays as it is, and the next start runs it again."""
 
 
@@ -47,7 +47,7 @@ def make_hosts(directory: Path, count: int) -> tuple[Host, ...]:
     )
 
 
-def meeting_port() -> int:
+def rendezvous_port() -> int:
     """A free port for the processes of a job to meet at, as torchrun's do; one that no other job will be given soon."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -81,7 +81,7 @@ class Ending:
     """Of the first that failed, or 0."""
 
 
-def follow(
+def run_to_end(
     processes: Iterable[Process],
     *,
     reason_to_end: Callable[[float], ExitReason | None],
@@ -90,7 +90,7 @@ def follow(
 ) -> Ending:
     """Waits until all have ended. When one fails, or there is a reason to end, the others get a SIGTERM.
 
-    ``reason_to_end`` is given the seconds since the start. Raises Abandoned, and leaves them running.
+    ``reason_to_end`` is given the seconds since the start. Raises ShuttingDown, and leaves them running.
     """
     running = list(processes)
     begun = ticked = time.monotonic()
@@ -105,7 +105,7 @@ def follow(
         if not running:
             return Ending(reason, code)
         if is_abandoned():
-            raise Abandoned
+            raise ShuttingDown
         now = time.monotonic()
         if reason == ExitReason.EXITED and code == 0:
             reason = reason_to_end(now - begun) or ExitReason.EXITED

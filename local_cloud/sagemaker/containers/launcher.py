@@ -37,7 +37,7 @@ class Container:
     environment: Mapping[str, str] = field(default_factory=dict)
     isolated: bool = False
     """Without a network but its own loopback; only where the kernel lets an ordinary user give a process its own."""
-    names: Mapping[str, str] = field(default_factory=dict)
+    extra_hosts: Mapping[str, str] = field(default_factory=dict)
     """Addresses by name, which resolve inside beside the machine's own; only in a mount namespace."""
 
 
@@ -89,7 +89,7 @@ class ProcessLauncher:
         }
         command = list(container.command)
         if has_private_mounts():
-            if container.names:
+            if container.extra_hosts:
                 _write_names(container)
             isolated = container.isolated and has_private_network()
             inside: dict[str, Any] = {"root": str(container.root), "isolated": isolated}
@@ -115,7 +115,7 @@ class ProcessLauncher:
 
 
 def _write_names(container: Container) -> None:
-    lines = [f"{address} {name}\n" for name, address in container.names.items()]
+    lines = [f"{address} {name}\n" for name, address in container.extra_hosts.items()]
     container.root.with_name("hosts").write_text(Path("/etc/hosts").read_text() + "\n" + "".join(lines))
 
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 from botocore.exceptions import ClientError
 
 from local_cloud.sagemaker.containers.folder import Entry, Folder, UnsafePath
+from local_cloud.sagemaker.core.aws_errors import error_message
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -89,7 +90,7 @@ def upload(s3: Any, content: Any, uri: str, kms_key: str | None = None) -> None:
     try:
         s3.put_object(Bucket=bucket, Key=key, Body=content, **encryption)
     except ClientError as error:
-        raise TransferError(f"ClientError: Data upload failed: {uri}: {_message(error)}") from error
+        raise TransferError(f"ClientError: Data upload failed: {uri}: {error_message(error)}") from error
 
 
 def delete_object(s3: Any, uri: str) -> None:
@@ -138,7 +139,9 @@ def _keys(s3: Any, bucket: str, prefix: str) -> Iterable[str]:
         for answer in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             yield from (item["Key"] for item in answer.get("Contents", ()) if not item["Key"].endswith("/"))
     except ClientError as error:
-        raise TransferError(f"ClientError: Data download failed: s3://{bucket}/{prefix}: {_message(error)}") from error
+        raise TransferError(
+            f"ClientError: Data download failed: s3://{bucket}/{prefix}: {error_message(error)}"
+        ) from error
 
 
 def _local_name(key: str, prefix: str) -> str:
@@ -162,14 +165,18 @@ def _fetch_one(s3: Any, bucket: str, key: str, create: Callable[[], IO[bytes]]) 
     except UnsafePath as error:
         raise TransferError(f"ClientError: Data download failed: the key {key}: {error}") from error
     except ClientError as error:
-        raise TransferError(f"ClientError: Data download failed: s3://{bucket}/{key}: {_message(error)}") from error
+        raise TransferError(
+            f"ClientError: Data download failed: s3://{bucket}/{key}: {error_message(error)}"
+        ) from error
 
 
 def _read(s3: Any, bucket: str, key: str) -> bytes:
     try:
         content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
-        raise TransferError(f"ClientError: Data download failed: s3://{bucket}/{key}: {_message(error)}") from error
+        raise TransferError(
+            f"ClientError: Data download failed: s3://{bucket}/{key}: {error_message(error)}"
+        ) from error
     return content
 
 
@@ -180,7 +187,3 @@ def _all(action: Any, items: list[Any]) -> None:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for _ in pool.map(action, items):
             pass
-
-
-def _message(error: ClientError) -> str:
-    return str(error.response["Error"].get("Message") or error)

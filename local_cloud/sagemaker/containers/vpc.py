@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_cloud.sagemaker.core.aws_errors import error_message
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import AccessDenied, ValidationException
@@ -51,7 +52,7 @@ def require_network(context: Context, scope: Scope, request: Document, role: str
         subnets = ec2.describe_subnets(SubnetIds=vpc["Subnets"])["Subnets"]
         groups = ec2.describe_security_groups(GroupIds=vpc["SecurityGroupIds"])["SecurityGroups"]
     except ClientError as error:
-        raise ValidationException(_words(error)) from error
+        raise ValidationException(error_message(error)) from error
     if len({item["VpcId"] for item in (*subnets, *groups)}) != 1:
         raise ValidationException("The subnets and security groups of a VpcConfig must be of one VPC.")
 
@@ -71,7 +72,7 @@ def attach(context: Context, scope: Scope, owner: str, description: Document, ro
             SubnetId=vpc["Subnets"][0], Groups=vpc["SecurityGroupIds"], Description=f"SageMaker: {owner}"
         )
     except ClientError as error:
-        raise AccessDenied(_words(error)) from error
+        raise AccessDenied(error_message(error)) from error
     name = made["NetworkInterface"]["NetworkInterfaceId"]
     document = {"NetworkInterfaceId": name, "RoleArn": role, "SourceArn": source}
     context.store.put(scope, DOCUMENT, owner, document)
@@ -88,7 +89,3 @@ def detach(context: Context, scope: Scope, owner: str) -> None:
     except (AccessDenied, ClientError) as error:
         log.warning("the network interface %s stays: %s", document["NetworkInterfaceId"], error)
     context.store.delete(scope, DOCUMENT, owner)
-
-
-def _words(error: ClientError) -> str:
-    return str(error.response["Error"].get("Message", error))

@@ -76,9 +76,9 @@ class Call:
     authorize: Callable[..., None]
     """``authorize(action, resource_arn, **context)`` raises AccessDenied when the caller may not; the context holds
     condition keys, such as ``{"iam:passedtoservice": …}``, which is SageMaker if nothing else is said."""
-    authorize_by: Callable[[str | None, str, str], None] = _refuse
-    """``authorize_by(policy, action, resource_arn)`` raises AccessDenied unless a resource's own policy, if it has one,
-    allows the caller what another account owns."""
+    authorize_with_policy: Callable[[str | None, str, str], None] = _refuse
+    """``authorize_with_policy(policy, action, resource_arn)`` is for a resource of another account: raises AccessDenied
+    unless the resource has a policy, and it allows the caller the action."""
 
 
 class Clients:

@@ -70,7 +70,7 @@ class Fault:
     calls: int = 0
     done: int = 0
 
-    def strikes(self, operation: str) -> bool:
+    def matches(self, operation: str) -> bool:
         if self.operation not in (operation, "*") or self.done >= self.times:
             return False
         self.calls += 1
@@ -114,7 +114,7 @@ class Faults:
     def _next(self, operation: str) -> Fault | None:
         rules = self._file.read()
         with self._lock:
-            return next((rule for rule in rules if rule.strikes(operation)), None)
+            return next((rule for rule in rules if rule.matches(operation)), None)
 
 
 def _rules(document: dict[str, Any], operations: Collection[str]) -> Iterator[Fault]:

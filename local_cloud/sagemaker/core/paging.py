@@ -95,6 +95,6 @@ def epoch(time: float | str) -> float:
         raise ValidationException(f"'{time}' is no timestamp.") from error
 
 
-def summary(document: dict[str, Any], *members: str) -> dict[str, Any]:
+def pick(document: dict[str, Any], *members: str) -> dict[str, Any]:
     """The listed members of ``document``, those that are there."""
     return {member: document[member] for member in members if member in document}

@@ -3,7 +3,7 @@
 A document is written before anything acts on it, so a process that is killed at any moment finds, at its next start,
 what it had promised. The write-ahead log with ``synchronous=NORMAL`` survives a killed process (not a power cut).
 
-A full disk is a DiskFull error, and nothing is changed: a call answers with it, `when_there_is_room` waits.
+A full disk is a DiskFull error, and nothing is changed: a call answers with it, `retry_while_disk_full` waits.
 """
 
 import json
@@ -130,7 +130,7 @@ class Store:
             ).fetchall()
         return [json.loads(row[0]) for row in rows]
 
-    def everywhere(self, kind: DocumentKind) -> list[tuple[Scope, Document]]:
+    def scan(self, kind: DocumentKind) -> list[tuple[Scope, Document]]:
         """All documents of a kind in every account and region, oldest first: what a restart looks through."""
         with self._lock:
             rows = self._connection.execute(
@@ -143,7 +143,7 @@ class Store:
             self._connection.close()
 
 
-def when_there_is_room(write: Callable[[], Result], given_up: threading.Event) -> Result:
+def retry_while_disk_full(write: Callable[[], Result], given_up: threading.Event) -> Result:
     """Writes for a thread that has nobody to answer to: while the disk is full, tries again every second.
 
     Raises DiskFull once ``given_up`` is set.

@@ -20,10 +20,10 @@ from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.statuses import EndpointStatus
-from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
+from local_cloud.sagemaker.core.store import Document, Scope, retry_while_disk_full
 from local_cloud.sagemaker.hosting import model_server
 from local_cloud.sagemaker.hosting.model_connection import ModelConnection
-from local_cloud.sagemaker.hosting.model_server import DeploymentError, Serving
+from local_cloud.sagemaker.hosting.model_server import DeploymentError, ModelServer
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -64,7 +64,7 @@ class EndpointRunner:
 
     def __init__(self, context: Context, launcher: Launcher) -> None:
         self._context, self._launcher = context, launcher
-        self._serving: dict[tuple[Scope, str], Serving] = {}
+        self._serving: dict[tuple[Scope, str], ModelServer] = {}
         self._latest: dict[tuple[Scope, str], int] = {}
         self._number = 0
         self._lock = threading.RLock()
@@ -80,7 +80,7 @@ class EndpointRunner:
             daemon=True,
         ).start()  # fmt: skip
 
-    def withdraw(self, scope: Scope, endpoint: str) -> None:
+    def delete(self, scope: Scope, endpoint: str) -> None:
         with self._lock:
             self._latest.pop((scope, endpoint), None)
             serving = self._serving.pop((scope, endpoint), None)
@@ -89,7 +89,7 @@ class EndpointRunner:
 
     def resume(self) -> None:
         """Starts again what a previous process served or was about to serve."""
-        for scope, endpoint in self._context.store.everywhere(DocumentKind.ENDPOINT):
+        for scope, endpoint in self._context.store.scan(DocumentKind.ENDPOINT):
             if endpoint["EndpointStatus"] != EndpointStatus.FAILED:
                 self._context.store.update(
                     scope,
@@ -180,7 +180,7 @@ class EndpointRunner:
         if counts:
             self._watch(scope, endpoint, serving, restarts)
 
-    def _watch(self, scope: Scope, endpoint: str, serving: Serving, restarts: int) -> None:
+    def _watch(self, scope: Scope, endpoint: str, serving: ModelServer, restarts: int) -> None:
         """Waits for the end of the process; when it was still in service then, has it started again."""
         begun = time.monotonic()
         serving.process.wait()
@@ -188,7 +188,7 @@ class EndpointRunner:
             restarts = 0
         with self._lock:
             if self._serving.get((scope, endpoint)) is not serving or self._ending.is_set():
-                return  # it was replaced or withdrawn
+                return  # it was replaced or deleted
             document = self._context.store.get(scope, DocumentKind.ENDPOINT, endpoint)
             if document is None or document["EndpointStatus"] != EndpointStatus.IN_SERVICE:
                 return  # an update is on its way, and starts a process of its own
@@ -230,7 +230,7 @@ class EndpointRunner:
     def _conclude(self, scope: Scope, endpoint: str, **changes: Any) -> None:
         changes |= {"LastModifiedTime": time.time(), "PendingDeploymentSummary": None}
         write = partial(self._context.store.update, scope, DocumentKind.ENDPOINT, endpoint, **changes)
-        document = when_there_is_room(write, self._ending)
+        document = retry_while_disk_full(write, self._ending)
         announce(self._context, scope, document)
 
 

@@ -8,7 +8,7 @@ from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
-from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.hosting.lookup import existing, require_new
 
 
@@ -54,6 +54,6 @@ class EndpointConfigs:
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        found = [summary(config, *members) for config in self._store.find(call.scope, DocumentKind.ENDPOINT_CONFIG)
+        found = [pick(config, *members) for config in self._store.find(call.scope, DocumentKind.ENDPOINT_CONFIG)
                  if request.get("NameContains", "") in config["EndpointConfigName"]]  # fmt: skip
         return page(found, request, "EndpointConfigs")

@@ -14,7 +14,7 @@ from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
-from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import EndpointStatus
 from local_cloud.sagemaker.hosting.deployments import EndpointRunner, announce
 from local_cloud.sagemaker.hosting.lookup import existing, require_new
@@ -81,7 +81,7 @@ class Endpoints:
 
     def _delete(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         endpoint = self._describe(call, request)
-        self._runner.withdraw(call.scope, endpoint["EndpointName"])
+        self._runner.delete(call.scope, endpoint["EndpointName"])
         vpc.detach(self._context, call.scope, f"endpoint/{endpoint['EndpointName']}")
         self._store.delete(call.scope, DocumentKind.ENDPOINT, endpoint["EndpointName"])
         tags.delete(self._store, call.scope, endpoint["EndpointArn"])
@@ -90,7 +90,7 @@ class Endpoints:
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
-        found = [summary(endpoint, *members) for endpoint in self._store.find(call.scope, DocumentKind.ENDPOINT)
+        found = [pick(endpoint, *members) for endpoint in self._store.find(call.scope, DocumentKind.ENDPOINT)
                  if request.get("NameContains", "") in endpoint["EndpointName"]
                  and request.get("StatusEquals", endpoint["EndpointStatus"]) == endpoint["EndpointStatus"]]  # fmt: skip
         return page(found, request, "Endpoints")

@@ -32,7 +32,7 @@ class DeploymentError(Exception):
 
 
 @dataclass(slots=True)
-class Serving:
+class ModelServer:
     process: Process
     socket: Path
     directory: Path
@@ -46,7 +46,7 @@ class Serving:
 
 def start(
     context: Context, launcher: Launcher, scope: Scope, endpoint: str, config: str, cancelled: Callable[[], bool]
-) -> Serving:
+) -> ModelServer:
     """A process that answers; raises DeploymentError and others, and leaves nothing behind, when there is none."""
     document = context.store.get(scope, DocumentKind.ENDPOINT_CONFIG, config)
     if document is None:
@@ -67,7 +67,7 @@ def start(
 
 def _launch(
     context: Context, launcher: Launcher, scope: Scope, endpoint: str, config: Document, directory: Path
-) -> Serving:
+) -> ModelServer:
     variant = config["ProductionVariants"][0]
     model = context.store.get(scope, DocumentKind.MODEL, variant["ModelName"])
     if model is None:
@@ -94,7 +94,7 @@ def _launch(
             },
         )
     )
-    serving = Serving(process, folder / SOCKET, directory, config)
+    serving = ModelServer(process, folder / SOCKET, directory, config)
     stream = LogStream(
         context.clients.get("logs", scope, role, source), f"/aws/sagemaker/Endpoints/{endpoint}",
         f"{serving.variant}/{config['EndpointConfigName']}",
@@ -134,7 +134,7 @@ def _fetch_model(s3: Any, uri: str, directory: Path, target: Path) -> None:
         raise DeploymentError(f"Failed to extract the model data archive {uri}: {error}") from error
 
 
-def _await_ping(serving: Serving, cancelled: Callable[[], bool]) -> None:
+def _await_ping(serving: ModelServer, cancelled: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _STARTUP_SECONDS
     while time.monotonic() < deadline and not cancelled():
         if _answers(serving.socket):
@@ -148,14 +148,14 @@ def _await_ping(serving: Serving, cancelled: Callable[[], bool]) -> None:
     raise DeploymentError(f"The primary container for production variant {serving.variant} did not answer /ping.")
 
 
-def _pump(serving: Serving, stream: LogStream) -> None:
+def _pump(serving: ModelServer, stream: LogStream) -> None:
     for line in serving.process.output:
         serving.last_lines.append(line.strip())
         stream.write(line)
     stream.flush()
 
 
-def end(serving: Serving) -> None:
+def end(serving: ModelServer) -> None:
     serving.process.kill()
     serving.process.wait()
     shutil.rmtree(serving.directory, ignore_errors=True)

@@ -9,7 +9,7 @@ from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
-from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import ApprovalStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.hosting import model_server
@@ -75,13 +75,13 @@ class Models:
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("ModelName", "ModelArn", "CreationTime")
-        found = [summary(model, *members) for model in self._store.find(call.scope, DocumentKind.MODEL)
+        found = [pick(model, *members) for model in self._store.find(call.scope, DocumentKind.MODEL)
                  if request.get("NameContains", "") in model["ModelName"]]  # fmt: skip
         return page(found, request, "Models")
 
     def _servable_package(self, call: Call, name_or_arn: str) -> Document:
         """Making a model of another account's version is also an action on that version, for the policies of both."""
-        home = group_policy.home_of(self._context, call, "CreateModel", name_or_arn)
+        home = group_policy.owning_scope(self._context, call, "CreateModel", name_or_arn)
         if home.account != call.scope.account:
             call.authorize("sagemaker:CreateModel", name_or_arn)
         return existing_package(self._context, home, name_or_arn)

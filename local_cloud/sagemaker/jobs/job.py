@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local_cloud.sagemaker.containers import vpc
-from local_cloud.sagemaker.containers.hosts import Ending, ExitReason, Host, follow, make_hosts, meeting_port
+from local_cloud.sagemaker.containers.hosts import Ending, ExitReason, Host, make_hosts, rendezvous_port, run_to_end
 from local_cloud.sagemaker.containers.images import image
 from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.containers.log_stream import LogStream
@@ -22,10 +22,10 @@ from local_cloud.sagemaker.core.store import Document, Scope
 log = logging.getLogger("headrace.sagemaker")
 
 
-class JobKind(Protocol):
+class JobType(Protocol):
     """Training or processing: which documents it has, and how one runs."""
 
-    kind: str  # Training or Processing, as in the names of the API
+    name: str  # Training or Processing, as in the names of the API
     document: DocumentKind
     log_group: str
 
@@ -42,7 +42,7 @@ class Job:
 
     context: Context
     launcher: Launcher
-    kind: JobKind
+    type: JobType
     scope: Scope
     name: str
     ended: threading.Event = field(default_factory=threading.Event)
@@ -51,9 +51,9 @@ class Job:
 
     @property
     def directory(self) -> Path:
-        """Its own: names are unique in one account and region, and for one kind of job."""
+        """Its own: names are unique in one account and region, and for one type of job."""
         scope = f"{self.scope.account}-{self.scope.region}"
-        return self.context.directory / "jobs" / scope / f"{self.kind.document}-{self.name}"
+        return self.context.directory / "jobs" / scope / f"{self.type.document}-{self.name}"
 
     @property
     def root(self) -> Path:
@@ -64,27 +64,27 @@ class Job:
         return make_hosts(self.directory, count)
 
     def describe(self) -> Document:
-        document = self.context.store.get(self.scope, self.kind.document, self.name)
+        document = self.context.store.get(self.scope, self.type.document, self.name)
         assert document is not None
         return document
 
     def update(self, **changes: Any) -> Document:
-        return self.context.store.update(self.scope, self.kind.document, self.name, **changes)
+        return self.context.store.update(self.scope, self.type.document, self.name, **changes)
 
     @property
     def owner(self) -> str:
         """Of the network interface."""
-        return f"{self.kind.document}/{self.name}"
+        return f"{self.type.document}/{self.name}"
 
     def attach(self) -> None:
         """Gives the job its place in the VPC that it asks for. Raises AccessDenied."""
         job = self.describe()
-        vpc.attach(self.context, self.scope, self.owner, job, job["RoleArn"], job[f"{self.kind.kind}JobArn"])
+        vpc.attach(self.context, self.scope, self.owner, job, job["RoleArn"], job[f"{self.type.name}JobArn"])
 
     def client(self, service: str) -> Any:
         """A boto3 client that acts as the job's role."""
         description = self.describe()
-        source = description[f"{self.kind.kind}JobArn"]
+        source = description[f"{self.type.name}JobArn"]
         return self.context.clients.get(service, self.scope, description["RoleArn"], source)
 
     def run_containers(
@@ -100,7 +100,7 @@ class Job:
     ) -> Ending:
         """Runs the command on every host; ``on_line`` is given what all of them print, each from a thread of its own.
 
-        ``tick`` is called about every second while they run. Raises Abandoned when the local cloud is ending.
+        ``tick`` is called about every second while they run. Raises ShuttingDown when the local cloud is ending.
         """
         started = int(time.time())
         credentials = self._credentials()
@@ -123,16 +123,16 @@ class Job:
                     root=host.root,
                     image=image(image_uri, self.context.directory / "images"),
                     environment=variables,
-                    names={host.name: host.address for host in hosts},
+                    extra_hosts={host.name: host.address for host in hosts},
                     # Several reach each other by the machine's loopback, and by no loopback of their own.
                     isolated=len(hosts) == 1 and vpc.is_isolated(self.describe()),
                 )
-                stream = LogStream(self.client("logs"), self.kind.log_group, f"{self.name}/{host.name}-{started}")
+                stream = LogStream(self.client("logs"), self.type.log_group, f"{self.name}/{host.name}-{started}")
                 processes.append(self.launcher.launch(container))
                 reader = threading.Thread(target=_pump, args=(processes[-1], stream, on_line), daemon=True)
                 reader.start()
                 outputs.append((reader, stream))
-            return follow(
+            return run_to_end(
                 processes,
                 reason_to_end=lambda running: self._reason_to_end(running > seconds),
                 is_abandoned=self.abandoned.is_set,
@@ -169,7 +169,7 @@ class Job:
         description = self.describe()
         if vpc.is_isolated(description):
             return None
-        return self.context.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
+        return self.context.cloud.assume(description["RoleArn"], description[f"{self.type.name}JobArn"])
 
     def _environment(self, hosts: int, credentials: Credentials | None) -> dict[str, str]:
         """Region and credentials of the job's role, as a container finds them, and a host's share of the machine.
@@ -177,7 +177,7 @@ class Job:
         An isolated one, which has no credentials, has no index of packages either.
         """
         region = {"AWS_REGION": self.scope.region, "AWS_DEFAULT_REGION": self.scope.region}
-        meeting = {"MASTER_PORT": str(meeting_port())} if hosts > 1 else {}
+        meeting = {"MASTER_PORT": str(rendezvous_port())} if hosts > 1 else {}
         # Two lanes train side by side.
         common = region | meeting | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // (2 * hosts)))}
         if credentials is None:

@@ -11,7 +11,7 @@ from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
-from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import ExecutionStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.pipelines import pipelines
@@ -57,7 +57,7 @@ class Executions:
                 return {"PipelineExecutionArn": started["PipelineExecutionArn"]}
             identifier = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
             arn, now = f"{pipeline['PipelineArn']}/execution/{identifier}", time.time()
-            execution = summary(request, "PipelineExecutionDescription", "ParallelismConfiguration") | {
+            execution = pick(request, "PipelineExecutionDescription", "ParallelismConfiguration") | {
                 "PipelineArn": pipeline["PipelineArn"],
                 "PipelineExecutionArn": arn,
                 "PipelineExecutionDisplayName": request.get(
@@ -103,7 +103,7 @@ class Executions:
 
     def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._existing(call, request["PipelineExecutionArn"])
-        return summary(
+        return pick(
             execution, "PipelineArn", "PipelineExecutionArn", "PipelineExecutionDisplayName", "PipelineExecutionStatus",
             "PipelineExecutionDescription", "PipelineExperimentConfig", "FailureReason", "CreationTime",
             "LastModifiedTime", "ParallelismConfiguration",
@@ -113,7 +113,7 @@ class Executions:
         pipeline = pipelines.existing(self._context, call, request["PipelineName"])
         prefix = f"{pipeline['PipelineArn']}/execution/"
         items = [
-            summary(
+            pick(
                 execution, "PipelineExecutionArn", "PipelineExecutionStatus", "PipelineExecutionDescription",
                 "PipelineExecutionDisplayName",
             )
@@ -128,7 +128,7 @@ class Executions:
         records = self._store.find(call.scope, DocumentKind.STEP, f"{execution['PipelineExecutionArn']}/")
         members = ("StepName", "StartTime", "EndTime", "StepStatus", "CacheHitResult", "FailureReason", "Metadata",
                    "AttemptCount")  # fmt: skip
-        return page([summary(record, *members) for record in records], request, "PipelineExecutionSteps")
+        return page([pick(record, *members) for record in records], request, "PipelineExecutionSteps")
 
     def _list_parameters(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._existing(call, request["PipelineExecutionArn"])

@@ -14,7 +14,7 @@ from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFound, ValidationException
-from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import ExecutionStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.pipelines.engine.check import check
@@ -89,7 +89,7 @@ class Pipelines:
                     "already exists."
                 )
             tags.tag_on_create(self._store, call, arn, request)
-            pipeline = summary(request, "PipelineName", "PipelineDisplayName", "PipelineDescription", "RoleArn",
+            pipeline = pick(request, "PipelineName", "PipelineDisplayName", "PipelineDescription", "RoleArn",
                                "ParallelismConfiguration", "ClientRequestToken")  # fmt: skip
             pipeline |= {
                 "PipelineArn": arn,
@@ -106,7 +106,7 @@ class Pipelines:
         if "RoleArn" in request:
             call.authorize("iam:PassRole", request["RoleArn"])
         _refuse_two_definitions(request)
-        changes = summary(request, "PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
+        changes = pick(request, "PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
         if "PipelineDefinition" in request or "PipelineDefinitionS3Location" in request:
             text = self._definition_text(call, {"RoleArn": pipeline["RoleArn"]} | request)
             parsed(text)
@@ -145,9 +145,7 @@ class Pipelines:
         prefix = request.get("PipelineNamePrefix", "")
         members = ("PipelineArn", "PipelineName", "PipelineDisplayName", "PipelineDescription", "RoleArn",
                    "CreationTime", "LastModifiedTime")  # fmt: skip
-        items = [
-            summary(pipeline, *members) for pipeline in self._store.find(call.scope, DocumentKind.PIPELINE, prefix)
-        ]
+        items = [pick(pipeline, *members) for pipeline in self._store.find(call.scope, DocumentKind.PIPELINE, prefix)]
         return page(items, request, "PipelineSummaries")
 
 

@@ -16,7 +16,7 @@ from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
-from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import ProjectStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.projects.provisioning import GIVEN, Provisioning, stack_name, template_location
@@ -70,7 +70,7 @@ class Projects:
         name, now = request["ProjectName"], time.time()
         arn = arns.arn(call.scope, "project", name)
         identifier = "p-" + "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
-        project = summary(request, "ProjectName", "ProjectDescription") | {
+        project = pick(request, "ProjectName", "ProjectDescription") | {
             "ProjectArn": arn,
             "ProjectId": identifier,
             "ProjectStatus": ProjectStatus.CREATE_IN_PROGRESS,
@@ -100,19 +100,19 @@ class Projects:
         detail = project["Template"] | {"RoleARN": project["RoleARN"]}
         if "Stack" in project:
             detail["StackDetail"] = project["Stack"]
-        shown = summary(project, "ProjectArn", "ProjectName", "ProjectId", "ProjectDescription", "ProjectStatus",
+        shown = pick(project, "ProjectArn", "ProjectName", "ProjectId", "ProjectDescription", "ProjectStatus",
                         "CreationTime", "LastModifiedTime")  # fmt: skip
         return shown | {"TemplateProviderDetails": [{"CfnTemplateProviderDetail": detail}]}
 
     def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("ProjectName", "ProjectDescription", "ProjectArn", "ProjectId", "CreationTime", "ProjectStatus")
-        found = [summary(project, *members) for project in self._store.find(call.scope, DocumentKind.PROJECT)
+        found = [pick(project, *members) for project in self._store.find(call.scope, DocumentKind.PROJECT)
                  if request.get("NameContains", "") in project["ProjectName"]]  # fmt: skip
         return page(found, request, "ProjectSummaryList", newest_first=False)
 
     def _update(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name = request["ProjectName"]
-        changes: dict[str, Any] = summary(request, "ProjectDescription")
+        changes: dict[str, Any] = pick(request, "ProjectDescription")
         with self._store.transaction():
             project = self._existing(call, name)
             if project["ProjectStatus"] not in _UPDATABLE:

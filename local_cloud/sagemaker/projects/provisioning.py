@@ -19,7 +19,7 @@ from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import DiskFull, ServiceError, ValidationException
 from local_cloud.sagemaker.core.statuses import ProjectStatus
-from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
+from local_cloud.sagemaker.core.store import Document, Scope, retry_while_disk_full
 
 log = logging.getLogger("headrace.sagemaker")
 
@@ -81,12 +81,12 @@ class Provisioning:
 
     def begin(self, scope: Scope, name: str) -> None:
         """Does what the project's status says to be in progress."""
-        thread = threading.Thread(target=self._follow, args=(scope, name), name=f"project {name}", daemon=True)
+        thread = threading.Thread(target=self._run, args=(scope, name), name=f"project {name}", daemon=True)
         self._threads[scope, name] = thread  # one at a time: a project in progress refuses another operation
         thread.start()
 
     def resume(self) -> None:
-        for scope, project in self._context.store.everywhere(DocumentKind.PROJECT):
+        for scope, project in self._context.store.scan(DocumentKind.PROJECT):
             if project["ProjectStatus"] in _ENDS:
                 self.begin(scope, project["ProjectName"])
 
@@ -95,7 +95,7 @@ class Provisioning:
         for thread in list(self._threads.values()):
             thread.join(10)
 
-    def _follow(self, scope: Scope, name: str) -> None:
+    def _run(self, scope: Scope, name: str) -> None:
         store = self._context.store
         project = store.get(scope, DocumentKind.PROJECT, name)
         assert project is not None
@@ -118,7 +118,7 @@ class Provisioning:
         known = store.get(scope, DocumentKind.PROJECT, name) or project
         changes |= {"Stack": known.get("Stack", {}) | {"StatusMessage": message[:_MESSAGE]}}
         with suppress(DiskFull):  # the local cloud is ending: the next start does it again
-            when_there_is_room(
+            retry_while_disk_full(
                 lambda: store.update(scope, DocumentKind.PROJECT, name, **changes, LastModifiedTime=time.time()),
                 self._ending,
             )

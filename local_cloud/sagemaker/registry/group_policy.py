@@ -17,7 +17,7 @@ from local_cloud.sagemaker.core.store import Scope
 _KIND = DocumentKind.GROUP_POLICY
 
 
-def home_of(context: Context, call: Call, action: str, name_or_arn: str) -> Scope:
+def owning_scope(context: Context, call: Call, action: str, name_or_arn: str) -> Scope:
     """The account and region whose registry holds that group or version.
 
     Raises AccessDenied if it is another account's and the group's policy does not let the caller do that.
@@ -28,7 +28,7 @@ def home_of(context: Context, call: Call, action: str, name_or_arn: str) -> Scop
     if home.account != call.scope.account:
         known = context.store.get(home, _KIND, arns.name_of(name_or_arn).partition("/")[0])
         policy = None if known is None else known["ResourcePolicy"]
-        call.authorize_by(policy, f"sagemaker:{action}", _resource(action, name_or_arn, home))
+        call.authorize_with_policy(policy, f"sagemaker:{action}", _resource(action, name_or_arn, home))
     return home
 
 

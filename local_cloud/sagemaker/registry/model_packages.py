@@ -8,7 +8,7 @@ from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ConflictException, ValidationException
-from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import ApprovalStatus, ModelPackageStatus
 from local_cloud.sagemaker.core.store import Document, Scope
 from local_cloud.sagemaker.registry import group_policy
@@ -58,11 +58,13 @@ class ModelRegistry:
                 "CreationTime": time.time(),
                 "CreatedBy": {},
                 "ModelPackageGroupStatus": ModelPackageStatus.COMPLETED,
-            } | summary(request, "ModelPackageGroupDescription"))  # fmt: skip
+            } | pick(request, "ModelPackageGroupDescription"))  # fmt: skip
         return {"ModelPackageGroupArn": arn}
 
     def _delete_group(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        home = group_policy.home_of(self._context, call, "DeleteModelPackageGroup", request["ModelPackageGroupName"])
+        home = group_policy.owning_scope(
+            self._context, call, "DeleteModelPackageGroup", request["ModelPackageGroupName"]
+        )
         with self._store.transaction():
             group = self._existing_group(home, request["ModelPackageGroupName"])
             name = group["ModelPackageGroupName"]
@@ -90,13 +92,15 @@ class ModelRegistry:
 
     def _describe_group(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name = request["ModelPackageGroupName"]
-        return self._existing_group(group_policy.home_of(self._context, call, "DescribeModelPackageGroup", name), name)
+        return self._existing_group(
+            group_policy.owning_scope(self._context, call, "DescribeModelPackageGroup", name), name
+        )
 
     def _list_groups(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         members = ("ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription", "CreationTime",
                    "ModelPackageGroupStatus")  # fmt: skip
         groups = self._store.find(call.scope, DocumentKind.MODEL_PACKAGE_GROUP)
-        found = [summary(group, *members) for group in groups
+        found = [pick(group, *members) for group in groups
                  if request.get("NameContains", "") in group["ModelPackageGroupName"]]  # fmt: skip
         return page(found, request, "ModelPackageGroupSummaryList", newest_first=False)
 
@@ -108,7 +112,7 @@ class ModelRegistry:
             )
         if request.get("Tags"):
             raise ValidationException("Tags cannot be added to a version of a model package group.")
-        home = group_policy.home_of(self._context, call, "CreateModelPackage", request["ModelPackageGroupName"])
+        home = group_policy.owning_scope(self._context, call, "CreateModelPackage", request["ModelPackageGroupName"])
         with self._store.transaction():
             group = self._existing_group(home, request["ModelPackageGroupName"])["ModelPackageGroupName"]
             token = f"{group}/{request['ClientToken']}" if "ClientToken" in request else None
@@ -142,15 +146,15 @@ class ModelRegistry:
     def _describe_package(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name = request["ModelPackageName"]
         return existing_package(
-            self._context, group_policy.home_of(self._context, call, "DescribeModelPackage", name), name
+            self._context, group_policy.owning_scope(self._context, call, "DescribeModelPackage", name), name
         )
 
     def _update_package(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        home = group_policy.home_of(self._context, call, "UpdateModelPackage", request["ModelPackageArn"])
+        home = group_policy.owning_scope(self._context, call, "UpdateModelPackage", request["ModelPackageArn"])
         with self._store.transaction():
             package = existing_package(self._context, home, request["ModelPackageArn"])
             _refuse_deleting(package)
-            changes = summary(request, *(name for name in _NOTED_CHANGES if name != "CustomerMetadataProperties"))
+            changes = pick(request, *(name for name in _NOTED_CHANGES if name != "CustomerMetadataProperties"))
             properties = package.get("CustomerMetadataProperties", {}) | request.get("CustomerMetadataProperties", {})
             for name in request.get("CustomerMetadataPropertiesToRemove", []):
                 properties.pop(name, None)
@@ -169,7 +173,7 @@ class ModelRegistry:
         return {"ModelPackageArn": package["ModelPackageArn"]}
 
     def _delete_package(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        home = group_policy.home_of(self._context, call, "DeleteModelPackage", request["ModelPackageName"])
+        home = group_policy.owning_scope(self._context, call, "DeleteModelPackage", request["ModelPackageName"])
         with self._store.transaction():
             package = existing_package(self._context, home, request["ModelPackageName"])
             _refuse_deleting(package)
@@ -182,7 +186,7 @@ class ModelRegistry:
 
     def _list_packages(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         if "ModelPackageGroupName" in request:
-            home = group_policy.home_of(self._context, call, "ListModelPackages", request["ModelPackageGroupName"])
+            home = group_policy.owning_scope(self._context, call, "ListModelPackages", request["ModelPackageGroupName"])
             group = self._existing_group(home, request["ModelPackageGroupName"])["ModelPackageGroupName"]
             packages = self._versions(home, group)
         else:
@@ -195,7 +199,7 @@ class ModelRegistry:
         approval = request.get("ModelApprovalStatus")
         members = ("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
                    "CreationTime", "ModelPackageStatus", "ModelApprovalStatus")  # fmt: skip
-        found = [summary(package, *members) for package in packages
+        found = [pick(package, *members) for package in packages
                  if (approval is None or package["ModelApprovalStatus"] == approval)
                  and request.get("NameContains", "") in package["ModelPackageGroupName"]]  # fmt: skip
         return page(found, request, "ModelPackageSummaryList", newest_first=False)

@@ -9,7 +9,7 @@ from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, ValidationException
-from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import JobStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.jobs.processing.run import STATUS, Processing, publish
@@ -72,7 +72,7 @@ class ProcessingJobs:
         members = ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime",
                    STATUS, "FailureReason", "ExitMessage")  # fmt: skip
         found = [
-            summary(job, *members)
+            pick(job, *members)
             for job in jobs
             if request.get("NameContains", "") in job["ProcessingJobName"]
             and request.get("StatusEquals", job[STATUS]) == job[STATUS]

@@ -20,9 +20,9 @@ STATUS = "ProcessingJobStatus"
 
 
 class Processing:
-    """Implements `job.JobKind`."""
+    """Implements `job.JobType`."""
 
-    kind = "Processing"
+    name = "Processing"
     document = DocumentKind.PROCESSING_JOB
     log_group = "/aws/sagemaker/ProcessingJobs"
 

@@ -11,7 +11,7 @@ from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, ValidationException
-from local_cloud.sagemaker.core.paging import page, summary
+from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import JobStatus, SecondaryStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.jobs.runner import JobRunner
@@ -89,7 +89,7 @@ class TrainingJobs:
         members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
                    "TrainingJobStatus", "SecondaryStatus")  # fmt: skip
         found = [
-            summary(job, *members)
+            pick(job, *members)
             for job in self._store.find(call.scope, DOCUMENT)
             if request.get("NameContains", "") in job["TrainingJobName"]
             and request.get("StatusEquals", job["TrainingJobStatus"]) == job["TrainingJobStatus"]

@@ -43,15 +43,15 @@ _MESSAGES = {
 
 
 class Training:
-    """Implements `job.JobKind`."""
+    """Implements `job.JobType`."""
 
-    kind = "Training"
+    name = "Training"
     document = DOCUMENT
     log_group = "/aws/sagemaker/TrainingJobs"
 
     def run(self, job: Job) -> None:
         try:
-            _TrainingRun(job).follow()
+            _TrainingRun(job).run()
         except (transfer.TransferError, ServiceError) as error:
             self.fail(job, str(error))
 
@@ -74,7 +74,7 @@ class _TrainingRun:
         self.longest_wait = float(stopping.get("MaxWaitTimeInSeconds", float("inf")))
         self.used = 0.0  # seconds that instances were held
 
-    def follow(self) -> None:
+    def run(self) -> None:
         if self.description["TrainingJobStatus"] == JobStatus.STOPPING:
             self.job.stop_requested.set()
         begun = time.monotonic()

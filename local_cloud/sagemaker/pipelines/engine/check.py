@@ -18,7 +18,7 @@ from pipeline_language.graph import dependencies, values_of
 from pipeline_language.references import Path, is_reference, json_path, split
 
 # AWS has Execution.TrainingJobName and ProcessingJobName, too; they are not supported here.
-EXECUTION_VALUES = (
+EXECUTION_VARIABLES = (
     "StartDateTime", "CurrentDateTime", "PipelineName", "PipelineArn", "PipelineExecutionId", "PipelineExecutionArn",
 )  # fmt: skip
 
@@ -57,7 +57,7 @@ def _problems(definition: Definition) -> Iterator[str]:
                 yield f"Step '{step.name}': {problem}"
         if kind.request is not None:
             shape = shapes.request_shape(kind.request)
-            given = {name: {"Get": ""} for name in kind.supplied} | dict(step.arguments)
+            given = {name: {"Get": ""} for name in kind.generated} | dict(step.arguments)
             for problem in shapes.problems(given, shape, is_reference=is_reference):
                 yield f"Step '{step.name}': {problem}."
 
@@ -119,8 +119,8 @@ def _reference_problems(text: str, definition: Definition) -> Iterator[str]:
         if name not in definition.parameters:
             yield f"'{text}' names an unknown parameter; known are {', '.join(definition.parameters) or 'none'}."
     elif root == "Execution":
-        if name not in EXECUTION_VALUES:
-            yield f"'{text}' names an unknown value; known are {', '.join(EXECUTION_VALUES)}."
+        if name not in EXECUTION_VARIABLES:
+            yield f"'{text}' names an unknown value; known are {', '.join(EXECUTION_VARIABLES)}."
     elif root == "Steps":
         step = definition.steps.get(name)
         if step is None:

@@ -20,7 +20,7 @@ from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.statuses import ExecutionStatus, StepStatus
-from local_cloud.sagemaker.core.store import Document, Scope, when_there_is_room
+from local_cloud.sagemaker.core.store import Document, Scope, retry_while_disk_full
 from local_cloud.sagemaker.pipelines.engine import cache
 from local_cloud.sagemaker.pipelines.engine.retry import pause_before_retry
 from local_cloud.sagemaker.pipelines.engine.schedule import Schedule
@@ -51,7 +51,7 @@ class ExecutionRunner:
         run = _Run(self._context, self._wait_for_job, scope, execution)
         with self._lock:
             self._running[execution["PipelineExecutionArn"]] = run
-        threading.Thread(target=self._follow, args=(run,), name=f"execution {run.arn}", daemon=True).start()
+        threading.Thread(target=self._run_to_end, args=(run,), name=f"execution {run.arn}", daemon=True).start()
 
     def request_stop(self, execution_arn: str) -> None:
         with self._lock:
@@ -60,7 +60,7 @@ class ExecutionRunner:
             run.request_stop()
 
     def resume(self) -> None:
-        for scope, execution in self._context.store.everywhere(DocumentKind.EXECUTION):
+        for scope, execution in self._context.store.scan(DocumentKind.EXECUTION):
             if execution["PipelineExecutionStatus"] in _ENDED_EXECUTION:
                 continue
             try:
@@ -81,9 +81,9 @@ class ExecutionRunner:
             for run in self._running.values():
                 run.abandon()
 
-    def _follow(self, run: "_Run") -> None:
+    def _run_to_end(self, run: "_Run") -> None:
         try:
-            run.follow()
+            run.run()
         except Exception:  # the boundary of the thread: an execution must end in a true state
             if not run.abandoned.is_set():
                 log.exception("%s: the engine failed", run.arn)
@@ -94,7 +94,7 @@ class ExecutionRunner:
 
 
 class _Run:
-    """One execution on its way. Only the thread that follows it changes its record."""
+    """One execution that runs. Only its own thread changes its record."""
 
     def __init__(self, context: Context, wait_for_job: WaitForJob, scope: Scope, execution: Document) -> None:
         self.context, self.scope, self.execution = context, scope, execution
@@ -118,7 +118,7 @@ class _Run:
         self.abandoned.set()
         self._interrupted.set()
 
-    def follow(self) -> None:
+    def run(self) -> None:
         if self._recorded_status() == ExecutionStatus.STOPPING:  # asked before, or while, this run was made
             self.request_stop()
         for record in self.context.store.find(self.scope, DocumentKind.STEP, f"{self.arn}/"):
@@ -185,7 +185,7 @@ class _Run:
             outcome = self._attempts(step, arguments, record)
             if key is not None and outcome.status == StepStatus.SUCCEEDED:
                 remember = partial(cache.remember, self.context.store, self.scope, self.execution, step, key, outcome)
-                when_there_is_room(remember, self.abandoned)
+                retry_while_disk_full(remember, self.abandoned)
             return outcome
         except (Unresolved, ServiceError, ClientError, BotoCoreError, ValueError) as error:
             return failed(f"ClientError: {error}")
@@ -211,7 +211,7 @@ class _Run:
         return Attempt(
             context=self.context, scope=self.scope, execution=self.execution,
             step=step, arguments=arguments, number=number,
-            announce=lambda metadata: self._record(step, Metadata=metadata),
+            record_metadata=lambda metadata: self._record(step, Metadata=metadata),
             wait_for_job=self._wait_for_job, is_stopping=self.stop_requested.is_set,
         )  # fmt: skip
 
@@ -236,7 +236,7 @@ class _Run:
         )
 
     def _written(self, write: Callable[[], Document]) -> Document:
-        return when_there_is_room(write, self.abandoned)
+        return retry_while_disk_full(write, self.abandoned)
 
     def _from_cache(self, step: Step, hit: cache.Hit) -> Outcome:
         self._record(step, CacheHitResult={"SourcePipelineExecutionArn": hit.execution_arn})

@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local_cloud.sagemaker.core import tags
+from local_cloud.sagemaker.core.aws_errors import error_details
 from local_cloud.sagemaker.core.statuses import JobStatus, SecondaryStatus, StepStatus
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 
@@ -25,7 +26,7 @@ def step_type(kind: str, *, cache_key: tuple[str, ...]) -> StepType:
         run=lambda attempt: run(attempt, kind),
         stop=lambda attempt, metadata: stop(attempt, metadata, kind),
         request=f"Create{kind}Job",
-        supplied=(f"{kind}JobName",),
+        generated=(f"{kind}JobName",),
         describe=f"Describe{kind}Job",
         cache_key=cache_key,
     )
@@ -41,15 +42,17 @@ def run(attempt: Attempt, kind: str) -> Outcome:
         arn = answer[f"{kind}JobArn"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceInUse":  # in use: created before the local cloud restarted
-            return failed(f"ClientError: Failed to invoke sagemaker:Create{kind}Job. Error Details: {_message(error)}")
+            return failed(
+                f"ClientError: Failed to invoke sagemaker:Create{kind}Job. Error Details: {error_details(error)}"
+            )
         arn = None
     metadata = {f"{kind}Job": {"Arn": arn or job_arn(attempt, kind, name)}}
-    attempt.announce(metadata)
+    attempt.record_metadata(metadata)
     attempt.wait_for_job(kind, attempt.scope, name)
     try:
         description = _call(client, f"describe_{kind.lower()}_job", {f"{kind}JobName": name})
     except ClientError as error:
-        reason = f"ClientError: Failed to invoke sagemaker:Describe{kind}Job. Error Details: {_message(error)}"
+        reason = f"ClientError: Failed to invoke sagemaker:Describe{kind}Job. Error Details: {error_details(error)}"
         return failed(reason, metadata=metadata)
     status = description[f"{kind}JobStatus"]
     if status == JobStatus.COMPLETED:
@@ -104,10 +107,6 @@ def job_arn(attempt: Attempt, kind: str, name: str) -> str:
 def _call(client: Any, method: str, request: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = getattr(client, method)(**request)
     return answer
-
-
-def _message(error: ClientError) -> str:
-    return f"{error.response['Error'].get('Message', error)} ({error.response['Error']['Code']})"
 
 
 def plain(description: dict[str, Any]) -> dict[str, Any]:

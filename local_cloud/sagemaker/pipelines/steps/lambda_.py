@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_cloud.sagemaker.core.aws_errors import error_message
 from local_cloud.sagemaker.core.statuses import StepStatus
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 
@@ -15,7 +16,7 @@ def _run(attempt: Attempt) -> Outcome:
     try:
         response = attempt.client("lambda").invoke(FunctionName=function, Payload=json.dumps(attempt.arguments))
     except ClientError as error:
-        reason = f"ClientError: Failed to invoke {function}. Error Details: {error.response['Error'].get('Message')}"
+        reason = f"ClientError: Failed to invoke {function}. Error Details: {error_message(error)}"
         return failed(reason, metadata=metadata)
     answer = json.loads(response["Payload"].read() or b"null")
     if "FunctionError" in response:

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local_cloud.sagemaker.core.aws_errors import error_details
 from local_cloud.sagemaker.core.statuses import StepStatus
 from local_cloud.sagemaker.pipelines.steps.job import plain
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
@@ -28,8 +29,7 @@ def _run(attempt: Attempt) -> Outcome:
         description = client.describe_model_package(ModelPackageName=arn)
     except ClientError as error:
         action = error.operation_name
-        details = f"{error.response['Error'].get('Message')} ({error.response['Error']['Code']})"
-        return failed(f"ClientError: Failed to invoke sagemaker:{action}. Error Details: {details}")
+        return failed(f"ClientError: Failed to invoke sagemaker:{action}. Error Details: {error_details(error)}")
     return Outcome(StepStatus.SUCCEEDED, properties=plain(description), metadata={"RegisterModel": {"Arn": arn}})
 
 

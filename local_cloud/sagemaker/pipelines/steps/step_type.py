@@ -39,7 +39,7 @@ class Attempt:
     step: Step
     arguments: dict[str, Any]
     number: int
-    announce: Callable[[dict[str, Any]], None]
+    record_metadata: Callable[[dict[str, Any]], None]
     """Records metadata of the running step, such as its job's ARN, so that a stop or a restart finds it."""
     wait_for_job: WaitForJob
     is_stopping: Callable[[], bool]
@@ -56,7 +56,7 @@ class StepType:
     run: Callable[[Attempt], Outcome]
     request: str | None = None
     """The API call whose request shape ``Arguments`` has."""
-    supplied: tuple[str, ...] = ()
+    generated: tuple[str, ...] = ()
     """Required members of that request which the engine fills in."""
     describe: str | None = None
     """The API call whose response references to the step follow."""
