@@ -130,7 +130,7 @@ def running(state: Path) -> Running | None:
             return None
     with file:
         if _lock(file.fileno()):
-            return None  # nobody held it
+            return None  # no process held it
         content = file.read()
     if not content:
         return None  # it is only just starting
@@ -193,8 +193,8 @@ def hold_lock(state: Path, port: int) -> None:
 def _end_with_the_state(state: Path, held: os.stat_result) -> None:
     """Ends this server once its lock file is gone: somebody deleted the state directory.
 
-    Nobody could find or stop it any more, and what it saved every few seconds would mix with the state of the server
-    that is started there next. So it ends without saving; its jobs end with it.
+    No command could find or stop it any more, and what it saves every few seconds would mix with the state of the next
+    server in that directory. So it ends without saving; its jobs end with it.
     """
     while True:
         time.sleep(_WATCH_SECONDS)

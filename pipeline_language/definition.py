@@ -121,7 +121,7 @@ def _parameters(items: Any) -> Iterator[tuple[str, Parameter]]:
             raise DefinitionError(f"Parameter '{name}': EnumValues must be a list.")
         for value in (*allowed, *(() if default is None else (default,))):
             if not isinstance(value, _PARAMETER_TYPES[kind]) or (isinstance(value, bool) and kind != "Boolean"):
-                raise DefinitionError(f"Parameter '{name}': {value!r} is no {kind}.")
+                raise DefinitionError(f"Parameter '{name}': {value!r} is not a valid {kind}.")
         if allowed and default is not None and default not in allowed:
             raise DefinitionError(f"Parameter '{name}': the default {default!r} is none of its EnumValues.")
         yield name, Parameter(name, kind, default, tuple(allowed))
@@ -139,7 +139,7 @@ def _objects(where: str, items: Any) -> list[dict[str, Any]]:
 def _name(noun: str, item: Mapping[str, Any]) -> str:
     name = item.get("Name", "")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise DefinitionError(f"'{name}' is no {noun} name; it must match {_NAME.pattern}.")
+        raise DefinitionError(f"'{name}' is not a valid {noun} name; it must match {_NAME.pattern}.")
     return name
 
 
@@ -225,7 +225,7 @@ def _seconds(step: str, text: str) -> float:
     """ISO-8601 durations, read as leniently as AWS does: the P may be missing, letters may be small."""
     match = _DURATION.fullmatch(text)
     if match is None or not any(match.groups()):
-        raise DefinitionError(f"Step '{step}': ExpireAfter '{text}' is no ISO-8601 duration such as P30D or PT1H.")
+        raise DefinitionError(f"Step '{step}': ExpireAfter '{text}' is not an ISO-8601 duration such as P30D or PT1H.")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 

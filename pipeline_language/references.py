@@ -59,7 +59,7 @@ def split(path: str) -> Path:
     while position < len(path):
         match = _TOKEN.match(path, position)
         if match is None:
-            raise DefinitionError(f"'{path}' is no path: it cannot be read from '{path[position:]}' on.")
+            raise DefinitionError(f"'{path}' is not a path: it cannot be read from '{path[position:]}' on.")
         *names, index = match.groups()
         parts.append(int(index) if index is not None else next(name for name in names if name is not None))
         position = match.end()
@@ -132,7 +132,7 @@ def _members(value: Any, part: str | int) -> Iterator[Any]:
 def _own_name(element: dict[str, Any]) -> Any:
     """The name by which an element of a Describe response is known: an output's OutputName, a channel's ChannelName.
 
-    An element may name other things, too: a variant has a VariantName and a ModelName. Its own name is one that
+    An element may name other things as well: a variant has a VariantName and a ModelName. Its own name is one that
     SageMaker gives to elements of lists; for lists that are not known here, it is the only member called ``…Name``.
     """
     for member in _ELEMENT_NAMES:

@@ -108,7 +108,7 @@ def _end_workers(
 
 
 def _ended_if_outdated(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Whoever ended a function's workers left those in an invocation, and knew not of those that began later."""
+    """`_end_workers` leaves workers that are in an invocation, and does not see those that start later."""
 
     def release(worker: Any) -> None:
         if worker is not None and not _stays(worker):

@@ -56,7 +56,7 @@ def _invoke(sagemaker: SageMaker, scope: Scope, endpoint: str, headers: dict[str
     if len(body) > LARGEST_BODY:  # AWS answers with plain text, and no error code: aws/sagemaker-python-sdk#171
         return 413, {"content-type": "text/plain"}, f"HTTP content length exceeded {LARGEST_BODY} bytes.".encode()
     content_type = headers.get("content-type", "application/octet-stream")
-    # InvokeEndpoint carries the caller's Accept in a header of its own.
+    # InvokeEndpoint carries the caller's Accept in a separate header.
     accept = headers.get("x-amzn-sagemaker-accept") or headers.get("accept") or "application/json"
     try:
         parameters.refuse_headers(headers)

@@ -45,7 +45,7 @@ def _delete_flow_log(name: str, properties: dict[str, Any]) -> None:
 
 
 def _rule(side: str) -> dict[str, Any]:
-    """A rule that a resource of its own adds to a group, as a group that names itself needs it."""
+    """A rule as a separate resource, which a group that refers to itself needs."""
 
     def permission(properties: dict[str, Any]) -> dict[str, Any]:
         (found,) = provisioners._ec2_sg_permissions([properties])

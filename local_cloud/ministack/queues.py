@@ -14,7 +14,7 @@ from ministack.services import eventbridge, s3, sns, sqs
 
 
 def install() -> None:
-    sqs._queues_lock = threading.RLock()  # it is held, too, by callers of what follows
+    sqs._queues_lock = threading.RLock()  # callers of the functions below hold it as well
     for name in ("_collect_msgs", "_dlq_sweep", "_expire_retained"):
         setattr(sqs, name, _locked(getattr(sqs, name)))
     for action, handler in sqs._HANDLERS.items():

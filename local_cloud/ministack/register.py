@@ -317,7 +317,7 @@ PATCHES = (
     Patch(
         "functions",
         ("core.lambda_runtime:_PYTHON_WORKER_SCRIPT", "core.lambda_runtime:Worker._drain_stderr_bounded"),
-        "what a function printed is in the log of its own invocation, however busy the machine is",
+        "what a function prints is in the log of the same invocation, even on a busy machine",
     ),
     Patch(
         "functions",

@@ -149,7 +149,7 @@ def test_a_malformed_account_is_an_error_of_each_call_that_asks_for_it(
     with pytest.raises(Refused, match="ValidationException") as refused:
         process(sagemaker, "one")
     assert f"account.toml: {problem}" in str(refused.value)
-    assert "\nhint: put it right" in str(refused.value)
+    assert "\nhint: fix it" in str(refused.value)
 
 
 def test_every_type_of_the_api_has_its_quotas_and_each_quota_its_code() -> None:

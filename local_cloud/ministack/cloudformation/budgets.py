@@ -1,4 +1,4 @@
-"""``AWS::Budgets::Budget`` by ministack's own budgets, which know of no bill: none ever tells anybody."""
+"""``AWS::Budgets::Budget`` by ministack's own budgets, which have no costs: none ever sends a notice."""
 
 import json
 import secrets

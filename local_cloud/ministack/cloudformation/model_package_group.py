@@ -1,4 +1,4 @@
-"""``AWS::SageMaker::ModelPackageGroup``; CloudFormation acts with the rights of whoever deploys."""
+"""``AWS::SageMaker::ModelPackageGroup``; CloudFormation acts with the permissions of the deployer."""
 
 import json
 from typing import Any

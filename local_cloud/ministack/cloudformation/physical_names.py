@@ -19,7 +19,7 @@ def install() -> None:
 
 
 def _of_one_region(original: Callable[..., str]) -> Callable[..., str]:
-    """The generated part is made of account and region, too; the same at each update of the stack."""
+    """The generated part depends on account and region as well; an update of the stack gives the same."""
 
     def name(stack_name: str, logical_id: str, *, seeded: bool = True, **more: Any) -> str:
         seed = provisioners._NAME_SEED.get() if seeded else ""

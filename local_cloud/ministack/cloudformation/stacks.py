@@ -1,4 +1,4 @@
-"""CloudFormation's stacks: the role that a stack was given is asked for each resource; no operation goes on for ever.
+"""CloudFormation's stacks: each resource needs a permission of the stack's role, and an interrupted operation ends.
 
 ministack ignores a stack's RoleARN and acts as the account's root. Here a stack that was made, or updated, with a role
 may create, update and delete only what `required` says that this role may.
@@ -47,7 +47,7 @@ def install() -> None:
 
 
 def fail_interrupted_stacks() -> None:
-    """Ends the operations that the previous process was in the middle of: nobody goes on with them."""
+    """Ends the operations that the previous process did not complete: no process continues them."""
     for stack in cloudformation._stacks._data.values():
         if stack["StackStatus"] in _CUT_OFF:
             stack["StackStatus"] = _CUT_OFF[stack["StackStatus"]]

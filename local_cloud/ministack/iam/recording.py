@@ -1,4 +1,4 @@
-"""Who asked for what: each decision on an identity policy, for whoever wants to know which permissions are used.
+"""Who asked for what: each decision on an identity policy, to find out which permissions are used.
 
 While ``authorizations.jsonl`` is in the state directory, a line is added for every request of a role or user that is
 decided for the first time: who, which action on which resource, in which context, and the decision. Create the empty

@@ -1,7 +1,7 @@
 """A bucket policy that denies binds the root of its account as well, as on AWS; ministack lets root do everything.
 
-Root may always read, put and delete the policy itself, or nobody could undo one that denies everything (S3's guide,
-"Bucket policies").
+Root may always read, put and delete the policy itself: otherwise one that denies everything could not be undone (S3's
+guide, "Bucket policies").
 """
 
 from collections.abc import Callable

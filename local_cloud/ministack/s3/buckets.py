@@ -25,9 +25,9 @@ def install() -> None:
 
 
 def _opaque_etags(put: Callable[..., Any], build: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The ETag of an object encrypted with a KMS key is no hash of its content (S3's API reference, "Object").
+    """The ETag of an object encrypted with a KMS key is not a hash of its content (S3's API reference, "Object").
 
-    Whoever takes it for one would be right here and wrong on AWS.
+    Code that takes it for one would work here and fail on AWS.
     """
     encrypted = contextvars.ContextVar("encrypted", default=False)
 
@@ -123,7 +123,7 @@ def _only_if_empty(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _only_if_missing(original: Callable[..., Any]) -> Callable[..., Any]:
-    """CloudFormation does not put a policy over another: whoever kept a bucket with its policy has to import both."""
+    """CloudFormation does not replace a policy that exists: a retained bucket and its policy are imported together."""
 
     def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
         if s3._bucket_policies.get(properties.get("Bucket")):

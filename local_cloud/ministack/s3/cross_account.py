@@ -22,7 +22,7 @@ def install() -> None:
 
 
 def _asked_by_the_caller(original: Callable[..., bool]) -> Callable[..., bool]:
-    """ministack has a bucket's policy judge the caller's account; a policy that names a role would let nobody in."""
+    """ministack has a bucket's policy judge the caller's account; a policy that names a role would never match."""
 
     def allows(
         owner: str, bucket: str, key: str, method: str, query: dict[str, Any], caller: str,
@@ -68,7 +68,7 @@ def _for_the_caller(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _owner_of_bucket(original: Callable[..., Any]) -> Callable[..., Any]:
-    """``aws:ResourceAccount`` of a bucket, whose ARN tells no account: ministack takes it for the caller's own."""
+    """``aws:ResourceAccount`` of a bucket, whose ARN has no account: ministack takes the caller's."""
 
     def resolve(key: str, context: Any) -> Any:
         if key.lower() in ("aws:resourceaccount", "s3:resourceaccount") and context.resource_arn.startswith(_BUCKET):

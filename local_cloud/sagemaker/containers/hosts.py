@@ -1,4 +1,4 @@
-"""The instances of a job. Each is a process of this machine with a ``/opt/ml`` of its own; all share its cores.
+"""The instances of a job. Each is a process of this machine with its own ``/opt/ml``; all share the machine's cores.
 
 They find each other as on AWS, by the names in ``resourceconfig.json``: algo-1, algo-2, … are in the ``/etc/hosts``
 that a job sees, each as a loopback address that belongs to this job. Ports that a process binds on all addresses are

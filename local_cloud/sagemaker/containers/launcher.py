@@ -1,6 +1,6 @@
 """The seam for everything that runs: a container's command becomes a process.
 
-`Launcher` has one method. `ProcessLauncher` starts real processes, in a mount namespace of their own where the kernel
+`Launcher` has one method. `ProcessLauncher` starts real processes, each in a new mount namespace where the kernel
 allows it; where it does not (macOS, some hardened kernels), ``/opt/ml`` is rewritten in the command and environment
 to the job's own directory, which a script with that path hard-coded does not survive.
 """
@@ -26,7 +26,7 @@ _ENTER = Path(__file__).with_name("namespace.py")
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What a container runtime would be told."""
+    """The arguments of a container runtime."""
 
     name: str
     command: tuple[str, ...]
@@ -82,7 +82,7 @@ class ProcessLauncher:
             "HOME": str(beside / "home"),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
-            # What a job installs goes into a place of its own, as in a container that is thrown away.
+            # What a job installs goes into a folder that is deleted with the job, as with a container.
             "PIP_TARGET": str(site),
             "PYTHONPATH": str(site),
             **container.environment,
@@ -142,12 +142,12 @@ class _RunningProcess:
 
 
 def has_private_mounts() -> bool:
-    """Whether this kernel lets an ordinary user give a process a ``/opt/ml`` of its own."""
+    """Whether this kernel lets an ordinary user give a process a private ``/opt/ml``."""
     return _enters()
 
 
 def has_private_network() -> bool:
-    """Whether it lets him take the network away from it, too."""
+    """Whether it also lets an ordinary user take the network away from a process."""
     return _enters(isolated=True)
 
 

@@ -126,7 +126,7 @@ def _stage_opt(root: Path, target: Path) -> None:
 
 
 def _bind(source: str, target: Path) -> None:
-    """Makes the target, too; a source that is not there is left out."""
+    """Creates the target; skips a source that does not exist."""
     if not os.path.exists(source):
         return
     if os.path.isdir(source):
@@ -142,7 +142,7 @@ def _be_first_process(writer: int, command: tuple[str, ...]) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     watched = select.poll()
     watched.register(writer, select.POLLERR)
-    if watched.poll(0):  # whoever should read has ended before the request took effect
+    if watched.poll(0):  # the reader ended before the request took effect
         os._exit(1)
     _mount("proc", "/proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "proc")
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")

@@ -113,7 +113,7 @@ def pack(folders: Iterable[Folder], archive: Path) -> None:
             folder, entry = files[name]
             member = tarfile.TarInfo(name)
             member.mode, member.mtime = entry.mode, entry.changed // 10**9
-            if entry.link is not None:  # as a link: nobody looks where it leads
+            if entry.link is not None:  # as a link: it is not followed
                 member.type, member.linkname = tarfile.SYMTYPE, entry.link
                 tar.addfile(member)
                 continue
@@ -130,7 +130,7 @@ def _read_manifest(s3: Any, uri: str) -> tuple[str, list[tuple[str, str]]]:
         data_bucket, prefix = split(manifest[0]["prefix"])
         suffixes = manifest[1:]
     except (LookupError, TypeError) as error:
-        raise TransferError(f"ClientError: {uri} is no manifest: its first element must be a prefix.") from error
+        raise TransferError(f"ClientError: {uri} is not a manifest: its first element must be a prefix.") from error
     return data_bucket, [(prefix + suffix, suffix) for suffix in suffixes]
 
 

@@ -16,8 +16,8 @@ slow            the true answer, ``seconds`` late
 lost-answer     InternalFailure (500), but the call was carried out and what it changed is durable
 
 The first rule that fits a call decides. Only calls that IAM allows count; the engine's own calls as a pipeline's role
-do, too. Counting starts again when the file changes or the local cloud restarts. A malformed file is an error of every
-call until it is put right.
+count as well. Counting restarts when the file changes or the local cloud restarts. While the file is malformed, every
+call fails.
 """
 
 import logging
@@ -106,7 +106,7 @@ class Faults:
             case "lost-answer":
                 try:
                     yield
-                finally:  # an error answer is lost, too
+                finally:  # an error answer is lost as well
                     raise _InternalFailure(
                         f"The answer to {operation} was lost: a fault that {self._file.file} asks for."
                     )
@@ -118,7 +118,7 @@ class Faults:
 
 
 def _rules(document: dict[str, Any], operations: Collection[str]) -> Iterator[Fault]:
-    """Raises ValueError at the first thing that is no rule; an empty document is none at all."""
+    """Raises ValueError at the first thing that is not a valid rule; an empty document has none."""
     if not document:
         return
     tables = document.get("fault")

@@ -92,7 +92,7 @@ def epoch(time: float | str) -> float:
     try:
         return datetime.fromisoformat(str(time)).timestamp()
     except ValueError as error:
-        raise ValidationException(f"'{time}' is no timestamp.") from error
+        raise ValidationException(f"'{time}' is not a timestamp.") from error
 
 
 def pick(document: dict[str, Any], *members: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Each kind of use has a quota for each instance type. Training and processing hav
 "Number of instances across all training jobs". The quotas of the local cloud are plenty unless account.toml says
 otherwise (`account`), and only those that it names are counted.
 
-A warm pool above its quota is no error: "a warm pool isn't retained" (SageMaker's guide, train-warm-pools).
+A warm pool above its quota is not an error: "a warm pool isn't retained" (SageMaker's guide, train-warm-pools).
 """
 
 import hashlib

@@ -144,7 +144,7 @@ class Store:
 
 
 def retry_while_disk_full(write: Callable[[], Result], given_up: threading.Event) -> Result:
-    """Writes for a thread that has nobody to answer to: while the disk is full, tries again every second.
+    """Writes for a background thread: while the disk is full, tries again every second.
 
     Raises DiskFull once ``given_up`` is set.
     """

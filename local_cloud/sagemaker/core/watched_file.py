@@ -51,7 +51,7 @@ class WatchedFile(Generic[Content]):
         try:
             self._content = self._parse(tomllib.loads(self.file.read_text()))
         except (OSError, ValueError) as error:
-            self._problem = f"{self.file}: {error}\nhint: put it right, or delete it"
+            self._problem = f"{self.file}: {error}\nhint: fix it, or delete it"
             log.error(self._problem)
         else:
             log.warning("%s is in force", self.file)

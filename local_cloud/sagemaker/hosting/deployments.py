@@ -56,10 +56,10 @@ def announce(context: Context, scope: Scope, endpoint: Document) -> None:
 
 
 class EndpointRunner:
-    """One process per endpoint; deployments run in threads of their own.
+    """One process per endpoint, one thread per deployment.
 
     Each deployment has a number. Only the latest one of an endpoint counts: what an earlier one finds out, for an
-    endpoint that was deleted or made anew meanwhile, has no effect.
+    endpoint that was deleted or created again meanwhile, has no effect.
     """
 
     def __init__(self, context: Context, launcher: Launcher) -> None:
@@ -191,7 +191,7 @@ class EndpointRunner:
                 return  # it was replaced or deleted
             document = self._context.store.get(scope, DocumentKind.ENDPOINT, endpoint)
             if document is None or document["EndpointStatus"] != EndpointStatus.IN_SERVICE:
-                return  # an update is on its way, and starts a process of its own
+                return  # an update is in progress and starts another process
             self._restart(scope, endpoint, str(serving.config["EndpointConfigName"]), restarts)
 
     def _restart(self, scope: Scope, endpoint: str, config: str, restarts: int) -> None:

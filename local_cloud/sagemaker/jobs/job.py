@@ -98,7 +98,7 @@ class Job:
         on_line: Callable[[str], None] = lambda line: None,
         tick: Callable[[], None] = lambda: None,
     ) -> Ending:
-        """Runs the command on every host; ``on_line`` is given what all of them print, each from a thread of its own.
+        """Runs the command on every host; ``on_line`` gets what they print, from one thread for each host.
 
         ``tick`` is called about every second while they run. Raises ShuttingDown when the local cloud is ending.
         """
@@ -124,7 +124,7 @@ class Job:
                     image=image(image_uri, self.context.directory / "images"),
                     environment=variables,
                     extra_hosts={host.name: host.address for host in hosts},
-                    # Several reach each other by the machine's loopback, and by no loopback of their own.
+                    # Several hosts reach each other by the machine's loopback, not by a private one.
                     isolated=len(hosts) == 1 and vpc.is_isolated(self.describe()),
                 )
                 stream = LogStream(self.client("logs"), self.type.log_group, f"{self.name}/{host.name}-{started}")

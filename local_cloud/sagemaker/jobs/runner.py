@@ -1,4 +1,4 @@
-"""Runs jobs, each in a thread of its own, and lets others wait for, stop or interrupt them."""
+"""Runs jobs, one thread each; others can wait for a job or stop it."""
 
 import errno
 import logging

@@ -66,13 +66,13 @@ def template_location(url: str, endpoint: str) -> tuple[str, str]:
         if bucket and key:
             return bucket, key
     raise ValidationException(
-        f"TemplateURL {url} is no object in S3: https://BUCKET.s3.REGION.amazonaws.com/KEY, "
+        f"TemplateURL {url} is not an object in S3: https://BUCKET.s3.REGION.amazonaws.com/KEY, "
         f"https://s3.REGION.amazonaws.com/BUCKET/KEY or {endpoint}/BUCKET/KEY"
     )
 
 
 class Provisioning:
-    """The operations on projects that go on now, each in a thread of its own."""
+    """The operations on projects that are in progress, one thread each."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -1,7 +1,7 @@
 """What the PyTorch inference image does: serves ``code/inference.py`` of the model on ``/ping`` and ``/invocations``.
 
 Run as ``python inference_server.py`` in a container whose ``/opt/ml/model`` holds the unpacked artifact. It listens at
-the Unix socket ``MODEL_SERVER_SOCKET``, so that nobody but the local cloud reaches it. The model's code gives model_fn,
+the Unix socket ``MODEL_SERVER_SOCKET``, so that only the local cloud reaches it. The model's code gives model_fn,
 input_fn, predict_fn and output_fn, as for AWS's image. Standard library only.
 
 As TorchServe, which AWS's image runs, it answers ``/ping`` before the model is loaded, and for 5 minutes after it could
@@ -42,7 +42,7 @@ def install_requirements(model: Path) -> None:
 
 
 class Worker:
-    """Loads the model, again and again if that fails, in a thread of its own."""
+    """Loads the model in a separate thread; tries again when that fails."""
 
     def __init__(self, model: Path) -> None:
         self.code: ModuleType | None = None

@@ -137,5 +137,5 @@ def _refuse_instances(resources: dict[str, Any]) -> None:
     if count > 1 and not has_private_mounts():
         raise ValidationException(
             "On this machine the local cloud runs training jobs on one instance only: it lets no process have an "
-            "/etc/hosts of its own (Linux mount namespaces), by which several would find each other."
+            "private /etc/hosts (Linux mount namespaces), by which several would find each other."
         )

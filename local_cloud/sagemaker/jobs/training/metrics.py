@@ -31,7 +31,7 @@ class Metrics:
             try:
                 value = float(match.group(1))
             except ValueError:
-                continue  # the expression caught something that is no number
+                continue  # the expression matched something that is not a number
             point = {"MetricName": name, "Value": value, "Timestamp": time.time()}
             with self._lock:
                 self._last[name] = point

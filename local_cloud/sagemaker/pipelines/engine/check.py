@@ -17,7 +17,7 @@ from pipeline_language.definition import Definition, DefinitionError, Step, Trig
 from pipeline_language.graph import dependencies, values_of
 from pipeline_language.references import Path, is_reference, json_path, split
 
-# AWS has Execution.TrainingJobName and ProcessingJobName, too; they are not supported here.
+# AWS also has Execution.TrainingJobName and ProcessingJobName; they are not supported here.
 EXECUTION_VARIABLES = (
     "StartDateTime", "CurrentDateTime", "PipelineName", "PipelineArn", "PipelineExecutionId", "PipelineExecutionArn",
 )  # fmt: skip
@@ -45,7 +45,7 @@ def _problems(definition: Definition) -> Iterator[str]:
             continue
         for name, trigger in step.depends_on.items():
             if name not in definition.steps:
-                yield f"Step '{step.name}': DependsOn names '{name}', which is no step."
+                yield f"Step '{step.name}': DependsOn names '{name}', which is not a step."
             elif definition.steps[name].type == "Fail":
                 yield f"Step '{step.name}' cannot depend on the Fail step '{name}'."
             elif step.branch is not None and name == step.branch.condition and trigger != Trigger.COMPLETED:
@@ -80,10 +80,10 @@ def _form_problems(value: dict[str, Any], definition: Definition) -> Iterator[st
         if isinstance(content, str):
             yield from _reference_problems(content, definition)
         else:
-            yield f"A Get holds {content!r}, which is no path."
+            yield f"A Get holds {content!r}, which is not a path."
         return
     if not isinstance(content, dict):
-        yield f"{form} holds {content!r}, which is no object."
+        yield f"{form} holds {content!r}, which is not an object."
     elif form == "Std:Join":
         if not isinstance(content.get("Values"), list):
             yield "Std:Join needs a list of Values."

@@ -40,7 +40,7 @@ _ENDED_STEP = (StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.STOPPED)
 
 
 class ExecutionRunner:
-    """Runs executions, each in a thread of its own."""
+    """Runs executions, one thread each."""
 
     def __init__(self, context: Context, wait_for_job: WaitForJob) -> None:
         self._context, self._wait_for_job = context, wait_for_job

@@ -51,7 +51,7 @@ def holds(condition: dict[str, Any]) -> bool:
             return left < right
         case "LessThanOrEqualTo":
             return left <= right
-    raise ConditionError(f"'{kind}' is no condition type.")
+    raise ConditionError(f"'{kind}' is not a condition type.")
 
 
 def condition_problems(conditions: Any) -> Iterator[str]:
@@ -63,7 +63,7 @@ def condition_problems(conditions: Any) -> Iterator[str]:
         kind = condition.get("Type") if isinstance(condition, dict) else None
         members = _MEMBERS.get(kind) if isinstance(kind, str) else None
         if members is None:
-            yield f"'{kind}' is no condition type; known are {', '.join(_MEMBERS)}."
+            yield f"'{kind}' is not a condition type; known are {', '.join(_MEMBERS)}."
             continue
         yield from (f"A condition of type {kind} needs {member}." for member in members if member not in condition)
         if kind == "Not" and "Condition" in condition:
@@ -82,7 +82,7 @@ def _equal(left: Any, right: Any) -> bool:
 def _comparable(left: Any, right: Any) -> tuple[float, float]:
     try:
         if isinstance(left, bool) or isinstance(right, bool):
-            raise TypeError("a boolean is no number")
+            raise TypeError("a boolean is not a number")
         return float(left), float(right)
     except (TypeError, ValueError) as error:
         raise ConditionError(f"{left!r} and {right!r} cannot be compared as numbers.") from error

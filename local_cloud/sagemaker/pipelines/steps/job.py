@@ -78,7 +78,7 @@ def tags_of_job(attempt: Attempt) -> list[dict[str, str]]:
 
 
 def _ended_as(kind: str, name: str, description: dict[str, Any]) -> str:
-    """A job that was stopped has no reason of its own; its secondary status says which of its limits was reached."""
+    """A stopped job has no FailureReason; its secondary status names the limit that it reached."""
     status, secondary = description[f"{kind}JobStatus"], description.get("SecondaryStatus")
     limit = _LIMITS.get(str(secondary))
     if limit is None:

@@ -1,7 +1,7 @@
 """``python -m pip install``: links packages of the project's environment into ``PIP_TARGET``.
 
 Understands ``install [-r FILE]… [--find-links DIR] [SPEC]…``; wheels in a ``--find-links`` folder are unpacked.
-A requirement that neither has is an error, with the command that would put it right. With ``--no-index`` there are the
+A requirement that neither has is an error, with the command that fixes it. With ``--no-index`` there are the
 wheels only. PIP_NO_INDEX and PIP_FIND_LINKS mean the same, as for pip itself.
 
 Where one requirement of a file has a hash, or the file says ``--require-hashes``, each needs one, as for pip, and a
