@@ -34,12 +34,12 @@ node_modules/installed: .venv/installed package-lock.json
 	@$(BIN)/python $(INSTALL) node
 	@touch $@
 
-# The AWS CLI pins a botocore of its own, so it lives in an environment of its own. The tests use it as a client.
+# The AWS CLI pins its own botocore, so it has a separate environment. The tests use it as a client.
 .venv/awscli/installed: .venv/installed locks/awscli.lock
 	@$(BIN)/python $(INSTALL) tool awscli awscli
 	@touch $@
 
-# AWS's SDK for pipelines has dependencies of its own as well; without torch and mlflow, which these do not import.
+# AWS's SDK for pipelines also has its own dependencies; without torch and mlflow, which these do not import.
 .venv/sagemaker/installed: .venv/installed locks/sdk.lock
 	@$(BIN)/python $(INSTALL) tool sagemaker sdk --no-deps
 	@touch $@

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from aws_cdk import App, CliCredentialsStackSynthesizer, IStackSynthesizer
 
-from infra.catalog_settings import load_catalog_settings
-from infra.catalog_stack import CatalogStack
-from infra.delivery_settings import load_delivery_settings
-from infra.delivery_stack import DeliveryStack
-from infra.kind import environment_stack
-from infra.project_settings import load_project_settings
-from infra.project_stack import ProjectStack
-from infra.project_template import write_project_template
-from infra.settings import LOCAL, PROJECT, load_settings
-from infra.typed_table import SettingsError
+from environments.catalog import load_catalog_settings
+from environments.delivery import load_delivery_settings
+from environments.settings import LOCAL, PROJECT, load_settings
+from environments.typed_table import SettingsError
+from infra.catalog.catalog_stack import CatalogStack
+from infra.catalog.project_settings import load_template_settings
+from infra.catalog.project_stack import ProjectStack
+from infra.catalog.project_template import write_project_template
+from infra.stacks.choose import environment_stack
+from infra.stacks.delivery_stack import DeliveryStack
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENTS = ROOT / "environments.toml"
@@ -43,7 +43,7 @@ def add_stack(app: App) -> None:
     chosen = {name: app.node.try_get_context(name) for name in ("project", "catalog", "delivery")}
     match {name: value for name, value in chosen.items() if value}:
         case {"project": _}:
-            ProjectStack(app, PROJECT_STACK, settings=load_project_settings(ENVIRONMENTS), root=ROOT)
+            ProjectStack(app, PROJECT_STACK, settings=load_template_settings(ENVIRONMENTS), root=ROOT)
         case {"catalog": str(name)}:
             catalog = load_catalog_settings(ENVIRONMENTS, name)
             CatalogStack(app, f"{PROJECT}-catalog", settings=catalog, synthesizer=_synthesizer(app, name))

@@ -72,7 +72,7 @@ def measure(environment: Environment, state: Path, folder: Path, minutes: float)
 
 
 def megabytes(path: Path) -> float:
-    """What it takes on the disk; a file with two links counts once."""
+    """The space used on the disk; a file with two links counts once."""
     seen: dict[int, int] = {}
     for file in [path, *path.rglob("*")]:
         try:

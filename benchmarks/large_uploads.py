@@ -1,6 +1,6 @@
 """python -m benchmarks.large_uploads [--size 1000] [--files 12000] [--profile FILE]
 
-What a local cloud of its own needs for a large data set: its memory, while an archive of `--size` MB comes as `headrace
+What a separate local cloud needs for a large data set: its memory, while an archive of `--size` MB comes as `headrace
 upload` sends it, comes again in one PUT, and is read by a job; then the files a second that `headrace upload` sends
 from a folder of `--files` images.
 

@@ -5,7 +5,7 @@ way, Pillow: once the same script with Pillow's decode and resize in their place
 hash and write nothing. All on the same JPEGs of 500 x 350 to 224 pixels, by turns, medians of the ratios within a
 round. What is measured of ours is the whole script. A rate per core counts the processor time of all threads, so that
 it holds on a machine that does other work too; wall time is printed beside it. Then the script's peak memory for 1,000
-and for 20,000 images, in processes of their own.
+and for 20,000 images, each in a separate process.
 
 With `--against`, the script as it lies here is compared with the one of another git revision instead, by turns and in
 a process each: on these JPEGs, and on the same with EXIF that says how they are turned.

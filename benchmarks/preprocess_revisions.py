@@ -1,6 +1,6 @@
 """training/preprocess.py as it lies here against the one of another git revision: `benchmarks/preprocess.py --against`.
 
-Each revision has a process of its own, which imports its modules once. They take turns on the same files, and the
+Each revision has a separate process, which imports its modules once. They take turns on the same files, and the
 first turn of each is to warm up. A rate per core counts the processor time of all threads of the process.
 """
 

@@ -1,6 +1,6 @@
 """python -m benchmarks.serving [--requests 2000] [--clients 16] [--json FILE]
 
-An endpoint of a local cloud of its own, asked through InvokeEndpoint by many clients at once, and the model's server
+An endpoint of a separate local cloud, asked through InvokeEndpoint by many clients at once, and the model's server
 asked directly on one kept connection. The handler takes the time of a small network (5 ms) and says in its answer how
 long it took, so that what is above it is the way there and back.
 

@@ -2,7 +2,7 @@
 
     python benchmarks/start_pipeline.py [--objects 100000]
 
-Three looks, each in a process of its own: the first asks for every checksum, the next finds nothing new, and the last
+Three looks, each in a separate process: the first asks for every checksum, the next finds nothing new, and the last
 finds one object changed. S3 is in the process and answers at once, so this is the function's own share. On AWS most of
 the first look is waiting for answers; what does not fit into the function's time is left to the next call.
 """

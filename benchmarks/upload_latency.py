@@ -1,8 +1,8 @@
-"""From a PUT to the execution's start, beyond the quiet period, through the deployed app in a local cloud of its own.
+"""From a PUT to the execution's start, beyond the quiet period, through the deployed app in a separate local cloud.
 
     python benchmarks/upload_latency.py [--uploads 50]
 
-One object after the other, each a data set of its own, when the last one's execution has started. The definition is
+One object after the other, each a separate data set, when the last one's execution has started. The definition is
 one empty condition, so that no jobs run meanwhile.
 """
 

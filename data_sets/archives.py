@@ -160,7 +160,7 @@ def _damaged(archive: Path, error: Exception) -> ArchiveError:
 
 
 def _inside(name: str, archive: Path) -> str:
-    """A member's path, relative to the target. Raises ArchiveError for one that leads out of it or can be no file."""
+    """A member's path, relative to the target. Raises ArchiveError for one that leads out of it or cannot be a file."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ArchiveError(

@@ -84,7 +84,7 @@ def read_list(path: str, read: Callable[[str], bytes]) -> dict[str, str]:
             continue
         if not space or number in found or ".." in value.split("/"):
             raise DataSetError(
-                f"line {place} of {name} is {line[:80]!r}", hint="each is a number of its own, a space and a value"
+                f"line {place} of {name} is {line[:80]!r}", hint="each is a distinct number, a space and a value"
             )
         found[number] = value.strip()
     return found

@@ -69,7 +69,7 @@ def read(
 ) -> Reading:
     """Read a data set. Without `max_skipped_share`, what is left out is not compared with a limit.
 
-    With `exact`, files with an image's suffix are judged by their first bytes, too.
+    With `exact`, files with an image's suffix are also judged by their first bytes.
     """
     entries = {entry.path: entry for entry in listing.entries}
     paths, junk = without_junk(entries)

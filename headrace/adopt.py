@@ -1,7 +1,7 @@
 """`headrace adopt`: a new stack takes over what a destroyed one left: the data, its key and the model registry.
 
-CloudFormation makes a bucket, a key and a group anew, or fails because the name is taken, unless it is told to import
-those that are there: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resource-import.html. The import
+CloudFormation creates a new bucket, key and group, or fails because the name is taken, unless it imports
+the existing ones: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resource-import.html. The import
 makes a stack of nothing but them, changes none of them, and the next `cdk deploy` adds all the rest.
 """
 

@@ -46,7 +46,7 @@ def _check_training_code(environment: Environment, output: Output) -> None:
 
 
 def _refuse_other_kind(environment: Environment) -> None:
-    """infra/kind.py has CloudFormation refuse it as well, in its own words."""
+    """infra/stacks/choose.py has CloudFormation refuse it as well, in its own words."""
     stack = environment.find_stack(environment.stack_name) or {}
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     if not outputs:
@@ -156,7 +156,7 @@ def _home(root: Path) -> dict[str, str]:
     """The state folder as the home, since the CDK reads ~/.cdk.json. jsii's 150 MB of packages are kept in .venv, or
     beside the state where somebody else made the installation.
 
-    Whoever has switched the CDK's telemetry or npm's notices off did so in the home, so here both are off.
+    The user's choices about the CDK's telemetry and npm's notices are in the home folder, so here both are off.
     """
     cache = root / ".venv" / "jsii"
     if not os.access(cache if cache.exists() else cache.parent, os.W_OK):

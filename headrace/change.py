@@ -15,7 +15,7 @@ CLASSES_SHOWN = 5
 
 
 def explain_change(environment: Environment, output: Output, classes: Iterable[str]) -> None:
-    """Nothing is refused for it. Whoever may upload need not be allowed to read the registry."""
+    """Refuses nothing. A user who may upload need not be allowed to read the registry."""
     try:
         champion = next((item for item in list_packages(environment) if is_servable(item)), None)
         if champion is None:

@@ -18,6 +18,7 @@ from headrace import (
     deploy_to_aws,
     endpoint,
     images,
+    init,
     inspection,
     lines,
     local,
@@ -46,7 +47,7 @@ from headrace.project import LOCAL, read_target
 
 LOCAL_ONLY = {"up", "down", "env", "destroy", "interrupt"}
 OF_NO_PROJECT = LOCAL_ONLY | {
-    "adopt", "completion", "config", "deploy", "doctor", "images", "projects", "publish"
+    "adopt", "completion", "config", "deploy", "doctor", "images", "init", "projects", "publish"
 }  # fmt: skip
 # Where models are trained and approved; and how each is said there.
 TRAINING = {
@@ -65,7 +66,7 @@ TRAINING = {
 
 
 def main(arguments: Sequence[str] | None = None, *, cloud: LocalCloud | None = None) -> int:
-    """Runs one command and gives its exit status; tests pass a local cloud of their own."""
+    """Runs one command and gives its exit status; tests pass their own local cloud."""
     options = build_parser().parse_args(arguments)
     output = Output(as_json=options.json)
     try:
@@ -111,6 +112,9 @@ def dispatch(options: argparse.Namespace, output: Output, cloud: LocalCloud) -> 
             read_target(name)  # judges the file and the environment's name
             config.show_config(name, output, setting=options.setting)
             return
+        case "init":
+            given = {question.option: getattr(options, question.option) for question in init.QUESTIONS}
+            return init.init(name, output, given=given, data=options.data)
         case "completion":
             return completion.show_completion(build_parser(), output, shell=options.shell)
         case "doctor":

@@ -1,7 +1,6 @@
 """The settings of an environment as environments.toml has them: `headrace config`.
 
-What a setting is, its default and its meaning are in settings.json, which is written from the dataclasses of infra/ and
-pipeline_definition/: those need the CDK, which a command line that talks to AWS does not.
+What a setting is, its default and its meaning come from environments/description.py.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from environments.description import DescribedSetting, described_tables
 from headrace.errors import NotFound, SetupError
 from headrace.output import Output
 from headrace.project import LOCAL, find_root
 
 FILE = "environments.toml"
-DESCRIPTION = Path(__file__).with_name("settings.json")
 OPTIONAL_TABLES = ("catalog", "delivery")  # shown where the environment has them
 COLUMNS = ("setting", "value", "default", "where", "meaning")
 KEY_OF_SOURCE = "promotes_from"
@@ -80,7 +79,7 @@ def read_settings(name: str, tables: Mapping[str, Any], path: Path) -> Iterator[
     source = table.get(KEY_OF_SOURCE)
     promoted = source if isinstance(source, str) and isinstance(tables.get(source), dict) else None
     for described in described_settings(""):
-        owner = promoted if promoted and described["name"] in FROM_SOURCE else name
+        owner = promoted if promoted and described.name in FROM_SOURCE else name
         yield _setting("", described, [(owner, tables[owner])], lines)
     owner = promoted or name
     pipeline = (f"{owner}.pipeline", _section(tables[owner], "pipeline"))
@@ -91,7 +90,7 @@ def read_settings(name: str, tables: Mapping[str, Any], path: Path) -> Iterator[
             yield _setting(f"lines.{line}", described, [(f"{name}.lines.{line}", declared), (name, table)], lines)
         own = (f"{name}.lines.{line}.pipeline", _section(declared, "pipeline"))
         for described in described_settings("pipeline"):
-            if described["name"] in own[1]:
+            if described.name in own[1]:
                 yield _setting(f"lines.{line}.pipeline", described, [own, pipeline], lines)
     for key in OPTIONAL_TABLES:
         if key in table:
@@ -102,22 +101,17 @@ def read_settings(name: str, tables: Mapping[str, Any], path: Path) -> Iterator[
 def unknown_settings(name: str, tables: Mapping[str, Any]) -> Iterator[str]:
     """Keys of the environment that no setting has, such as a misspelled one."""
     table = tables[name]
-    known = {item["name"] for item in described_settings("")}
+    known = {item.name for item in described_settings("")}
     inner = {"pipeline", "lines", *OPTIONAL_TABLES}
     yield from (f"{key} in [{name}]" for key in table if key not in known | inner)
-    pipeline = {item["name"] for item in described_settings("pipeline")}
+    pipeline = {item.name for item in described_settings("pipeline")}
     yield from (f"{key} in [{name}.pipeline]" for key in _section(table, "pipeline") if key not in pipeline)
 
 
 @cache
-def _description() -> dict[str, list[dict[str, Any]]]:
-    found = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
-    return {table["table"]: table["settings"] for table in found}
-
-
-def described_settings(table: str) -> list[dict[str, Any]]:
+def described_settings(table: str) -> tuple[DescribedSetting, ...]:
     """What there is to set in that table below an environment's."""
-    return _description()[table]
+    return next(described.settings for described in described_tables() if described.table == table)
 
 
 def _section(table: Any, key: str) -> Mapping[str, Any]:
@@ -132,20 +126,20 @@ def toml(value: Any) -> str:
 
 
 def _setting(
-    table: str, described: Mapping[str, Any], places: Sequence[tuple[str, Mapping[str, Any]]], lines: Sequence[str]
+    table: str, described: DescribedSetting, places: Sequence[tuple[str, Mapping[str, Any]]], lines: Sequence[str]
 ) -> Setting:
     """The value of the first of the places that has it, else the default."""
-    key = described["name"]
-    value, where = described["default"], "default"
+    key = described.name
+    value, where = described.default, "default"
     for heading, content in places:
         if key in content:
             value, where = content[key], f"{FILE} [{heading}]{_line(lines, heading, key)}"
             break
     else:
-        if described["required"]:
+        if described.required:
             where = "missing"
     name = f"{table}.{key}" if table else key
-    return Setting(name, value, described["default"], where, described["meaning"], described["type"])
+    return Setting(name, value, described.default, where, described.meaning, described.type)
 
 
 def _line(lines: Sequence[str], heading: str, key: str) -> str:

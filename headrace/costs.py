@@ -1,4 +1,4 @@
-"""What jobs cost, in seconds and in money, as SageMaker and prices.toml tell it."""
+"""What jobs cost, in seconds and in money, from SageMaker's figures and prices.toml."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from headrace.output import Output
 from headrace.project import LOCAL, state_folder
 from headrace.wording import counted, money, share
 
-# Of the held-out images, where they are truly held out. The pipeline's thresholds have judged the model; 30 images tell
+# Of the held-out images, where they are truly held out. The pipeline's thresholds have judged the model; 30 images show
 # whether the endpoint serves it, and not how good it is. The network that Headrace ships gets all of the digits right.
 LEAST_RIGHT = 0.5
 _INTERVAL = 0.5

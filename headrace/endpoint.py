@@ -75,7 +75,7 @@ def wait_for_endpoint(
 ) -> Endpoint:
     """The endpoint, once it is in service with the newest approved version (or with one whose version is unknown).
 
-    An update that is rolled back ends InService too, with the version before: InService alone is no success.
+    An update that is rolled back ends InService too, with the version before: InService alone is not success.
     `waiting` is called once, before the first wait, with what there is.
 
     Raises:

@@ -215,7 +215,7 @@ class Environment:
         try:
             yield
         except (BotoCoreError, ClientError, S3UploadFailedError) as failure:
-            # A transfer hides the error it failed of behind one of its own.
+            # A transfer wraps the error that it failed with in another one.
             cause = failure.__context__ if isinstance(failure, S3UploadFailedError) else failure
             error = cause if isinstance(cause, Exception) else failure
             status = self.command("status")

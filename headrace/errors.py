@@ -91,10 +91,10 @@ def error_code(error: botocore_errors.ClientError) -> str:
 
 
 def is_missing(error: botocore_errors.ClientError) -> bool:
-    """Whether AWS says that the thing asked for is not there.
+    """Whether AWS says that the resource does not exist.
 
-    SageMaker's Describe calls of endpoints and packages say so with a ValidationException whose message alone tells,
-    S3's HeadObject with a bare 404.
+    SageMaker's Describe calls of endpoints and packages answer a ValidationException that only its message
+    distinguishes, S3's HeadObject a bare 404.
     """
     code = error_code(error)
     message = str(error.response.get("Error", {}).get("Message", "")).lower()
@@ -137,7 +137,7 @@ def _from_answer(
     if code in INVALID_KEY:
         return AwsError(message, hint="AWS does not know these credentials: aws sts get-caller-identity")
     if code in DENIED:
-        hint = f"ask whoever runs {environment} for this permission; aws sts get-caller-identity shows who you are"
+        hint = f"ask the owner of {environment} for this permission; aws sts get-caller-identity shows who you are"
         return AwsError(message, hint=status_command if environment == "local" else hint)
     if code == "NoSuchBucket":  # the stack names it, so it was deleted by other hands
         deploy = (
@@ -145,7 +145,7 @@ def _from_answer(
             if environment == "local"
             else (f"npx cdk destroy -c env={environment}; npx cdk deploy -c env={environment}")
         )
-        return AwsError(message, hint=f"{deploy}   # makes it anew, empty")
+        return AwsError(message, hint=f"{deploy}   # creates it again, empty")
     if code in THROTTLED:
         return AwsError(message, hint="AWS is limiting the rate of calls: try again in a minute")
     return AwsError(message, hint=status_command)

@@ -1,4 +1,4 @@
-"""Executions of the environment's pipeline and their steps, as SageMaker tells them."""
+"""Executions of the environment's pipeline and their steps, as SageMaker describes them."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def _execution(item: dict[str, Any]) -> Execution:
 def _step(item: dict[str, Any]) -> Step:
     metadata = item.get("Metadata", {})
     kind = next((kind for kind in ("TrainingJob", "ProcessingJob", "TransformJob", "Lambda") if kind in metadata), None)
-    # A step that was no cache hit may carry an empty ARN here.
+    # A step that was not a cache hit may have an empty ARN here.
     source = item.get("CacheHitResult", {}).get("SourcePipelineExecutionArn") or None
     return Step(
         name=item["StepName"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-HEAD = 64  # bytes that are enough to tell
+HEAD = 64  # bytes that are enough to recognize a type
 UNKNOWN = "application/octet-stream"  # the endpoint decides by the content
 
 _STARTS = (

@@ -18,7 +18,7 @@ from headrace.errors import AwsError, NotFound, SetupError, UsageError
 from headrace.output import Output
 from headrace.project import LOCAL, find_root, read_target
 from headrace.registries import ACCOUNTS
-from headrace.toml_edit import set_texts
+from headrace.toml_edit import set_values
 
 SETTINGS = ("training_image", "processing_image", "inference_image")
 COLUMNS = ("setting", "image", "pinned to", "its tag is now")
@@ -88,7 +88,7 @@ def show_images(environment: Environment, output: Output, *, pin: bool) -> None:
     elif pin:
         root = find_root()
         assert root is not None, "read_target has read the file beside cdk.json"
-        set_texts(root / FILE, environment.name, moved)
+        set_values(root / FILE, {environment.name: moved})
         output.note(f"{', '.join(moved)} of [{environment.name}] in {FILE} are pinned now")
         output.next(f"npx cdk diff -c env={environment.name}", "what the next deployment changes; then deploy")
     else:
@@ -106,14 +106,14 @@ def parse(setting: str, text: str, environment: Environment) -> Image:
     if found is None or not (found["tag"] or found["digest"]):
         raise SetupError(
             f"{setting} of [{environment.name}] is {text!r}, which is not an image",
-            hint="write repository:tag of an AWS deep-learning image, or the URI of your own",
+            hint="write repository:tag of an AWS deep-learning image, or the URI of a custom image",
         )
     region = found["region"] or environment.region
     account = found["account"] or ACCOUNTS.get(region)
     if account is None:
         raise SetupError(
             f"no account is known that holds AWS's deep-learning images in {region}",
-            hint="give whole image URIs of repositories of your own",
+            hint="give whole image URIs of your own repositories",
         )
     return Image(setting, found["name"], found["digest"], account, region, found["repository"], found["tag"])
 

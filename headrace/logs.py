@@ -39,7 +39,7 @@ def show_logs(
         chosen = [step for step in steps if step.job and not step.cached_from]
     if not chosen:
         raise NotFound(
-            f"no step of run {execution.name} has run a job of its own",
+            f"no step of run {execution.name} has run a job",
             hint=environment.command(f"watch {execution.name}"),
         )
     data: list[dict[str, Any]] = []
@@ -128,7 +128,7 @@ def _follow(
         ) from error
     output.note(f"the run {execution.name} is {execution.status}")
     if step_name is None and not sources:
-        output.note("no step of it has run a job of its own")
+        output.note("no step of it has run a job")
     output.next(environment.command(f"watch {execution.name}"))
 
 

@@ -73,6 +73,10 @@ class Output:
     def note(self, text: str) -> None:
         self._say(Text(visible_lines(text)))
 
+    def prompt(self, text: str) -> None:
+        """A question on stderr; the answer is typed behind it."""
+        self.progress.print(Text(visible_lines(text), style="bold"), end="", soft_wrap=True)
+
     def warn(self, text: str) -> None:
         self._say(Text("warning: ", style="yellow") + Text(visible_lines(with_path(text))))
 
@@ -88,7 +92,7 @@ class Output:
             self._say(Text("\nhint: ", style="bold") + Text(visible_lines(with_path(error.hint))))
 
     def _say(self, text: Text) -> None:
-        self.progress.print(text, soft_wrap=True)  # no breaks of our own: a command must copy whole
+        self.progress.print(text, soft_wrap=True)  # no line breaks of ours: a command has to be copied whole
 
     def _aligned(self, rows: Sequence[Sequence[str]]) -> None:
         rows = [[visible(cell) for cell in row] for row in rows]

@@ -119,6 +119,16 @@ def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
         "Into the local cloud: cdk bootstrap, once, and cdk deploy of the real app. To AWS: headrace doctor, where "
         "there is no stack yet, and npx cdk deploy -c env=NAME, which asks before it changes permissions.",
     )  # fmt: skip
+    init = _command(
+        commands, "init", "write an environment into environments.toml",
+        "Asks for account, region, capacity and network of the environment that --env names, and keeps everything else "
+        "in the file. Without a terminal, what is missing has to be given as options.",
+    )  # fmt: skip
+    init.add_argument("--account", metavar="NUMBER", help="the AWS account, 12 digits")
+    init.add_argument("--region", metavar="REGION", help="the AWS region, such as eu-central-1")
+    init.add_argument("--capacity", metavar="CAPACITY", help="spot, on-demand or both")
+    init.add_argument("--network", metavar="ACCESS", help="public or vpc")
+    init.add_argument("--data", metavar="PATH", help="a folder or an archive, which is inspected first")
     _command(
         commands, "doctor", "check whether the account has what the environment needs",
         "Before anything costs: credentials, account, region, quotas by name, Lambda's concurrency, the CDK's "
@@ -137,7 +147,7 @@ def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
     _command(
         commands, "publish", "put the project template where other teams start from it",
         "Into the template bucket, which cdk deploy -c catalog=NAME makes (in the local cloud, this command does). "
-        "Studio shows it to the users of the roles that the catalog names; headrace projects create takes it, too. "
+        "Studio shows it to the users of the roles that the catalog names; headrace projects create uses it as well. "
         "Prints the template's URL.",
     )  # fmt: skip
     interrupt = _command(
@@ -148,7 +158,7 @@ def _add_local_cloud(commands: Commands[argparse.ArgumentParser]) -> None:
     _command(
         commands, "env", "print the shell variables that send AWS tools to the local cloud",
         'Use it as eval "$(headrace env)": after that, aws, cdk and boto3 in this shell talk to the local cloud and to '
-        "nothing else. One exception: version 1 of the AWS CLI has addresses of its own for sqs, rds and emr, which "
+        "nothing else. One exception: version 1 of the AWS CLI has its own addresses for sqs, rds and emr, which "
         "--endpoint-url $AWS_ENDPOINT_URL alone overrides.",
     )  # fmt: skip
     _command(
@@ -172,7 +182,7 @@ def _add_data_and_runs(commands: Commands[argparse.ArgumentParser]) -> None:
         "--delete", action="store_true", help="remove objects of the data set that the folder no longer holds"
     )
     upload.add_argument(
-        "--no-check", dest="check", action="store_false", help="send it without reading it: for a training of your own"
+        "--no-check", dest="check", action="store_false", help="send it without reading it: for your own training code"
     )
     inspect = _command(
         commands, "inspect", "show what would be learned from a data set",
@@ -227,7 +237,7 @@ def _add_data_and_runs(commands: Commands[argparse.ArgumentParser]) -> None:
     run.add_argument("data_set", nargs="?", metavar="DATA_SET", help="the data set (default: that of the newest run)")
 
     redrive = _command(
-        commands, "redrive", "send what was set aside again",
+        commands, "redrive", "send dead-lettered messages again",
         "Messages that a function could not process lie in dead-letter queues, with the reason. Shows them, and moves "
         "them back to where they came from.",
     )  # fmt: skip
@@ -279,12 +289,12 @@ def _add_models(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_projects(commands: Commands[argparse.ArgumentParser]) -> Commands[argparse.ArgumentParser]:
-    """Gives the actions, which are commands of their own."""
+    """Returns the actions, which are subcommands."""
     projects = _command(
         commands, "projects", "start, list and remove SageMaker projects of the published template",
         "A project is all of this once more, for another team or another data set: its own bucket, pipeline, models "
-        "and endpoint. `headrace publish` makes the template; Studio shows it, too. Then --project NAME has the other "
-        "commands work on it.",
+        "and endpoint. `headrace publish` makes the template; Studio shows it as well. Then --project NAME has the "
+        "other commands work on it.",
     )  # fmt: skip
     actions = projects.add_subparsers(
         dest="action", metavar="ACTION", required=True, title="actions", help="list, show, create, update or delete"

@@ -31,5 +31,5 @@ def read_prices(region: str) -> Prices:
         return Prices(region, {kind: float(price) for kind, price in table.items()})
     except (ValueError, TypeError, AttributeError) as error:  # no TOML, no UTF-8, no table of numbers
         raise SetupError(
-            f"{path} is no table of prices: {error}", hint=f"git diff {path} shows what changed"
+            f"{path} is not a valid table of prices: {error}", hint=f"git diff {path} shows what changed"
         ) from error

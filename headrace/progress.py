@@ -15,7 +15,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class UploadProgress:
-    """Told of bytes and files, from any thread."""
+    """Thread-safe upload progress, in bytes and files."""
 
     def __init__(self, console: Console, *, files: int, size: int) -> None:
         self.files = 0

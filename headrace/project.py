@@ -15,7 +15,7 @@ from headrace.errors import SetupError
 
 PROJECT = "headrace"
 LOCAL = "local"
-PROJECTS = "projects"  # the table that is no environment
+PROJECTS = "projects"  # the table that is not an environment
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")  # of an environment, as the CDK app takes it
 ACCOUNT = re.compile(r"[0-9]{12}")
 

@@ -21,7 +21,7 @@ from headrace.output import Output
 from headrace.project import PROJECT, read_target
 
 CATALOG = f"{PROJECT}-catalog"
-_PLACEHOLDER = "TEMPLATE_BUCKET"  # in the template: infra/project_stack.py
+_PLACEHOLDER = "TEMPLATE_BUCKET"  # in the template: infra/catalog/project_stack.py
 _NEWEST = f"templates/{PROJECT}.yaml"
 _VISIBLE = "sagemaker:studio-visibility=true"
 _LOCATION = "sagemaker:projectS3TemplatesLocation"  # a tag of the Studio domain

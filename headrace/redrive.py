@@ -1,4 +1,4 @@
-"""`headrace redrive`: messages that were set aside go back to the queue that they came from."""
+"""`headrace redrive`: dead-lettered messages go back to the queue that they came from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = 100  # characters of a message
 def redrive(environment: Environment, output: Output, *, list_only: bool) -> None:
     """Move every message of the dead-letter queues, or only show them.
 
-    SQS's own StartMessageMoveTask would do for the move, but it tells nothing of what it moves and why.
+    SQS's own StartMessageMoveTask would do for the move, but it does not report what it moves and why.
     """
     found = _read(environment)
     with environment.doing("putting the messages back" if list_only else "sending the messages again"):
@@ -35,7 +35,7 @@ def redrive(environment: Environment, output: Output, *, list_only: bool) -> Non
     if not rows:
         output.note("the dead-letter queues are empty")
     elif list_only:
-        output.next(environment.command("redrive"), "after what failed has been put right")
+        output.next(environment.command("redrive"), "once the cause is fixed")
     else:
         output.note(f"{len(rows)} sent again")
         output.next(environment.command("status"))
@@ -64,7 +64,7 @@ def find_dead_letters(environment: Environment, *, since: datetime, data_set: st
 def count_set_aside(environment: Environment) -> int:
     """As many as SQS thinks; without receiving them."""
     sqs = environment.client("sqs")
-    with environment.doing("counting the messages that were set aside"):
+    with environment.doing("counting the dead-lettered messages"):
         answers = [
             sqs.get_queue_attributes(QueueUrl=queue.dead_letters_url, AttributeNames=["ApproximateNumberOfMessages"])
             for queue in environment.stack.queues
@@ -73,7 +73,7 @@ def count_set_aside(environment: Environment) -> int:
 
 
 def _read(environment: Environment) -> list[tuple[Queue, dict[str, Any]]]:
-    """All first: what is moved may fail again at once, and would be found here anew, for ever."""
+    """Read everything before moving anything: a message that fails again at once would be read in an endless loop."""
     with environment.doing("reading the dead-letter queues"):
         return [(queue, message) for queue in environment.stack.queues for message in _messages(environment, queue)]
 
@@ -133,7 +133,7 @@ def _data_sets(body: str) -> frozenset[str]:
 
 
 def _shown(body: str) -> str:
-    """The keys that a notification of S3 tells of, or the message itself."""
+    """The keys that a notification of S3 names, or the message itself."""
     try:
         content = json.loads(body)
         return ", ".join(record["s3"]["object"]["key"] for record in content["Records"])[:SHOWN]

@@ -50,7 +50,7 @@ class Run:
 
     @property
     def ended(self) -> datetime | None:
-        """The end of the last step: the list of executions holds no end of its own."""
+        """The end of the last step: ListPipelineExecutions has no end time."""
         ends = [step.ended for step in self.steps if step.ended]
         return None if self.execution.going_on or not ends else max(ends)
 

@@ -27,7 +27,7 @@ LAST_RUNS = 3
 def status(
     name: str, cloud: LocalCloud, output: Output, *, is_local: bool, project: str | None, line: str | None = None
 ) -> None:
-    """The command. A part that is not there yet is a line of its own, no error: saying so is what it is for."""
+    """The command. A part that does not exist yet gets a line that says so; it is not an error."""
     lines: dict[str, str] = {}
     data: dict[str, Any] = {"environment": name, "project": project}
     running = cloud.running(state_folder()) if is_local else None
@@ -82,7 +82,7 @@ def _show(
     differences = [difference for each in environment.every_line for difference in _find_differences(each)]
     data["set_aside"] = aside = count_set_aside(environment)
     if aside:
-        lines["set aside"] = f"{counted(aside, 'message')} that could not be taken up"
+        lines["dead letters"] = f"{counted(aside, 'message')} that could not be processed"
         suggestion = environment.command("redrive --list")
     data["differences"] = [difference.as_data() for difference in differences]
     for number, difference in enumerate(differences, start=1):
@@ -152,7 +152,7 @@ def _add_lines(every: list[Environment], lines: dict[str, str], data: dict[str, 
 
 
 def _find_differences(environment: Environment) -> list[Difference]:
-    """None where another account's registry is closed, which has a line of its own."""
+    """None where another account's registry is closed, which has a separate line."""
     try:
         return find_differences(environment, read_serving(environment))
     except SetupError:

@@ -1,68 +1,83 @@
 """Change values in environments.toml and leave everything else as a person wrote it: comments, order, alignment.
 
-The standard library reads TOML and does not write it. So the lines are changed, and the result is read again: if it is
-not exactly what was there with the new values, nothing is written.
+tomlkit keeps the form. The result is read again with the standard library: if it is not exactly what was there with the
+new values, nothing is written.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Comment, Table, Whitespace
 
 from headrace.errors import SetupError
 
-_HEADING = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?")
-_VALUE = r"""(\s*["']?{key}["']?\s*=\s*)("[^"\\]*"|'[^']*')(.*)"""
+Values: TypeAlias = Mapping[str, str | float | bool]
+Tables: TypeAlias = Mapping[str, Values]
+"""Values by the name of their table, such as `dev` or `dev.pipeline`. No name of a table of ours needs quotes."""
 
 
-def set_texts(path: Path, table: str, values: Mapping[str, str]) -> None:
-    """Set these keys of a table to texts. Raises SetupError where the file is written in a form that is not known."""
+def set_values(path: Path, tables: Tables) -> None:
+    """Set these keys. Missing tables are added. Raises SetupError if tomlkit cannot change a table of this form."""
     text = path.read_bytes().decode("utf-8")
-    changed = with_texts(text, table, values)
-    wanted = tomllib.loads(text)
-    wanted[table] |= values
+    wanted: dict[str, Any] = tomllib.loads(text)
+    for name, values in tables.items():
+        table = wanted
+        for key in name.split("."):
+            table = table.setdefault(key, {})
+        table |= values
     try:
+        changed = with_values(text, tables)
         same = tomllib.loads(changed) == wanted
-    except tomllib.TOMLDecodeError:
+    except (TOMLKitError, tomllib.TOMLDecodeError, ValueError, TypeError, AttributeError):
         same = False
     if not same:
-        lines = "; ".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
-        raise SetupError(
-            f"{path.name} has the table [{table}] in a form that this command cannot change",
-            hint=f"write under [{table}] by hand: {lines}",
-        )
+        lines = "; ".join(f"under [{name}]: {_written(values)}" for name, values in tables.items())
+        raise SetupError(f"{path.name} has a form that this command cannot change", hint=f"write by hand {lines}")
     _replace(path.resolve(), changed)
 
 
-def with_texts(text: str, table: str, values: Mapping[str, str]) -> str:
-    """The text with those values: in the place of the old ones, or after the last line of the table."""
-    lines = text.splitlines(keepends=True)
-    missing = dict(values)
-    inside, last = False, None
-    for number, line in enumerate(lines):
-        bare = line.rstrip("\r\n")
-        heading = _HEADING.fullmatch(bare)
-        if heading or bare.lstrip().startswith("[["):
-            inside = heading is not None and heading[1] == table
-        if not inside:
-            continue
+def with_values(text: str, tables: Tables) -> str:
+    """The text with those values."""
+    document = tomlkit.parse(text)
+    for name, values in tables.items():
+        *parents, last = name.split(".")
+        parent: Any = document
+        for key in parents:
+            parent = parent[key]
+        if last not in parent:
+            if not parents:
+                document.add(tomlkit.nl())
+            parent[last] = tomlkit.table()
+        table = parent[last]
+        # What stands after the last key, a comment on the next table as a rule, stays behind the new keys.
+        end = _cut_end(table) if isinstance(table, Table) else []
         for key, value in values.items():
-            found = re.fullmatch(_VALUE.format(key=re.escape(key)), bare)
-            if found:
-                missing.pop(key, None)
-                lines[number] = f"{found[1]}{json.dumps(value)}{found[3]}{line[len(bare) :]}"
-        if bare.strip() and not bare.lstrip().startswith("#"):
-            last = number
-    if last is not None and missing:
-        end = lines[last][len(lines[last].rstrip("\r\n")) :] or "\n"
-        lines[last] = lines[last].rstrip("\r\n") + end
-        lines[last + 1 : last + 1] = [f"{key} = {json.dumps(value)}{end}" for key, value in missing.items()]
-    return "".join(lines)
+            table[key] = value
+        if end:
+            table.value.body.extend(end)
+    return tomlkit.dumps(document)
+
+
+def _cut_end(table: Table) -> list[Any]:
+    """Remove and return the blank lines and comments after the last key."""
+    body, start = table.value.body, len(table.value.body)
+    while start and isinstance(body[start - 1][1], Comment | Whitespace):
+        start -= 1
+    end = body[start:]
+    del body[start:]
+    return end
+
+
+def _written(values: Values) -> str:
+    return ", ".join(f"{key} = {tomlkit.item(value).as_string()}" for key, value in values.items())
 
 
 def _replace(path: Path, text: str) -> None:

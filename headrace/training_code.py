@@ -1,7 +1,7 @@
 """The training code, tried with this machine's environment before it is deployed into the local cloud.
 
 Local jobs run with what is installed here: requirements.txt is compared with that, and the scripts are imported in a
-process of its own. The text of the code is checked when the CDK app is synthesized (infra/training_code.py).
+separate process. The text of the code is checked when the CDK app is synthesized (infra/training/training_code.py).
 """
 
 from __future__ import annotations

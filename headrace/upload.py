@@ -1,7 +1,7 @@
 """Sending a data set to the data bucket: `headrace upload`.
 
 What is there already is not sent again: one list of the prefix, then, for a file whose object has the same size, one
-HeadObject to compare the CRC32 (an ETag is no content hash in a bucket encrypted with a KMS key). So an interrupted
+HeadObject to compare the CRC32 (an ETag is not a content hash in a bucket encrypted with a KMS key). So an interrupted
 upload goes on where it stopped, and uploading an unchanged folder sends nothing.
 """
 

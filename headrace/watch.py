@@ -105,7 +105,7 @@ def watch(
 
 
 def follow(environment: Environment, execution: Execution, show: Show, *, interval: float = 2.0) -> Run:
-    """Asks every `interval` seconds, tells `show` what there is, and gives the whole run once it has ended."""
+    """Asks every `interval` seconds, calls `show` with the steps, and returns the whole run once it has ended."""
     costs: dict[str, JobCost] = {}
     sources: dict[str, str] = {}
     training = TrainingWatch(environment)
@@ -161,7 +161,7 @@ def _pick(
             when = ago(newest.sent, datetime.now(UTC))
             reason = read_reason(newest.reason)
             raise NotFound(
-                f"no run started; a message{of} was set aside ({when}): {reason.text}"
+                f"no run started; a message{of} was dead-lettered ({when}): {reason.text}"
                 + (f"\nits own hint: {reason.hint}" if reason.hint else ""),
                 hint=f"{environment.command('redrive --list')}   # shows it all; then redrive, after what failed is "
                 "right",

@@ -1,1 +1,1 @@
-"""The AWS CDK constructs of Headrace, one a file; `stack.py` is the architecture on one screen."""
+"""The AWS CDK constructs of Headrace, in rooms; `stacks/training_stack.py` is the architecture on one screen."""

@@ -1,7 +1,7 @@
 """Where the artifact of a registered model lies: models/<SHA-256>/model.tar.gz of the data bucket.
 
-The address is made of the content, and the bucket's policy lets only store_model write there (infra/stack.py). So a
-version that names such an address names these bytes, and no others.
+The address contains the hash of the content, and the bucket policy lets only store_model write there
+(infra/stacks/training_stack.py). So a version that names such an address names these bytes, and no others.
 """
 
 from __future__ import annotations

@@ -39,9 +39,9 @@ TRAINING = """\
 --require-hashes
 --only-binary :all:
 """
-PYTHON = "3.11"  # the oldest that the project supports; the locks hold for newer ones, too
+PYTHON = "3.11"  # the oldest that the project supports; the locks hold for newer ones as well
 
-# PyTorch publishes builds without CUDA on an index of its own, https://download.pytorch.org/whl/cpu, which uv does not
+# PyTorch publishes builds without CUDA on a separate index, https://download.pytorch.org/whl/cpu, which uv does not
 # ask here. These are that index's wheels for Linux (glibc 2.28 or newer) on x86-64 and on aarch64, for Python 3.11 to
 # 3.14, read in November 2026 from the published locks of several projects, which agree. The first was computed here.
 CPU_TORCH = "torch==2.13.0"

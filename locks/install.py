@@ -103,7 +103,7 @@ def has_gpu() -> bool:
 
 
 def make_environment() -> None:
-    """Anew if another Python made the one that is there, or if it is not complete."""
+    """Made again if another Python made the one that is there, or if it is not complete."""
     binary = VENV / "bin" / "python"
     known = subprocess.run([str(binary), "-V"], capture_output=True, text=True).stdout if binary.exists() else ""
     clear = ["--clear"] if known.split() != ["Python", version()] else []
@@ -118,7 +118,7 @@ def make_environment() -> None:
 
 
 def install_tool(name: str, lock: str, options: list[str]) -> None:
-    """An environment of its own, for a tool whose dependencies are not the project's. Raises InstallError."""
+    """A separate environment, for a tool whose dependencies are not the project's. Raises InstallError."""
     target = VENV / name
     print(f"installing into .venv/{name}", flush=True)
     done = subprocess.run([str(VENV / "bin/python"), "-m", "venv", "--without-pip", str(target)], capture_output=True)

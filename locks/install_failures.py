@@ -1,4 +1,4 @@
-"""Why an installation failed, from what pip, npm and venv say, and what to try."""
+"""Why an installation failed, from the output of pip, npm and venv, and what to try."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CAUSES = (
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY|certificate verify failed",
-        "a proxy signs with a certificate of its own: export PIP_CERT=FILE.pem NODE_EXTRA_CA_CERTS=FILE.pem",
+        "a proxy signs with its own certificate: export PIP_CERT=FILE.pem NODE_EXTRA_CA_CERTS=FILE.pem",
     ),
     (
         r"DO NOT MATCH THE HASHES|EINTEGRITY",

@@ -140,7 +140,7 @@ def register_model(
 
 
 def refuse_model() -> dict[str, Any]:
-    """Evaluate says all that was missed, in the words of the settings: a condition has no text of its own."""
+    """Evaluate says all that was missed, in the words of the settings: a condition has no text."""
     message = join(
         "The model was not registered: ",
         figure("gate.refusal"),

@@ -91,7 +91,7 @@ def job_retries() -> list[dict[str, Any]]:
     """Faults of the service, never of the script: an error in the code fails at once, whatever stands here.
 
     Capacity comes back in minutes rather than seconds, so those tries start at one minute and go on for three hours.
-    A quota that other jobs use up is free again in minutes, too, but one of 0, which a new account has, never is:
+    A quota that other jobs use up is also free again in minutes, but one of 0, which a new account has, never is:
     after three tries in 7 minutes the step fails, and people are notified.
     """
     return [

@@ -15,7 +15,7 @@ def in_vpc(step: Mapping[str, Any]) -> dict[str, Any]:
     """The step with its jobs, if it has any, in the VPC: isolated, and what passes between their instances encrypted.
 
     No index of packages is reached there. `entry.py` installs from the wheels of the code archive when there are any;
-    the toolkits of AWS's images, which start a tuning's jobs and an endpoint, are told of them by pip's own variables.
+    the toolkits of AWS's images, which start a tuning's jobs and an endpoint, find them by pip's own variables.
     """
     arguments = step["Arguments"]
     match step["Type"]:

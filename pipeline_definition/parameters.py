@@ -10,7 +10,7 @@ from pipeline_definition.settings import PipelineSettings
 def parameters(settings: PipelineSettings) -> list[dict[str, Any]]:
     """DataSet and Fingerprint have no default: every execution names its content.
 
-    The approval status is not a parameter: whoever may start an execution could approve its model.
+    The approval status is not a parameter: a principal that may start an execution could approve its model.
     """
     return [
         {"Name": "DataSet", "Type": "String"},

@@ -224,5 +224,5 @@ class PipelineSettings:
         if self.capacity != "on-demand" and self.spot_wait_seconds < SHORTEST_SECONDS:
             yield (
                 f"spot_wait_seconds is {self.spot_wait_seconds}, with capacity {self.capacity!r}",
-                "a spot job without time to wait ends when it is interrupted: use 3600, say, or capacity on-demand",
+                "a spot job without time to wait ends when it is interrupted: use 3600 or more, or capacity on-demand",
             )

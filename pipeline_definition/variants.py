@@ -83,7 +83,7 @@ def problems(variants: Sequence[Variant], capacity: str, tuning_jobs: int) -> It
         if one.step_name == other.step_name:
             yield (
                 f"the variants {one.name!r} and {other.name!r} would both be trained by a step {one.step_name}",
-                "give each a name of its own",
+                "give each a different name",
             )
         if one.chosen == other.chosen:
             yield (

@@ -10,7 +10,7 @@ from source_code.archive import Files
 from source_code.imports import parse
 
 MODEL, TABLE = "model.py", "NETWORKS"  # training/model.py lists its networks there
-BACKBONE, PREFIX = "backbone.py", "PREFIX"  # and a backbone of timm goes by this prefix and its name
+BACKBONE, PREFIX = "backbone.py", "PREFIX"  # and a backbone of timm is named by this prefix and its name
 
 
 @dataclass(frozen=True, slots=True)

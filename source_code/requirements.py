@@ -1,6 +1,6 @@
 """Read a requirements file as pip does: lines that are continued, comments, options, and hashes of what is named.
 
-Whoever writes one hash needs one for each requirement: pip then takes nothing else, dependencies included, except what
+A file with one hash needs one for each requirement: pip then takes nothing else, dependencies included, except what
 is installed already (https://pip.pypa.io/en/stable/topics/secure-installs/).
 """
 

@@ -35,6 +35,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-hints", action="store_true", help="write tests/hints.toml (tests/support/hints_table.py)")
+    parser.addoption("--write-cli", action="store_true", help="write docs/cli.md (tests/support/cli_reference.py)")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

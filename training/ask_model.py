@@ -5,7 +5,7 @@ model_fn, input_fn, predict_fn and output_fn of code/inference.py, as SageMaker'
 
 ANSWERS gets one JSON object a line: {"label": ..., "probabilities": {...}} for an image, {"refused": reason} for one
 that the model's code does not take, and {"failed": phase, "reason": ...} as the last line when it cannot go on. Runs in
-a process of its own, beside none of our modules: `-P` keeps this file's folder off the import path. Standard library
+a separate process, beside none of our modules: `-P` keeps this file's folder off the import path. Standard library
 only, because a model may carry the code of years ago.
 """
 
@@ -94,7 +94,7 @@ def ask_one(code: Any, model: Any, body: bytes, media_type: str) -> Answer:
 
 def ask(code: Any, model: Any, body: bytes, media_type: str, count: int) -> list[Answer]:
     answer = code.output_fn(code.predict_fn(code.input_fn(body, media_type), model), JSON)
-    if isinstance(answer, tuple):  # with the content type, as SageMaker's toolkit takes it, too
+    if isinstance(answer, tuple):  # with the content type, which SageMaker's toolkit takes as well
         answer = answer[0]
     try:
         predictions = json.loads(answer)["predictions"]

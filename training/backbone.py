@@ -1,6 +1,6 @@
-"""Any backbone of timm by its name, `timm:resnet50` say, with a linear layer on top. Runs on torch 2.6 and later.
+"""Any backbone of timm by its name (`timm:resnet50`), with a linear layer on top. Runs on torch 2.6 and later.
 
-timm is no part of the images: name it, with its version and torchvision's, in requirements.txt. Weights come from the
+timm is not part of the images: name it, with its version and torchvision's, in requirements.txt. Weights come from the
 `pretrained` channel (pretrained.py); nothing is downloaded.
 """
 
@@ -30,7 +30,7 @@ class TimmClassifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1) * 255, persistent=False)
         known = timm.get_pretrained_cfg(name)
-        # Such a network, a ViT say, has positions for images of one size alone.
+        # Such a network, for example a ViT, has positions for images of one size alone.
         self.fixed_size = bool(known and known.fixed_input_size)
         self.body = timm.create_model(name, num_classes=0, **({"img_size": side} if self.fixed_size else {}))
         self.classify = nn.Linear(self.body.head_hidden_size, classes)

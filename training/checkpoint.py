@@ -30,7 +30,7 @@ KEPT = 2
 
 
 class Writer:
-    """Writes checkpoints on a thread of its own: the training waits for a copy of its state in memory alone.
+    """Writes checkpoints on a separate thread: the training waits for a copy of its state in memory alone.
 
     `ahead` is how many seconds before the end of the interval to begin, so that the checkpoint is on the disk by then,
     and no more than an interval's work is ever lost: as long as the last one took, at most half the interval.
@@ -120,7 +120,7 @@ def read(path: Path) -> dict[str, Any]:
     """Raises anything when it does not hold, byte for byte, what was written."""
     with safe_open(path, framework="pt") as file:
         written, text = file.metadata()[STATE].split(" ", 1)
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
     if digest(text, tensors) != written:
         raise ValueError("it has other bytes than were written")
     state: dict[str, Any] = put_together(text, tensors)

@@ -4,8 +4,8 @@ Classes come and go while a model line lives. Equal classes are compared on all 
 compared on the test images of the classes that both know, and both are asked the same question: which of these
 classes? An answer outside them gives way to the most probable class among them. To count it as wrong would judge the
 model that knows more classes by a harder question: a candidate with one class more would nearly always lose to the
-champion, and one with a class fewer would nearly always win. How well the candidate tells the new classes from the
-old ones is in its accuracy on the whole test set, which has a threshold of its own.
+champion, and one with a class fewer would nearly always win. How well the candidate separates the new classes from the
+old ones is in its accuracy on the whole test set, which has a separate threshold.
 """
 
 from __future__ import annotations

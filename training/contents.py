@@ -70,7 +70,7 @@ def read_contents(path: Path) -> Contents:
         return Contents(str(document["data_set"]), str(document["fingerprint"]), objects)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ContentsError(
-            f"{path} is no list of contents: {type(error).__name__}: {error}",
+            f"{path} is not a list of contents: {type(error).__name__}: {error}",
             hint="it is the contents.json that the start-pipeline function writes beside the manifest",
         ) from error
 
@@ -109,6 +109,6 @@ def is_same(entry: StoredObject, path: Path) -> bool:
     make_hash, expected = known
     hash = make_hash()
     with path.open("rb", buffering=0) as file:
-        while chunk := file.read(2**16):  # larger ones are mapped anew each time, which takes as long as the hash
+        while chunk := file.read(2**16):  # larger ones are mapped again each time, which takes as long as the hash
             hash.update(chunk)
     return base64.b64encode(hash.digest()).decode() == expected

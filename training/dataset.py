@@ -65,7 +65,7 @@ class File:
 class SplitWriter:
     """Takes the images of a split, a buffer at a time, and writes them as files.
 
-    A thread of its own hashes and writes one buffer while the next is filled: two are in memory, whatever the number of
+    A separate thread hashes and writes one buffer while the next is filled: two are in memory, whatever the number of
     images. Raises DiskFullError, at the next call.
     """
 
@@ -219,7 +219,7 @@ def read_split(folder: Path) -> DataSet:
         )
     except (OSError, ValueError, KeyError) as error:
         raise DataSetError(
-            f"{folder} is no prepared data set: {type(error).__name__}: {error}",
+            f"{folder} is not a prepared data set: {type(error).__name__}: {error}",
             hint=f"name a folder that preprocess.py wrote (images-*.npy, labels.npy, {DOCUMENT})",
         ) from error
     for entry, shard in zip(images, data.shards, strict=True):

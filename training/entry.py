@@ -223,7 +223,7 @@ def status_of(stop: SystemExit, training: bool) -> int:
 
 
 def reason_of(error: Exception) -> str:
-    """What a user reads: of our own errors as they are, of others with their class, and a hint where one is known."""
+    """The text that a user reads: our errors as they are, others with their class, and a hint where one is known."""
     if isinstance(error, TrainingError):
         return str(error)
     refusal = full_disk(error)

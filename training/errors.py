@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 
 class TrainingError(ValueError):
-    """Something that the user of the pipeline can mend; the hint says how."""
+    """Something that the user of the pipeline can fix; the hint says how."""
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(f"{message}\nhint: {hint}")

@@ -87,7 +87,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     names = [name for name, _ in arguments.candidate]
     if len(set(names)) < len(names):
-        parser.error("each --candidate needs a name of its own")
+        parser.error("each --candidate needs a different name")
     return arguments
 
 

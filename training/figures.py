@@ -86,7 +86,7 @@ def warnings_of(figures: Figures) -> list[str]:
     majority, share = figures.majority
     if figures.accuracy <= share:
         found.append(
-            f"the model is no better than always answering {majority!r}: accuracy {figures.accuracy:.4f}, and "
+            f"the model is not better than always answering {majority!r}: accuracy {figures.accuracy:.4f}, and "
             f"{share:.4f} of the test images are of that class"
         )
     if most >= IMBALANCE * least:

@@ -31,7 +31,7 @@ def unpack_data(data: Path, target: Path) -> Path:
 
 
 def read_files(folder: Path, name: str) -> Reading:
-    """The reading of the files in `folder`. What is wrong with it is told by `refuse`, all at once."""
+    """The reading of the files in `folder`. What is wrong with it is reported by `refuse`, all at once."""
     path = Path(__file__).with_name("requirements.txt")
     requirements = path.read_text("utf-8") if path.is_file() else ""
     return read(FolderListing.of(folder, name=name), max_skipped_share=None, taken=kinds.taken(requirements))

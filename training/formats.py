@@ -17,7 +17,7 @@ from salvage import read_directory
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "AVIF")
 HEIF = "HEIF"  # the name that the decoder registers with Pillow
 HEIF_REQUIREMENT = "pi-heif==1.4.0"
-HEIF_DECODERS = ("pi_heif", "pillow_heif")  # one author; the second has an encoder, too, under the GPL
+HEIF_DECODERS = ("pi_heif", "pillow_heif")  # one author; the second also has an encoder, under the GPL
 HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 AVIF_BRANDS = {b"avif", b"avis"}
 
@@ -82,7 +82,7 @@ def _load_heif_decoder() -> bool:
 
 
 def explain_unknown(content: bytes) -> str:
-    """Why content that Pillow does not recognize is no image for this job, and what can be done."""
+    """Why content that Pillow does not recognize is not an image for this job, and what can be done."""
     if not content:
         return "an empty file"
     if is_heif(content):

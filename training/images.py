@@ -1,7 +1,7 @@
 """Turn the bytes of an image into the array that a network sees: the same code before training and when serving.
 
 A JPEG is decoded by libjpeg-turbo through simplejpeg, whose threads run side by side, at 1.6 times Pillow's rate;
-Pillow decodes all else, and the JPEGs that are not plain (CMYK, or damaged in a way that libjpeg mends).
+Pillow decodes all else, and the JPEGs that are not plain (CMYK, or damaged in a way that libjpeg repairs).
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Prediction:
 @dataclass(frozen=True, slots=True)
 class Request:
     images: tuple[Opened | UnreadableImage, ...]
-    is_json: bool  # each image has an answer of its own
+    is_json: bool  # each image has its own answer
 
 
 def model_fn(model_dir: str) -> Model:

@@ -1,4 +1,4 @@
-"""Ask a model about the test images with the code that its own artifact carries, in a process of its own.
+"""Ask a model about the test images with the code that its own artifact carries, in a separate process.
 
 A model line lives for years, and its code changes: the champion's network may be gone from our model.py, and its
 image size may be another one. So our modules take no part in its answers. The process cannot import them, has a time

@@ -191,7 +191,7 @@ class Batch:
 def batches(source: Source, sampler: Sampler, steps: range, part: slice) -> Iterator[Batch]:
     """The batches of these steps, of which this process sees `part`; made ahead by a thread, unless resident."""
     device = source.labels.device
-    # On a stream of its own, a copy to the GPU runs beside the kernels of the step before.
+    # On a separate stream, a copy to the GPU runs beside the kernels of the step before.
     copies = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def on_device(tensor: Tensor) -> Tensor:

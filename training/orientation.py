@@ -57,7 +57,7 @@ def jpeg_orientation(content: bytes) -> object:
     found = Image.Exif()
     try:
         found.load(exif)
-    except Exception:  # Pillow then goes by the tags before the damage, and so does this
+    except Exception:  # Pillow then uses the tags before the damage, and so does this
         xmp = b""
     try:
         if ORIENTATION in found:

@@ -227,7 +227,7 @@ def refuse_many_skipped(skipped: dict[str, str], count: int, limit: float) -> No
 
 
 class Progress:
-    """A line every few seconds, for whoever reads the job's log."""
+    """A line every few seconds, for readers of the job's log."""
 
     def __init__(self, count: int) -> None:
         self.count, self.past = count, 0

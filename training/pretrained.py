@@ -71,7 +71,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return read_file(old if old.is_file() and not weights.is_file() else weights)
     except PretrainedError:
         raise
-    except Exception as error:  # each format has a dozen of its own
+    except Exception as error:  # each format raises a dozen different ones
         raise PretrainedError(
             f"{path.name} cannot be read: {type(error).__name__}: {error}",
             hint="weights are a dictionary of tensors, in a .safetensors file or one that torch.save wrote",

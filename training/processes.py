@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional  # imported later, by DDP, its defaults would hold the group for ever
+import torch.distributed.nn.functional  # imported later, by DDP, its defaults would hold the group forever
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 

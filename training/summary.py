@@ -2,7 +2,7 @@
 
 SageMaker takes at most 256 characters as a value of CustomerMetadataProperties, of them letters, digits, spaces and
 `_ . : / = + - @` alone (CreateModelPackage in the API reference). So names are shortened and spelled here, and a
-digest tells exactly whether two versions know the same classes. The whole of it is in evaluation.json.
+digest shows exactly whether two versions know the same classes. The whole of it is in evaluation.json.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write tensors in the safetensors format, which holds numbers and text alone: whoever reads it runs no code of it.
+"""Write tensors in the safetensors format, which holds numbers and text alone: reading it runs none of its code.
 
 https://github.com/huggingface/safetensors: eight bytes of length, a JSON header, the bytes of the tensors. torch.save
 writes a pickle, and an unpickler is a machine that runs what it reads (CVE-2026-24747 is in that of torch before 2.10).
@@ -31,7 +31,7 @@ def write_whole(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str
 
     More than one entry of metadata comes in another order each time, and the file would not repeat.
     """
-    unfinished = path.with_suffix(UNFINISHED)  # a folder: the library has temporary files of its own beside its file
+    unfinished = path.with_suffix(UNFINISHED)  # a folder: the library writes temporary files beside its file
     try:
         unfinished.mkdir(exist_ok=True)
         draft = unfinished / path.name

@@ -61,7 +61,7 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
     device, say = processes.device, processes.say
     torch.manual_seed(arguments.seed)
     reuse_freed_memory()
-    torch.backends.cudnn.benchmark = arguments.smallest == 1  # sizes that change would be timed anew each time
+    torch.backends.cudnn.benchmark = arguments.smallest == 1  # sizes that change would be timed again each time
     if arguments.deterministic:
         repeat_exactly()
     # Where bf16 is only emulated (T4, V100), fp32 it is.
@@ -200,7 +200,7 @@ def fit(arguments: argparse.Namespace, processes: Processes, signals: list[int])
             f"validation:loss={validation_loss:.4f} validation:accuracy={accuracy:.4f} images/s={seen / seconds:.0f}"
         )
         loss_sum = torch.zeros_like(loss_sum)
-        if undecided and seen:  # the first epoch tells how long a step takes
+        if undecided and seen:  # the first epoch shows how long a step takes
             undecided = False
             pays, sentence = compiling.decide(seconds * sampler.batch / seen, steps - step, device)
             say(sentence)

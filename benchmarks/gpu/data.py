@@ -16,7 +16,7 @@ DIFFERENT = 64  # files; the others repeat them, since a decoder takes as long f
 
 
 def write_arrays(folder: Path, images: int, side: int) -> Path:
-    """Splits `train` and `validation` as preprocess.py leaves them, of noisy images that a network tells by colour."""
+    """Splits `train` and `validation` as preprocess.py leaves them, of noisy images that differ by colour."""
     random = np.random.default_rng(0)
     for split, count in (("train", images), ("validation", max(16, images // 10))):
         writer = SplitWriter(folder / split, side)

@@ -57,7 +57,7 @@ def driver_version() -> str | None:
 def prepare_interpreter(scratch: Path, missing: Sequence[str]) -> str:
     """The Python that the parts run with: this one, or one that has a stand-in for simplejpeg beside all that this has.
 
-    The tests start processes with a PYTHONPATH of their own, so the stand-in has to be part of the installation.
+    The tests start processes with their own PYTHONPATH, so the stand-in has to be part of the installation.
     """
     if "simplejpeg" not in missing:
         return sys.executable

@@ -1,4 +1,4 @@
-"""python -m benchmarks.gpu.part NAME FOLDER [--small]: one part, in a process of its own."""
+"""python -m benchmarks.gpu.part NAME FOLDER [--small]: one part, in a separate process."""
 
 from __future__ import annotations
 

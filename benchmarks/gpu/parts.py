@@ -1,4 +1,4 @@
-"""The parts of the measurement. Each runs as a process of its own with a limit, whatever becomes of the others."""
+"""The parts of the measurement. Each runs as a separate process with a time limit, whatever becomes of the others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Result:
     status: str  # done, failed, timed out, not run
     reason: str
     seconds: float
-    rows: list[dict[str, Any]] = field(default_factory=list)  # what, value, unit; those measured before a failure, too
+    rows: list[dict[str, Any]] = field(default_factory=list)  # what, value, unit; with those measured before a failure
 
     def summary(self) -> str:
         return f"{self.part.name}: {self.status} in {self.seconds:.0f} s{': ' if self.reason else ''}{self.reason}"

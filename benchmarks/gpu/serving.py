@@ -44,7 +44,7 @@ def answer(body: bytes, content_type: str, model: Model) -> str:
 
 
 def record(bench: Bench, what: str, act: Callable[[], object]) -> None:
-    """Milliseconds of most calls; the first, which chooses kernels, is a figure of its own."""
+    """Milliseconds of most calls; the first, which chooses kernels, is a separate figure."""
     began = time.perf_counter()
     act()
     first = time.perf_counter() - began

@@ -15,7 +15,7 @@ TAG = "headrace:environment"
 def check_cost_tag(environment: Environment) -> Iterator[Finding]:
     """Without it, a budget counts 0 USD. AWS knows a tag some hours after a resource first had it."""
     if settings_of(environment.name)["monthly_budget"].value is None:
-        yield ok("cost tag", "no monthly_budget is set, so that nothing goes by tags")
+        yield ok("cost tag", "no monthly_budget is set, so nothing depends on tags")
         return
     with environment.doing("reading the cost allocation tags"):
         found = environment.client("ce").list_cost_allocation_tags(TagKeys=[TAG])["CostAllocationTags"]

@@ -1,4 +1,4 @@
-"""Availability zones of an environment with a VPC of its own."""
+"""Availability zones of an environment that has a VPC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headrace.config import settings_of
 from headrace.doctor.findings import Finding, ok, problem
 from headrace.environment import Environment
 
-TAKEN_BY_DEFAULT = 2  # infra/network.py takes the first ones by name
+TAKEN_BY_DEFAULT = 2  # infra/data/network.py takes the first ones by name
 # It lacks most instance types and several services; which letter it has differs from account to account:
 # https://docs.aws.amazon.com/sagemaker/latest/dg/infrastructure-connect-to-resources.html lists the zones by id.
 LIMITED = {"use1-az3"}

@@ -81,7 +81,7 @@ def serve_champion(
             "the endpoint was deleted after this function asked for it: it stays deleted",
             endpoint=name,
             configuration=wanted,
-            hint="headrace repair makes it; so does the next approval",
+            hint="to make it: headrace repair",
         )
     elif endpoint is None:
         _create(sagemaker, sqs, environment, wanted, look)

@@ -1,7 +1,7 @@
 """Sending a notice once: first it is published, then a marker object says that it was.
 
 In this order nothing is lost: who dies in between has it sent again. Two workers at the same moment can both send it;
-telling twice is the lesser evil. Markers expire (infra/data_bucket.py).
+telling twice is the lesser evil. Markers expire (infra/data/data_bucket.py).
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ from bad_input_table import ROOT
 from pipeline_runs import BUCKET, definition, run, training_step
 from suite import PROJECT
 
+from environments.settings import Settings
+from environments.typed_table import SettingsError
 from headrace import training_code
 from headrace.errors import SetupError
-from infra.code_archive import code_files
-from infra.settings import Settings
-from infra.training_code import check_training_code
-from infra.typed_table import SettingsError
+from infra.training.code_archive import code_files
+from infra.training.training_code import check_training_code
 from pipeline_definition.job import entrypoint
 from source_code.archive import File, pack
 

@@ -14,9 +14,9 @@ import pytest
 from bad_input_table import ROOT
 from suite import PROJECT
 
-from infra.project_settings import load_project_settings
-from infra.settings import load_settings
-from infra.typed_table import SettingsError
+from environments.projects import load_project_settings
+from environments.settings import load_settings
+from environments.typed_table import SettingsError
 
 SECTION = "Configuration"
 SEEN = "command output of `cdk` (synth, deploy, …)"
@@ -143,7 +143,16 @@ def test_a_setting_that_a_project_cannot_have(row: Row, tmp_path: Path) -> None:
 def test_synthesis_of_bad_settings(row: Row, tmp_path: Path, name: str, settings: str, given: str) -> None:
     """By app.py, as the CDK starts it."""
     shutil.copy(ROOT / "app.py", tmp_path)
-    packages = ("data_sets", "infra", "lambda", "pipeline_definition", "run_costs", "source_code", "training")
+    packages = (
+        "data_sets",
+        "environments",
+        "infra",
+        "lambda",
+        "pipeline_definition",
+        "run_costs",
+        "source_code",
+        "training",
+    )
     for entry in (*packages, "prices.toml"):
         (tmp_path / entry).symlink_to(PROJECT / entry)
     place = ACCOUNT + ("" if "region =" in settings else REGION)

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from own_jobs import JobFailed
 
+from environments.typed_table import SettingsError
 from headrace.errors import HeadraceError
-from infra.typed_table import SettingsError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,8 +19,8 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 from aws_cdk import App
 
 import app
-from infra.prices import load_prices
-from infra.settings import PROJECTS, load_tables
+from environments.prices import load_prices
+from environments.settings import PROJECTS, load_tables
 
 Explained = Callable[[], AbstractContextManager[None]]
 FILE, PRICES = ROOT / "environments.toml", ROOT / "prices.toml"

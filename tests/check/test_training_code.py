@@ -11,9 +11,9 @@ import pytest
 from own_jobs import Jobs
 from suite import ROOT
 
+from environments.settings import PROJECTS, load_settings, load_tables
+from environments.typed_table import SettingsError
 from headrace import training_code
-from infra.settings import PROJECTS, load_settings, load_tables
-from infra.typed_table import SettingsError
 from pipeline_definition import PipelineSettings, build_pipeline
 from source_code.requirements import read
 

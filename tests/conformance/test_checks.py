@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
+from environments.settings import Settings
 from headrace.environment import Environment
 from headrace.errors import UsageError
-from infra.settings import Settings
 from tests.conformance import cost
 from tests.conformance.__main__ import agreed, refuse_deployed
 from tests.conformance.checks import HELD, NOT_CHECKED, NOT_HELD, Check, DidNotHold, NotChecked, run

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from environments.settings import Settings
 from headrace.environment import Environment
 from headrace.executions import Execution
 from headrace.registry import Model
-from infra.settings import Settings
 from tests.conformance.recording import Recorder
 
 

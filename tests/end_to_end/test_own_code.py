@@ -16,7 +16,7 @@ from suite import PROJECT
 from headrace import runs, upload
 from headrace.executions import Execution, list_steps, read_execution, wait_for_execution
 from headrace.output import Output
-from infra.code_archive import code_files
+from infra.training.code_archive import code_files
 from source_code.archive import File, pack
 
 pytestmark = pytest.mark.timeout(900)

@@ -107,7 +107,7 @@ def test_a_price_table_that_is_none_is_said(
     run_with(sagemaker)
     result = headrace("runs")
     assert result.status == 1
-    assert f"error: {tmp_path / 'prices.toml'} is no table of prices: " in result.err
+    assert f"error: {tmp_path / 'prices.toml'} is not a valid table of prices: " in result.err
     assert "hint: git diff " in result.err
 
 

@@ -1,4 +1,4 @@
-"""Messages that were set aside are shown with their reason, and go back to where they came from."""
+"""Dead-lettered messages are shown with their reason, and go back to where they came from."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_who_waits_for_a_run_is_told_what_was_set_aside(
     for _ in range(2):  # the message is left where it is
         result = headrace("watch", "--wait-for-start", "0", on=cloud)
         assert result.status == 1
-        assert "no run started; a message of birds was set aside (" in result.err
+        assert "no run started; a message of birds was dead-lettered (" in result.err
         assert "OverBudgetError: a run may cost 14.38 USD" in result.err
         assert "hint: headrace redrive --list" in result.err
     assert count_set_aside(environment) == 1
@@ -95,7 +95,7 @@ def test_no_foreign_and_no_old_reason_is_told(
         assert "checksum" not in result.err
     assert "hint: headrace run --again pets" in foreign.err
     own = headrace("watch", "--data-set", "birds", "--wait-for-start", "0", on=cloud)
-    assert "a message of birds was set aside (" in own.err
+    assert "a message of birds was dead-lettered (" in own.err
     assert "DataSetError: rawpets/cat/0.jpg has no checksum" in own.err
 
 

@@ -22,16 +22,16 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
 from promoting_project import promoting_project
 from wheels import lock, named
 
-from infra.catalog_settings import CatalogSettings
-from infra.catalog_stack import CatalogStack
-from infra.delivery_settings import DeliverySettings
-from infra.delivery_stack import DeliveryStack
-from infra.kind import environment_stack
-from infra.line_settings import LineSettings
-from infra.project_settings import load_project_settings
-from infra.project_stack import ProjectStack
-from infra.project_template import write_project_template
-from infra.settings import Settings, load_settings
+from environments.catalog import CatalogSettings
+from environments.delivery import DeliverySettings
+from environments.lines import LineSettings
+from environments.settings import Settings, load_settings
+from infra.catalog.catalog_stack import CatalogStack
+from infra.catalog.project_settings import load_template_settings
+from infra.catalog.project_stack import ProjectStack
+from infra.catalog.project_template import write_project_template
+from infra.stacks.choose import environment_stack
+from infra.stacks.delivery_stack import DeliveryStack
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +60,7 @@ class Synthesized:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-settings", action="store_true", help="write docs/settings.md and headrace/settings.json")
+    parser.addoption("--write-settings", action="store_true", help="write docs/settings.md")
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +94,7 @@ def project_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(project_folder: Path) -> Synthesized:
     """The project template before it is made the file that is published."""
     app = _app(project_folder)
-    settings = load_project_settings(PROJECT / "environments.toml")
+    settings = load_template_settings(PROJECT / "environments.toml")
     ProjectStack(app, "headrace-project", settings=settings, root=PROJECT)
     return _synthesized(app, project_folder, "headrace-project", settings)
 

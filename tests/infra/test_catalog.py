@@ -16,10 +16,10 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 from templates import listed
 
-from infra.catalog_settings import load_catalog_settings
-from infra.launch_role import NEEDED
-from infra.project_stack import BOUNDARY
-from infra.typed_table import SettingsError
+from environments.catalog import load_catalog_settings
+from environments.typed_table import SettingsError
+from infra.catalog.launch_role import NEEDED
+from infra.catalog.project_stack import BOUNDARY
 
 HANDLERS = tomllib.loads((Path(__file__).parent / "handlers.toml").read_text())
 # Newer than the schemas of these types, which name the services' former actions or none.

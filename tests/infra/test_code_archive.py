@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.code_archive import CodeArchive
+from infra.training.code_archive import CodeArchive
 from source_code.archive import gzip as stored
 
 FILES = {"entry.py": b"print()\n", "package/model.py": b"x = 1\n", "wheels/a.whl": bytes(range(256)) * 600}

@@ -15,8 +15,8 @@ import yaml
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from infra.delivery_settings import load_delivery_settings
-from infra.typed_table import SettingsError
+from environments.delivery import load_delivery_settings
+from environments.typed_table import SettingsError
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

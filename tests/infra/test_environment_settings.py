@@ -8,11 +8,11 @@ import pytest
 from aws_cdk import App, Environment, Stack
 from suite import PROJECT
 
-from infra.images import Images
-from infra.prices import load_prices
-from infra.project_settings import load_project_settings
-from infra.settings import Settings, load_settings
-from infra.typed_table import SettingsError
+from environments.prices import load_prices
+from environments.projects import load_project_settings
+from environments.settings import Settings, load_settings
+from environments.typed_table import SettingsError
+from infra.parts.images import Images
 
 ROOT = Path(__file__).parents[2]
 DIGEST = f"@sha256:{'0123456789abcdef' * 4}"
@@ -75,7 +75,7 @@ def test_without_a_limit_no_price_is_needed(tmp_path: Path) -> None:
         (PRICES.replace("0.276", "-1"), "max_run_cost = 10", ["ml.m5.xlarge is -1", "a number above 0"]),
         (PRICES.replace("0.276", '"0.276"'), "max_run_cost = 10", ["ml.m5.xlarge is '0.276'", "a number above 0"]),
         ("eu-central-1 = 3", "max_run_cost = 10", ["prices.toml [eu-central-1]", "usd_per_hour is None"]),
-        ("[eu", "max_run_cost = 10", ["prices.toml: it is no TOML"]),
+        ("[eu", "max_run_cost = 10", ["prices.toml: it is not valid TOML"]),
         (None, "max_run_cost = 10", ["prices.toml: there is no such file"]),
     ],
 )
@@ -103,9 +103,11 @@ def test_a_table_that_nothing_would_read_is_refused(tmp_path: Path, name: str) -
     """Whoever writes [project] for [projects] would publish a template of defaults."""
     account = "" if name == "project" else GOOD
     text = f"[dev]\n{GOOD}[{name}]\n{account}"
-    with pytest.raises(SettingsError, match=rf"environments.toml \[{name}\]: it is no environment(.|\n)*\[projects\]"):
+    with pytest.raises(
+        SettingsError, match=rf"environments.toml \[{name}\]: it is not an environment(.|\n)*\[projects\]"
+    ):
         load(tmp_path, text)
-    with pytest.raises(SettingsError, match=rf"environments.toml \[{name}\]: it is no environment"):
+    with pytest.raises(SettingsError, match=rf"environments.toml \[{name}\]: it is not an environment"):
         load_project_settings(tmp_path / "environments.toml")
 
 
@@ -149,7 +151,7 @@ def test_environments_of_the_project_are_right(environment: str) -> None:
         ("[dev]\n" + GOOD + '[dev.pipeline]\ncapacity = "spot"\nspot_wait_seconds = 0', ["spot_wait_seconds is 0"]),
         ("[dev]\n" + GOOD + '[dev.pipeline]\ncapacity = "cheap"', ["capacity is 'cheap'", "spot or on-demand or both"]),
         ("dev = 3", ["it is 3, no table"]),
-        ("[dev", ["it is no TOML"]),
+        ("[dev", ["it is not valid TOML"]),
     ],
 )
 def test_mistake_is_refused(tmp_path: Path, text: str, messages: list[str]) -> None:
@@ -161,7 +163,7 @@ def test_mistake_is_refused(tmp_path: Path, text: str, messages: list[str]) -> N
 
 
 def test_name_that_cannot_be_part_of_resource_names_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no name for an environment"):
+    with pytest.raises(SettingsError, match="not a valid name for an environment"):
         load(tmp_path, f'["My Env"]\n{GOOD}', "My Env")
 
 

@@ -9,8 +9,8 @@ from templates import KNOWN, resolved, variables
 from data_sets import kinds
 from deploy_model.environment import Environment as DeployModelEnvironment
 from deployment.request import Deployment
-from infra import upload_trigger
-from infra.settings import MOST_RUNS
+from environments.settings import MOST_RUNS
+from infra.training import upload_trigger
 from notify.environment import Environment as NotifyEnvironment
 from pipeline_definition import build_pipeline, render
 from start_pipeline import code

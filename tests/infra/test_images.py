@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_cdk.region_info import Fact, FactName
 
 from headrace.registries import ACCOUNTS
-from infra.wheels import image_python
+from infra.training.wheels import image_python
 
 
 def test_the_command_line_knows_the_registries_that_the_cdk_knows() -> None:

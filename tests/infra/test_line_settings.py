@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from promoting_project import promoting_project
 
-from infra.patterns import common_name
-from infra.project_settings import load_project_settings
-from infra.settings import Settings, load_settings
-from infra.typed_table import SettingsError
+from environments.patterns import common_name
+from environments.projects import load_project_settings
+from environments.settings import Settings, load_settings
+from environments.typed_table import SettingsError
 
 GOOD = 'account = "123456789012"\nregion = "eu-central-1"\n'
 DEV = f"[dev]\n{GOOD}"

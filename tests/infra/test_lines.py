@@ -12,7 +12,7 @@ from templates import listed, on, resolved, variables
 
 from deploy_model.environment import Environment as DeployEnvironment
 from deployment.request import Deployment
-from infra.line_settings import MOST_LINES, LineSettings
+from environments.lines import MOST_LINES, LineSettings
 from notify.environment import Environment as NotifyEnvironment
 from pipeline_definition import PipelineSettings
 from start_pipeline.environment import Environment as StartEnvironment

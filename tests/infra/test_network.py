@@ -12,9 +12,9 @@ from templates import actions, listed, on, resolved, variables
 
 from deploy_model.environment import Environment as DeployModelEnvironment
 from deployment.request import Deployment
-from infra.settings import load_settings
-from infra.typed_table import SettingsError
-from infra.wheels import require_wheels
+from environments.settings import load_settings
+from environments.typed_table import SettingsError
+from infra.training.wheels import require_wheels
 from pipeline_definition import BINDING_NAMES, LIST_BINDING_NAMES, build_pipeline, render
 from start_pipeline import code
 from start_pipeline.binding import bound_definition

@@ -13,8 +13,8 @@ import yaml
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 from templates import listed
 
-from infra.catalog_settings import load_catalog_settings
-from infra.images import registries
+from environments.catalog import load_catalog_settings
+from infra.parts.images import registries
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 PARAMETERS = {"SageMakerProjectName": "birds", "SageMakerProjectId": "p-abc123", "AWS::AccountId": ACCOUNT}

@@ -14,11 +14,11 @@ import yaml
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from infra.kind import REFUSAL
-from infra.project_settings import load_project_settings
-from infra.project_stack import BOUNDARY, TEMPLATE_BUCKET
-from infra.project_template import NAMED
-from infra.typed_table import SettingsError
+from environments.projects import load_project_settings
+from environments.typed_table import SettingsError
+from infra.catalog.project_stack import BOUNDARY, TEMPLATE_BUCKET
+from infra.catalog.project_template import NAMED
+from infra.stacks.choose import REFUSAL
 
 REGIONS = ["us-east-1", "eu-central-1", "ap-northeast-1"]
 

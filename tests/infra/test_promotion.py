@@ -13,10 +13,10 @@ import pytest
 from promoting_project import promoting_project, with_example
 from suite import PROJECT
 
-from infra.kind import REFUSAL
-from infra.promotion import announcement_rule
-from infra.settings import load_settings
-from infra.typed_table import SettingsError
+from environments.promotion import announcement_rule
+from environments.settings import load_settings
+from environments.typed_table import SettingsError
+from infra.stacks.choose import REFUSAL
 
 SOURCE, CONSUMER = "111111111111", "333333333333"
 REGION = "eu-central-1"
@@ -241,7 +241,7 @@ def test_names_across_accounts_fit_at_their_longest() -> None:
     ("old", "new", "said"),
     [
         ('promotes_from = "dev"', 'promotes_from = "deb"', "[live]: promotes_from is 'deb', which is no"),
-        ('promotes_from = "dev"', 'promotes_from = "projects"', "which is no environment here"),
+        ('promotes_from = "dev"', 'promotes_from = "projects"', "which is not an environment here"),
         ('promotes_from = "dev"', 'promotes_from = "live"', "promotes_from is its own name"),
         ('promotes_from = "dev"', "promotes_from = 1", "promotes_from is 1"),
         (

@@ -8,8 +8,8 @@ from typing import Any
 from aws_cdk import App, Stack
 from aws_cdk.assertions import Annotations, Match
 
-from infra.run_cost_warning import warn_of_run_cost
-from infra.settings import load_settings
+from environments.settings import load_settings
+from infra.stacks.run_cost_warning import warn_of_run_cost
 
 ENVIRONMENT = """\
 [dev]

@@ -14,7 +14,7 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 from suite import PROJECT
 
-from infra.settings import PROJECTS
+from environments.settings import PROJECTS
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = tuple(name for name in tomllib.loads((PROJECT / "environments.toml").read_text()) if name != PROJECTS)

@@ -11,11 +11,11 @@ from suite import PROJECT
 
 import backbone
 import model
-from infra.code_archive import code_files
-from infra.settings import Settings
-from infra.training_code import check_training_code
-from infra.typed_table import SettingsError
-from infra.wheels import image_python
+from environments.settings import Settings
+from environments.typed_table import SettingsError
+from infra.training.code_archive import code_files
+from infra.training.training_code import check_training_code
+from infra.training.wheels import image_python
 from pipeline_definition import PipelineSettings
 from pipeline_definition.variants import Variant
 from source_code.archive import File

@@ -23,7 +23,7 @@ Each row is what a test in `tests/lambda/test_trigger_inputs.py` sees; it fails 
 - **run**: the data set is run, once.
 - **ignored**: the function's log says why; nothing is kept.
 - **refused**: the definition in force stays; its author is told by an object beside it and by a notice.
-- **set aside**: the message is in the dead-letter queue with this reason, a notice tells of it, and `headrace redrive`
+- **dead-lettered**: the message is in the dead-letter queue with this reason, a notice is sent, and `headrace redrive`
   sends it again.
 
 `python -m pytest tests/lambda/test_trigger_inputs.py --write-trigger-inputs` writes this file anew.
@@ -46,7 +46,7 @@ def outcome(world: UploadWorld, logged: list[dict[str, Any]]) -> tuple[str, str]
     reasons = [getattr(letter, "reason", "none: the queue itself set it aside") for letter in world.cloud.dead_letters]
     if reasons:
         assert not world.executions()
-        return "set aside", "\n".join(dict.fromkeys(reasons))
+        return "dead-lettered", "\n".join(dict.fromkeys(reasons))
     if world.cloud.notices:
         return "refused", "\n".join(notice["error"] for notice in world.cloud.notices)
     if world.executions():

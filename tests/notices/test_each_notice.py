@@ -196,7 +196,7 @@ def test_a_dead_letter(connect: Connect, told: Any, entry: Check) -> None:
     connect("cloudwatch").put_metric_alarm(
         AlarmName="uploads-dead-letters-alarm",
         AlarmDescription="Uploads were not taken up. The messages lie in the dead-letter queue uploads-dead-letters,"
-        " and the log of start_pipeline says why. Mend that, then redrive them.",
+        " and the log of start_pipeline says why. Fix that, then redrive them.",
         Namespace="AWS/SQS",
         MetricName="ApproximateNumberOfMessagesVisible",
         Dimensions=[{"Name": "QueueName", "Value": "uploads-dead-letters"}],

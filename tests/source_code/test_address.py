@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suite import PROJECT
 
-from infra.code_archive import code_files
+from infra.training.code_archive import code_files
 from source_code.address import address, without_comments
 from source_code.archive import File
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from suite import PROJECT, TRAINING
 
-from infra.code_archive import code_files
+from infra.training.code_archive import code_files
 from source_code.archive import File
 from source_code.errors import SourceError
 from source_code.imports import needed, refuse_uncompilable

@@ -21,7 +21,7 @@ from image_samples import pack, write_contents
 from suite import ROOT
 
 from headrace.digits import write_digits
-from infra.code_archive import code_files
+from infra.training.code_archive import code_files
 from pipeline_definition import PipelineSettings, build_pipeline
 
 CLASSES, IMAGES = ("0", "1", "2"), 24

@@ -261,7 +261,7 @@ def test_missing_and_additional_files_are_named(tmp_path: Path) -> None:
 def test_contents_that_are_no_contents_are_refused(tmp_path: Path) -> None:
     for text in ("", "[]", json.dumps({"objects": [{"key": "a"}]})):
         (tmp_path / "contents.json").write_text(text)
-        with pytest.raises(ContentsError, match="is no list of contents"):
+        with pytest.raises(ContentsError, match="is not a list of contents"):
             read_contents(tmp_path / "contents.json")
 
 

@@ -213,7 +213,7 @@ def test_a_loss_that_is_no_number_ends_the_training_with_a_hint(colors: Path, tm
 def test_splits_of_different_data_sets_are_refused(colors: Path, digits: Path, tmp_path: Path) -> None:
     with pytest.raises(DataSetError, match="3 classes of 16 pixels and validation 10 of 32"):
         train.main([*command(colors, tmp_path), "--validation", str(digits / "validation")])
-    with pytest.raises(DataSetError, match=r"is no prepared data set(.|\n)*hint: name a folder that preprocess\.py"):
+    with pytest.raises(DataSetError, match=r"is not a prepared data set(.|\n)*hint: name a folder that preprocess\.py"):
         read_split(tmp_path)
 
 

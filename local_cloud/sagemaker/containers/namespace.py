@@ -3,10 +3,10 @@
 Runs between the launcher and the job, with the standard library alone. The job gets a mount namespace in which ``root``
 lies at ``/opt/ml`` and the rest of ``/opt`` is as before; nothing is created on the host. With ``hide`` in the box, the
 folders named there are empty but for what ``keep`` names, everything is read-only but what ``write`` names, and the job
-has processes of its own: it sees no other in ``/proc``, and gains no privilege by starting a program. An isolated job
-has a network namespace in which there is nothing but a loopback. It dies with the process that started it.
+has a PID namespace: it sees no other process in ``/proc``, and gets no privilege by starting a program. An isolated
+job has a network namespace in which there is nothing but a loopback. It dies with the process that started it.
 
-A box with processes of its own has two processes more: this one, which passes signals in and the exit status out, and
+A box with a PID namespace has two more processes: this one, which passes signals in and the exit status out, and
 the first process inside, which passes the signals on and takes care of orphans.
 """
 

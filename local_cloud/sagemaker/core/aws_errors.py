@@ -1,4 +1,4 @@
-"""What botocore's errors say, for the reasons and messages of the service."""
+"""The messages of botocore's errors, for the reasons and messages of the service."""
 
 from botocore.exceptions import ClientError
 

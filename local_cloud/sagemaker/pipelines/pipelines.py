@@ -82,7 +82,7 @@ class Pipelines:
             if known is not None:
                 if known["ClientRequestToken"] == request["ClientRequestToken"]:
                     return {"PipelineArn": arn}
-                # The API reference lists ConflictException; what AWS answers is this, which its SDK's upsert goes by
+                # The API reference lists ConflictException; AWS answers with this one, and its SDK's upsert needs it
                 # (aws/sagemaker-python-sdk, workflow/pipeline.py; pull request 6256 of 2026 on the wording).
                 raise ValidationException(
                     f"Pipeline names must be unique within an AWS account and region. Pipeline with name ({name}) "

@@ -3,7 +3,7 @@
 A call answers at once, and `Provisioning` has CloudFormation make the project's stack. SageMaker calls it in the name
 of the caller, who needs CloudFormation's permissions on that stack, read access to the template and iam:PassRole on the
 launch role (aws-samples/sagemaker-custom-project-templates: cfn-stack-sm-projects.json, and the README beside it).
-A deleted project stays described and listed, as DeleteCompleted (Terraform's aws_sagemaker_project goes by that).
+A deleted project stays described and listed, as DeleteCompleted (Terraform's aws_sagemaker_project depends on it).
 """
 
 import secrets

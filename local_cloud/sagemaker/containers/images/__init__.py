@@ -37,7 +37,7 @@ _CONTENTS = {
     "lambda-python": ("boto3",),
 }
 _REPOSITORY = re.compile(r"(?:.*/)?([A-Za-z0-9._-]+)(?::[^:/@]+)?(?:@sha256:[0-9a-f]{64})?")
-# packaging reads requirements by way of `ast`, which Python 3.11 cannot do in two threads at once: now and then it is a
+# packaging reads requirements with `ast`, which Python 3.11 cannot do in two threads at once: now and then it is a
 # SystemError, "AST constructor recursion depth mismatch".
 _READING = threading.Lock()
 

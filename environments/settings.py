@@ -1,0 +1,398 @@
+"""The settings of one environment, read from environments.toml and checked before anything is made of them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Any, Literal
+
+from environments.image_names import IMAGE
+from environments.lines import LineSettings, line_problems, load_lines, require_distinct_names
+from environments.prices import PRICES_FILE, load_prices
+from environments.promotion import Consumer, consumers_of, source_of
+from environments.typed_table import SettingsError, typed_values
+from pipeline_definition import PipelineSettings, PipelineSettingsError
+
+PROJECT = "headrace"
+LOCAL = "local"
+PROJECTS = "projects"  # the table that is not an environment: environments/projects.py
+LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
+LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
+MOST_RUNS = 1_000  # of a limit on runs; lambda/start_pipeline/run_limits.py has the same value
+MOST_INSTANCES = 100  # behind an endpoint; lambda/deploy_model/environment.py has the same value
+FEWEST_ZONES, MOST_ZONES = 2, 16  # an endpoint's model takes subnets in two zones at least, VpcConfig 16 at most
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9]")
+_ZONE = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9][a-z]")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+_KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
+
+_TABLES = frozenset({"catalog", "delivery", "lines", "pipeline"})  # of an environment
+_FOUND_OUT = {
+    "network": 'write network_access = "public" or "vpc"; the network that is trained is set as network in the '
+    "table .pipeline below it",
+    "prices": f"prices are those of {PRICES_FILE}: leave it out",
+    "source": "it is known by promotes_from: leave it out",
+    "consumers": "they are known by their promotes_from: leave it out",
+}
+
+Problem = tuple[str, str]
+"""What is wrong, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One environment. The text below a setting says what it means; docs/settings.md is written from it.
+
+    `lines` are the model lines besides the default one, which is the environment itself, by their names. `source` is
+    the environment of `promotes_from`, and `consumers` are those that promote from this one. `prices` are the
+    region's in USD an hour.
+    """
+
+    environment: str
+    account: str
+    """AWS account number, 12 digits in quotes."""
+    region: str
+    """AWS region, such as eu-central-1."""
+    profile: str | None = None
+    """AWS profile that the `headrace` command uses. The stack does not need it."""
+    removal: Literal["destroy", "retain"] = "retain"
+    """Whether destroying the stack removes data, key and models, or keeps them."""
+    quiet_seconds: int = 60
+    """For how many seconds nothing may be uploaded before a data set counts as complete."""
+    log_retention_days: int = 30
+    """For how many days the functions' logs are kept: 1, 7, 30, 90 or 365."""
+    notice_emails: tuple[str, ...] = ()
+    """E-mail addresses that get the notices. Each has to confirm its subscription once."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of every resource, beside those that begin with headrace:."""
+    endpoint_instance_type: str = "ml.m5.large"
+    """Instance type of the endpoint; one of `inference_instance_types` of the pipeline."""
+    endpoint_instance_count: int = 1
+    """Number of instances behind the endpoint."""
+    training_image: str = "pytorch:2.13-cu133-amzn2023-sagemaker"
+    """Image of training jobs: repository:tag of an AWS deep-learning image, or the URI of a custom image.
+    `headrace images --pin` adds its digest."""
+    processing_image: str = "pytorch:2.13-cpu-amzn2023-sagemaker"
+    """Image of processing jobs, written like `training_image`."""
+    inference_image: str = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
+    """Image of the endpoint, written like `training_image`."""
+    network_access: Literal["public", "vpc"] = "public"
+    """vpc runs jobs and endpoint in private subnets without a way out but to the data bucket."""
+    availability_zones: tuple[str, ...] = ()
+    """Zones of the VPC, two at least; without it the first two of the region."""
+    data_key: str | None = None
+    """ARN of your KMS key for the data; without it the stack creates one."""
+    max_run_cost: float | None = None
+    """The most in USD that a run may cost by prices.toml. A run that may cost more is not started."""
+    max_runs_per_day: int = 50
+    """The most runs in 24 hours, over all lines and data sets. Further uploads go to the dead-letter queue."""
+    max_concurrent_runs: int = 5
+    """The most runs at the same time, over all lines and data sets. Further uploads wait."""
+    monthly_budget: float | None = None
+    """Monthly costs in USD. Notices are sent when 80 % are forecast, and when they are reached."""
+    prices: Mapping[str, float] = field(default_factory=dict)
+    pipeline: PipelineSettings = field(default_factory=PipelineSettings)
+    lines: Mapping[str, LineSettings] = field(default_factory=dict)
+    promotes_from: str | None = None
+    """The environment whose approved models this one serves. It then trains nothing itself."""
+    source: Settings | None = None
+    consumers: tuple[Consumer, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the environment's stack, pipeline, model package group and endpoint are called."""
+        return f"{PROJECT}-{self.environment}"
+
+    def line_name(self, line: str) -> str:
+        """What the pipeline, model package group and endpoint of a declared line are called."""
+        return f"{self.name}-{line}"
+
+    @property
+    def names(self) -> list[str]:
+        """What the pipelines, model package groups and endpoints of all lines are called, the default line's first."""
+        return [self.name, *map(self.line_name, self.lines)]
+
+    def endpoint_instances(self, line: str) -> tuple[str, int]:
+        """Type and number of the instances behind the endpoint of a declared line."""
+        own = self.lines[line]
+        return (
+            own.endpoint_instance_type or self.endpoint_instance_type,
+            self.endpoint_instance_count if own.endpoint_instance_count is None else own.endpoint_instance_count,
+        )
+
+    @property
+    def table(self) -> str:
+        """Where they stand, for the person who has to change them."""
+        return f"environments.toml [{self.environment}]"
+
+    @property
+    def label(self) -> str:
+        """How people call it, in notices."""
+        return self.environment
+
+    @property
+    def command(self) -> str:
+        """The `headrace` command for this environment."""
+        return f"{PROJECT} --env {self.environment}"
+
+    @property
+    def pipelines(self) -> Mapping[str, PipelineSettings]:
+        """The pipelines that there are definitions of, by their capacity; `capacity` says which is taken."""
+        return {self.pipeline.capacity: self.pipeline}
+
+    @property
+    def every_pipeline(self) -> list[PipelineSettings]:
+        """Those of all lines, the default line's first."""
+        return [self.pipeline, *(line.pipeline for line in self.lines.values())]
+
+    @property
+    def capacity(self) -> str:
+        return self.pipeline.capacity
+
+    @property
+    def parameter_defaults(self) -> Mapping[str, str]:
+        """Defaults of the pipeline's parameters that take the place of the definition's own."""
+        return {}
+
+    @property
+    def destroys(self) -> bool:
+        """Whether the data goes with the stack."""
+        return self.removal == "destroy"
+
+    @property
+    def environment_tag(self) -> tuple[str, str]:
+        return f"{PROJECT}:environment", self.environment
+
+    @property
+    def all_tags(self) -> dict[str, str]:
+        """On every resource, those made by the stack and those made by its functions."""
+        return {f"{PROJECT}:project": PROJECT, **dict([self.environment_tag]), **self.tags}
+
+    def __post_init__(self) -> None:
+        for what, hint in (*self._place_problems(), *self._problems()):
+            raise SettingsError(what, self.table, hint)
+
+    def _place_problems(self) -> Iterator[Problem]:
+        if not _NAME.fullmatch(self.environment):
+            yield (
+                f"{self.environment!r} is not a valid name for an environment",
+                "use at most 20 small letters, digits and hyphens: it becomes part of resource names",
+            )
+        if "-p-" in f"-{self.environment}-":
+            yield (
+                f"{self.environment!r} makes -p- in {PROJECT}-{self.environment}-v1",
+                "choose another: that marks the resources of projects that were started from the template",
+            )
+        if "-v" in self.environment:
+            yield (
+                f"{self.environment!r} holds -v",
+                f"choose another: models are called {PROJECT}-<environment>-v<number>, and those of two environments "
+                "could not be told apart",
+            )
+        if not _ACCOUNT.fullmatch(self.account):
+            yield f"account is {self.account!r}", 'an AWS account number is 12 digits in quotes, say "123456789012"'
+        if not _REGION.fullmatch(self.region):
+            yield f"region is {self.region!r}", 'use a region\'s code, say "eu-central-1"'
+
+    def _problems(self) -> Iterator[Problem]:
+        if not 1 <= self.quiet_seconds <= LONGEST_QUIET:
+            yield (
+                f"quiet_seconds is {self.quiet_seconds}",
+                f"use 1 to {LONGEST_QUIET}: SQS delays no message for longer",
+            )
+        if self.log_retention_days not in LOG_RETENTION_DAYS:
+            days = ", ".join(map(str, LOG_RETENTION_DAYS))
+            yield f"log_retention_days is {self.log_retention_days}", f"use one of {days}"
+        for email in self.notice_emails:
+            if not _EMAIL.fullmatch(email):
+                yield f"notice_emails holds {email!r}", "each entry is an e-mail address, say team@example.com"
+        for key in self.tags:
+            if key.startswith(("aws:", f"{PROJECT}:")):
+                yield f"tags holds {key!r}", f"tags that begin with aws: or {PROJECT}: are not yours to set"
+        own = (self.endpoint_instance_type, self.endpoint_instance_count)
+        yield from self._endpoint_problems("", *own, self.pipeline)
+        yield from line_problems(self.environment, self.lines)
+        for name, line in self.lines.items():
+            yield from self._endpoint_problems(f"lines.{name}", *self.endpoint_instances(name), line.pipeline)
+            status = line.pipeline.model_approval_status
+            if status != self.pipeline.model_approval_status:
+                yield (
+                    f"model_approval_status of the line {name} is {status!r}",
+                    f"set it under [{self.environment}.pipeline]: who decides on models is the same for all lines",
+                )
+        yield from self._cost_problems()
+        yield from self._promotion_problems()
+        yield from self._network_problems()
+        named = _KEY.fullmatch(self.data_key or "")
+        if self.data_key is not None and (named is None or named["region"] != self.region):
+            yield (
+                f"data_key is {self.data_key!r}",
+                f"use the ARN of a KMS key in {self.region}, arn:aws:kms:{self.region}:<account>:key/<id>, or leave it "
+                "out: the stack then makes a key",
+            )
+        for name in ("training_image", "processing_image", "inference_image"):
+            if not IMAGE.fullmatch(getattr(self, name)):
+                yield (
+                    f"{name} is {getattr(self, name)!r}",
+                    "use repository:tag of an AWS deep-learning image, or "
+                    "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>; after it, @sha256:<64 hexadecimal "
+                    "digits> pins a digest",
+                )
+
+    def _endpoint_problems(self, line: str, kind: str, count: int, pipeline: PipelineSettings) -> Iterator[Problem]:
+        """`line` is empty for the environment's own endpoint."""
+        of = f" of {line}" if line else ""
+        table = f"{self.environment}.{line}" if line else self.environment
+        types = pipeline.inference_instance_types
+        if kind not in types:
+            yield (
+                f"endpoint_instance_type{of} is {kind!r}, for which no model is registered",
+                f"use one of {', '.join(types)}, or add it to [{table}.pipeline] inference_instance_types",
+            )
+        if not 1 <= count <= MOST_INSTANCES:
+            yield f"endpoint_instance_count{of} is {count}", f"use a whole number from 1 to {MOST_INSTANCES}"
+
+    def _network_problems(self) -> Iterator[Problem]:
+        zones = self.availability_zones
+        if zones and self.network_access == "public":
+            yield (
+                "availability_zones has no effect with network_access 'public'",
+                'set network_access = "vpc", or leave it out',
+            )
+        elif zones and not FEWEST_ZONES <= len(set(zones)) == len(zones) <= MOST_ZONES:
+            yield (
+                f"availability_zones is {list(zones)}",
+                f"name {FEWEST_ZONES} to {MOST_ZONES} different ones: an endpoint's subnets lie in two zones at least",
+            )
+        for zone in zones:
+            if not _ZONE.fullmatch(zone) or zone[:-1] != self.region:
+                yield (
+                    f"availability_zones holds {zone!r}, which is not a zone of {self.region}",
+                    f"choose from: aws ec2 describe-availability-zones --region {self.region}",
+                )
+
+    def _cost_problems(self) -> Iterator[Problem]:
+        for name, limit in (
+            ("max_runs_per_day", self.max_runs_per_day),
+            ("max_concurrent_runs", self.max_concurrent_runs),
+        ):
+            if not 1 <= limit <= MOST_RUNS:
+                yield f"{name} is {limit}", f"use a whole number from 1 to {MOST_RUNS:,}"
+        if self.monthly_budget is not None and not 0 < self.monthly_budget < inf:
+            yield f"monthly_budget is {self.monthly_budget}", "use a number of USD above 0, say 200.0"
+        if self.max_run_cost is None:
+            return
+        if not 0 < self.max_run_cost < inf:
+            yield f"max_run_cost is {self.max_run_cost}", "use a number of USD above 0, say 10.0"
+        if not self.prices:
+            yield (
+                f"max_run_cost is set, and {PRICES_FILE} has no prices for region {self.region!r}",
+                f"check the region's spelling; or add [{self.region}.usd_per_hour] there, or take max_run_cost out",
+            )
+        for name, kind in (
+            (name, getattr(pipeline, name))
+            for pipeline in self.every_pipeline
+            for name in ("processing_instance_type", "train_instance_type")
+        ):
+            if kind not in self.prices:
+                yield (
+                    f"{name} is {kind!r}, for which {PRICES_FILE} has no price in {self.region}",
+                    f'add "{kind}" = <USD an hour> under [{self.region}.usd_per_hour], or take max_run_cost out',
+                )
+
+    def _promotion_problems(self) -> Iterator[Problem]:
+        if self.consumers and self.data_key is not None:
+            yield (
+                "data_key is set, and another environment promotes from this one",
+                "leave data_key out: the stack then makes a key, and lets the other account's endpoint have it",
+            )
+        if self.consumers and self.lines:
+            names = ", ".join(consumer.name for consumer in self.consumers)
+            yield (
+                f"it declares lines, and {names} promotes from it",
+                "declare the lines in an environment that no other promotes from: only a single line is promoted",
+            )
+        if self.source is None:
+            return
+        source = self.source.environment
+        if self.account == self.source.account:
+            yield (
+                f"its account is that of [{source}], which it promotes from",
+                "give it a different account: the source grants its models by account",
+            )
+        if self.region != self.source.region:
+            yield (
+                f"region is {self.region!r}, and [{source}], which it promotes from, is in {self.source.region!r}",
+                f'set region = "{self.source.region}": SageMaker serves only models of the same region',
+            )
+
+
+def load_settings(path: Path, environment: str) -> Settings:
+    """Raises SettingsError for a file, an environment, a key or a value that is not as it should be."""
+    environments = {name: table for name, table in load_tables(path).items() if name != PROJECTS}
+    if environment not in environments:
+        raise SettingsError(
+            f"there is no environment {environment!r}; there are {', '.join(environments) or 'none'}",
+            path.name,
+            f"use -c env=<one of these>, or add a table [{environment}] with account and region",
+        )
+    refuse_strays({name: table for name, table in environments.items() if name != environment}, path)
+    require_distinct_names(environments, path.name, PROJECT)
+    values = settings_values(environments[environment], Settings, path, environment, apart=frozenset({"environment"}))
+    if "max_run_cost" in values:
+        values["prices"] = load_prices(path.with_name(PRICES_FILE), values["region"])
+    if source_name := source_of(environments, environment, path.name):
+        source = load_settings(path, source_name)
+        # What it serves runs in the source's image, on instances that the source registers its models for.
+        values |= {"source": source, "pipeline": source.pipeline, "inference_image": source.inference_image}
+    else:
+        values["consumers"] = consumers_of(environments, environment, path.name, project=PROJECT)
+    return Settings(environment=environment, **values)
+
+
+def refuse_strays(tables: Mapping[str, Any], path: Path) -> None:
+    """Raises SettingsError for a table that nothing would ever read: for example [project] or [Dev]."""
+    for name, table in tables.items():
+        if name == PROJECTS or (isinstance(table, dict) and "account" in table and _NAME.fullmatch(name)):
+            continue
+        raise SettingsError(
+            "it is not an environment: that has a name of at most 20 small letters, digits and hyphens, an account and "
+            "a region",
+            f"{path.name} [{name}]",
+            f"complete it, or take it out; what projects from the template get is called [{PROJECTS}]",
+        )
+
+
+def load_tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError("there is no such file", str(path), "git checkout environments.toml") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"it is not valid TOML: {error}", path.name, "git diff shows what changed") from error
+
+
+def settings_values(
+    table: Any, kind: type[Settings], path: Path, name: str, *, apart: frozenset[str]
+) -> dict[str, Any]:
+    """The values of the table [name] and of [name.pipeline] in it; those `apart` are known elsewhere."""
+    where, inner = f"{path.name} [{name}]", f"{path.name} [{name}.pipeline]"
+    values = typed_values(table, kind, where, apart=apart | _FOUND_OUT.keys(), tables=_TABLES)
+    for key in sorted(apart):
+        if key in table:
+            raise SettingsError(f"{key} is set", where, f"it is not for [{name}] to say: leave {key} out")
+    for key, hint in _FOUND_OUT.items():
+        if key in table:
+            raise SettingsError(f"{key} is set", where, hint)
+    try:
+        pipeline = PipelineSettings(**typed_values(table.get("pipeline", {}), PipelineSettings, inner))
+    except PipelineSettingsError as error:
+        raise SettingsError(error.what, inner, error.hint) from error
+    return {**values, "pipeline": pipeline, "lines": load_lines(table, pipeline, where.removesuffix("]"))}

@@ -1,0 +1,1 @@
+"""The project template and the catalog that offers it."""

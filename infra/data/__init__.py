@@ -1,0 +1,1 @@
+"""The data bucket, the network, and the roles that write to the bucket."""

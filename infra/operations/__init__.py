@@ -1,0 +1,1 @@
+"""Notices to people, alarms, the dashboard and the budget."""

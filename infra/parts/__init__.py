@@ -1,0 +1,1 @@
+"""Constructs that the other rooms are made of."""

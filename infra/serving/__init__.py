@@ -1,0 +1,1 @@
+"""The endpoint and the function that deploys to it."""

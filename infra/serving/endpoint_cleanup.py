@@ -1,0 +1,77 @@
+"""The end of what was made at run time to serve models: CloudFormation knows nothing of it."""
+
+from __future__ import annotations
+
+from aws_cdk import CustomResource, Duration
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from environments.settings import Settings
+from infra.data.sent_markers import SentMarkers
+from infra.parts.arns import sagemaker_arn
+from infra.parts.grants import Grantee, allow
+from infra.parts.lambda_function import LambdaFunction
+from infra.registry.source_registry import SourceEnvironment
+
+
+class EndpointCleanup(Construct):
+    """Endpoint and models go with the stack, and so does what is remembered of notices.
+
+    Its function is that of PublishedSource, with nothing to publish and no pipeline to delete; it has the endpoint
+    looked at as well, which may be missing beside a model that was approved before this environment was deployed.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        code: lambda_.Code,
+        source: SourceEnvironment,
+        markers: SentMarkers,
+        decisions: sqs.IQueue,
+    ) -> None:
+        super().__init__(scope, id)
+        self.deployment = LambdaFunction(
+            self,
+            "Deployment",
+            settings=settings,
+            code=code,
+            package="deployment",
+            description="Has the endpoint looked at, and clears up before a stack is destroyed",
+            timeout=Duration.minutes(15),
+            when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
+        )
+        allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn])
+        allow_to_delete_endpoint(self.deployment.role, settings.name)
+        markers.grant_empty(self.deployment.role)
+        self.resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::EndpointCleanup",
+            service_token=self.deployment.function.function_arn,
+            service_timeout=Duration.minutes(20),
+            properties={
+                "Bucket": markers.bucket.bucket_name,
+                "PipelineName": "",
+                "EndpointName": settings.name,
+                "ModelPackageGroupName": "",
+                "DecisionsQueueUrl": decisions.queue_url,
+                "Retain": "false",
+                # Not read: that they change has the endpoint looked at.
+                "EndpointInstances": f"{settings.endpoint_instance_count} x {settings.endpoint_instance_type}",
+                "ModelPackageGroupArn": source.group_arn,
+            },
+        )
+
+
+def allow_to_delete_endpoint(role: Grantee, name: str) -> None:
+    endpoint = sagemaker_arn(role, "endpoint", name)
+    made_for_it = [sagemaker_arn(role, kind, f"{name}-v*") for kind in ("endpoint-config", "model")]
+    why = "All that was made at run time under this name is deleted; it is not known before."
+    allow(role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])
+    allow(role, ["sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"], made_for_it, because=why)
+    lists = ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"]
+    allow(role, lists, ["*"], because="IAM has no resource type for these actions.")

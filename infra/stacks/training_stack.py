@@ -1,0 +1,224 @@
+"""The architecture: what there is, and who may do what with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import IStackSynthesizer
+from constructs import Construct
+
+from environments.lines import declared_lines
+from environments.settings import Settings
+from infra.data.data_bucket import DataBucket
+from infra.data.maintainer_role import MaintainerRole
+from infra.data.network import Network
+from infra.operations.alarms import Health
+from infra.operations.dashboard import Dashboard
+from infra.operations.monthly_budget import MonthlyBudget
+from infra.operations.notifier import Notifier
+from infra.parts.images import Images
+from infra.parts.lambda_function import lambda_code
+from infra.parts.notices import Notices
+from infra.parts.watched_queue import WatchedQueue
+from infra.registry.approver_role import ApproverRole
+from infra.registry.decision_forwarding import DecisionForwarding
+from infra.registry.model_registry import ModelRegistry
+from infra.serving import model_deployer
+from infra.serving.endpoint_role import EndpointRole
+from infra.serving.model_deployer import ModelDeployer
+from infra.stacks.base_stack import EnvironmentStack
+from infra.stacks.run_cost_warning import warn_of_run_cost
+from infra.training import upload_trigger
+from infra.training.champion_finder import ChampionFinder
+from infra.training.job_role import JobRole
+from infra.training.model_line import ModelLine
+from infra.training.model_storer import ModelStorer
+from infra.training.pipeline_role import PipelineRole
+from infra.training.published_source import PublishedSource
+from infra.training.upload_trigger import UploadTrigger
+
+
+class HeadraceStack(EnvironmentStack):
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        root: Path,
+        synthesizer: IStackSynthesizer | None = None,
+    ) -> None:
+        purpose = "from uploaded data to a tested, approved, served model"
+        super().__init__(scope, id, settings=settings, purpose=purpose, synthesizer=synthesizer)
+        warn_of_run_cost(self, settings)
+        images = Images.of(self, settings)
+        code = lambda_code(root)
+
+        self.notices = notices = Notices(self, "Notices", settings=settings)
+        uploads = WatchedQueue(
+            self,
+            "Uploads",
+            timeout=upload_trigger.TIMEOUT,
+            alarm_topic=notices.alarms,
+            what_is_lost="Uploads were not taken up.",
+            read_by="start_pipeline",
+        )
+        decisions = WatchedQueue(
+            self,
+            "Decisions",
+            timeout=model_deployer.TIMEOUT,
+            alarm_topic=notices.alarms,
+            what_is_lost="Approved or rejected models were not taken up.",
+            read_by="deploy_model",
+        )
+        if settings.monthly_budget:
+            MonthlyBudget(self, "MonthlyBudget", settings=settings, usd=settings.monthly_budget, notices=notices)
+        data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
+        network = Network(self, "Network", settings=settings, data=data) if settings.network_access == "vpc" else None
+        registry = ModelRegistry(self, "Registry", settings=settings)
+        lines = [ModelLine(self, f"Line-{name}", settings=settings, line=name) for name in settings.lines]
+        registries = [registry, *(line.registry for line in lines)]
+
+        jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images, network=network)
+        names = settings.names
+        endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, endpoints=names, network=network)
+        champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registries=registries, data=data)
+        storer = ModelStorer(self, "StoreModel", settings=settings, code=code, data=data)
+        pipeline = PipelineRole(
+            self,
+            "PipelineRole",
+            settings=settings,
+            data=data,
+            jobs=jobs,
+            registries=registries,
+            functions=[champion.function, storer.function],
+            network=network,
+        )
+        maintainer = MaintainerRole(self, "Maintainer", data=data)
+        approver = ApproverRole(self, "Approver", data=data, registries=registries)
+        source = PublishedSource(
+            self,
+            "Source",
+            settings=settings,
+            root=root,
+            code=code,
+            data=data,
+            registry=registry,
+            decisions=decisions.queue,
+            uploads=uploads.queue,
+            network=network,
+        )
+        trigger = UploadTrigger(
+            self,
+            "StartPipeline",
+            settings=settings,
+            code=code,
+            data=data,
+            uploads=uploads,
+            notices=notices,
+            pipeline_role=pipeline.role,
+            image_kinds=source.image_kinds,
+            bindings={
+                "Account": settings.account,
+                "CodeHash": source.code_hash,
+                "CodeUri": source.code_uri,
+                "DataBucket": data.bucket.bucket_name,
+                "DataKeyArn": data.key.key_arn,
+                "FindChampionFunctionArn": champion.function.function_arn,
+                "StoreModelFunctionArn": storer.function.function_arn,
+                "ModelApprovalStatus": settings.pipeline.model_approval_status,
+                "InferenceImage": images.inference.uri,
+                "JobRoleArn": jobs.role.role_arn,
+                "ModelPackageGroupName": registry.group_name,
+                "PipelineName": settings.name,
+                "PipelineRoleArn": pipeline.role.role_arn,
+                "ProcessingImage": images.processing.uri,
+                "Region": settings.region,
+                "TrainingImage": images.training.uri,
+                **(network.bindings if network else {}),
+            },
+        )
+        deployer = ModelDeployer(
+            self,
+            "DeployModel",
+            settings=settings,
+            code=code,
+            decisions=decisions,
+            notices=notices,
+            registries=registries,
+            endpoint_role=endpoint.role,
+            data=data,
+            network=network,
+        )
+        notifier = Notifier(
+            self, "Notify", settings=settings, code=code, notices=notices, markers=data, registries=registries
+        )
+        notifier.allow_to_read_runs(data, settings.names)
+        notices.tell_of_runs()
+        for consumer in settings.consumers:
+            registry.share(consumer)
+            data.share_models(consumer)
+            DecisionForwarding(
+                self,
+                f"To-{consumer.name}",
+                settings=settings,
+                registry=registry,
+                consumer=consumer,
+                notices=notices,
+            )
+
+        functions = {
+            "start_pipeline": trigger,
+            "find_champion": champion,
+            "store_model": storer,
+            "deploy_model": deployer,
+            "notify": notifier,
+        }
+        queues = {"start_pipeline": uploads, "deploy_model": decisions, "notify": notices.queue}
+        Health(self, "Health", notices=notices, functions=functions, queues=queues)
+        dashboard = Dashboard(self, "Dashboard", settings=settings)
+        dashboard.show_runs(functions)
+        dashboard.show_endpoint()
+        for line in lines:
+            dashboard.show_line(line.name)
+        dashboard.show_functions(functions, queues)
+
+        # On destroy: the event sources stop first; then the cleanup function runs, while the roles that it needs exist.
+        feeds = (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier))
+        for feed in feeds:
+            feed.node.add_dependency(source.resource)
+        # On update: it runs only after the functions have been updated.
+        source.resource.node.add_dependency(
+            data, registry, pipeline, jobs, endpoint, trigger.function, deployer.function
+        )
+        for line in lines:  # cleared up before the bucket is emptied: until then its jobs may write to it
+            resource = line.clear_up_with(source.deployment, data=data, decisions=decisions.queue)
+            resource.node.add_dependency(source.resource)
+            source.resource.node.add_dependency(line.registry)
+            for feed in feeds:
+                feed.node.add_dependency(resource)
+        if network:  # VPC and roles stay until SageMaker has deleted its network interfaces
+            source.resource.node.add_dependency(network)
+        data.reserve("models/*", to=[storer.role, source.deployment.role])  # the latter deletes, with the stack
+        data.reserve("code/*", "pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
+
+        self.put_out(
+            {
+                "DataBucketName": data.bucket.bucket_name,
+                "PipelineName": settings.name,
+                "ModelPackageGroupName": registry.group_name,
+                "EndpointName": settings.name,
+                **({"ModelLines": declared_lines(settings.lines)} if lines else {}),
+                "UploadQueueUrl": uploads.queue.queue_url,
+                "UploadDeadLetterQueueUrl": uploads.dead_letters.queue_url,
+                "DecisionQueueUrl": decisions.queue.queue_url,
+                "DecisionDeadLetterQueueUrl": decisions.dead_letters.queue_url,
+                "NoticeQueueUrl": notices.queue.queue.queue_url,
+                "NoticeDeadLetterQueueUrl": notices.queue.dead_letters.queue_url,
+                "NoticeTopicArn": notices.topic.topic_arn,
+                "StartPipelineFunctionName": trigger.function.function_name,
+                "DeployModelFunctionName": deployer.function.function_name,
+                "MaintainerRoleArn": maintainer.role.role_arn,
+                "ApproverRoleArn": approver.role.role_arn,
+            }
+        )

@@ -1,0 +1,32 @@
+"""The function behind the pipeline's StoreModel step."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from environments.settings import Settings
+from infra.data.data_bucket import MODELS, RUNS, DataBucket
+from infra.parts.lambda_function import LambdaFunction
+
+
+class ModelStorer(LambdaFunction):
+    """Copies the artifact that a run registers from runs/ to models/, where nobody else may write."""
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, code: lambda_.Code, data: DataBucket) -> None:
+        super().__init__(
+            scope,
+            id,
+            settings=settings,
+            code=code,
+            package="store_model",
+            description="Stores the artifact of a model under its SHA-256",
+            timeout=Duration.minutes(5),  # of which lambda/store_model/handler.py gives S3 four for the copy
+            when_it_fails="The pipeline waits for the answer: its step fails, the execution too, and a notice says so.",
+            environment={"DATA_BUCKET": data.bucket.bucket_name},
+        )
+        data.grant_read(self.role, RUNS, MODELS)
+        data.grant_list(self.role, MODELS)
+        data.grant_write(self.role, MODELS)
+        data.grant_delete_versions(self.role, MODELS)  # a copy that is not what Evaluate judged

@@ -1,0 +1,165 @@
+"""The training code and the pipeline's definition, put into the data bucket by every deployment that changes them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from aws_cdk import CfnMapping, CustomResource, Duration, Stack
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from data_sets import kinds
+from environments.settings import Settings
+from infra.data.data_bucket import CODE, DataBucket
+from infra.data.network import Network
+from infra.parts.arns import sagemaker_arn
+from infra.parts.grants import Grantee, allow
+from infra.parts.lambda_function import LambdaFunction
+from infra.registry.model_registry import ModelRegistry
+from infra.serving.endpoint_cleanup import allow_to_delete_endpoint
+from infra.training.code_archive import CodeArchive, code_files
+from infra.training.training_code import check_training_code
+from infra.training.wheels import require_wheels
+from pipeline_definition import PipelineSettings, build_pipeline, render
+from source_code.archive import pack
+
+NO_CHAMPION = "champions/none/NONE"
+
+
+class PublishedSource(Construct):
+    """Code goes to an address made of its content, so that executions under way keep the code they started with.
+
+    And to the one where a maintainer may put another archive over it. `code_uri` and `code_hash` are what the
+    definition is bound to where there is none. The function that puts them also has the endpoint
+    looked at, and clears up before a stack is destroyed: pipeline, endpoint and models are made at run time, and
+    CloudFormation knows nothing of them. Data and registered versions go too, unless the environment retains them.
+    It puts the definitions of all lines; what clears up for a declared line is infra/training/model_line.py.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        root: Path,
+        code: lambda_.Code,
+        data: DataBucket,
+        registry: ModelRegistry,
+        decisions: sqs.IQueue,
+        uploads: sqs.IQueue,
+        network: Network | None,
+    ) -> None:
+        super().__init__(scope, id)
+        require_wheels(settings, root / "training", vpc=network is not None)
+        files = code_files(root / "training", root / "data_sets")
+        check_training_code(settings, files)
+        archive = CodeArchive(pack(files))
+        requirements = root / "training/requirements.txt"
+        self.image_kinds = kinds.taken(requirements.read_text("utf-8") if requirements.is_file() else "")
+        self.code_hash = archive.hash
+        self.code_uri = f"s3://{data.bucket.bucket_name}/code/{archive.hash}/source.tar.gz"
+        definition_key = f"pipelines/{settings.name}.json"
+        code_asset = _asset(self, "Code", "source.tar.gz", archive.content)
+        definitions = {
+            capacity: _asset(self, f"Definition-{capacity}", "definition.json", _definition(pipeline, network))
+            for capacity, pipeline in settings.pipelines.items()
+        }
+        of_lines = {
+            f"pipelines/{settings.line_name(name)}.json": _asset(
+                self, f"DefinitionOfLine-{name}", "definition.json", _definition(line.pipeline, network)
+            )
+            for name, line in settings.lines.items()
+        }
+        self.deployment = LambdaFunction(
+            self,
+            "Deployment",
+            settings=settings,
+            code=code,
+            package="deployment",
+            description="Puts code and definition into the data bucket, and clears up before a stack is destroyed",
+            timeout=Duration.minutes(15),
+            when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
+        )
+        copied = (code_asset, *definitions.values(), *of_lines.values())
+        allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in copied])
+        data.grant_write(self.deployment.role, "code/*", definition_key, *of_lines, NO_CHAMPION)
+        allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn, uploads.queue_arn])
+        allow_to_delete_pipeline(self.deployment.role, settings.name)
+        allow_to_delete_endpoint(self.deployment.role, settings.name)
+        if network:
+            look = ["ec2:DescribeNetworkInterfaces"]
+            allow(self.deployment.role, look, ["*"], because="IAM has no resource type for this action.")
+        if settings.destroys:
+            data.grant_empty(self.deployment.role)
+            registry.grant_delete_versions(self.deployment.role)
+        self.resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::PublishedSource",
+            service_token=self.deployment.function.function_arn,
+            service_timeout=Duration.minutes(20),
+            properties={
+                "Bucket": data.bucket.bucket_name,
+                "Copies": [
+                    {"FromBucket": code_asset.s3_bucket_name, "FromKey": from_key, "ToKey": to_key}
+                    for from_key, to_key in (
+                        (code_asset.s3_object_key, f"code/{archive.hash}/source.tar.gz"),
+                        (code_asset.s3_object_key, CODE),
+                        (_chosen(self, definitions, settings.capacity), definition_key),
+                        *((asset.s3_object_key, key) for key, asset in of_lines.items()),
+                    )
+                ],
+                "Objects": {NO_CHAMPION: "This prefix stands for: no model version is approved yet.\n"},
+                "PipelineName": settings.name,
+                "EndpointName": settings.name,
+                # Empty where there is no VPC. That these change has the endpoint looked at, as do its instances, which
+                # are not read.
+                "SubnetIds": network.subnet_ids if network else [],
+                "EndpointInstances": f"{settings.endpoint_instance_count} x {settings.endpoint_instance_type}",
+                "ModelPackageGroupName": registry.group_name,
+                # Nor are these: that they change has the pipeline looked at.
+                "ParameterDefaults": dict(settings.parameter_defaults),
+                "Images": f"{settings.processing_image} {settings.training_image} {settings.inference_image}",
+                "DecisionsQueueUrl": decisions.queue_url,
+                "UploadsQueueUrl": uploads.queue_url,
+                "Retain": "false" if settings.destroys else "true",
+            },
+        )
+
+
+def allow_to_delete_pipeline(role: Grantee, name: str) -> None:
+    pipeline, executions = (sagemaker_arn(role, "pipeline", part) for part in (name, f"{name}/execution/*"))
+    why = "All that was made at run time under this name is deleted; it is not known before."
+    allow(role, ["sagemaker:DeletePipeline", "sagemaker:ListPipelineExecutions"], [pipeline])
+    allow(role, ["sagemaker:StopPipelineExecution"], [executions], because=why)
+
+
+def _chosen(scope: Construct, definitions: Mapping[str, assets.Asset], capacity: str) -> str:
+    """The key of that capacity's definition; where there are several, CloudFormation looks it up."""
+    keys = {name: {"Key": asset.s3_object_key} for name, asset in definitions.items()}
+    if capacity in keys:
+        return keys[capacity]["Key"]
+    return CfnMapping(scope, "DefinitionOf", mapping=keys).find_in_map(capacity, "Key")
+
+
+def _definition(pipeline: PipelineSettings, network: Network | None) -> bytes:
+    return render(build_pipeline(pipeline, in_vpc=network is not None))
+
+
+def _asset(scope: Construct, id: str, name: str, content: bytes) -> assets.Asset:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        return assets.Asset(scope, id, path=str(path), asset_hash=hashlib.sha256(content).hexdigest())
+
+
+def _arn(asset: assets.Asset) -> str:
+    return Stack.of(asset).format_arn(
+        service="s3", region="", account="", resource=asset.s3_bucket_name, resource_name=asset.s3_object_key
+    )
