@@ -17,8 +17,9 @@ from typing import Any
 
 from local_cloud import root_key
 from local_cloud.certificate import certificate
-from local_cloud.process import AWKWARD, hold_lock
+from local_cloud.process import AWKWARD
 from local_cloud.sagemaker.core.cloud import Cloud, Gateway
+from local_cloud.state_directory import hold_lock
 
 _HOST = "127.0.0.1"
 
