@@ -70,7 +70,7 @@ def imports() -> grimp.ImportGraph:
 
 
 def is_kept(rule: str, imports: grimp.ImportGraph) -> bool:
-    """On a copy: a rule may take out what it is told to ignore."""
+    """On a copy: a check removes the imports that its rule ignores."""
     options = {name: value for name, value in RULES[rule].items() if name not in ("id", "name", "type")}
     contract = TYPES[RULES[rule]["type"]](
         name=rule, session_options=CONFIGURATION["session_options"], contract_options=options
