@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from local_cloud.sagemaker.containers.sandbox import box
+from local_cloud.sagemaker.containers.sandbox import sandbox
 
 _ENTER = Path(__file__).with_name("namespace.py")
 
@@ -94,7 +94,7 @@ class ProcessLauncher:
             isolated = container.isolated and has_private_network()
             inside: dict[str, Any] = {"root": str(container.root), "isolated": isolated}
             if is_confining():
-                inside = box(container.root, container.image, environment, private=self._private, isolated=isolated)
+                inside = sandbox(container.root, container.image, environment, private=self._private, isolated=isolated)
             command = [sys.executable, "-I", "-S", str(_ENTER), json.dumps(inside), *command]
         else:
             here = str(container.root)
@@ -165,7 +165,7 @@ def _enters(*, isolated: bool = False, confined: bool = False) -> bool:
         root.mkdir()
         inside: dict[str, Any] = {"root": str(root), "isolated": isolated}
         if confined:
-            inside = box(root, Path(sys.prefix), {}, private=(), isolated=isolated)
+            inside = sandbox(root, Path(sys.prefix), {}, private=(), isolated=isolated)
             for folder in inside["write"]:
                 Path(folder).mkdir()
         command = [sys.executable, "-I", "-S", str(_ENTER), json.dumps(inside), "true"]

@@ -1,12 +1,12 @@
-"""Starts a job's command in a sandbox: ``python namespace.py BOX COMMAND…``, where BOX is JSON (see `sandbox.py`).
+"""Starts a job's command in a sandbox: ``python namespace.py SANDBOX COMMAND…``, with `sandbox.sandbox`'s JSON.
 
 Runs between the launcher and the job, with the standard library alone. The job gets a mount namespace in which ``root``
-lies at ``/opt/ml`` and the rest of ``/opt`` is as before; nothing is created on the host. With ``hide`` in the box, the
-folders named there are empty but for what ``keep`` names, everything is read-only but what ``write`` names, and the job
-has a PID namespace: it sees no other process in ``/proc``, and gets no privilege by starting a program. An isolated
-job has a network namespace in which there is nothing but a loopback. It dies with the process that started it.
+lies at ``/opt/ml`` and the rest of ``/opt`` is as before; nothing is created on the host. With ``hide``, the folders
+named there are empty but for what ``keep`` names, everything is read-only but what ``write`` names, and the job has a
+PID namespace: it sees no other process in ``/proc``, and gets no privilege by starting a program. An isolated job has a
+network namespace in which there is nothing but a loopback. It dies with the process that started it.
 
-A box with a PID namespace has two more processes: this one, which passes signals in and the exit status out, and
+A sandbox with a PID namespace has two more processes: this one, which passes signals in and the exit status out, and
 the first process inside, which passes the signals on and takes care of orphans.
 """
 
@@ -33,11 +33,11 @@ _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, sign
 
 
 def main(text: str, *command: str) -> None:
-    box = json.loads(text)
-    confined = box.get("hide") is not None
+    sandbox = json.loads(text)
+    confined = sandbox.get("hide") is not None
     _die_with_parent()
-    _separate(isolated=box.get("isolated", False), confined=confined)
-    _mount_all(box)
+    _separate(isolated=sandbox.get("isolated", False), confined=confined)
+    _mount_all(sandbox)
     os.chdir("/")
     if not confined:
         os.execvp(command[0], command)
@@ -73,8 +73,8 @@ def _separate(*, isolated: bool, confined: bool) -> None:
     _mount(None, "/", _MS_REC | _MS_PRIVATE)
 
 
-def _mount_all(box: dict[str, Any]) -> None:
-    root = Path(str(box["root"]))
+def _mount_all(sandbox: dict[str, Any]) -> None:
+    root = Path(str(sandbox["root"]))
     names = root.with_name("hosts")
     if names.exists():
         _mount(str(names), "/etc/hosts", _MS_BIND)
@@ -82,24 +82,24 @@ def _mount_all(box: dict[str, Any]) -> None:
     stage.mkdir(exist_ok=True)
     _mount("stage", str(stage), 0, "tmpfs")
     _stage_opt(root, stage / "opt")
-    kept = _strings(box, "keep") + _strings(box, "write")
+    kept = _strings(sandbox, "keep") + _strings(sandbox, "write")
     for number, path in enumerate(kept):
         _bind(path, stage / str(number))
     # What is hidden may hold the stage itself, so that its path leads there no more.
     descriptor = os.open(stage, os.O_RDONLY | os.O_DIRECTORY)
     inside = Path(f"/proc/self/fd/{descriptor}")
     _mount(str(inside / "opt"), "/opt", _MS_BIND | _MS_REC)
-    hidden = _strings(box, "hide")
+    hidden = _strings(sandbox, "hide")
     for folder in hidden:
         _mount("hidden", folder, _MS_NOSUID | _MS_NODEV, "tmpfs")
     for number, path in enumerate(kept):
-        if path in _strings(box, "write") or any(Path(path).is_relative_to(folder) for folder in hidden):
+        if path in _strings(sandbox, "write") or any(Path(path).is_relative_to(folder) for folder in hidden):
             _bind(str(inside / str(number)), Path(path))
-    if box.get("hide") is None:
+    if sandbox.get("hide") is None:
         return
-    for path in _strings(box, "memory"):
+    for path in _strings(sandbox, "memory"):
         _mount("memory", path, _MS_NOSUID | _MS_NODEV, "tmpfs")
-    over: dict[str, str] = box.get("over", {})
+    over: dict[str, str] = sandbox.get("over", {})
     for target, source in over.items():
         _mount(str(inside / str(kept.index(source))), target, _MS_BIND | _MS_REC)
         for other, path in enumerate(kept):
@@ -107,8 +107,8 @@ def _mount_all(box: dict[str, Any]) -> None:
                 _bind(str(inside / str(other)), Path(path))
     os.close(descriptor)
     _set_read_only("/", True, recursive=True)
-    writable = [path for path in _strings(box, "write") if Path(path).exists()]
-    for path in ["/opt/ml", *writable, *_strings(box, "memory"), *over]:
+    writable = [path for path in _strings(sandbox, "write") if Path(path).exists()]
+    for path in ["/opt/ml", *writable, *_strings(sandbox, "memory"), *over]:
         _set_read_only(path, False)
 
 
@@ -138,7 +138,7 @@ def _bind(source: str, target: Path) -> None:
 
 
 def _be_first_process(writer: int, command: tuple[str, ...]) -> None:
-    """PID 1 of the box. When it ends, the kernel ends whatever is left in the box."""
+    """PID 1 of the sandbox. When it ends, the kernel ends whatever is left in the sandbox."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     watched = select.poll()
     watched.register(writer, select.POLLERR)
@@ -188,8 +188,8 @@ def _end_as(status: int) -> None:
     os._exit(os.WEXITSTATUS(status))
 
 
-def _strings(box: dict[str, Any], name: str) -> list[str]:
-    return box.get(name) or []
+def _strings(sandbox: dict[str, Any], name: str) -> list[str]:
+    return sandbox.get(name) or []
 
 
 def _set_read_only(path: str, value: bool, *, recursive: bool = False) -> None:

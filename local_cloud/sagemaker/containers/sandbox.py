@@ -11,10 +11,10 @@ _IMAGES = Path(__file__).with_name("images")  # the inference server
 _RESOLVER = Path("/etc/resolv.conf")
 
 
-def box(
+def sandbox(
     root: Path, image: Path, environment: Mapping[str, str], *, private: Iterable[Path], isolated: bool
 ) -> dict[str, Any]:
-    """The box of the container whose ``/opt/ml`` is ``root``. ``private`` folders are hidden, and the user's home."""
+    """The sandbox of the container whose ``/opt/ml`` is ``root``; it hides ``private`` folders and the user's home."""
     home = Path(pwd.getpwuid(os.getuid()).pw_dir)
     hidden = _outermost(path.resolve() for path in (*private, home, Path("/run")) if path.is_dir())
     certificate = environment.get("AWS_CA_BUNDLE")
