@@ -29,7 +29,7 @@ from pipeline_runs import BUCKET, client, free_port, make_role
 
 from local_cloud import process
 from local_cloud.process import Running
-from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
+from local_cloud.sagemaker.hosting.model_connection import SOCKET, ModelConnection
 
 ENDPOINT = "measured"
 BODY = b"x" * 23_500  # bytes; a JPEG of 224 x 224 pixels

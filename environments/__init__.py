@@ -1,1 +1,1 @@
-"""What environments.toml and prices.toml say, read and checked; without the CDK, so that every package can use it."""
+"""environments.toml and prices.toml, read and checked; without the CDK, so that every package can use it."""

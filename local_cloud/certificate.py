@@ -1,4 +1,4 @@
-"""The certificate of one state directory: made once, for localhost, trusted by nobody but who is told its path."""
+"""The certificate of one state directory: made once, for localhost; only clients that are given its path trust it."""
 
 import datetime
 import ipaddress
@@ -15,7 +15,7 @@ _RENEW_BEFORE = datetime.timedelta(days=7)
 
 
 def certificate(directory: Path) -> tuple[Path, Path]:
-    """Paths of certificate and key (PEM) under ``directory``; made anew when there is none or it soon expires."""
+    """Paths of certificate and key (PEM) under ``directory``; created when they do not exist or expire soon."""
     certificate_path, key_path = directory / "localhost.crt", directory / "localhost.key"
     if certificate_path.exists() and key_path.exists():
         known = x509.load_pem_x509_certificate(certificate_path.read_bytes())

@@ -4,6 +4,7 @@ LocalCloudError             shown to the person who runs it: what, where, and a 
 ├── PortInUse               the wanted port belongs to another process
 ├── StartFailed             the server process ended before it answered
 ├── ForeignState            the state directory was written by something else
+├── MinistackChanged        the installed ministack is not the one that local_cloud/ministack patches
 └── ImageError              a container image has no local counterpart, or it cannot be built
 """
 
@@ -21,6 +22,10 @@ class StartFailed(LocalCloudError):
 
 
 class ForeignState(LocalCloudError):
+    pass
+
+
+class MinistackChanged(LocalCloudError):
     pass
 
 

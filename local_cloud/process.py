@@ -8,35 +8,28 @@ The server holds a lock on ``server.lock`` for as long as it lives, so whether i
 number. Its port is kept with the state, because queue URLs hold it.
 """
 
-import errno
-import fcntl
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from local_cloud import root_key
 from local_cloud.certificate import certificate
-from local_cloud.errors import ForeignState, LocalCloudError, PortInUse, StartFailed
+from local_cloud.errors import LocalCloudError, StartFailed
+from local_cloud.state_directory import choose_port, claim, make_room, try_lock, usable
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 AWKWARD = "HEADRACE_AWKWARD"  # "1": what AWS may do, as docs/awkward.md has it
 
-_FORMAT = 1
-_PREFERRED_PORT = 4566
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
-_WATCH_SECONDS = 0.2
 _LEAST_FREE = 2**20  # bytes; an empty local cloud takes some 200 KB
 # Only these of the caller's variables reach the server: no AWS configuration, no certificates, no Python paths.
 _PASSED_ON = ("PATH", "LANG", "LOG_LEVEL", AWKWARD)
@@ -72,10 +65,10 @@ def start(state: Path, *, port: int | None = None) -> Running:
             "hint: set it to 1, or leave it out (docs/awkward.md)"
         )
     ready = state / "ready"
-    with _usable(state):
-        _claim(state)
+    with usable(state):
+        claim(state)
         root_key.make(state)
-        port = _choose_port(state, port)
+        port = choose_port(state, port)
         _make_certificate(state / "tls")
         shutil.rmtree(state / "tmp", ignore_errors=True)
         (state / "tmp").mkdir()
@@ -107,12 +100,12 @@ def start(state: Path, *, port: int | None = None) -> Running:
     found = running(state)
     if found is not None:  # a second `start` at the same moment was first
         return found
-    with _usable(state):
+    with usable(state):
         free = shutil.disk_usage(state).free
     if free < _LEAST_FREE:
         raise StartFailed(
             f"the local cloud did not start: the disk of {state} is full ({free:,} bytes are free).\n"
-            f"hint: {_make_room(state)}"
+            f"hint: {make_room(state)}"
         )
     raise StartFailed(
         f"the local cloud did not start; the end of {state / 'server.log'}:\n{_tail(state / 'server.log', begin)}\n"
@@ -123,14 +116,14 @@ def start(state: Path, *, port: int | None = None) -> Running:
 def running(state: Path) -> Running | None:
     """The local cloud of ``state`` that runs now, or None. Raises LocalCloudError for a directory out of reach."""
     state = state.resolve()
-    with _usable(state):
+    with usable(state):
         try:
             file = (state / "server.lock").open("r+")
         except FileNotFoundError:
             return None
     with file:
-        if _lock(file.fileno()):
-            return None  # nobody held it
+        if try_lock(file.fileno()):
+            return None  # no process held it
         content = file.read()
     if not content:
         return None  # it is only just starting
@@ -180,144 +173,12 @@ def interrupt(state: Path, job: str, number: signal.Signals = signal.SIGTERM) ->
     draft.rename(folder / job)
 
 
-def hold_lock(state: Path, port: int) -> None:
-    """For the server process: takes the lock for as long as the process lives; exits if it is taken."""
-    descriptor = os.open(state / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    if not _lock(descriptor):
-        sys.exit("another local cloud holds this state directory")
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps({"pid": os.getpid(), "port": port}).encode())
-    threading.Thread(target=_end_with_the_state, args=(state, os.fstat(descriptor)), daemon=True).start()
-
-
-def _end_with_the_state(state: Path, held: os.stat_result) -> None:
-    """Ends this server once its lock file is gone: somebody deleted the state directory.
-
-    Nobody could find or stop it any more, and what it saved every few seconds would mix with the state of the server
-    that is started there next. So it ends without saving; its jobs end with it.
-    """
-    while True:
-        time.sleep(_WATCH_SECONDS)
-        try:
-            found = (state / "server.lock").stat()
-        except (FileNotFoundError, NotADirectoryError):
-            break
-        except OSError:
-            continue
-        if (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
-            break
-    os._exit(1)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        raise
-    return True
-
-
-def _claim(state: Path) -> None:
-    """Makes the state directory, or sees that an existing one is ours and of this format."""
-    marker = state / "format.json"
-    if marker.exists():
-        try:
-            found = json.loads(marker.read_text())["format"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise ForeignState(
-                f"{marker} does not say in which format {state} was written.\n"
-                f"hint: bring the file back, or start afresh: rm -r {state}"
-            ) from error
-        if found != _FORMAT:
-            raise ForeignState(
-                f"{state} was written in format {found}; this version reads format {_FORMAT}.\n"
-                f"hint: use the version that wrote it, or start afresh: rm -r {state}"
-            )
-        return
-    if state.exists() and any(state.iterdir()):
-        raise ForeignState(
-            f"{state} is not empty and was not made by the local cloud.\n"
-            "hint: name another directory with HEADRACE_STATE, or empty this one"
-        )
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(marker, json.dumps({"format": _FORMAT}))
-
-
-@contextmanager
-def _usable(state: Path) -> Iterator[None]:
-    """What the disk refuses, as an error that says so."""
-    try:
-        yield
-    except OSError as error:
-        hint = f"ls -ld {state}; it has to be a directory of yours"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            hint = _make_room(state)
-        raise LocalCloudError(
-            f"the state directory {state} cannot be used: {error.strerror}"
-            + (f" ({error.filename})" if error.filename else "")
-            + f".\nhint: {hint}"
-        ) from error
-
-
-def _make_room(state: Path) -> str:
-    return f"make room (df -h {state}), or name a directory on another disk with HEADRACE_STATE"
-
-
 def _make_certificate(directory: Path) -> None:
     try:
         certificate(directory)
     except OSError:
-        shutil.rmtree(directory, ignore_errors=True)  # as with `_write`
+        shutil.rmtree(directory, ignore_errors=True)  # as with `state_directory.write_whole`
         raise
-
-
-def _write(path: Path, text: str) -> None:
-    """All of it or, on a full disk, nothing: half a file would stand in the way of the next start."""
-    draft = path.with_suffix(".draft")
-    try:
-        draft.write_text(text)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def _choose_port(state: Path, wanted: int | None) -> int:
-    file = state / "port"
-    kept = int(file.read_text()) if file.exists() else None
-    if kept is not None and wanted not in (None, kept):
-        raise PortInUse(
-            f"this state belongs to port {kept}; its queue URLs hold it, so it cannot move to {wanted}.\n"
-            f"hint: leave the port away, or start afresh: rm -r {state}"
-        )
-    for port in (wanted or kept, _PREFERRED_PORT, 0):
-        if port is None:
-            continue
-        free = _bound(port)
-        if free is not None:
-            _write(file, str(free))
-            return free
-        if port in (wanted, kept):
-            raise PortInUse(
-                f"port {port} on 127.0.0.1 is in use by another process.\n"
-                f"hint: end that process (`ss -ltnp 'sport = :{port}'` names it), "
-                + ("or name another state directory with HEADRACE_STATE" if kept else "or choose another with --port")
-            )
-    raise AssertionError("port 0 is always free")
-
-
-def _bound(port: int) -> int | None:
-    """The port if it is free (0: any free one), else None."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return None
-        number: int = probe.getsockname()[1]
-        return number
 
 
 def _bare_environment(state: Path) -> dict[str, str]:

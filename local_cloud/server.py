@@ -17,8 +17,9 @@ from typing import Any
 
 from local_cloud import root_key
 from local_cloud.certificate import certificate
-from local_cloud.process import AWKWARD, hold_lock
-from local_cloud.sagemaker.cloud import Cloud, Gateway
+from local_cloud.process import AWKWARD
+from local_cloud.sagemaker.core.cloud import Cloud, Gateway
+from local_cloud.state_directory import hold_lock
 
 _HOST = "127.0.0.1"
 
@@ -48,19 +49,19 @@ def main(state: Path, port: int) -> None:
     )
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback in it
     logging.getLogger("headrace").setLevel(logging.INFO)
-    logging.getLogger("asyncio").addFilter(_is_news)
+    logging.getLogger("asyncio").addFilter(_drop_tls_timeouts)
     asyncio.run(_serve(state, port, certificate_path, key_path))
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def _drop_tls_timeouts(record: logging.LogRecord) -> bool:
     """Not news: a TLS client that left without saying so, which asyncio reports after 30 s with a traceback."""
     return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))
 
 
-def _report(chore: asyncio.Task[None]) -> None:
-    """A chore never ends by itself: if one does, the log says why."""
-    if not chore.cancelled():
-        logging.getLogger("headrace").error("a chore of the local cloud ended", exc_info=chore.exception())
+def _report(task: asyncio.Task[None]) -> None:
+    """A task never ends by itself: if one does, the log says why."""
+    if not task.cancelled():
+        logging.getLogger("headrace").error("a task of the local cloud ended", exc_info=task.exception())
 
 
 async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path) -> None:
@@ -69,22 +70,22 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     from hypercorn.utils import wrap_app
     from ministack.app import app
 
-    from local_cloud import adapter
+    from local_cloud import ministack
     from local_cloud.door import Door, connections
     from local_cloud.sagemaker import api
     from local_cloud.sagemaker.awkward import AwkwardCloud
-    from local_cloud.sagemaker.jobs.launcher import ProcessLauncher
+    from local_cloud.sagemaker.containers.launcher import ProcessLauncher
 
     secret_key = cache(partial(root_key.secret_key, state))
-    cloud = adapter.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)
+    cloud = ministack.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)
     seen: Cloud = AwkwardCloud(cloud) if os.environ.get(AWKWARD) == "1" else cloud
     service = api.assemble(seen, state / "sagemaker", ProcessLauncher(private=_private_folders(state)))
-    adapter.plug_in(service, state, secret_key)
+    ministack.install(service, state, secret_key)
 
     config = Config()
     config.certfile, config.keyfile = str(certificate_path), str(key_path)
     config.loglevel = "WARNING"
-    door = Door(app, adapter.find_key(secret_key), adapter.expects_response)
+    door = Door(app, ministack.find_key(secret_key), ministack.expects_response)
     sockets = connections.listen(config, _HOST, port)
 
     stop = asyncio.Event()
@@ -96,13 +97,13 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     forever = asyncio.Event().wait
     serving = asyncio.create_task(worker_serve(served, config, sockets=sockets, shutdown_trigger=forever))
     await _until_open(port, serving)
-    chores = [
-        asyncio.create_task(chore)
-        for chore in (adapter.save_regularly(), adapter.watch_queues(), adapter.enact_regularly())
+    background_tasks = [
+        asyncio.create_task(task)
+        for task in (ministack.save_regularly(), ministack.watch_queues(), ministack.enact_regularly())
     ]
-    for chore in chores:
-        chore.add_done_callback(_report)
-    adapter.settle_stacks()
+    for task in background_tasks:
+        task.add_done_callback(_report)
+    ministack.fail_interrupted_stacks()
     await asyncio.to_thread(service.start)
     (state / "ready").write_text(str(os.getpid()))
 
@@ -110,11 +111,11 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         serving.result()  # raises what ended it
-    for chore in chores:
-        chore.cancel()
+    for task in background_tasks:
+        task.cancel()
     await asyncio.to_thread(service.stop)
-    adapter.save()
-    await asyncio.to_thread(adapter.end_functions)
+    ministack.save()
+    await asyncio.to_thread(ministack.end_functions)
     logging.shutdown()
     # All is saved. An orderly end would wait, up to 30 s each, for TLS clients that merely keep a connection open.
     os._exit(0)

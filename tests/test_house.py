@@ -15,7 +15,7 @@ from source_code.requirements import read
 ROOT = Path(__file__).parents[1]
 LONGEST = 400
 WRITTEN_BY_TESTS = {"bad-input.md", "notices.md", "trigger-inputs.md"}  # to look something up in, as long as they get
-IN_EVERY_IMAGE = {"torch", "numpy"}  # see local_cloud/sagemaker/images
+IN_EVERY_IMAGE = {"torch", "numpy"}  # see local_cloud/sagemaker/containers/images
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -42,8 +42,8 @@ def test_training_code_imports_only_what_its_image_and_requirements_have() -> No
         assert imports(path) <= sys.stdlib_module_names | known | own | toolkit | {"data_sets"}, path
 
 
-@pytest.mark.parametrize("package", ["data_sets", "run_costs", "source_code"])
-def test_a_package_that_functions_share_needs_the_standard_library_only(package: str) -> None:
+@pytest.mark.parametrize("package", ["data_sets", "pipeline_language", "run_costs", "source_code"])
+def test_a_package_that_others_share_needs_the_standard_library_only(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
         assert imports(path) <= sys.stdlib_module_names | {package}, path
 

@@ -81,10 +81,10 @@ def listen(config: Config, host: str, port: int) -> Sockets:
     listener = Listener(host, port, most=min(MOST, min(_FILES, hard) // 2))
 
     class Server(TCPServer):
-        """A connection that tells the listener once it has asked for something, and sends a small answer at once.
+        """A connection that notifies the listener of its first request, and sends a small answer at once.
 
         hypercorn writes the head of an answer, its body and its end one after the other; each write of TLS was a
-        packet of its own, and a fifth of what the server did for a small object.
+        separate packet, and a fifth of what the server did for a small object.
         """
 
         held = b""

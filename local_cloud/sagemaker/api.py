@@ -1,73 +1,123 @@
-"""The API: every call that is served, and the one place where a call becomes an answer."""
+"""The API: the one place that knows every part of the service, and where a call becomes an answer."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from local_cloud.sagemaker import (
-    executions,
-    group_policy,
-    hosting,
-    parameters,
-    pipelines,
-    projects,
-    registry,
-    shapes,
-    tags,
-)
-from local_cloud.sagemaker.account import account_file
-from local_cloud.sagemaker.cloud import Call, Clients, Cloud
-from local_cloud.sagemaker.engine.run import ExecutionRunner
-from local_cloud.sagemaker.errors import ServiceError, ValidationException
-from local_cloud.sagemaker.faults import Faults
-from local_cloud.sagemaker.jobs import processing, training, training_run
-from local_cloud.sagemaker.jobs.launcher import Launcher
+from local_cloud.sagemaker import parameters
+from local_cloud.sagemaker.containers.launcher import Launcher
+from local_cloud.sagemaker.core import shapes
+from local_cloud.sagemaker.core.account import account_file
+from local_cloud.sagemaker.core.clock import Clock
+from local_cloud.sagemaker.core.cloud import Call, Clients, Cloud
+from local_cloud.sagemaker.core.context import Context, Operation, Operations
+from local_cloud.sagemaker.core.errors import ServiceError, ValidationException
+from local_cloud.sagemaker.core.faults import Faults
+from local_cloud.sagemaker.core.store import Store
+from local_cloud.sagemaker.core.tags import Tags
+from local_cloud.sagemaker.hosting.deployments import EndpointRunner
+from local_cloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
+from local_cloud.sagemaker.hosting.endpoints import Endpoints
+from local_cloud.sagemaker.hosting.models import Models
+from local_cloud.sagemaker.jobs.processing.api import ProcessingJobs
+from local_cloud.sagemaker.jobs.processing.run import Processing
 from local_cloud.sagemaker.jobs.runner import JobRunner
-from local_cloud.sagemaker.provisioning import Provisioning
-from local_cloud.sagemaker.service import Operation, SageMaker
-from local_cloud.sagemaker.store import Store
-
-OPERATIONS: dict[str, Operation] = {
-    **pipelines.OPERATIONS,
-    **executions.OPERATIONS,
-    **training.OPERATIONS,
-    **processing.OPERATIONS,
-    **registry.OPERATIONS,
-    **group_policy.OPERATIONS,
-    **hosting.OPERATIONS,
-    **projects.OPERATIONS,
-    **tags.OPERATIONS,
-}
+from local_cloud.sagemaker.jobs.training.api import TrainingJobs
+from local_cloud.sagemaker.jobs.training.run import Training
+from local_cloud.sagemaker.pipelines.engine.run import ExecutionRunner
+from local_cloud.sagemaker.pipelines.executions import Executions
+from local_cloud.sagemaker.pipelines.pipelines import Pipelines
+from local_cloud.sagemaker.projects.projects import Projects
+from local_cloud.sagemaker.projects.provisioning import Provisioning
+from local_cloud.sagemaker.registry.group_policy import GroupPolicies
+from local_cloud.sagemaker.registry.model_packages import ModelRegistry
 
 
 class UnknownOperation(ServiceError):
     code = "UnknownOperationException"
 
 
-def assemble(cloud: Cloud, directory: Path, launcher: Launcher) -> SageMaker:
-    """The whole service with its state under ``directory``; call ``start`` when the cloud answers requests."""
+class Runner(Protocol):
+    """A part of the service that has threads and processes."""
+
+    def resume(self) -> None:
+        """Goes on with what a previous process had promised."""
+
+    def stop(self) -> None:
+        """Ends every process; the records stay, and `resume` of the next process goes on from them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SageMaker:
+    """Made by `assemble`."""
+
+    context: Context
+    operations: Operations
+    faults: Faults
+    endpoints: EndpointRunner
+    jobs: JobRunner
+    executions: ExecutionRunner
+    provisioning: Provisioning
+
+    def start(self) -> None:
+        """Goes on with what a previous process had promised; call it when the cloud answers requests."""
+        for runner in self._runners():
+            runner.resume()
+
+    def stop(self) -> None:
+        for runner in reversed(self._runners()):
+            runner.stop()
+        self.context.store.close()
+
+    def _runners(self) -> tuple[Runner, ...]:
+        """In the order in which they start."""
+        return self.endpoints, self.jobs, self.executions, self.provisioning
+
+
+def assemble(cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | None = None) -> SageMaker:
+    """The whole service with its state under ``directory``; it runs nothing before `SageMaker.start`."""
     directory.mkdir(parents=True, exist_ok=True)
-    faults = Faults(directory / "faults.toml", [*OPERATIONS, "InvokeEndpoint"])
     store = Store(directory / "sagemaker.sqlite")
-    service = SageMaker(cloud, store, directory, Clients(cloud), faults, account_file(directory))
-    service.jobs = JobRunner(service, launcher)
-    service.jobs.serve(processing.Processing())
-    service.jobs.serve(training_run.Training())
-    service.executions = ExecutionRunner(service)
-    service.hosting = hosting.Hosting(service, launcher)
-    service.provisioning = Provisioning(service)
-    return service
+    context = Context(cloud, store, Clients(cloud), directory, account_file(directory), clock or Clock())
+    endpoints = EndpointRunner(context, launcher)
+    jobs = JobRunner(context, launcher, [Processing(), Training()])
+    executions = ExecutionRunner(context, wait_for_job=jobs.wait)
+    provisioning = Provisioning(context)
+    operations = _merged(
+        Pipelines(context).operations(),
+        Executions(context, executions).operations(),
+        TrainingJobs(context, jobs).operations(),
+        ProcessingJobs(context, jobs).operations(),
+        ModelRegistry(context).operations(),
+        GroupPolicies(context).operations(),
+        Models(context).operations(),
+        EndpointConfigs(context).operations(),
+        Endpoints(context, endpoints).operations(),
+        Projects(context, provisioning).operations(),
+        Tags(context).operations(),
+    )
+    faults = Faults(directory / "faults.toml", [*operations, "InvokeEndpoint"])
+    return SageMaker(context, operations, faults, endpoints, jobs, executions, provisioning)
 
 
-def answer(service: SageMaker, operation: str, call: Call, body: bytes) -> tuple[int, dict[str, Any]]:
+def _merged(*parts: Operations) -> Operations:
+    merged: dict[str, Operation] = {}
+    for operations in parts:
+        assert merged.keys().isdisjoint(operations), "two parts serve one operation"
+        merged |= operations
+    return merged
+
+
+def answer(sagemaker: SageMaker, operation: str, call: Call, body: bytes) -> tuple[int, dict[str, Any]]:
     """The HTTP status and JSON document that answer one call of the JSON protocol."""
     try:
-        handler = OPERATIONS.get(operation)
+        handler = sagemaker.operations.get(operation)
         if handler is None:
-            served = ", ".join(sorted(OPERATIONS))
+            served = ", ".join(sorted(sagemaker.operations))
             raise UnknownOperation(f"{operation} is not served by the local cloud; it serves {served}")
-        with service.faults.during(operation):
-            response = handler(service, call, _checked_request(operation, body))
+        with sagemaker.faults.during(operation):
+            response = handler(call, _checked_request(operation, body))
     except ServiceError as error:
         return error.status, {"__type": error.code, "message": str(error)}
     _assert_fits(operation, response)

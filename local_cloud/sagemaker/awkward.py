@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from local_cloud.sagemaker.cloud import Cloud, Credentials, Gateway
-from local_cloud.sagemaker.engine import references
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.core.cloud import Cloud, Credentials, Gateway
+from local_cloud.sagemaker.core.store import Scope
+from pipeline_language import references
 
 _LATE_SECONDS = 3.0
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
 
-from local_cloud.sagemaker.errors import ValidationException
-from local_cloud.sagemaker.shapes import request_shape, service_model
+from local_cloud.sagemaker.core.errors import ValidationException
+from local_cloud.sagemaker.core.shapes import request_shape, service_model
 
 _CREATED = "CreationTimeAfter CreationTimeBefore"
 _MODIFIED = "LastModifiedTimeAfter LastModifiedTimeBefore"

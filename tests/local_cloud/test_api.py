@@ -8,7 +8,7 @@ import pytest
 from eventually import eventually
 from in_process import ROLE, InProcess, Refused
 
-from local_cloud.sagemaker import shapes
+from local_cloud.sagemaker.core import shapes
 
 
 @pytest.fixture

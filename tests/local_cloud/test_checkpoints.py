@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker.jobs.checkpoints import Checkpoints
+from local_cloud.sagemaker.jobs.training.checkpoints import Checkpoints
 
 
 class FakeS3:

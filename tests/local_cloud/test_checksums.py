@@ -14,7 +14,7 @@ from botocore.config import Config
 from ministack.services import s3 as base
 from pipeline_runs import client
 
-from local_cloud.adapter.crc64 import crc64nvme
+from local_cloud.ministack.s3.crc64 import crc64nvme
 from local_cloud.process import Running
 
 Connect = Callable[[str], Any]

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from local_cloud.sagemaker.engine.check import check
-from local_cloud.sagemaker.engine.definition import DefinitionError, parse
-from local_cloud.sagemaker.engine.retry import pause_before_retry
-from local_cloud.sagemaker.engine.steps.condition import ConditionError, holds
-from local_cloud.sagemaker.engine.steps.kind import failed
+from local_cloud.sagemaker.pipelines.engine.check import check
+from local_cloud.sagemaker.pipelines.engine.retry import pause_before_retry
+from local_cloud.sagemaker.pipelines.steps.condition import ConditionError, holds
+from local_cloud.sagemaker.pipelines.steps.step_type import failed
+from pipeline_language.definition import DefinitionError, parse
 
 
 def text(*steps: Any, **more: Any) -> str:
@@ -36,40 +36,40 @@ def json_get(**content: Any) -> dict[str, Any]:
     ("[]", "must be an object"),
     (text(), "no steps"),
     (text(1), "list of objects"),
-    (text(step(name=5)), "'5' is no step name"),
+    (text(step(name=5)), "'5' is not a valid step name"),
     (text(step(), step()), "'A' stands twice"),
     (text(step(), Parameters=[1]), "list of objects"),
     (text(step(), Parameters=[{"Name": "P", "Type": "Text"}]), "has type 'Text'"),
     (text(step(), Parameters=[{"Name": "P", "Type": "String"}] * 2), "'P' stands twice"),
-    (text(step(), Parameters=[{"Name": "P", "Type": "Integer", "DefaultValue": "x"}]), "'x' is no Integer"),
-    (text(step(), Parameters=[{"Name": "P", "Type": "Integer", "DefaultValue": True}]), "True is no Integer"),
+    (text(step(), Parameters=[{"Name": "P", "Type": "Integer", "DefaultValue": "x"}]), "'x' is not a valid Integer"),
+    (text(step(), Parameters=[{"Name": "P", "Type": "Integer", "DefaultValue": True}]), "True is not a valid Integer"),
     (text(step(), Parameters=[{"Name": "P", "Type": "String", "DefaultValue": "c", "EnumValues": ["a"]}]), "none of"),
     (text(step(DependsOn="A")), "DependsOn must be a list"),
     (text(step(DependsOn=[{"Step": "A", "Trigger": "Late"}])), "trigger 'Late' in DependsOn is none of Completed"),
     (text(step(DependsOn=["B", {"Step": "B", "Trigger": "Failed"}])), "with the triggers Completed and Failed"),
     (text(condition(IfSteps=[step(DependsOn=[{"Step": "C", "Trigger": "Any"}])])), "stands under 'C'"),
     (text(step(DependsOn=[3])), "neither a name nor"),
-    (text(step(DependsOn=["B"])), "'B', which is no step"),
+    (text(step(DependsOn=["B"])), "'B', which is not a step"),
     (text(step(DependsOn=["A"])), "cycle"),
     (text(step(CacheConfig={"Enabled": "false"})), "Enabled is true or false"),
-    (text(step(CacheConfig={"Enabled": True, "ExpireAfter": "soon"})), "no ISO-8601 duration"),
+    (text(step(CacheConfig={"Enabled": True, "ExpireAfter": "soon"})), "not an ISO-8601 duration"),
     (text(step(RetryPolicies=[{"ExceptionType": "Step.THROTTLING"}])), "must be a list of"),
     (text(step(RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 99}])), "between 0 and 20"),
     (text(step(RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 1, "ExpireAfterMin": 1}])), "both"),
     (text(step(PropertyFiles=[{"PropertyFileName": "F"}])), "needs PropertyFileName"),
     (text(step(Arguments={"x": {"Get": ""}})), "empty"),
-    (text(step(Arguments={"x": {"Get": 3}})), "no path"),
+    (text(step(Arguments={"x": {"Get": 3}})), "not a path"),
     (text(step(Arguments={"x": {"Get": "Steps"}})), "unknown step"),
     (text(step(Arguments={"x": {"Get": "Parameters.P.Q"}})), "exactly one name"),
     (text(step(FunctionArn={"Get": "Parameters.P"})), "unknown parameter"),
     (text(join({"On": "/"})), "list of Values"),
-    (text(join([])), "no object"),
+    (text(join([])), "not an object"),
     (text(json_get(S3Uri="s3://b/k")), "needs a Path"),
     (text(json_get(Path="a.b")), "exactly one of PropertyFile and S3Uri"),
     (text(json_get(Path="a.b", PropertyFile="F")), "PropertyFile must be"),
-    (text(json_get(Path="a..b", S3Uri="s3://b/k")), "'a..b' is no path"),
+    (text(json_get(Path="a..b", S3Uri="s3://b/k")), "'a..b' is not a path"),
     (text({"Name": "C", "Type": "Condition", "Arguments": {}}), "at least one condition"),
-    (text(condition({"Type": "Like"})), "'Like' is no condition type"),
+    (text(condition({"Type": "Like"})), "'Like' is not a condition type"),
     (text(condition({"Type": "Not", "Expression": {}})), "Not needs Condition"),
     (text(condition({"Type": "Or", "Conditions": [{"Type": "Equals", "LeftValue": 1}]})), "needs RightValue"),
     (text(condition({"Type": "In", "QueryValue": 1, "Values": 1})), "list of Values"),

@@ -252,7 +252,7 @@ def test_a_bad_definition_is_refused_and_the_pipeline_stays(connect: Connect, ro
     sagemaker.create_pipeline(PipelineName="stays", PipelineDefinition=good, RoleArn=role)
     bad = json.loads(good)
     bad["Steps"][0]["DependsOn"] = ["Nowhere"]
-    with pytest.raises(ClientError, match=r"Unable to parse pipeline definition.*'Nowhere', which is no step"):
+    with pytest.raises(ClientError, match=r"Unable to parse pipeline definition.*'Nowhere', which is not a step"):
         sagemaker.update_pipeline(PipelineName="stays", PipelineDefinition=json.dumps(bad))
     assert sagemaker.describe_pipeline(PipelineName="stays")["PipelineDefinition"] == good
 

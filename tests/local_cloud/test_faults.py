@@ -125,7 +125,7 @@ def sagemaker(tmp_path: Path) -> Iterator[InProcess]:
 
 
 def test_every_second_call_can_be_struck(sagemaker: InProcess) -> None:
-    file = sagemaker.service.directory / "faults.toml"
+    file = sagemaker.service.context.directory / "faults.toml"
     write_rules(file, {"operation": "ListPipelines", "kind": "throttle", "every": 2, "times": 2})
     struck = []
     for _ in range(6):
@@ -154,6 +154,6 @@ def test_every_second_call_can_be_struck(sagemaker: InProcess) -> None:
     ('[[fault]]\noperation = ["*"]\nkind = "error"', "operation is"),
 ])  # fmt: skip
 def test_what_is_no_rule_is_named(sagemaker: InProcess, text: str, message: str) -> None:
-    (sagemaker.service.directory / "faults.toml").write_text(text)
+    (sagemaker.service.context.directory / "faults.toml").write_text(text)
     with pytest.raises(Refused, match=rf"ValidationException: .*faults.toml: .*({message})"):
         sagemaker.call("ListPipelines")

@@ -13,12 +13,11 @@ import pytest
 from eventually import eventually
 from in_process import ROLE, SCOPE, InProcess, Refused
 
-from local_cloud.sagemaker import endpoint_process, model_connection
-from local_cloud.sagemaker.endpoint_runner import ModelError, RuntimeValidationError
-from local_cloud.sagemaker.hosting import Hosting
-from local_cloud.sagemaker.images import INFERENCE_SERVER
-from local_cloud.sagemaker.jobs.launcher import Container
-from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
+from local_cloud.sagemaker.containers.images import INFERENCE_SERVER
+from local_cloud.sagemaker.containers.launcher import Container
+from local_cloud.sagemaker.hosting import model_connection, model_server
+from local_cloud.sagemaker.hosting.deployments import ModelError, RuntimeValidationError
+from local_cloud.sagemaker.hosting.model_connection import SOCKET, ModelConnection
 
 pytestmark = pytest.mark.process
 
@@ -83,12 +82,11 @@ def servers() -> Servers:
 
 @pytest.fixture
 def sagemaker(tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcess]:
-    monkeypatch.setattr(endpoint_process, "_fetch_model", lambda *parts: None)
-    monkeypatch.setattr(endpoint_process, "LogStream", NoLogs)
-    monkeypatch.setattr(endpoint_process, "image", lambda uri, directory: directory)
-    sagemaker = InProcess(tmp_path)
-    sagemaker.service.clients.get = lambda *parts: None  # type: ignore[method-assign]
-    sagemaker.service.hosting = Hosting(sagemaker.service, servers)
+    monkeypatch.setattr(model_server, "_fetch_model", lambda *parts: None)
+    monkeypatch.setattr(model_server, "LogStream", NoLogs)
+    monkeypatch.setattr(model_server, "image", lambda uri, directory: directory)
+    sagemaker = InProcess(tmp_path, servers)
+    sagemaker.service.context.clients.get = lambda *parts: None  # type: ignore[method-assign]
     container = {"Image": "pytorch", "ModelDataUrl": "s3://b/m.tar.gz"}
     sagemaker.call("CreateModel", ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
     for config in ("first", "second"):
@@ -113,7 +111,7 @@ def serve(sagemaker: InProcess) -> None:
 
 
 def invoke(sagemaker: InProcess) -> bytes:
-    return sagemaker.service.hosting.invoke(SCOPE, "e", b"{}", "application/json", "application/json")[1]
+    return sagemaker.service.endpoints.invoke(SCOPE, "e", b"{}", "application/json", "application/json")[1]
 
 
 def answers(sagemaker: InProcess) -> bool:
@@ -209,7 +207,7 @@ def test_a_model_answers_at_a_socket_of_its_own_user_alone(
     server = subprocess.Popen([sys.executable, INFERENCE_SERVER], env=variables)
     try:
         eventually("the file is there", file.exists, interval=0.01)
-        eventually("the server answers", lambda: endpoint_process._answers(file), interval=0.01)
+        eventually("the server answers", lambda: model_server._answers(file), interval=0.01)
         connection = ModelConnection(file, timeout=10)
         connection.request("POST", "/invocations", b"1", {"Content-Type": "text/plain"})
         assert connection.getresponse().read() == b"model1"

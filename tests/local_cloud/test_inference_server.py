@@ -22,9 +22,9 @@ from odd_images import OddImage, damaged_image, odd_image
 from pipeline_runs import BUCKET
 
 import artifact
-from local_cloud.sagemaker import endpoint_process
-from local_cloud.sagemaker.images import INFERENCE_SERVER
-from local_cloud.sagemaker.model_connection import SOCKET, ModelConnection
+from local_cloud.sagemaker.containers.images import INFERENCE_SERVER
+from local_cloud.sagemaker.hosting import model_server
+from local_cloud.sagemaker.hosting.model_connection import SOCKET, ModelConnection
 from model import ModelConfig, build
 
 CODE = """
@@ -66,7 +66,7 @@ def server_of(model: Path, folder: Path) -> Iterator[Path]:
     with (folder / "log").open("w") as log:
         server = subprocess.Popen([sys.executable, str(INFERENCE_SERVER)], env=environment, stdout=log, stderr=log)
     try:
-        while not endpoint_process._answers(found):
+        while not model_server._answers(found):
             assert server.poll() is None, (folder / "log").read_text()
             time.sleep(0.02)
         yield found
@@ -136,7 +136,7 @@ def test_a_model_that_cannot_be_loaded_passes_the_ping_and_answers_503(tmp_path:
             503, {"message": 'Model "model" has no worker to serve inference request.'}
         )  # fmt: skip
         connection.close()
-        assert endpoint_process._answers(found)
+        assert model_server._answers(found)
 
 
 @pytest.mark.process
@@ -147,7 +147,7 @@ def test_requests_wait_for_a_model_that_is_being_loaded_and_the_ping_does_not(tm
     with server_of(model, tmp_path) as found, ThreadPoolExecutor(1) as client:
         connection = ModelConnection(found, timeout=60)
         asked = client.submit(invoke, connection)
-        assert endpoint_process._answers(found)
+        assert model_server._answers(found)
         assert not asked.done()
         gate.touch()
         assert asked.result()[0] == 200

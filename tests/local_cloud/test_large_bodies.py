@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from ministack import app
 from pipeline_runs import client
 
-from local_cloud.adapter import large_bodies
-from local_cloud.adapter.aws_chunked import Decoder, Malformed
-from local_cloud.adapter.crc64 import Crc64Nvme, crc64nvme
+from local_cloud.ministack.s3 import large_bodies
+from local_cloud.ministack.s3.aws_chunked import Decoder, Malformed
+from local_cloud.ministack.s3.crc64 import Crc64Nvme, crc64nvme
 from local_cloud.process import Running
 
 BUCKET = "large-bodies"

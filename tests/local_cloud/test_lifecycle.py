@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ministack.services import s3
 
-from local_cloud.adapter import lifecycle
+from local_cloud.ministack.s3 import lifecycle
 
 BUCKET = "expiring"
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

@@ -12,7 +12,7 @@ import pytest
 from suite import PROJECT
 
 from local_cloud.errors import ImageError
-from local_cloud.sagemaker.images import image
+from local_cloud.sagemaker.containers.images import image
 
 pytestmark = pytest.mark.process
 

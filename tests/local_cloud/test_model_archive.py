@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.sagemaker import model_archive
+from local_cloud.sagemaker.hosting import model_archive
 
 
 def archive(path: Path, members: Iterable[tarfile.TarInfo]) -> Path:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from pipeline_runs import IMAGE, acting_as, make_role, outcome
 
 from local_cloud.process import Running
-from local_cloud.sagemaker.jobs.launcher import has_private_network
+from local_cloud.sagemaker.containers.launcher import has_private_network
 
 Connect = Callable[[str], Any]
 CIDR = "10.0.0.0/16"

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from in_process import ROLE, InProcess, Refused
 
-from local_cloud.sagemaker.jobs import transfer
-from local_cloud.sagemaker.jobs.container_files import local_folder, message
-from local_cloud.sagemaker.jobs.folder import Folder, UnsafePath, parts, under
+from local_cloud.sagemaker.containers import transfer
+from local_cloud.sagemaker.containers.folder import Folder, UnsafePath, parts, under
+from local_cloud.sagemaker.containers.opt_ml import local_folder, message
 
 ODD = st.sampled_from(
     ["..", ".", "", "/", "//", "a", "ü", "\u202e", "\ufeff", "a" * 256, "\n", "...", ".. ", "\\..", "~"]

@@ -250,7 +250,7 @@ def test_what_the_local_cloud_does_not_serve_is_said(sagemaker: Any, cloud: Runn
         sagemaker.create_project(ProjectName="p", ServiceCatalogProvisioningDetails={"ProductId": "prod-1"})
     with pytest.raises(ClientError, match="with a RoleARN only"):
         sagemaker.create_project(ProjectName="p", TemplateProviders=[provider(url)])
-    with pytest.raises(ClientError, match="is no object in S3"):
+    with pytest.raises(ClientError, match="is not an object in S3"):
         sagemaker.create_project(ProjectName="p", TemplateProviders=[provider("https://example.com/a/b", role)])
     with pytest.raises(ClientError, match="SageMaker itself gives"):
         sagemaker.create_project(ProjectName="p", TemplateProviders=[provider(url, role, SageMakerProjectId="x")])

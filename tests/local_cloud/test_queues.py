@@ -12,9 +12,9 @@ import pytest
 RACE = """
 import asyncio, sys, threading
 from ministack.services import sqs
-from local_cloud.adapter import queues
+from local_cloud.ministack import queues
 
-queues.plug_in()
+queues.install()
 sys.setswitchinterval(1e-6)
 MESSAGES = 3_000
 send, receive = sqs._HANDLERS["SendMessage"], sqs._receive_messages_for_esm

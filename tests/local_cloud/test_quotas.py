@@ -11,25 +11,45 @@ import pytest
 from botocore.exceptions import ClientError
 from in_process import ROLE, SCOPE, InProcess, Refused
 
-from local_cloud.sagemaker import quotas
-from local_cloud.sagemaker.clock import Clock
+from local_cloud.sagemaker.core import quotas
+from local_cloud.sagemaker.core.clock import Clock
 from pipeline_definition import PipelineSettings, build_pipeline
 from start_pipeline.binding import bound_definition
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.13-cpu"
 
 
+class SimulatedClock(Clock):
+    """Time passes when something waits, and then at once."""
+
+    def __init__(self) -> None:
+        self.start = super().now()
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return self.start + self.ahead
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.ahead += seconds
+        return event.is_set()
+
+
 @pytest.fixture
-def sagemaker(tmp_path: Path) -> Iterator[InProcess]:
-    sagemaker = InProcess(tmp_path)
+def clock() -> SimulatedClock:
+    return SimulatedClock()
+
+
+@pytest.fixture
+def sagemaker(tmp_path: Path, clock: SimulatedClock) -> Iterator[InProcess]:
+    sagemaker = InProcess(tmp_path, clock=clock)
     sagemaker.service.jobs.submit = lambda *parts: None  # type: ignore[method-assign]  # jobs stay InProgress
-    sagemaker.service.hosting.deploy = lambda *parts: None  # type: ignore[method-assign]  # endpoints stay as they are
+    sagemaker.service.endpoints.deploy = lambda *parts: None  # type: ignore[method-assign]  # endpoints stay as they are
     yield sagemaker
     sagemaker.service.stop()
 
 
 def limit(sagemaker: InProcess, quota: str, value: float) -> None:
-    file = sagemaker.service.directory / "account.toml"
+    file = sagemaker.service.context.directory / "account.toml"
     draft = file.with_suffix(".draft")
     draft.write_text(f"[quotas.sagemaker]\n{json.dumps(quota)} = {value}\n")
     draft.replace(file)
@@ -72,7 +92,7 @@ def test_a_job_above_its_quota_is_refused_in_awss_words(sagemaker: InProcess) ->
         "an increase for this quota."
     )
     train(sagemaker, "two")
-    sagemaker.service.store.update(SCOPE, "training-job", "one", TrainingJobStatus="Completed")
+    sagemaker.service.context.store.update(SCOPE, "training-job", "one", TrainingJobStatus="Completed")
     train(sagemaker, "three")
 
 
@@ -102,7 +122,7 @@ def test_an_update_of_an_endpoint_needs_the_new_instances_beside_the_old_ones(sa
     configure(sagemaker, "second", 1)
     limit(sagemaker, "ml.m5.large for endpoint usage", 1)
     sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="first")
-    sagemaker.service.store.update(SCOPE, "endpoint", "e", EndpointStatus="InService")
+    sagemaker.service.context.store.update(SCOPE, "endpoint", "e", EndpointStatus="InService")
     with pytest.raises(Refused, match="current utilization of 1 Instances and a request delta of 1 Instances"):
         sagemaker.call("UpdateEndpoint", EndpointName="e", EndpointConfigName="second")
     assert sagemaker.call("DescribeEndpoint", EndpointName="e")["EndpointStatus"] == "InService"
@@ -126,11 +146,11 @@ def test_an_update_of_an_endpoint_needs_the_new_instances_beside_the_old_ones(sa
 def test_a_malformed_account_is_an_error_of_each_call_that_asks_for_it(
     sagemaker: InProcess, text: str, problem: str
 ) -> None:
-    (sagemaker.service.directory / "account.toml").write_text(text)
+    (sagemaker.service.context.directory / "account.toml").write_text(text)
     with pytest.raises(Refused, match="ValidationException") as refused:
         process(sagemaker, "one")
     assert f"account.toml: {problem}" in str(refused.value)
-    assert "\nhint: put it right" in str(refused.value)
+    assert "\nhint: fix it" in str(refused.value)
 
 
 def test_every_type_of_the_api_has_its_quotas_and_each_quota_its_code() -> None:
@@ -138,21 +158,6 @@ def test_every_type_of_the_api_has_its_quotas_and_each_quota_its_code() -> None:
     assert {"ml.g4dn.xlarge for spot training job usage", "ml.m5.large for endpoint usage"} < set(names)
     assert {"ml.m5.xlarge for processing job usage", "ml.m5.xlarge for training warm pool usage"} < set(names)
     assert len({quotas.code(name) for name in names}) == len(names)
-
-
-class SimulatedClock(Clock):
-    """Time passes when something waits, and then at once."""
-
-    def __init__(self) -> None:
-        self.start = super().now()
-        self.ahead = 0.0
-
-    def now(self) -> float:
-        return self.start + self.ahead
-
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        self.ahead += seconds
-        return event.is_set()
 
 
 class Direct:
@@ -169,11 +174,10 @@ class Direct:
             raise ClientError({"Error": {"Code": code, "Message": message}}, "CreateProcessingJob") from refused
 
 
-def test_a_quota_of_0_ends_the_run_within_15_minutes(sagemaker: InProcess) -> None:
+def test_a_quota_of_0_ends_the_run_within_15_minutes(sagemaker: InProcess, clock: SimulatedClock) -> None:
     """Nobody is told before the run has failed: until then the step is Executing, and looks as if it worked."""
     limit(sagemaker, "ml.m5.xlarge for processing job usage", 0)
-    clock = sagemaker.service.clock = SimulatedClock()
-    sagemaker.service.clients.get = lambda *parts: Direct(sagemaker)  # type: ignore[method-assign]
+    sagemaker.service.context.clients.get = lambda *parts: Direct(sagemaker)  # type: ignore[method-assign]
     text = json.dumps(build_pipeline(PipelineSettings()))
     bindings = dict.fromkeys(re.findall(r"\$\{headrace:([^}]+)\}", text), "s3://bucket/x")
     definition = bound_definition(

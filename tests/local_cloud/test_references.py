@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_cloud.sagemaker.engine.definition import DefinitionError
-from local_cloud.sagemaker.engine.references import Unresolved, as_text, follow, split
+from pipeline_language.definition import DefinitionError
+from pipeline_language.references import Unresolved, as_text, follow, split
 
 KEYS = st.text(st.characters(exclude_characters="'", exclude_categories=["Cs"]))
 PATHS = st.lists(st.one_of(KEYS, st.integers(0, 20)), min_size=1, max_size=6)

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from pipeline_runs import IMAGE
 
 from local_cloud.process import Running
-from local_cloud.sagemaker.jobs.launcher import is_confining
+from local_cloud.sagemaker.containers.launcher import is_confining
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "sandbox.md"

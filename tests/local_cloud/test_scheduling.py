@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_process import SCOPE, InProcess, Refused
 
-from local_cloud.sagemaker.engine.steps import STEP_TYPES
-from local_cloud.sagemaker.engine.steps.kind import Attempt, Outcome, StepType, failed
+from local_cloud.sagemaker.pipelines.steps import STEP_TYPES
+from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 
 
 class Recorder:
@@ -35,11 +35,11 @@ class Recorder:
         if how == "held":
             if "late" in attempt.arguments:
                 self.announced.wait(10)
-            attempt.announce({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
+            attempt.record_metadata({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
             self.release.wait(10)
             return Outcome("Stopped")
         if how == "lingering":  # longer than the engine takes to ask what runs to stop
-            attempt.announce({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
+            attempt.record_metadata({"Lambda": {"Arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"}})
             time.sleep(0.8)
         self.log.append(("end", name))
         if how == "throttled":
@@ -300,7 +300,7 @@ def test_a_recorded_execution_that_cannot_be_read_any_more_does_not_keep_the_clo
     service.create("old", {"Name": "A", "Type": "Fail", "Arguments": {"ErrorMessage": "x"}})
     arn = service.start("old")
     service.end_of(arn)
-    service.service.store.update(
+    service.service.context.store.update(
         SCOPE, "execution", arn, PipelineExecutionStatus="Executing", PipelineDefinition='{"Version": "1999-01-01"}'
     )
     service.service.executions.resume()

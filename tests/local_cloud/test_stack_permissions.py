@@ -7,7 +7,7 @@ from typing import Any
 import cfnlint
 import pytest
 
-from local_cloud.adapter.stack_permissions import _KINDS, _ON_ANYTHING
+from local_cloud.ministack.cloudformation.permissions import _KINDS, _ON_ANYTHING
 
 # cfn-lint's copy of the service authorization reference: service -> Actions -> action -> Resources, if it knows any.
 REFERENCE = json.loads((Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json").read_text())

@@ -40,7 +40,7 @@ LISTS = {
 
 
 def put(service: InProcess, operation: str) -> None:
-    listed, store = LISTS[operation], service.service.store
+    listed, store = LISTS[operation], service.service.context.store
     if operation == "ListPipelineExecutions":
         store.put(SCOPE, "pipeline", "p", {"PipelineName": "p", "PipelineArn": PIPELINE})
     if operation == "ListModelPackages":

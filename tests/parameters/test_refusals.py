@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -13,8 +14,9 @@ from pipeline_runs import client
 from tried import tries
 
 from local_cloud.process import Running
-from local_cloud.sagemaker import api, parameters, shapes
-from local_cloud.sagemaker.errors import ValidationException
+from local_cloud.sagemaker import parameters
+from local_cloud.sagemaker.core import shapes
+from local_cloud.sagemaker.core.errors import ValidationException
 
 DEPTH = 6
 
@@ -55,18 +57,19 @@ def refused(operation: str) -> list[str]:
     return found
 
 
-def test_every_operation_has_its_lines_and_no_other_has() -> None:
-    assert parameters.EFFECTIVE.keys() == api.OPERATIONS.keys()
-    assert parameters.KEPT.keys() <= api.OPERATIONS.keys()
+def test_every_operation_has_its_lines_and_no_other_has(tmp_path: Path) -> None:
+    served = InProcess(tmp_path).service.operations.keys()
+    assert parameters.EFFECTIVE.keys() == served
+    assert parameters.KEPT.keys() <= served
 
 
-@pytest.mark.parametrize("operation", sorted(api.OPERATIONS))
+@pytest.mark.parametrize("operation", sorted(parameters.EFFECTIVE))
 def test_every_line_is_a_parameter_of_sagemakers(operation: str) -> None:
     known = {path for path, _ in members(shapes.request_shape(operation))}
     assert parameters.lines(operation).keys() <= known
 
 
-@pytest.mark.parametrize("operation", sorted(api.OPERATIONS))
+@pytest.mark.parametrize("operation", sorted(parameters.EFFECTIVE))
 def test_every_other_parameter_is_refused_by_name_with_a_hint(operation: str) -> None:
     for path in refused(operation):
         with pytest.raises(ValidationException) as refusal:
@@ -79,7 +82,7 @@ def test_every_other_parameter_is_refused_by_name_with_a_hint(operation: str) ->
     ("operation", "path"),
     [
         (operation, path)
-        for operation in sorted(api.OPERATIONS)
+        for operation in sorted(parameters.EFFECTIVE)
         for path, values in parameters.lines(operation).items()
         if values
     ],

@@ -9,8 +9,8 @@ import pytest
 from botocore.model import ListShape, Shape, StructureShape
 from passed_parameters import passed_to_sagemaker
 
-from local_cloud.sagemaker import api, parameters
-from local_cloud.sagemaker.shapes import request_shape
+from local_cloud.sagemaker import parameters
+from local_cloud.sagemaker.core.shapes import request_shape
 from pipeline_definition import CAPACITIES, PipelineSettings, build_pipeline
 
 REQUESTS = {"Processing": "CreateProcessingJob", "Training": "CreateTrainingJob", "RegisterModel": "CreateModelPackage"}
@@ -62,7 +62,7 @@ def test_our_definition_passes_nothing_that_is_refused(capacity: Any) -> None:
 @pytest.mark.parametrize("operation", sorted(passed_to_sagemaker()))
 def test_our_calls_pass_nothing_that_is_refused(operation: str) -> None:
     if operation in NOT_SERVED:
-        assert operation not in api.OPERATIONS
+        assert operation not in parameters.EFFECTIVE
         return
     taken = parameters.lines(operation)
     for parameter in passed_to_sagemaker()[operation]:

@@ -23,9 +23,9 @@ from richest_definition import (
     request,
 )
 
-from local_cloud.sagemaker.engine.check import check
-from local_cloud.sagemaker.engine.definition import parse
+from local_cloud.sagemaker.pipelines.engine.check import check
 from pipeline_definition import PipelineSettings
+from pipeline_language.definition import parse
 
 WITHOUT_EFFECT = {"model_approval_status"}
 """In the portable definition it is a name, which the environment binds."""

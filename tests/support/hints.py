@@ -25,8 +25,8 @@ from headrace.parser import build_parser
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "tests" / "hints.toml"
 FOLDERS = (
-    "data_sets", "environments", "headrace", "infra", "lambda", "local_cloud", "pipeline_definition", "run_costs",
-    "source_code", "training",
+    "data_sets", "environments", "headrace", "infra", "lambda", "local_cloud", "pipeline_definition",
+    "pipeline_language", "run_costs", "source_code", "training",
 )  # fmt: skip
 # Calls whose positional argument of that number is a hint, or a command to type next.
 POSITIONAL = {"SettingsError": 2, "PipelineSettingsError": 1, "SourceError": 1, "Difference": 1, "next": 0}

@@ -8,10 +8,10 @@ from typing import Any
 from eventually import eventually
 
 from local_cloud.sagemaker import api
-from local_cloud.sagemaker.cloud import Call, Credentials, Gateway
-from local_cloud.sagemaker.jobs.launcher import Container, Process
-from local_cloud.sagemaker.service import SageMaker
-from local_cloud.sagemaker.store import Scope
+from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
+from local_cloud.sagemaker.core.clock import Clock
+from local_cloud.sagemaker.core.cloud import Call, Credentials, Gateway
+from local_cloud.sagemaker.core.store import Scope
 
 SCOPE = Scope("000000000000", "us-east-1")
 ROLE = "arn:aws:iam::000000000000:role/everything"
@@ -55,11 +55,11 @@ class Refused(Exception):
 
 
 class InProcess:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, launcher: Launcher | None = None, clock: Clock | None = None) -> None:
         self.cloud = FakeCloud()
-        self.service: SageMaker = api.assemble(self.cloud, directory, NoLauncher())
+        self.service = api.assemble(self.cloud, directory, launcher or NoLauncher(), clock)
         # From Python 3.13 on, a database that nobody closed is a ResourceWarning, in whatever test runs next.
-        weakref.finalize(self, self.service.store.close)
+        weakref.finalize(self, self.service.context.store.close)
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         call = Call(SCOPE, lambda action, resource: None)

@@ -141,7 +141,7 @@ class RealTrigger:
         return max(int(match[1]) for text in texts if (match := re.search(r"VmHWM:\s+(\d+) kB", text))) // 1_000
 
     def set_faults(self, *rules: str) -> None:
-        """What is to go wrong, in the words of local_cloud/sagemaker/faults.py; nothing, if none is given."""
+        """What is to go wrong, in the words of local_cloud/sagemaker/core/faults.py; nothing, if none is given."""
         file = self.deployed.state / "sagemaker" / "faults.toml"
         draft = file.with_suffix(".draft")
         draft.write_text("".join(f"[[fault]]\n{rule}\n" for rule in rules))

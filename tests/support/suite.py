@@ -17,7 +17,15 @@ OWN = ROOT / "tests/project"
 SETTINGS = ("environments.toml", "prices.toml")
 LINKED = (
     *(".venv", "benchmarks", "cdk.json", "data_sets", "docs", "headrace", "infra", "lambda", "local_cloud"),
-    *("node_modules", "pipeline_definition", "pyproject.toml", "run_costs", "source_code", "tests"),
+    *(
+        "node_modules",
+        "pipeline_definition",
+        "pipeline_language",
+        "pyproject.toml",
+        "run_costs",
+        "source_code",
+        "tests",
+    ),
 )
 
 

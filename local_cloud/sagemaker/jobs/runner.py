@@ -1,244 +1,57 @@
-"""Runs jobs, each in a thread of its own, and lets others wait for, stop or interrupt them."""
+"""Runs jobs, one thread each; others can wait for a job or stop it."""
 
 import errno
 import logging
-import os
 import shutil
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
 
 from local_cloud.errors import ImageError
-from local_cloud.sagemaker import network
-from local_cloud.sagemaker.cloud import Credentials
-from local_cloud.sagemaker.errors import AccessDenied, DiskFull
-from local_cloud.sagemaker.images import image
-from local_cloud.sagemaker.jobs.hosts import Abandoned, Ending, Host, follow, make_hosts, meeting_port
-from local_cloud.sagemaker.jobs.launcher import Container, Launcher, Process
-from local_cloud.sagemaker.jobs.logs import LogStream
-from local_cloud.sagemaker.store import Document, Scope, when_there_is_room
-
-if TYPE_CHECKING:
-    from local_cloud.sagemaker.service import SageMaker
+from local_cloud.sagemaker.containers import vpc
+from local_cloud.sagemaker.containers.hosts import ShuttingDown
+from local_cloud.sagemaker.containers.launcher import Launcher
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.errors import AccessDenied, DiskFull
+from local_cloud.sagemaker.core.statuses import JobStatus
+from local_cloud.sagemaker.core.store import Scope, retry_while_disk_full
+from local_cloud.sagemaker.jobs.job import Job, JobType
 
 log = logging.getLogger("headrace.sagemaker")
-
-
-class JobKind(Protocol):
-    """Training or processing: which documents it has, and how one runs."""
-
-    kind: str  # Training or Processing, as in the names of the API
-    document: str
-    log_group: str
-
-    def run(self, job: "Job") -> None:
-        """Runs the job to its end and records it."""
-
-    def fail(self, job: "Job", reason: str) -> None:
-        """Records the end of a job that could not be run."""
-
-
-@dataclass(slots=True)
-class Job:
-    """One running job."""
-
-    service: "SageMaker"
-    launcher: Launcher
-    kind: JobKind
-    scope: Scope
-    name: str
-    ended: threading.Event = field(default_factory=threading.Event)
-    stop_requested: threading.Event = field(default_factory=threading.Event)
-    abandoned: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def directory(self) -> Path:
-        """Its own: names are unique in one account and region, and for one kind of job."""
-        scope = f"{self.scope.account}-{self.scope.region}"
-        return self.service.directory / "jobs" / scope / f"{self.kind.document}-{self.name}"
-
-    @property
-    def root(self) -> Path:
-        """What the first host of the job, and the only one of most, sees as ``/opt/ml``."""
-        return self.hosts(1)[0].root
-
-    def hosts(self, count: int) -> tuple[Host, ...]:
-        return make_hosts(self.directory, count)
-
-    def describe(self) -> Document:
-        document = self.service.store.get(self.scope, self.kind.document, self.name)
-        assert document is not None
-        return document
-
-    def update(self, **changes: Any) -> Document:
-        return self.service.store.update(self.scope, self.kind.document, self.name, **changes)
-
-    @property
-    def owner(self) -> str:
-        """Of the network interface."""
-        return f"{self.kind.document}/{self.name}"
-
-    def attach(self) -> None:
-        """Gives the job its place in the VPC that it asks for. Raises AccessDenied."""
-        job = self.describe()
-        network.attach(self.service, self.scope, self.owner, job, job["RoleArn"], job[f"{self.kind.kind}JobArn"])
-
-    def client(self, service: str) -> Any:
-        """A boto3 client that acts as the job's role."""
-        description = self.describe()
-        source = description[f"{self.kind.kind}JobArn"]
-        return self.service.clients.get(service, self.scope, description["RoleArn"], source)
-
-    def run_containers(
-        self,
-        hosts: Sequence[Host],
-        *,
-        image_uri: str,
-        command: tuple[str, ...],
-        environment: dict[str, str],
-        seconds: float,
-        on_line: Callable[[str], None] = lambda line: None,
-        tick: Callable[[], None] = lambda: None,
-    ) -> Ending:
-        """Runs the command on every host; ``on_line`` is given what all of them print, each from a thread of its own.
-
-        ``tick`` is called about every second while they run. Raises Abandoned when the local cloud is ending.
-        """
-        started = int(time.time())
-        credentials = self._credentials()
-        variables = self._environment(len(hosts), credentials) | environment
-        processes: list[Process] = []
-        outputs: list[tuple[threading.Thread, LogStream]] = []
-
-        def every_second() -> None:
-            for _, stream in outputs:
-                stream.flush()
-            if credentials is not None:
-                self.service.cloud.prolong(credentials)
-            tick()
-
-        try:
-            for host in hosts:
-                container = Container(
-                    name=self.name,
-                    command=command,
-                    root=host.root,
-                    image=image(image_uri, self.service.directory / "images"),
-                    environment=variables,
-                    names={host.name: host.address for host in hosts},
-                    # Several reach each other by the machine's loopback, and by no loopback of their own.
-                    isolated=len(hosts) == 1 and network.is_isolated(self.describe()),
-                )
-                stream = LogStream(self.client("logs"), self.kind.log_group, f"{self.name}/{host.name}-{started}")
-                processes.append(self.launcher.launch(container))
-                reader = threading.Thread(target=_pump, args=(processes[-1], stream, on_line), daemon=True)
-                reader.start()
-                outputs.append((reader, stream))
-            return follow(
-                processes,
-                reason_to_end=lambda running: self._reason_to_end(running > seconds),
-                is_abandoned=self.abandoned.is_set,
-                tick=every_second,
-            )
-        except BaseException:
-            for process in processes:
-                process.kill()
-            raise
-        finally:
-            for reader, stream in outputs:
-                reader.join(timeout=10)
-                stream.flush()
-            if credentials is not None:
-                self.service.cloud.end(credentials)
-
-    def _reason_to_end(self, overdue: bool) -> str:
-        if self.stop_requested.is_set():
-            return "stopped"
-        sign = self.service.directory / "interruptions" / self.name
-        if sign.exists():
-            # Asked for by `local_cloud.process.interrupt`; the file holds the signal's name.
-            why = "killed" if sign.read_text() == "SIGKILL" else "interrupted"
-            sign.unlink()
-            if self.describe().get("EnableManagedSpotTraining"):
-                return why
-        return "timeout" if overdue else "exit"
-
-    def _credentials(self) -> Credentials | None:
-        """Credentials of the job's role for this job alone, valid while it runs.
-
-        An isolated job has none (SageMaker's guide).
-        """
-        description = self.describe()
-        if network.is_isolated(description):
-            return None
-        return self.service.cloud.assume(description["RoleArn"], description[f"{self.kind.kind}JobArn"])
-
-    def _environment(self, hosts: int, credentials: Credentials | None) -> dict[str, str]:
-        """Region and credentials of the job's role, as a container finds them, and a host's share of the machine.
-
-        An isolated one, which has no credentials, has no index of packages either.
-        """
-        region = {"AWS_REGION": self.scope.region, "AWS_DEFAULT_REGION": self.scope.region}
-        meeting = {"MASTER_PORT": str(meeting_port())} if hosts > 1 else {}
-        # Two lanes train side by side.
-        common = region | meeting | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // (2 * hosts)))}
-        if credentials is None:
-            return common | {"PIP_NO_INDEX": "1"}
-        gateway = self.service.cloud.gateway
-        return common | {
-            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
-            "AWS_SESSION_TOKEN": credentials.session_token,
-            "AWS_ENDPOINT_URL": gateway.endpoint,
-            "AWS_CA_BUNDLE": gateway.certificate,
-        }
-
-
-def _pump(process: Process, stream: LogStream, on_line: Callable[[str], None]) -> None:
-    for line in process.output:
-        stream.write(line)
-        on_line(line)
 
 
 class JobRunner:
     """The jobs that run now."""
 
-    def __init__(self, service: "SageMaker", launcher: Launcher) -> None:
-        self._service, self._launcher = service, launcher
+    def __init__(self, context: Context, launcher: Launcher, types: Iterable[JobType]) -> None:
+        self._context, self._launcher = context, launcher
+        self._types = {type.name: type for type in types}
         self._jobs: dict[tuple[str, Scope, str], Job] = {}
         self._lock = threading.Lock()
-        self._kinds: dict[str, JobKind] = {}
 
-    def serve(self, kind: JobKind) -> None:
-        self._kinds[kind.kind] = kind
-
-    def submit(self, kind: str, scope: Scope, name: str) -> None:
-        job = Job(self._service, self._launcher, self._kinds[kind], scope, name)
+    def submit(self, type_name: str, scope: Scope, name: str) -> None:
+        job = Job(self._context, self._launcher, self._types[type_name], scope, name)
         with self._lock:
-            self._jobs[kind, scope, name] = job
+            self._jobs[type_name, scope, name] = job
         threading.Thread(target=self._run, args=(job,), name=f"job {name}", daemon=True).start()
 
-    def wait(self, kind: str, scope: Scope, name: str) -> None:
+    def wait(self, type_name: str, scope: Scope, name: str) -> None:
         """Returns when the job has ended (at once when it has, or is unknown)."""
-        job = self._find(kind, scope, name)
+        job = self._find(type_name, scope, name)
         if job is not None:
             job.ended.wait()
 
-    def request_stop(self, kind: str, scope: Scope, name: str) -> None:
-        job = self._find(kind, scope, name)
+    def request_stop(self, type_name: str, scope: Scope, name: str) -> None:
+        job = self._find(type_name, scope, name)
         if job is not None:
             job.stop_requested.set()
 
     def resume(self) -> None:
         """Runs the jobs again that were running when the previous process ended."""
-        for kind in self._kinds.values():
-            for scope, document in self._service.store.everywhere(kind.document):
-                if document[f"{kind.kind}JobStatus"] in ("InProgress", "Stopping"):
-                    self.submit(kind.kind, scope, document[f"{kind.kind}JobName"])
+        for type in self._types.values():
+            for scope, document in self._context.store.scan(type.document):
+                if document[f"{type.name}JobStatus"] in (JobStatus.IN_PROGRESS, JobStatus.STOPPING):
+                    self.submit(type.name, scope, document[f"{type.name}JobName"])
 
     def stop(self) -> None:
         with self._lock:
@@ -248,16 +61,16 @@ class JobRunner:
         for job in jobs:
             job.ended.wait(10)
 
-    def _find(self, kind: str, scope: Scope, name: str) -> Job | None:
+    def _find(self, type_name: str, scope: Scope, name: str) -> Job | None:
         with self._lock:
-            return self._jobs.get((kind, scope, name))
+            return self._jobs.get((type_name, scope, name))
 
     def _run(self, job: Job) -> None:
         try:
             shutil.rmtree(job.directory, ignore_errors=True)
             job.attach()
-            job.kind.run(job)
-        except Abandoned:
+            job.type.run(job)
+        except ShuttingDown:
             pass
         except (ImageError, AccessDenied) as error:
             self._fail(job, f"ClientError: {error}")
@@ -271,16 +84,16 @@ class JobRunner:
         finally:
             shutil.rmtree(job.directory, ignore_errors=True)
             if not job.abandoned.is_set():  # the local cloud is ending: the next start takes it over
-                network.detach(self._service, job.scope, job.owner)
+                vpc.detach(self._context, job.scope, job.owner)
             with self._lock:
-                del self._jobs[job.kind.kind, job.scope, job.name]
+                del self._jobs[job.type.name, job.scope, job.name]
             job.ended.set()
 
     def _fail(self, job: Job, reason: str) -> None:
         """Records the end once there is room for it; the job's own files, which may fill the disk, go before."""
         shutil.rmtree(job.directory, ignore_errors=True)
         with suppress(DiskFull):  # the local cloud is ending: the next start runs the job again
-            when_there_is_room(lambda: job.kind.fail(job, reason[:1024]), job.abandoned)
+            retry_while_disk_full(lambda: job.type.fail(job, reason[:1024]), job.abandoned)
 
 
 def _says_disk_full(error: Exception) -> bool:

@@ -1,0 +1,1 @@
+"""CloudFormation as AWS has it: stacks, their permissions, and resource types."""

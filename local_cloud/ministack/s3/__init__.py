@@ -1,0 +1,1 @@
+"""S3 as AWS has it: buckets, bodies, checksums, lifecycle, events."""

@@ -1,5 +1,0 @@
-"""Processing step: a processing job."""
-
-from local_cloud.sagemaker.engine.steps import job
-
-TYPE = job.step_type("Processing", cache_key=("AppSpecification", "Environment", "ProcessingInputs"))

@@ -1,0 +1,1 @@
+"""Models and endpoints: the API, and the processes that serve."""

@@ -1,1 +1,0 @@
-"""Stands for pip inside a local image; see `local_cloud.sagemaker.images`."""

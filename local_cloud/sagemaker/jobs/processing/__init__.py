@@ -1,0 +1,1 @@
+"""Processing jobs: the API, and how one runs."""

@@ -1,0 +1,1 @@
+"""Training jobs: the API, and how one runs."""

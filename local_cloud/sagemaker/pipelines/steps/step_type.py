@@ -1,0 +1,66 @@
+"""What a step type is: the API call it stands for, and how it runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from local_cloud.sagemaker.core.context import Context
+from local_cloud.sagemaker.core.statuses import StepStatus
+from local_cloud.sagemaker.core.store import Document, Scope
+from pipeline_language.definition import Step
+
+WaitForJob = Callable[[str, Scope, str], None]
+"""Given Training or Processing, where the job is and its name; returns when the job has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a step ended."""
+
+    status: StepStatus
+    """SUCCEEDED, FAILED or STOPPED."""
+    properties: dict[str, Any] = field(default_factory=dict)
+    """What later steps can refer to: the Describe response, or a Lambda step's ``OutputParameters``."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    failure_reason: str | None = None
+
+
+def failed(reason: str, **more: Any) -> Outcome:
+    return Outcome(StepStatus.FAILED, failure_reason=reason[:1024], **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of one step: who runs it, with which arguments, and how it says what it has started."""
+
+    context: Context
+    scope: Scope
+    execution: Document
+    step: Step
+    arguments: dict[str, Any]
+    number: int
+    record_metadata: Callable[[dict[str, Any]], None]
+    """Records metadata of the running step, such as its job's ARN, so that a stop or a restart finds it."""
+    wait_for_job: WaitForJob
+    is_stopping: Callable[[], bool]
+    """Whether the execution was asked to stop."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that acts as the pipeline's role."""
+        source = self.execution["PipelineExecutionArn"]
+        return self.context.clients.get(service, self.scope, self.execution["RoleArn"], source)
+
+
+@dataclass(frozen=True, slots=True)
+class StepType:
+    run: Callable[[Attempt], Outcome]
+    request: str | None = None
+    """The API call whose request shape ``Arguments`` has."""
+    generated: tuple[str, ...] = ()
+    """Required members of that request which the engine fills in."""
+    describe: str | None = None
+    """The API call whose response references to the step follow."""
+    cache_key: tuple[str, ...] = ()
+    """The members of ``Arguments`` that decide whether an earlier result may be used (AWS's documented keys)."""
+    stop: Callable[[Attempt, dict[str, Any]], None] | None = None
+    """Asks a running step to end, given the metadata it announced."""

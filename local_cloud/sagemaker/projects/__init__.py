@@ -1,0 +1,1 @@
+"""Projects: the API, and the CloudFormation stacks that they are provisioned with."""
