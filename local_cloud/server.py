@@ -48,20 +48,20 @@ def main(state: Path, port: int) -> None:
         }
     )
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback in it
-    logging.getLogger("headrace").setLevel(logging.INFO)
+    logging.getLogger("local_cloud").setLevel(logging.INFO)
     logging.getLogger("asyncio").addFilter(_drop_tls_timeouts)
     asyncio.run(_serve(state, port, certificate_path, key_path))
 
 
 def _drop_tls_timeouts(record: logging.LogRecord) -> bool:
-    """Not news: a TLS client that left without saying so, which asyncio reports after 30 s with a traceback."""
+    """Drops the report of a TLS client that left without closing: asyncio writes it after 30 s, with a traceback."""
     return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))
 
 
 def _report(task: asyncio.Task[None]) -> None:
     """A task never ends by itself: if one does, the log says why."""
     if not task.cancelled():
-        logging.getLogger("headrace").error("a task of the local cloud ended", exc_info=task.exception())
+        logging.getLogger("local_cloud").error("a task of the local cloud ended", exc_info=task.exception())
 
 
 async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path) -> None:

@@ -16,7 +16,7 @@ from local_cloud.door.body import Incoming, Message, Receive
 from local_cloud.door.refusals import Answer, Refused
 from local_cloud.door.signature import FindKey, Request
 
-log = logging.getLogger("headrace.door")
+log = logging.getLogger(__name__)
 
 Scope = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]

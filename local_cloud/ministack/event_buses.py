@@ -10,7 +10,7 @@ from ministack.core import iam_evaluator, responses
 from ministack.services import cloudwatch, eventbridge
 from ministack.services.cloudformation import provisioners
 
-log = logging.getLogger("headrace.ministack")
+log = logging.getLogger(__name__)
 
 _BUS = re.compile(r"arn:aws:events:(?P<region>[^:]+):(?P<account>\d{12}):event-bus/(?P<name>.+)")
 _ACTION = "events:PutEvents"

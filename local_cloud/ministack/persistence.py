@@ -16,7 +16,7 @@ from ministack import app
 from ministack.core import persistence
 from ministack.services import cloudwatch_logs, sqs
 
-log = logging.getLogger("headrace.ministack")
+log = logging.getLogger(__name__)
 
 _SECONDS = 5.0
 

@@ -107,7 +107,7 @@ class Draft:
         self._delete()
 
     def _delete(self) -> None:
-        with suppress(OSError, AttributeError):  # there may be no file, where the disk was full
+        with suppress(OSError, AttributeError):  # the file may be missing, where the disk was full
             self._file.close()
             self.path.unlink()
 

@@ -15,7 +15,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import s3
 
-log = logging.getLogger("headrace.ministack")
+log = logging.getLogger(__name__)
 
 _SECONDS = 20.0
 _DAY = timedelta(days=1)
@@ -80,7 +80,7 @@ def _expire_versions(bucket: str, prefix: str, until: datetime, kept: int) -> in
 
 
 def _expire_markers(bucket: str, prefix: str) -> int:
-    """Delete markers with nothing beneath them."""
+    """Delete markers with no versions below them."""
     alone = [
         (key, versions[0]["version_id"])
         for key, versions in _histories(bucket, prefix)

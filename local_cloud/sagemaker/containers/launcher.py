@@ -61,6 +61,14 @@ class Process(Protocol):
 
 
 class Launcher(Protocol):
+    """Starts containers.
+
+    process = launcher.launch(Container("job", ("python3", "train.py"), root=folder, image=image))
+    for line in process.output:
+        …
+    code = process.wait()
+    """
+
     def launch(self, container: Container) -> Process: ...
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 1.0
 _LONGEST_LINE = 200_000  # CloudWatch Logs takes 256 KB an event

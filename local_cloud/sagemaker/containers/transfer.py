@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from local_cloud.sagemaker.containers.folder import Entry, Folder, UnsafePath
 from local_cloud.sagemaker.core.aws_errors import error_message
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 ALL = slice(None)
 _AT_ONCE = 16

@@ -15,7 +15,7 @@ from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import AccessDenied, ValidationException
 from local_cloud.sagemaker.core.store import Document, Scope
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 DOCUMENT = DocumentKind.NETWORK_INTERFACE
 

@@ -32,7 +32,7 @@ from typing import Any
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.watched_file import WatchedFile
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 _KINDS = ("throttle", "error", "slow", "lost-answer")
 _MEMBERS = ("operation", "kind", "times", "every", "seconds", "code")

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import DiskFull
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Document = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from local_cloud.sagemaker.core.errors import ValidationException
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 Content = TypeVar("Content")
 

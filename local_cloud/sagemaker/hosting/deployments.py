@@ -25,7 +25,7 @@ from local_cloud.sagemaker.hosting import model_server
 from local_cloud.sagemaker.hosting.model_connection import ModelConnection
 from local_cloud.sagemaker.hosting.model_server import DeploymentError, ModelServer
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 _INVOCATION_SECONDS = 60.0
 _RESTARTS = 3

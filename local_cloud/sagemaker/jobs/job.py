@@ -1,6 +1,5 @@
 """One running job: its documents, its files, and the containers that it runs on its hosts as its role."""
 
-import logging
 import os
 import threading
 import time
@@ -18,8 +17,6 @@ from local_cloud.sagemaker.core.cloud import Credentials
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.store import Document, Scope
-
-log = logging.getLogger("headrace.sagemaker")
 
 
 class JobType(Protocol):

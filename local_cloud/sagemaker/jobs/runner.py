@@ -17,7 +17,7 @@ from local_cloud.sagemaker.core.statuses import JobStatus
 from local_cloud.sagemaker.core.store import Scope, retry_while_disk_full
 from local_cloud.sagemaker.jobs.job import Job, JobType
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 
 class JobRunner:

@@ -21,7 +21,7 @@ from local_cloud.sagemaker.core.errors import DiskFull, ServiceError, Validation
 from local_cloud.sagemaker.core.statuses import ProjectStatus
 from local_cloud.sagemaker.core.store import Document, Scope, retry_while_disk_full
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 GIVEN = {"SageMakerProjectName": "ProjectName", "SageMakerProjectId": "ProjectId"}
 """Parameters that SageMaker gives to a template that declares them, and the project's member that each is."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 _NAMESPACE = "/aws/sagemaker/TrainingJobs"  # where AWS puts the metrics that an algorithm prints
 

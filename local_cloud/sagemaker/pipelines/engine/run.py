@@ -31,7 +31,7 @@ from pipeline_language.definition import Definition, DefinitionError, Step, pars
 from pipeline_language.graph import own_arguments
 from pipeline_language.references import Unresolved, resolve
 
-log = logging.getLogger("headrace.sagemaker")
+log = logging.getLogger(__name__)
 
 _GENERIC_FAILURE = "Step failure: One or multiple steps failed."
 _MOST_STEPS_AT_ONCE = 50

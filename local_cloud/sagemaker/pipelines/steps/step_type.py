@@ -53,6 +53,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class StepType:
+    """A type of step, in one module each and in the table `STEP_TYPES`.
+
+    def run(attempt: Attempt) -> Outcome:
+        attempt.client("sagemaker")…
+        return Outcome(StepStatus.SUCCEEDED, properties={…})
+
+    TYPE = StepType(run, request="CreateTransformJob", describe="DescribeTransformJob")
+    """
+
     run: Callable[[Attempt], Outcome]
     request: str | None = None
     """The API call whose request shape ``Arguments`` has."""
@@ -63,4 +72,4 @@ class StepType:
     cache_key: tuple[str, ...] = ()
     """The members of ``Arguments`` that decide whether an earlier result may be used (AWS's documented keys)."""
     stop: Callable[[Attempt, dict[str, Any]], None] | None = None
-    """Asks a running step to end, given the metadata it announced."""
+    """Asks a running step to end, given the metadata that it recorded."""
