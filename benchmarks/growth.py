@@ -24,10 +24,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
 from deployed_app import deployment, project_with
 
-from headrace import registry, runs, upload, watch
-from headrace.digits import write_digits
-from headrace.environment import Environment
-from headrace.output import Output
+from headrace.client import model_packages as registry
+from headrace.client.environment import Environment
+from headrace.commands import runs, upload, watch
+from headrace.demo.digits import write_digits
+from headrace.terminal.output import Output
 
 QUIET = Output(stdout=StringIO(), stderr=StringIO())
 

@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 from photographs import write_photographs
 from pipeline_runs import BUCKET, client, definition, make_role, processing_step, run
 
-from headrace import cdk
-from headrace.environment import Environment, open_environment
-from headrace.local import ProcessCloud
-from headrace.output import Output
-from headrace.project import LOCAL
-from headrace.upload import TRANSFER
+from headrace.client.environment import Environment, open_environment
+from headrace.commands import cdk
+from headrace.commands.upload import TRANSFER
+from headrace.project.folder import LOCAL
+from headrace.project.local_cloud import ProcessCloud
+from headrace.terminal.output import Output
 from local_cloud import process
 from local_cloud.process import Running
 

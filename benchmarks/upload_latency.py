@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from headrace import cdk
-from headrace.environment import Environment, open_environment
-from headrace.local import ProcessCloud
-from headrace.output import Output
-from headrace.project import LOCAL, read_target
+from headrace.client.environment import Environment, open_environment
+from headrace.commands import cdk
+from headrace.project.folder import LOCAL, read_target
+from headrace.project.local_cloud import ProcessCloud
+from headrace.terminal.output import Output
 
 CONDITION = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
 STEP = {"Type": "Condition", "Arguments": {"Conditions": [CONDITION], "IfSteps": [], "ElseSteps": []}}

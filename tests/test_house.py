@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from suite import PROJECT
 
-from headrace.parser import build_parser
+from headrace.cli.parser import build_parser
 from source_code.requirements import read
 
 ROOT = Path(__file__).parents[1]

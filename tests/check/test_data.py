@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from headrace import inspection
-from headrace.output import Output
+from headrace.commands import inspection
+from headrace.terminal.output import Output
 
 
 def test_the_data_set_can_be_trained_on(

@@ -20,10 +20,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from environments.settings import Settings, load_settings
-from headrace.environment import Environment, open_environment
+from headrace.client.environment import Environment, open_environment
 from headrace.errors import HeadraceError, UsageError
-from headrace.local import ProcessCloud
-from headrace.project import LOCAL
+from headrace.project.folder import LOCAL
+from headrace.project.local_cloud import ProcessCloud
 from tests.conformance import cost
 from tests.conformance.account import BEFORE, PIPELINE
 from tests.conformance.checks import HELD, NOT_HELD, Check, Outcome, run

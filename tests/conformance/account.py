@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from headrace.doctor import findings as doctors
-from headrace.doctor.deployment import check_functions
-from headrace.doctor.images import check_images
-from headrace.doctor.quotas import check_quotas, check_vpcs
-from headrace.doctor.zones import check_zones
+from headrace.commands.doctor import findings as doctors
+from headrace.commands.doctor.deployment import check_functions
+from headrace.commands.doctor.images import check_images
+from headrace.commands.doctor.quotas import check_quotas, check_vpcs
+from headrace.commands.doctor.zones import check_zones
 from tests.conformance.checks import Check, DidNotHold, NotChecked
 from tests.conformance.preparation import deploy
 from tests.conformance.world import World

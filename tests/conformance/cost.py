@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from environments.settings import Settings
-from headrace.environment import Environment
+from headrace.client.environment import Environment
 
 MOST_USD = 5.0
 OTHERS_USD = 1.0  # a customer managed key for a month; requests, logs and storage are cents

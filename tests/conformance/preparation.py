@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from headrace import cdk
-from headrace.environment import Environment
+from headrace.client.environment import Environment
+from headrace.commands import cdk
 from headrace.errors import SetupError
-from headrace.output import Output
+from headrace.terminal.output import Output
 from tests.conformance.world import World
 
 COLORS = {"blue": (40, 60, 200), "green": (50, 180, 70), "red": (200, 50, 60)}

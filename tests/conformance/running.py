@@ -7,10 +7,18 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from headrace import logs, upload
-from headrace.executions import Execution, Step, list_steps, read_execution, read_parameters, wait_for_execution
-from headrace.output import Output
-from headrace.registry import find_model
+from headrace.client.executions import (
+    Execution,
+    Step,
+    list_steps,
+    read_execution,
+    read_parameters,
+    wait_for_execution,
+)
+from headrace.client.model_packages import find_model
+from headrace.client.new_lines import last_lines
+from headrace.commands import upload
+from headrace.terminal.output import Output
 from pipeline_definition.train import METRICS
 from tests.conformance.checks import Check, DidNotHold, NotChecked
 from tests.conformance.preparation import NAME, listen, write_images
@@ -167,7 +175,7 @@ def refuses_model(world: World) -> str:
 def writes_logs(world: World) -> str:
     """C7: where jobs and functions write."""
     execution, steps = first_run(world)
-    lines = {step.name: len(logs.last_lines(world.environment, execution, step, 3)) for step in steps if step.job}
+    lines = {step.name: len(last_lines(world.environment, execution, step, 3)) for step in steps if step.job}
     silent = sorted(name for name, count in lines.items() if not count)
     if silent:
         raise DidNotHold(f"no log was found of {', '.join(silent)}")

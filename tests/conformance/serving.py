@@ -10,9 +10,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from headrace.decision import write_decision
-from headrace.endpoint import Endpoint, read_endpoint, wait_for_endpoint
-from headrace.registry import APPROVED, REJECTED, find_model
+from headrace.client.endpoint import Endpoint, read_endpoint, wait_for_endpoint
+from headrace.client.model_packages import APPROVED, REJECTED, find_model
+from headrace.commands.decision import write_decision
 from tests.conformance.checks import Check, DidNotHold, NotChecked
 from tests.conformance.world import World
 

@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from environments.settings import Settings
-from headrace.doctor.findings import Finding, ok, problem, unknown
-from headrace.environment import Environment
+from headrace.client.environment import Environment
+from headrace.commands.doctor.findings import Finding, ok, problem, unknown
 from headrace.errors import UsageError
 from tests.conformance import cost
 from tests.conformance.__main__ import agreed, refuse_deployed

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from environments.settings import Settings
-from headrace.environment import Environment
-from headrace.executions import Execution
-from headrace.registry import Model
+from headrace.client.environment import Environment
+from headrace.client.executions import Execution
+from headrace.client.model_packages import Model
 from tests.conformance.recording import Recorder
 
 

@@ -23,7 +23,7 @@ from data_sets.listing import Entry
 from data_sets.reading import Reading, read
 from errors import DataSetError
 from files import read_files, refuse, unpack_data
-from headrace.data_set import read_data_set
+from headrace.client.data_set import read_data_set
 from preprocess import look
 from start_pipeline.data_set import list_objects, prefix_of
 from start_pipeline.reading import ObjectListing

@@ -22,7 +22,7 @@ from data_sets.kinds import OPTIONAL
 from data_sets.reading import Reading
 from dataset import read_split
 from errors import ArchiveError, DataSetError
-from headrace.data_set import read_data_set
+from headrace.client.data_set import read_data_set
 from headrace.errors import UsageError
 
 SPLITS = ("train", "validation", "test")

@@ -18,10 +18,12 @@ import pytest
 from botocore.exceptions import ClientError
 from deployed_app import Deployed, deployment, project_with
 
-from headrace import cdk, endpoint, registry, runs, upload
-from headrace.digits import write_digits
-from headrace.executions import list_executions, list_steps, read_execution
-from headrace.output import Output
+from headrace.client import endpoint
+from headrace.client import model_packages as registry
+from headrace.client.executions import list_executions, list_steps, read_execution
+from headrace.commands import cdk, runs, upload
+from headrace.demo.digits import write_digits
+from headrace.terminal.output import Output
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -19,10 +19,13 @@ from deployed_app import Deployed, Images, deployment, project_with
 from eventually import eventually
 from stack_roles import client_of, let_the_account_assume, roles_of
 
-from headrace import decision, endpoint, notices, registry, runs, upload
-from headrace.environment import Environment
-from headrace.executions import list_executions, list_steps, read_execution
-from headrace.output import Output
+from headrace.client import endpoint
+from headrace.client import model_packages as registry
+from headrace.client.environment import Environment
+from headrace.client.executions import list_executions, list_steps, read_execution
+from headrace.client.serving import ask_for_deployment
+from headrace.commands import decision, notices, runs, upload
+from headrace.terminal.output import Output
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -207,7 +210,7 @@ def test_what_an_administrator_exchanges_is_notified_and_not_deployed(app: Regis
     sagemaker.delete_endpoint(EndpointName=app.environment.stack.endpoint)
     eventually("the endpoint is gone", lambda: endpoint.read_endpoint(app.environment) is None)
     models = sagemaker.list_models()["Models"]
-    for ask in (app.look, app.look, lambda: decision.ask_for_deployment(app.environment)):
+    for ask in (app.look, app.look, lambda: ask_for_deployment(app.environment)):
         ask()
         eventually("it is handled", app.queue_is_empty)
     assert endpoint.read_endpoint(app.environment) is None

@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 from deployed_app import Deployed, Images, deployment, project_with
 
-from headrace import cdk, endpoint, lines, registry, upload
-from headrace.cli import main
-from headrace.environment import DEFAULT_LINE, Environment
-from headrace.executions import Execution, list_executions, list_steps, read_execution, read_parameters
-from headrace.output import Output
+from headrace.cli.main import main
+from headrace.client import endpoint, lines
+from headrace.client import model_packages as registry
+from headrace.client.environment import DEFAULT_LINE, Environment
+from headrace.client.executions import Execution, list_executions, list_steps, read_execution, read_parameters
+from headrace.commands import cdk, upload
+from headrace.terminal.output import Output
 
 pytestmark = pytest.mark.timeout(600)
 

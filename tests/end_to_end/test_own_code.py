@@ -13,9 +13,10 @@ import pytest
 from deployed_app import ROOT, Deployed, Images, deployment, project_with
 from suite import PROJECT
 
-from headrace import runs, upload
-from headrace.executions import Execution, list_steps, read_execution, wait_for_execution
-from headrace.output import Output
+from headrace.client.executions import Execution, list_steps, read_execution, wait_for_execution
+from headrace.client.runs import read_run
+from headrace.commands import runs, upload
+from headrace.terminal.output import Output
 from infra.training.code_archive import code_files
 from source_code.archive import File, pack
 
@@ -111,7 +112,7 @@ def test_two_variants_are_trained_beside_each_other_and_the_better_is_registered
     app: Deployed, first: Execution
 ) -> None:
     assert jobs(app, first) == dict.fromkeys(JOBS)
-    run = runs.read_run(app.environment, first)
+    run = read_run(app.environment, first)
     assert run.evaluation is not None
     assert run.evaluation.winner == "strong"
     assert run.evaluation.candidates.keys() == {"weak", "strong"}

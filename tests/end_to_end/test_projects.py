@@ -20,12 +20,14 @@ from botocore.exceptions import ClientError
 from deployed_app import Images, project_with
 from pipeline_runs import free_port
 
-from headrace import decision, projects, publish, registry, upload
-from headrace.endpoint import ask, list_images, wait_for_endpoint
-from headrace.environment import LOCAL, Environment, open_environment
-from headrace.executions import Execution, list_executions, list_steps, read_execution
-from headrace.local import ProcessCloud
-from headrace.output import Output
+from headrace.client import model_packages as registry
+from headrace.client.endpoint import ask, wait_for_endpoint
+from headrace.client.environment import LOCAL, Environment, open_environment
+from headrace.client.executions import Execution, list_executions, list_steps, read_execution
+from headrace.commands import decision, projects, publish, upload
+from headrace.commands.predict import list_images
+from headrace.project.local_cloud import ProcessCloud
+from headrace.terminal.output import Output
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from deployed_app import Deployed, Images, deployment, project_with
 
-from headrace import registry, upload
-from headrace.executions import Execution, list_steps, read_execution, wait_for_execution
-from headrace.output import Output
+from headrace.client import model_packages as registry
+from headrace.client.executions import Execution, list_steps, read_execution, wait_for_execution
+from headrace.commands import upload
+from headrace.terminal.output import Output
 from local_cloud import process
 
 pytestmark = pytest.mark.timeout(600)

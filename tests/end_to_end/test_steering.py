@@ -19,7 +19,7 @@ from eventually import eventually
 from scripted_cloud import Result
 
 from canonical import digest
-from headrace.registry import list_packages
+from headrace.client.model_packages import list_packages
 
 pytestmark = pytest.mark.timeout(600)
 

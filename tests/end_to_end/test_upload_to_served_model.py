@@ -19,11 +19,14 @@ from deployed_app import Deployed, Images, processes_of, project_with, register_
 from received_notices import receive
 from states import FirstRun, RefusedRun, all_executions, start_like, uri_of, wait_for_end
 
-from headrace import adopt, cdk, decision, endpoint, redrive, registry, runs
-from headrace.environment import LOCAL, Environment, open_environment
-from headrace.executions import list_steps, read_execution, wait_for_execution
-from headrace.local import ProcessCloud
-from headrace.output import Output
+from headrace.client import endpoint
+from headrace.client import model_packages as registry
+from headrace.client.environment import LOCAL, Environment, open_environment
+from headrace.client.executions import list_steps, read_execution, wait_for_execution
+from headrace.client.runs import read_run
+from headrace.commands import adopt, cdk, decision, redrive, runs
+from headrace.project.local_cloud import ProcessCloud
+from headrace.terminal.output import Output
 from local_cloud import process
 from pipeline_definition.train import METRICS
 
@@ -70,7 +73,7 @@ def test_an_upload_by_the_aws_cli_starts_a_run_that_registers_a_model(first_run:
 
 
 def test_both_candidates_are_evaluated_and_the_cheaper_of_equals_wins(deployed: Deployed, first_run: FirstRun) -> None:
-    run = runs.read_run(deployed.environment, first_run.execution)
+    run = read_run(deployed.environment, first_run.execution)
     assert run.evaluation is not None
     assert set(run.evaluation.candidates) == {"spot", "on-demand"}
     assert run.evaluation.accuracy is not None
@@ -154,7 +157,7 @@ def test_only_the_threshold_changed_takes_all_jobs_from_the_cache(deployed: Depl
 
 def test_a_model_worse_than_the_champion_is_refused_with_figures(deployed: Deployed, refused_run: RefusedRun) -> None:
     assert refused_run.execution.status == "Failed"
-    run = runs.read_run(deployed.environment, refused_run.execution)
+    run = read_run(deployed.environment, refused_run.execution)
     assert run.failed_step is not None
     assert run.failed_step.name == "RefuseModel"
     assert run.evaluation is not None

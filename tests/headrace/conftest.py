@@ -22,9 +22,9 @@ from scripted_cloud import FakeCloud, FakeRunning, Result
 from scripted_sagemaker import FakeSageMaker
 from started_processes import starts_process
 
-from headrace.cli import main
-from headrace.environment import Environment, open_environment
-from headrace.session import isolated_session
+from headrace.cli.main import main
+from headrace.client.environment import Environment, open_environment
+from headrace.project.session import isolated_session
 
 __all__ = ["real"]  # a fixture, beside those below
 

@@ -13,11 +13,11 @@ from botocore.exceptions import WaiterError
 from scripted_aws import ACCOUNT, REGION
 from scripted_cloud import FakeRunning
 
-from headrace import adopt, cdk
-from headrace.environment import Environment
+from headrace.client.environment import Environment
+from headrace.commands import adopt, cdk
 from headrace.errors import SetupError
-from headrace.output import Output
-from headrace.session import isolated_config, isolated_session
+from headrace.project.session import isolated_config, isolated_session
+from headrace.terminal.output import Output
 
 RETAINED = {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain"}
 

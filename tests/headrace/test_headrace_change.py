@@ -9,9 +9,9 @@ import pytest
 from scripted_aws import FakeAws, Refusal
 from scripted_sagemaker import FakeSageMaker
 
-from headrace.change import explain_change
-from headrace.environment import Environment
-from headrace.output import Output
+from headrace.client.environment import Environment
+from headrace.commands.change import explain_change
+from headrace.terminal.output import Output
 
 REPORT = "s3://data-bucket/runs/r1/evaluation.json"
 

@@ -16,8 +16,8 @@ from scripted_aws import FakeAws, Refusal
 from scripted_cloud import FakeCloud, FakeRunning, Result
 from scripted_sagemaker import FakeSageMaker
 
-from headrace.parser import build_parser
-from headrace.wording import counted, duration, size
+from headrace.cli.parser import build_parser
+from headrace.formats import counted, duration, size
 
 Headrace = Callable[..., Result]
 COMMANDS = [
@@ -220,9 +220,9 @@ def test_every_command_and_argument_is_explained(command: str) -> None:
 
 @pytest.mark.process
 def test_output_into_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
-    code = "import sys; from headrace.output import Output\nfor n in range(99999): Output().line('x' * 99)"
+    code = "import sys; from headrace.terminal.output import Output\nfor n in range(99999): Output().line('x' * 99)"
     process = subprocess.run(
-        ["sh", "-c", f'"{sys.executable}" -c "$1" | head -1', "sh", f"import headrace.cli as c\n{code}"],
+        ["sh", "-c", f'"{sys.executable}" -c "$1" | head -1', "sh", f"import headrace.cli.main as c\n{code}"],
         capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )  # fmt: skip
@@ -235,7 +235,7 @@ def test_a_terminal_gets_a_live_table(aws: FakeAws, sagemaker: FakeSageMaker, tm
     sagemaker.add_step(arn, "Preprocess", "Succeeded")
     script = tmp_path / "on_a_terminal.py"
     script.write_text(
-        "import sys\nfrom pathlib import Path\nfrom headrace.cli import main\nfrom scripted_cloud import *\n"
+        "import sys\nfrom pathlib import Path\nfrom headrace.cli.main import main\nfrom scripted_cloud import *\n"
         f"running = FakeRunning({aws.endpoint!r}, Path('localhost.crt'))\n"
         "sys.exit(main(['watch', 'run1'], cloud=FakeCloud(running)))\n"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from data_set_samples import HEIC, image, raw_zip
 
-from headrace.data_set import read_data_set
+from headrace.client.data_set import read_data_set
 from headrace.errors import UsageError
 
 

@@ -20,9 +20,9 @@ from scripted_cloud import FakeCloud, Result
 from scripted_sagemaker import FakeSageMaker
 
 import headrace as package
-from headrace.cli import main
+from headrace.cli.main import main
 from headrace.errors import HeadraceError
-from headrace.output import Output
+from headrace.terminal.output import Output
 from headrace.visible import visible, visible_json, visible_lines
 
 HOSTILE = "cat\x1b]0;HACKED\x07\x1b[8m\x9b31m\x7f\x00\r\u202ednammoc\u2066\u200b\ud800"
@@ -147,7 +147,7 @@ def test_ordinary_text_of_any_script_stays_as_it_is() -> None:
 def test_nothing_but_the_output_layer_writes_to_the_terminal() -> None:
     """By name: print, and the standard streams' write."""
     found = set()
-    for path in Path(package.__file__).parent.glob("*.py"):
+    for path in Path(package.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = ast.unparse(node.func)

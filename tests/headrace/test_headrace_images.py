@@ -14,9 +14,9 @@ from botocore.stub import Stubber
 from scripted_aws import FakeAws, Refusal
 from scripted_cloud import Result
 
-from headrace.environment import Environment
+from headrace.client.environment import Environment
+from headrace.client.images import MEDIA_TYPES, find_digest, parse
 from headrace.errors import HeadraceError, SetupError
-from headrace.images import MEDIA_TYPES, find_digest, parse
 
 Headrace = Callable[..., Result]
 TOML = """\

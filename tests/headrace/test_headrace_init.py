@@ -13,7 +13,7 @@ from data_set_samples import images, write
 from scripted_cloud import Result
 
 from headrace.errors import SetupError
-from headrace.toml_edit import set_values, with_values
+from headrace.project.toml_edit import set_values, with_values
 
 Headrace = Callable[..., Result]
 FILE = """\

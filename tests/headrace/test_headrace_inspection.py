@@ -9,7 +9,7 @@ import pytest
 from data_set_samples import HEIC, images, write, zipped
 from scripted_cloud import FakeCloud, Result
 
-from headrace.environment import Environment
+from headrace.client.environment import Environment
 
 Storage = tuple[FakeCloud, Environment]
 Headrace = Callable[..., Result]

@@ -12,7 +12,7 @@ import pytest
 
 from headrace.errors import SetupError
 from headrace.invocation import with_path
-from headrace.output import Output
+from headrace.terminal.output import Output
 
 
 @pytest.fixture

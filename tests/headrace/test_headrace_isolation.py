@@ -13,7 +13,7 @@ from scripted_aws import ACCOUNT, REGION, FakeAws
 from scripted_cloud import FakeCloud, FakeRunning, Result
 from scripted_sagemaker import FakeSageMaker
 
-from headrace.environment import Environment
+from headrace.client.environment import Environment
 from local_cloud.certificate import certificate
 
 NOWHERE = "http://127.0.0.1:9"

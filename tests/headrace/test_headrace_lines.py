@@ -12,9 +12,9 @@ from scripted_aws import OUTPUTS, FakeAws, Refusal
 from scripted_cloud import Result
 from scripted_sagemaker import ARN, FakeSageMaker
 
-from headrace.data_set import name_of
-from headrace.environment import Environment
-from headrace.project import read_target
+from headrace.client.data_set import name_of
+from headrace.client.environment import Environment
+from headrace.project.folder import read_target
 
 Headrace = Callable[..., Result]
 GROUP, PIPELINE = OUTPUTS["ModelPackageGroupName"], OUTPUTS["PipelineName"]

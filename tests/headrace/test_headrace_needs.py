@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace.config import settings_of
-from headrace.doctor.needs import needs
+from headrace.commands.doctor.needs import needs
+from headrace.project.settings import settings_of
 
 PLENTY = """\
 [dev]

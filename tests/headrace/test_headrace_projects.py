@@ -15,9 +15,9 @@ from scripted_aws import ACCOUNT, OUTPUTS, REGION, FakeAws
 from scripted_cloud import Result
 from started_processes import starts_process
 
-from headrace.cli import main
-from headrace.local import ProcessCloud
-from headrace.parser import build_parser
+from headrace.cli.main import main
+from headrace.cli.parser import build_parser
+from headrace.project.local_cloud import ProcessCloud
 from local_cloud import process
 from local_cloud.process import Running
 

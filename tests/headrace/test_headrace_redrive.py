@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from scripted_cloud import FakeCloud, Result
 
-from headrace import executions, redrive
-from headrace.environment import Environment, Queue
-from headrace.redrive import count_set_aside
+from headrace.client import executions
+from headrace.client.environment import Environment, Queue
+from headrace.commands import redrive
+from headrace.commands.redrive import count_set_aside
 
 Headrace = Callable[..., Result]
 EVENT = json.dumps({"Records": [{"s3": {"object": {"key": "datasets/birds/1.jpg"}}}]})

@@ -14,9 +14,9 @@ from scripted_aws import FakeAws, Refusal
 from scripted_cloud import Result
 from scripted_sagemaker import ARN, FakeSageMaker
 
-from headrace.environment import Environment
+from headrace.client.environment import Environment
+from headrace.client.executions import wait_for_execution
 from headrace.errors import NotFound
-from headrace.executions import wait_for_execution
 
 Headrace = Callable[..., Result]
 

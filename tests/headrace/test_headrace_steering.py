@@ -15,9 +15,9 @@ from scripted_aws import FakeAws
 from scripted_cloud import FakeCloud, Result, follow
 from scripted_sagemaker import ARN, FakeSageMaker
 
-from headrace.completion import script
-from headrace.environment import Environment
-from headrace.parser import build_parser
+from headrace.cli.parser import build_parser
+from headrace.client.environment import Environment
+from headrace.commands.completion import script
 
 Headrace = Callable[..., Result]
 ROOT = Path(__file__).parents[2]

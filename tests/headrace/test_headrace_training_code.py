@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from suite import PROJECT
 
-from headrace import training_code
 from headrace.errors import SetupError
-from headrace.project import _networks
+from headrace.project import training_code
+from headrace.project.folder import _networks
 
 pytestmark = pytest.mark.process
 

@@ -12,9 +12,9 @@ import pytest
 from data_set_samples import image
 from scripted_cloud import FakeCloud, Result
 
-from headrace.environment import Environment
-from headrace.progress import UploadProgress
-from headrace.upload import PART_SIZE
+from headrace.client.environment import Environment
+from headrace.commands.upload import PART_SIZE
+from headrace.terminal.progress import UploadProgress
 
 Storage = tuple[FakeCloud, Environment]
 

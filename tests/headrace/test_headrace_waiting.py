@@ -12,9 +12,9 @@ from scripted_aws import FakeAws
 from scripted_cloud import Result
 from scripted_sagemaker import FakeSageMaker
 
-from headrace import waiting
-from headrace.environment import Environment
-from headrace.waiting import find_waiting
+from headrace.client import waiting
+from headrace.client.environment import Environment
+from headrace.client.waiting import find_waiting
 
 Headrace = Callable[..., Result]
 WORDS = "birds waits for its run (noted 5 min ago): max_concurrent_runs is 5"

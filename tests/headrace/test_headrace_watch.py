@@ -107,7 +107,7 @@ def test_watch_shows_epochs_metric_and_time_left(headrace: Headrace, sagemaker: 
 def test_logs_are_followed_until_the_run_ends_and_each_line_is_shown_once(
     headrace: Headrace, sagemaker: FakeSageMaker, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headrace.logs.INTERVAL", 0.05)
+    monkeypatch.setattr("headrace.commands.logs.INTERVAL", 0.05)
     arn = sagemaker.add_run("new", "Executing", minutes_ago=1)
     first, second = (f"pipelines-new-{name}" for name in ("Preprocess", "Train"))
     job = {"ProcessingJob": {"Arn": f"{ARN}:processing-job/{first}"}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aws_cdk.region_info import Fact, FactName
 
-from headrace.registries import ACCOUNTS
+from headrace.client.registries import ACCOUNTS
 from infra.training.wheels import image_python
 
 

@@ -14,11 +14,11 @@ import pytest
 from botocore.exceptions import ClientError
 from pipeline_runs import definition, make_role, processing_step, training_step, wait_for
 
-from headrace.environment import Environment, Stack, Training
+from headrace.client.environment import Environment, Stack, Training
+from headrace.client.executions import Execution, list_steps, read_execution
+from headrace.client.log_events import read_lines
 from headrace.errors import NotFound
-from headrace.executions import Execution, list_steps, read_execution
-from headrace.log_events import read_lines
-from headrace.session import isolated_config, isolated_session
+from headrace.project.session import isolated_config, isolated_session
 from local_cloud.process import Running
 
 Connect = Callable[[str], Any]
@@ -230,6 +230,6 @@ def make_function(connect: Connect, name: str) -> None:
 
 
 def step_of_function(arn: str, moment: datetime) -> Any:
-    from headrace.executions import Step
+    from headrace.client.executions import Step
 
     return Step("Find", "Succeeded", moment, moment, None, None, None, 1, "Lambda", arn)

@@ -7,7 +7,7 @@ import pytest
 from pipeline_runs import definition, processing_step, run, training_step
 from tried import tries
 
-from headrace.time_limits import limit_of
+from headrace.client.time_limits import limit_of
 
 Connect = Callable[[str], Any]
 

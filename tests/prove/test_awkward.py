@@ -13,9 +13,11 @@ import pytest
 from deployed_app import Deployed, Images, deployment
 from received_notices import receive, receive_batch, subscribe
 
-from headrace import decision, endpoint, registry, upload
-from headrace.executions import list_executions, list_steps, read_execution, wait_for_execution
-from headrace.output import Output
+from headrace.client import endpoint
+from headrace.client import model_packages as registry
+from headrace.client.executions import list_executions, list_steps, read_execution, wait_for_execution
+from headrace.commands import decision, upload
+from headrace.terminal.output import Output
 from local_cloud.process import AWKWARD
 
 pytestmark = pytest.mark.timeout(600)

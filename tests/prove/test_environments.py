@@ -15,10 +15,11 @@ from deployed_app import Images, processes_of, project_with
 from pipeline_runs import free_port
 from wheels import make_wheels
 
-from headrace import endpoint, registry
-from headrace.environment import Environment, open_environment
-from headrace.executions import list_executions, list_steps
-from headrace.local import ProcessCloud
+from headrace.client import endpoint
+from headrace.client import model_packages as registry
+from headrace.client.environment import Environment, open_environment
+from headrace.client.executions import list_executions, list_steps
+from headrace.project.local_cloud import ProcessCloud
 
 pytestmark = pytest.mark.timeout(300)
 

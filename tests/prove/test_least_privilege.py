@@ -26,7 +26,7 @@ from life import Life
 from probes import Connect, Foreign
 from stack_roles import client_of, let_the_account_assume, roles_of
 
-from headrace.environment import Environment
+from headrace.client.environment import Environment
 
 pytestmark = pytest.mark.timeout(1_200)
 

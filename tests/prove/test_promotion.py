@@ -13,12 +13,15 @@ from deployed_app import Images, deployment, project_with
 from eventually import eventually
 from received_notices import receive, subscribe
 
-from headrace import cdk, decision, endpoint, redrive, registry, upload
-from headrace.environment import Environment, open_environment
-from headrace.executions import read_execution, wait_for_execution
-from headrace.local import ProcessCloud
-from headrace.output import Output
-from headrace.session import isolated_session
+from headrace.client import endpoint
+from headrace.client import model_packages as registry
+from headrace.client.environment import Environment, open_environment
+from headrace.client.executions import read_execution, wait_for_execution
+from headrace.client.serving import ask_for_deployment
+from headrace.commands import cdk, decision, redrive, upload
+from headrace.project.local_cloud import ProcessCloud
+from headrace.project.session import isolated_session
+from headrace.terminal.output import Output
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -233,14 +236,14 @@ def test_what_is_exchanged_in_the_source_is_not_deployed_here_and_nothing_but_ar
     models = sagemaker.list_models()["Models"]
     sagemaker.delete_endpoint(EndpointName=live.stack.endpoint)
     eventually("the endpoint is gone", lambda: endpoint.read_endpoint(live) is None)
-    decision.ask_for_deployment(live)
+    ask_for_deployment(live)
     (notice,) = [notice for notice in told({"artifact-refused"}) if notice["kind"] == "artifact-refused"]
     assert "has another SHA-256" in notice["reason"]
     assert "headrace --env local reject 1" in notice["text"]
     assert endpoint.read_endpoint(live) is None
     assert sagemaker.list_models()["Models"] == models
     put(content)
-    decision.ask_for_deployment(live)
+    ask_for_deployment(live)
     eventually("version 1 is served", lambda: served(live) == 1)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from suite import ROOT
 
-from headrace.parser import DESCRIPTION, build_parser
+from headrace.cli.parser import DESCRIPTION, build_parser
 
 DOCUMENT = ROOT / "docs" / "cli.md"
 BAR = "\\|"
@@ -20,7 +20,7 @@ COMMAND = "python -m pytest tests/headrace/test_headrace_reference.py --write-cl
 def reference() -> str:
     parser = build_parser()
     parts = [
-        f"# The command line\n\nThis file is written from `headrace/parser.py`: `{COMMAND}`.\n\n{DESCRIPTION}\n",
+        f"# The command line\n\nThis file is written from `headrace/cli/parser.py`: `{COMMAND}`.\n\n{DESCRIPTION}\n",
         "## Options of every command\n\nThey come before the command: `headrace --env dev status`.\n\n"
         + _table(parser, root=True),
     ]

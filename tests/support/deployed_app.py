@@ -18,12 +18,13 @@ from pipeline_runs import free_port
 from started_processes import starts_process
 from suite import PROJECT, ROOT, write_project
 
-from headrace import cdk, registry
-from headrace.digits import write_digits
-from headrace.environment import Environment, open_environment
-from headrace.local import ProcessCloud, exports
-from headrace.output import Output
-from headrace.project import LOCAL
+from headrace.client import model_packages as registry
+from headrace.client.environment import Environment, open_environment
+from headrace.commands import cdk
+from headrace.demo.digits import write_digits
+from headrace.project.folder import LOCAL
+from headrace.project.local_cloud import ProcessCloud, exports
+from headrace.terminal.output import Output
 
 AWS_CLI = ROOT / ".venv" / "awscli" / "bin" / "aws"
 

@@ -109,7 +109,7 @@ def never_wait(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(time, "sleep", until_taken(time.sleep))
     for name in ("run", "Popen"):
-        patch.setattr(f"headrace.cdk.subprocess.{name}", until_taken(getattr(subprocess, name)))
+        patch.setattr(f"headrace.commands.cdk.subprocess.{name}", until_taken(getattr(subprocess, name)))
 
 
 @cache

@@ -20,7 +20,7 @@ from pathlib import Path
 import botocore.session
 from botocore import xform_name
 
-from headrace.parser import build_parser
+from headrace.cli.parser import build_parser
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "tests" / "hints.toml"

@@ -52,12 +52,16 @@ def wanted() -> dict[str, list[str]]:
 
 
 def write() -> None:
+    """A hint that has moved to another file keeps its entry."""
     folders, table = read()
     lines = [HEADER, f"open = {json.dumps(folders)}"]
-    for file, texts in sorted(wanted().items()):
+    present = wanted()
+    known_texts = ((file, text, why) for file, entries in table.items() for text, why in entries.items())
+    gone = {text: why for file, text, why in known_texts if text not in present.get(file, ())}
+    for file, texts in sorted(present.items()):
         lines += ["", f'["{file}"]']
         for text in sorted(texts):
-            known = table.get(file, {}).get(text, "")
+            known = table.get(file, {}).get(text) or gone.get(text, "")
             if not known or known.startswith(REASONS):
                 known = _followed.get((file, text)) or known or _by_itself(file, text)
             lines.append(f"{json.dumps(text, ensure_ascii=False)} = {json.dumps(known, ensure_ascii=False)}")

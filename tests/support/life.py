@@ -11,11 +11,13 @@ from typing import Any
 from deployed_app import function_of, store_artifact
 from eventually import eventually
 
-from headrace import cdk, decision, endpoint, redrive, registry, runs, upload
-from headrace.digits import write_digits
-from headrace.environment import Environment
-from headrace.executions import Execution, list_executions, list_steps, read_execution, read_parameters
-from headrace.output import Output
+from headrace.client import endpoint
+from headrace.client import model_packages as registry
+from headrace.client.environment import Environment
+from headrace.client.executions import Execution, list_executions, list_steps, read_execution, read_parameters
+from headrace.commands import cdk, decision, redrive, runs, upload
+from headrace.demo.digits import write_digits
+from headrace.terminal.output import Output
 from local_cloud import process
 
 DATA_SET = "digits"

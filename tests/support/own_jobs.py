@@ -20,7 +20,7 @@ from typing import Any
 from image_samples import pack, write_contents
 from suite import ROOT
 
-from headrace.digits import write_digits
+from headrace.demo.digits import write_digits
 from infra.training.code_archive import code_files
 from pipeline_definition import PipelineSettings, build_pipeline
 

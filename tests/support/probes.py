@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.environment import Stack
+from headrace.client.environment import Stack
 
 Connect = Callable[[str], Any]
 Probe = tuple[str, Callable[[Connect], object]]

@@ -16,8 +16,8 @@ import boto3
 from deployed_app import Deployed
 from eventually import eventually
 
-from headrace import redrive
-from headrace.output import Output
+from headrace.commands import redrive
+from headrace.terminal.output import Output
 
 PUTS_AT_ONCE = 16
 COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from headrace.environment import Environment
+from headrace.client.environment import Environment
 
 
 def subscribe(environment: Environment) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 
-from headrace.environment import Environment
+from headrace.client.environment import Environment
 
 
 def roles_of(environment: Environment) -> dict[str, str]:

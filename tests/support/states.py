@@ -17,8 +17,9 @@ from deployed_app import Deployed, Images
 from eventually import eventually
 from received_notices import subscribe
 
-from headrace import endpoint, registry
-from headrace.executions import Execution, list_executions, list_steps, read_execution, wait_for_execution
+from headrace.client import endpoint
+from headrace.client import model_packages as registry
+from headrace.client.executions import Execution, list_executions, list_steps, read_execution, wait_for_execution
 
 
 @dataclass(frozen=True, slots=True)

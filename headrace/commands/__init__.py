@@ -1,0 +1,1 @@
+"""One command per file: reads with client, decides, prints with terminal."""

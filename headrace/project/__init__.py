@@ -1,0 +1,1 @@
+"""The project on this machine: its folder, settings, session and local cloud."""

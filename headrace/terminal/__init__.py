@@ -1,0 +1,1 @@
+"""Output, tables and progress on a terminal."""
