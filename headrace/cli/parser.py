@@ -14,7 +14,7 @@ from headrace.cli.argument_types import moment as _moment
 from headrace.cli.argument_types import port as _port
 from headrace.cli.argument_types import project_name as _project_name
 from headrace.cli.argument_types import seconds as _seconds
-from headrace.cli.steering_parser import add_registry_steering, add_run_steering, add_shell, version
+from headrace.cli.steering_parser import ShowVersion, add_registry_steering, add_run_steering, add_shell
 from headrace.visible import visible_lines
 
 DESCRIPTION = """\
@@ -71,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
         "Without it commands take all lines, or the one that the data set, run or version belongs to"
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print data as JSON")
-    parser.add_argument("--version", action="version", version=version(), help="print the version of this command line")
+    parser.add_argument("--version", action=ShowVersion, help="print the version of this command line")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     _add_local_cloud(commands)
     _add_data_and_runs(commands)

@@ -271,3 +271,14 @@ def test_counts_and_sizes_are_worded() -> None:
         "1 class", "2 classes", "2 entries", "1,200 files",
     ]  # fmt: skip
     assert [size(999), size(1500), size(2_500_000_000_000)] == ["999 B", "1.5 kB", "2.5 TB"]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["status", "--help"], ["nothing"]])
+def test_help_and_mistakes_import_nothing_that_takes_long(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom headrace.cli.main import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print(*sorted({'boto3', 'botocore', 'rich', 'data_sets', 'environments'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == ""
