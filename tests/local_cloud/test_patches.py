@@ -27,6 +27,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     return planted
 
 
+@pytest.mark.process
 def test_the_register_lists_what_is_patched_and_nothing_else(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, ROOT / "tests/support/ministack_names.py", tmp_path],
