@@ -83,11 +83,12 @@ audit: install .venv/audit/installed ## Checkov, an IAM linter and a search for 
 matrix: install ## the demo on each Python and in each place that this machine offers; writes docs/machines.md
 	@$(BIN)/python tests/machines/matrix.py $(ROWS)
 
-lint: install ## style, types, import rules, CloudFormation
+lint: install ## style, types, import rules, words
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python tests/support/words.py
 
 lock: ## write the lock files again after a change of versions (uv has to be on PATH)
 	@$(PYTHON) locks/compile.py

@@ -79,6 +79,6 @@ def install(sagemaker: SageMaker, state: Path, root_secret_key: SecretKey) -> No
             "logs": logs.install,
             "queues": queues.install,
             "alarms": alarms.install,
+            "persistence": persistence.install,
         },
     )
-    persistence.install()  # a filter of ministack's log, no name of its

@@ -24,7 +24,7 @@ COMMANDS = [
     "up", "down", "deploy", "destroy", "adopt", "publish", "interrupt", "env", "status", "upload", "watch", "runs",
     "inspect", "delete",
     "run", "redrive", "logs", "models", "approve", "reject", "predict", "projects", "stop", "evaluation", "compare",
-    "notices", "rollback", "repair", "completion", "config", "images", "doctor",
+    "notices", "rollback", "repair", "completion", "config", "images", "doctor", "init",
 ]  # fmt: skip
 
 

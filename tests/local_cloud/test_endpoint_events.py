@@ -2,7 +2,7 @@
 
 import botocore.session
 
-from local_cloud.sagemaker.events import endpoint_status
+from local_cloud.sagemaker.core.events import endpoint_status
 
 IN_EVENTS = {
     "OutOfService": "OUT_OF_SERVICE",
