@@ -30,7 +30,7 @@ AWKWARD = "HEADRACE_AWKWARD"  # "1": what AWS may do, as docs/awkward.md has it
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
-_LEAST_FREE = 2**20  # bytes; an empty local cloud takes some 200 KB
+_MIN_FREE = 2**20  # bytes; an empty local cloud takes some 200 KB
 # Only these of the caller's variables reach the server: no AWS configuration, no certificates, no Python paths.
 _PASSED_ON = ("PATH", "LANG", "LOG_LEVEL", AWKWARD)
 
@@ -102,7 +102,7 @@ def start(state: Path, *, port: int | None = None) -> Running:
         return found
     with usable(state):
         free = shutil.disk_usage(state).free
-    if free < _LEAST_FREE:
+    if free < _MIN_FREE:
         raise StartFailed(
             f"the local cloud did not start: the disk of {state} is full ({free:,} bytes are free).\n"
             f"hint: {make_room(state)}"

@@ -14,7 +14,7 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config, Sockets
 from hypercorn.events import Event, RawData, Updated
 
-MOST = 1000
+MAX_CONNECTIONS = 1000
 BACKLOG = 512  # connections that wait to be accepted
 _FILES = 4096  # open files that the server needs beside its connections, at most
 _SILENT_SECONDS = 20.0
@@ -24,7 +24,7 @@ _AT_ONCE = 16 * 1024  # bytes of an answer that wait for the rest of it; one rec
 class Listener(socket.socket):
     """Accepts at most ``most`` connections at a time."""
 
-    def __init__(self, host: str, port: int, *, most: int = MOST) -> None:
+    def __init__(self, host: str, port: int, *, most: int = MAX_CONNECTIONS) -> None:
         # asyncio sets TCP_NODELAY only on sockets that say their protocol: answers took 40 ms more without.
         super().__init__(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -78,7 +78,7 @@ def listen(config: Config, host: str, port: int) -> Sockets:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < _FILES:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(_FILES, hard), hard))
-    listener = Listener(host, port, most=min(MOST, min(_FILES, hard) // 2))
+    listener = Listener(host, port, most=min(MAX_CONNECTIONS, min(_FILES, hard) // 2))
 
     class Server(TCPServer):
         """A connection that notifies the listener of its first request, and sends a small answer at once.

@@ -22,7 +22,7 @@ Scope = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_LARGEST_RESPONSE = 2**16  # bytes of a custom resource's answer; CloudFormation takes 4,096
+_MAX_RESPONSE = 2**16  # bytes of a custom resource's answer; CloudFormation takes 4,096
 _ITS_OWN_PAGES = ("same-origin", "none")  # Sec-Fetch-Site; "none" is an address that somebody typed
 
 
@@ -70,8 +70,8 @@ class Door:
             return
         token = path.removeprefix(served.CFN_RESPONSE)
         if method == "PUT" and token != path and self._expects_response(token):
-            body.announced(request.headers, _LARGEST_RESPONSE)
-            with await body.read(receive, _LARGEST_RESPONSE) as response:
+            body.announced(request.headers, _MAX_RESPONSE)
+            with await body.read(receive, _MAX_RESPONSE) as response:
                 await self._application(scope, response.receive(receive), send)
             return
         await _refuse(refusals.plain(404, "not served"), request, receive, send)

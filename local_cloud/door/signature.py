@@ -24,7 +24,7 @@ from local_cloud.door.refusals import Reason, Refused
 UNSIGNED = "UNSIGNED-PAYLOAD"
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SKEW = datetime.timedelta(minutes=15)
-_LONGEST_URL = 7 * 24 * 3600  # seconds
+_MAX_URL_SECONDS = 7 * 24 * 3600  # seconds
 _HASH = re.compile(r"[0-9a-f]{64}")
 _UNSIGNED_HEADERS = {"x-amz-user-agent"}  # the JavaScript SDK's, which it does not always sign
 
@@ -172,8 +172,8 @@ def check_time(found: Claim, now: datetime.datetime | None = None) -> None:
             raise Refused(Reason.SKEWED, message)
         return
     seconds = int(found.expires) if found.expires.isascii() and found.expires.isdigit() else -1
-    if not 1 <= seconds <= _LONGEST_URL:
-        raise Refused(Reason.INCOMPLETE, f"X-Amz-Expires must be between 1 and {_LONGEST_URL} seconds.")
+    if not 1 <= seconds <= _MAX_URL_SECONDS:
+        raise Refused(Reason.INCOMPLETE, f"X-Amz-Expires must be between 1 and {_MAX_URL_SECONDS} seconds.")
     if signed_at - now > _SKEW or now > signed_at + datetime.timedelta(seconds=seconds):
         raise Refused(Reason.EXPIRED_URL, "Request has expired")
 

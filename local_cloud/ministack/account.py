@@ -23,7 +23,7 @@ from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Scope
 
 JSON = "application/x-amz-json-1.1"
-LONGEST_PAGE = 100  # quotas in one answer
+MAX_PAGE = 100  # quotas in one answer
 AWS_REPOSITORIES = ("pytorch", "pytorch-inference")  # of those that AWS's registries have
 VPCS = "VPCs per Region"
 # Service Quotas' code of the only quota of vpc here: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
@@ -91,8 +91,8 @@ def _list_quotas(context: Context, request: Request) -> dict[str, Any]:
     names = {"sagemaker": quotas.names(), "vpc": (VPCS,)}.get(str(code))
     if names is None:
         raise _Refused("NoSuchResourceException", f"The local cloud has quotas of sagemaker and vpc, not of {code}.")
-    start, size = int(request.get("NextToken", 0)), int(request.get("MaxResults", LONGEST_PAGE))
-    shown = names[start : start + min(size, LONGEST_PAGE)]
+    start, size = int(request.get("NextToken", 0)), int(request.get("MaxResults", MAX_PAGE))
+    shown = names[start : start + min(size, MAX_PAGE)]
     more = {"NextToken": str(start + len(shown))} if start + len(shown) < len(names) else {}
     return {"Quotas": [_quota(account, str(code), name) for name in shown]} | more
 

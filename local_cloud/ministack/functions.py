@@ -14,7 +14,7 @@ from local_cloud.sagemaker.containers.images import image
 
 _in_their_last_invocation: set[Any] = set()  # workers of what was deleted or changed meanwhile, in no pool any more
 _END = "\x1eend of invocation"  # a line that no function prints
-_LONGEST_WAIT = 5.0  # seconds for that line, which is written before the answer
+_MAX_WAIT = 5.0  # seconds for that line, which is written before the answer
 
 
 def install(images: Path) -> None:
@@ -58,7 +58,7 @@ def _up_to_the_end(original: Callable[..., str]) -> Callable[..., str]:
         if not worker.config.get("Runtime", "").startswith("python"):
             return original(worker, *arguments, **named)
         lines: list[str] = []
-        deadline = time.monotonic() + _LONGEST_WAIT
+        deadline = time.monotonic() + _MAX_WAIT
         while time.monotonic() < deadline:
             ended = not worker._stderr_thread.is_alive()  # the process has died, and left no mark
             try:

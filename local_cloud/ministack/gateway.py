@@ -17,7 +17,7 @@ from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.store import Scope
 from local_cloud.sagemaker.hosting.deployments import ModelError
 
-LARGEST_BODY = 6_291_456
+MAX_BODY = 6_291_456
 """Bytes of a request to InvokeEndpoint: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html"""
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -53,8 +53,8 @@ def _answer(sagemaker: SageMaker, path: str, headers: dict[str, str], body: byte
 
 
 def _invoke(sagemaker: SageMaker, scope: Scope, endpoint: str, headers: dict[str, str], body: bytes) -> Answer:
-    if len(body) > LARGEST_BODY:  # AWS answers with plain text, and no error code: aws/sagemaker-python-sdk#171
-        return 413, {"content-type": "text/plain"}, f"HTTP content length exceeded {LARGEST_BODY} bytes.".encode()
+    if len(body) > MAX_BODY:  # AWS answers with plain text, and no error code: aws/sagemaker-python-sdk#171
+        return 413, {"content-type": "text/plain"}, f"HTTP content length exceeded {MAX_BODY} bytes.".encode()
     content_type = headers.get("content-type", "application/octet-stream")
     # InvokeEndpoint carries the caller's Accept in a separate header.
     accept = headers.get("x-amzn-sagemaker-accept") or headers.get("accept") or "application/json"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 _CRLF = b"\r\n"
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
-_LONGEST_LINE = 16 * 1024  # bytes; of a chunk's head, which may hold a signature, or of the trailers
+_MAX_LINE = 16 * 1024  # bytes; of a chunk's head, which may hold a signature, or of the trailers
 
 
 class Malformed(Exception):
@@ -57,7 +57,7 @@ class Decoder:
             self._trailers = self._left == len(_CRLF)
             place = end + len(_CRLF)
         self._waiting = data[place:]
-        if len(self._waiting) > _LONGEST_LINE:
+        if len(self._waiting) > _MAX_LINE:
             raise Malformed("the head of a chunk or the trailers do not end")
 
     def end(self, decoded: int) -> None:

@@ -16,8 +16,8 @@ from ministack.services import s3
 
 from local_cloud.ministack.s3.content import Content, pieces
 
-_LEAST = 2**16  # bytes; below, hashing a file costs more than the room that it takes
-_MOST = 10_000  # contents that are remembered, those that were written last
+_MIN_BYTES = 2**16  # bytes; below, hashing a file costs more than the room that it takes
+_MAX_CONTENTS = 10_000  # contents that are remembered, those that were written last
 
 File = tuple[str, int, int, int]
 """Where a content was written last, with what identifies that file: inode, size, time of change in ns."""
@@ -31,7 +31,7 @@ def _once(original: Callable[..., None]) -> Callable[..., None]:
     written: OrderedDict[bytes, File] = OrderedDict()
 
     def atomic_write(path: str, data: Any, *, text: bool = False) -> None:
-        if text or len(data) < _LEAST:
+        if text or len(data) < _MIN_BYTES:
             original(path, data, text=text)
             return
         sha256 = _sha256(data)
@@ -40,7 +40,7 @@ def _once(original: Callable[..., None]) -> Callable[..., None]:
             original(path, data)
         with suppress(OSError):  # it was deleted in this moment
             written[sha256] = _file(path)
-        if len(written) > _MOST:
+        if len(written) > _MAX_CONTENTS:
             written.popitem(last=False)
 
     return atomic_write

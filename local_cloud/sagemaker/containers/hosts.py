@@ -17,7 +17,7 @@ from pathlib import Path
 
 from local_cloud.sagemaker.containers.launcher import Process
 
-MOST_HOSTS = 16  # they share one machine
+MAX_HOSTS = 16  # they share one machine
 GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as on AWS
 _POLL_SECONDS = 0.1
 

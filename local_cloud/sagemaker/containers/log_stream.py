@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 log = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 1.0
-_LONGEST_LINE = 200_000  # CloudWatch Logs takes 256 KB an event
+_MAX_LINE = 200_000  # CloudWatch Logs takes 256 KB an event
 
 
 class LogStream:
@@ -26,7 +26,7 @@ class LogStream:
 
     def write(self, line: str) -> None:
         with self._lock:
-            self._lines.append((int(time.time() * 1000), line.rstrip("\n")[:_LONGEST_LINE] or " "))
+            self._lines.append((int(time.time() * 1000), line.rstrip("\n")[:_MAX_LINE] or " "))
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self.flush()
 

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 _KINDS = ("throttle", "error", "slow", "lost-answer")
 _MEMBERS = ("operation", "kind", "times", "every", "seconds", "code")
-_LONGEST = 60.0  # seconds that an answer may be late: SageMaker's clients wait as long for one
+_MAX_SECONDS = 60.0  # seconds that an answer may be late: SageMaker's clients wait as long for one
 
 
 class _Throttled(ServiceError):
@@ -147,8 +147,8 @@ def _rule(table: dict[str, Any], operations: Collection[str]) -> Fault:
     if code not in _ERRORS:
         raise ValueError(f"code is {code!r}, not one of {', '.join(_ERRORS)}")
     seconds = table.get("seconds", 0)
-    if kind == "slow" and (type(seconds) not in (int, float) or not 0 < seconds <= _LONGEST):
-        raise ValueError(f"seconds is {seconds!r}, not between 0 and {_LONGEST:.0f}")
+    if kind == "slow" and (type(seconds) not in (int, float) or not 0 < seconds <= _MAX_SECONDS):
+        raise ValueError(f"seconds is {seconds!r}, not between 0 and {_MAX_SECONDS:.0f}")
     return Fault(operation, kind, _count(table, "times", float("inf")), int(_count(table, "every", 1)), seconds,
                  _ERRORS[code])  # fmt: skip
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from local_cloud.sagemaker.containers import vpc
 from local_cloud.sagemaker.containers.folder import under
-from local_cloud.sagemaker.containers.hosts import MOST_HOSTS
+from local_cloud.sagemaker.containers.hosts import MAX_HOSTS
 from local_cloud.sagemaker.containers.launcher import has_private_mounts
 from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
@@ -129,9 +129,9 @@ def _refuse_instances(resources: dict[str, Any]) -> None:
     if "InstanceType" not in resources:
         raise ValidationException("ResourceConfig has no InstanceType, which the local cloud needs.")
     count = resources.get("InstanceCount", 1)
-    if not 1 <= count <= MOST_HOSTS:
+    if not 1 <= count <= MAX_HOSTS:
         raise ValidationException(
-            f"InstanceCount is {count}: the local cloud runs training jobs on 1 to {MOST_HOSTS} instances, for they "
+            f"InstanceCount is {count}: the local cloud runs training jobs on 1 to {MAX_HOSTS} instances, for they "
             "share this machine."
         )
     if count > 1 and not has_private_mounts():

@@ -34,7 +34,7 @@ from pipeline_language.references import Unresolved, resolve
 log = logging.getLogger(__name__)
 
 _GENERIC_FAILURE = "Step failure: One or multiple steps failed."
-_MOST_STEPS_AT_ONCE = 50
+_MAX_PARALLEL_STEPS = 50
 _ENDED_EXECUTION = (ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED, ExecutionStatus.STOPPED)
 _ENDED_STEP = (StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.STOPPED)
 
@@ -106,7 +106,7 @@ class _Run:
         self._definition: Definition = parse(execution["PipelineDefinition"])
         self._schedule = Schedule(self._definition)
         self._limit = execution.get("ParallelismConfiguration", {}).get(
-            "MaxParallelExecutionSteps", _MOST_STEPS_AT_ONCE
+            "MaxParallelExecutionSteps", _MAX_PARALLEL_STEPS
         )
         self._records: dict[str, Document] = {}
 

@@ -13,7 +13,7 @@ from local_cloud.sagemaker.core.store import Document, Scope
 from pipeline_language.definition import Definition
 from pipeline_language.references import Path, Unresolved, follow
 
-LARGEST_PROPERTY_FILE = 64 * 1024
+MAX_PROPERTY_FILE = 64 * 1024
 """Bytes. Up to which size AWS reads a file for JsonGet is not documented, so a definition must not rest on more."""
 
 
@@ -68,10 +68,10 @@ class StepValues:
         try:
             s3 = self._context.clients.get("s3", self._scope, self._execution["RoleArn"], arn)
             answer = s3.get_object(Bucket=bucket, Key=object_key)
-            if answer["ContentLength"] > LARGEST_PROPERTY_FILE:
+            if answer["ContentLength"] > MAX_PROPERTY_FILE:
                 raise Unresolved(
                     f"{uri} has {answer['ContentLength']:,} bytes, and the local cloud reads at most "
-                    f"{LARGEST_PROPERTY_FILE:,} for Std:JsonGet. hint: have the step write the values that other steps "
+                    f"{MAX_PROPERTY_FILE:,} for Std:JsonGet. hint: have the step write the values that other steps "
                     "read into a small file beside it; up to which size AWS reads one is not documented."
                 )
             return json.loads(answer["Body"].read())
