@@ -28,7 +28,7 @@ import notices
 from aws import RuntimeClient, S3Client, SqsClient, error_code
 from canonical import digest
 from champion import Champion, find_approved
-from deploy_model import verdict
+from deploy_model import outcome
 from deploy_model.artifact_check import why_not_served
 from deploy_model.endpoint import BUSY, describe, serve_champion
 from deploy_model.environment import Environment
@@ -72,7 +72,7 @@ def look_periodically(
     """
     approved = find_approved(sagemaker, environment.model_package_group)
     if approved and (reason := why_not_served(sagemaker, s3, environment, approved[0])):
-        verdict.artifact_refused(sqs, environment, approved[0], reason)
+        outcome.artifact_refused(sqs, environment, approved[0], reason)
         return
     drift = find_drift(sagemaker, environment, approved)
     name = environment.endpoint_name
@@ -123,7 +123,7 @@ def _what(environment: Environment, approved: list[Champion], status: str, servi
 
 def _was_rolled_back(sagemaker: SageMakerClient, endpoint: DescribeEndpointOutputTypeDef, wanted: str) -> bool:
     try:
-        return verdict.was_rolled_back(sagemaker, endpoint, wanted)
+        return outcome.was_rolled_back(sagemaker, endpoint, wanted)
     except ClientError as error:
         if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
             raise

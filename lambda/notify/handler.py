@@ -11,7 +11,7 @@ import batch
 import log
 from notify.environment import Environment
 from notify.messages import Ignored, parse
-from notify.tell import tell
+from notify.notify import tell
 
 
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchResponse:

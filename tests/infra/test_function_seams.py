@@ -6,9 +6,9 @@ from typing import Any
 
 from templates import KNOWN, resolved, variables
 
+from custom_resource.request import Deployment
 from data_sets import kinds
 from deploy_model.environment import Environment as DeployModelEnvironment
-from deployment.request import Deployment
 from environments.settings import MOST_RUNS
 from infra.training import upload_trigger
 from notify.environment import Environment as NotifyEnvironment

@@ -10,8 +10,8 @@ import pytest
 from aws_cdk.assertions import Match
 from templates import actions, listed, on, resolved, variables
 
+from custom_resource.request import Deployment
 from deploy_model.environment import Environment as DeployModelEnvironment
-from deployment.request import Deployment
 from environments.settings import load_settings
 from environments.typed_table import SettingsError
 from infra.training.wheels import require_wheels

@@ -15,7 +15,7 @@ from refusals import SettingError
 from start_pipeline.environment import Environment
 
 FOLDER = Path(aws.__file__).parent
-FUNCTIONS = ["start_pipeline", "find_champion", "deploy_model", "deployment", "notify"]
+FUNCTIONS = ["start_pipeline", "find_champion", "deploy_model", "custom_resource", "notify"]
 SHARED = ("data_sets", "run_costs", "source_code")
 OWN = {path.stem for path in FOLDER.iterdir() if path.stem != "__pycache__"}
 FOR_TYPES = {"mypy_boto3_sagemaker"}  # never imported at run time: the next test would fail

@@ -7,7 +7,7 @@ import json
 
 import log
 from aws import S3Client, SqsClient
-from deployment.request import Deployment
+from custom_resource.request import Deployment
 
 
 def install(s3: S3Client, deployment: Deployment) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import aws
 import log
-from deployment.destroy import destroy
-from deployment.install import install, publish_again, serve_again
-from deployment.interfaces import await_interfaces
-from deployment.patience import Patience
-from deployment.request import Deployment, answer, physical_id
+from custom_resource.deadline import Patience
+from custom_resource.destroy import destroy
+from custom_resource.install import install, publish_again, serve_again
+from custom_resource.network_interfaces import await_interfaces
+from custom_resource.request import Deployment, answer, physical_id
 from refusals import MalformedEvent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from custom_resource import Stack
+from cloudformation_requests import Stack
 from worlds import BUCKET, NAME
 
 LINE = {"Line": "pets"} | dict.fromkeys(("PipelineName", "EndpointName", "ModelPackageGroupName"), f"{NAME}-pets")

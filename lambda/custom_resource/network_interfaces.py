@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import log
 from aws import Ec2Client
-from deployment.patience import Patience
+from custom_resource.deadline import Patience
 
 
 def await_interfaces(ec2: Ec2Client, subnets: Sequence[str], patience: Patience) -> None:

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from custom_resource import OTHERS, PHYSICAL_ID, Stack
+from cloudformation_requests import OTHERS, PHYSICAL_ID, Stack
 from fake_aws import Execution, Refused
 from worlds import BUCKET, CLIENTS, NAME, event
 
-import deployment.request
-from deployment import destroy, handler
-from deployment.patience import Patience
+import custom_resource.request
+from custom_resource import destroy, handler
+from custom_resource.deadline import Patience
 from refusals import DestroyError
 
 
@@ -326,14 +326,14 @@ def test_an_object_that_cannot_be_deleted_is_named(stack: Stack, monkeypatch: py
 
 
 def test_the_answer_is_tried_again_when_the_network_fails(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_url, failures = deployment.request.urlopen, iter([True, True, False])
+    open_url, failures = custom_resource.request.urlopen, iter([True, True, False])
 
     def fail(*arguments: Any, **more: Any) -> Any:
         if next(failures):
             raise OSError("network is unreachable")
         return open_url(*arguments, **more)
 
-    monkeypatch.setattr(deployment.request, "urlopen", fail)
+    monkeypatch.setattr(custom_resource.request, "urlopen", fail)
     before = len(stack.answers)
     assert stack.request("create")["Status"] == "SUCCESS"
     assert len(stack.answers) == before + 1

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from notify.environment import Environment
-from notify.evidence import FailedStep, Run, Version
 from notify.links import JOB_PAGES, job_link, log_link
 from notify.notice import Notice
+from notify.queries import FailedStep, Run, Version
 
 MOST_STEPS = 5  # that are told of; the headline names all
 

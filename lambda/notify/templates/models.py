@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from notify.environment import Environment
-from notify.evidence import Version
 from notify.messages import ArtifactRefused, Deployed, EndpointDiffers, EndpointFailed, RolledBack
 from notify.notice import Notice
+from notify.queries import Version
 
 
 def model_waits(environment: Environment, version: Version, champion: Version | None) -> Notice:

@@ -14,7 +14,7 @@ from fake_aws import Cloud, Execution
 from worlds import BUCKET, CLIENTS, NAME, event
 
 import aws
-from deployment import handler
+from custom_resource import handler
 
 PHYSICAL_ID = f"{NAME}-Published"
 # Models of other environments, one of which is named as this one with "-v2" behind it, and what somebody made by hand.

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 import log
 from aws import NOT_FOUND, S3Client, error_code, says
 from canonical import digest
-from deployment.patience import Patience
-from deployment.request import Deployment
+from custom_resource.deadline import Patience
+from custom_resource.request import Deployment
 from refusals import DestroyError
 
 if TYPE_CHECKING:

@@ -8,9 +8,7 @@ from typing import Any, assert_never
 import log
 from champion import find_champion
 from lines import DEFAULT, resource_name
-from notify import about_models, about_operation, about_runs
 from notify.environment import Environment
-from notify.evidence import Run, read_run, read_version
 from notify.messages import (
     AlarmRaised,
     ArtifactRefused,
@@ -28,6 +26,8 @@ from notify.messages import (
 )
 from notify.notice import Notice
 from notify.publish import is_told, marker_key, publish
+from notify.queries import Run, read_run, read_version
+from notify.templates import models, operations, runs
 
 
 def tell(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> None:
@@ -90,39 +90,37 @@ def compose(message: Tellable, environment: Environment, client: Callable[[str],
         case ModelWaits(arn, _):
             return _waits(arn, environment, client)
         case AlarmRaised():
-            return about_operation.alarm(environment, message)
+            return operations.alarm(environment, message)
         case EndpointFailed():
-            return about_models.endpoint_failed(environment, message)
+            return models.endpoint_failed(environment, message)
         case ArtifactRefused():
             version = read_version(client("sagemaker"), message.model_package_arn)
-            return about_models.artifact_refused(environment, message, version)
+            return models.artifact_refused(environment, message, version)
         case Deployed():
-            return about_models.deployed(
-                environment, message, read_version(client("sagemaker"), message.model_package_arn)
-            )
+            return models.deployed(environment, message, read_version(client("sagemaker"), message.model_package_arn))
         case RolledBack():
-            return about_models.rolled_back(
+            return models.rolled_back(
                 environment, message, read_version(client("sagemaker"), message.model_package_arn)
             )
         case EndpointDiffers():
-            return about_models.endpoint_differs(environment, message)
+            return models.endpoint_differs(environment, message)
         case DefinitionRefused():
-            return about_operation.definition_refused(environment, message)
+            return operations.definition_refused(environment, message)
         case OverBudget():
-            return about_operation.over_budget(environment, message)
+            return operations.over_budget(environment, message)
         case RunLimitReached():
-            return about_operation.run_limit_reached(environment, message)
+            return operations.run_limit_reached(environment, message)
         case SetAside():
-            return about_operation.set_aside(environment, message)
+            return operations.set_aside(environment, message)
     assert_never(message)
 
 
 def _ended(status: str, run: Run, environment: Environment, client: Callable[[str], Any]) -> Notice:
     refusal = next((step for step in run.failed if step.refuses), None)
     if status != "Failed" or refusal is None or len(run.failed) > 1:
-        return about_runs.execution_ended(environment, status, run)
+        return runs.execution_ended(environment, status, run)
     champion = None if run.champion is None else read_version(client("sagemaker"), run.champion)
-    return about_runs.gate_refused(environment, run, refusal, champion)
+    return runs.gate_refused(environment, run, refusal, champion)
 
 
 def _waits(arn: str, environment: Environment, client: Callable[[str], Any]) -> Notice | None:
@@ -133,4 +131,4 @@ def _waits(arn: str, environment: Environment, client: Callable[[str], Any]) -> 
         return None
     champion = find_champion(sagemaker, environment.model_package_group)
     beaten = None if champion is None else read_version(sagemaker, champion.model_package_arn)
-    return about_models.model_waits(environment, version, beaten)
+    return models.model_waits(environment, version, beaten)
