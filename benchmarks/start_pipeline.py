@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
 
 from botocore.exceptions import ClientError
 
-import aws
+from shared import aws
 from start_pipeline import data_set, snapshot
 
 PAGE = 1_000

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from refusals import DestroyError
+from shared.errors import DestroyError
 
 POLL_SECONDS = 5.0
 SPARE_SECONDS = 30.0  # of the function's time, kept for the answer to CloudFormation

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import NOT_FOUND, S3Client, error_code, says
-from canonical import digest
 from custom_resource.deadline import Patience
 from custom_resource.request import Deployment
-from refusals import DestroyError
+from shared import log
+from shared.aws import NOT_FOUND, S3Client, error_code, says
+from shared.errors import DestroyError
+from shared.hashing import digest
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import aws
-import log
 from custom_resource.deadline import Patience
 from custom_resource.destroy import destroy
 from custom_resource.install import install, publish_again, serve_again
 from custom_resource.network_interfaces import await_interfaces
 from custom_resource.request import Deployment, answer, physical_id
-from refusals import MalformedEvent
+from shared import aws, log
+from shared.errors import MalformedEvent
 
 
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> None:

@@ -5,9 +5,9 @@ And the messages by which pipeline and endpoint come to be what the deployment s
 
 import json
 
-import log
-from aws import S3Client, SqsClient
 from custom_resource.request import Deployment
+from shared import log
+from shared.aws import S3Client, SqsClient
 
 
 def install(s3: S3Client, deployment: Deployment) -> None:

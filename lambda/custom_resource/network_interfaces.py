@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-import log
-from aws import Ec2Client
 from custom_resource.deadline import Patience
+from shared import log
+from shared.aws import Ec2Client
 
 
 def await_interfaces(ec2: Ec2Client, subnets: Sequence[str], patience: Patience) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.request import Request, urlopen
 
-from lines import DEFAULT
-from refusals import MalformedEvent
+from shared.errors import MalformedEvent
+from shared.lines import DEFAULT
 
 ANSWER_ATTEMPTS = 4
 LONGEST_REASON = 1_000  # characters; CloudFormation takes an answer of 4 KB in all

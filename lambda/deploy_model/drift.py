@@ -23,17 +23,16 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-import log
-import notices
-from aws import RuntimeClient, S3Client, SqsClient, error_code
-from canonical import digest
-from champion import Champion, find_approved
 from deploy_model import outcome
 from deploy_model.artifact_check import why_not_served
 from deploy_model.endpoint import BUSY, describe, serve_champion
 from deploy_model.environment import Environment
 from deploy_model.messages import LookAgain, PeriodicLook
 from deploy_model.model import configuration_name
+from shared import log, notice_queue
+from shared.aws import RuntimeClient, S3Client, SqsClient, error_code
+from shared.champion import Champion, find_approved
+from shared.hashing import digest
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -131,7 +130,7 @@ def _was_rolled_back(sagemaker: SageMakerClient, endpoint: DescribeEndpointOutpu
 
 
 def _tell(sqs: SqsClient, environment: Environment, drift: Drift) -> None:
-    notices.send(
+    notice_queue.send(
         sqs,
         environment.notices_queue_url,
         "endpoint-differs",

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import RuntimeClient, S3Client, SqsClient, error_code, error_message, says
-from champion import Champion, find_champion
 from deploy_model import outcome, probe
 from deploy_model.artifact_check import why_not_served
 from deploy_model.environment import Environment
 from deploy_model.messages import LookAgain, ModelDecided
 from deploy_model.model import ensure_configuration, tag_list
-from refusals import EndpointError
-from resource_tags import sync_tags
+from shared import log
+from shared.aws import RuntimeClient, S3Client, SqsClient, error_code, error_message, says
+from shared.champion import Champion, find_champion
+from shared.errors import EndpointError
+from shared.resource_tags import sync_tags
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

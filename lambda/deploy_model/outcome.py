@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import log
-import notices
-from aws import SqsClient
-from champion import Champion
 from deploy_model.environment import Environment
+from shared import log, notice_queue
+from shared.aws import SqsClient
+from shared.champion import Champion
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -25,7 +24,7 @@ def deployed(
 ) -> None:
     """It is InService with the champion's configuration. Told once for each change of the endpoint."""
     log.info("deployed", endpoint=endpoint["EndpointName"], configuration=endpoint["EndpointConfigName"])
-    notices.send(
+    notice_queue.send(
         sqs,
         environment.notices_queue_url,
         "deployed",
@@ -40,7 +39,7 @@ def deployed(
 def artifact_refused(sqs: SqsClient, environment: Environment, champion: Champion, reason: str) -> None:
     """Its bytes are not those that were registered. One notice is sent for each reason."""
     log.warning("artifact refused", model_package=champion.model_package_arn, reason=reason)
-    notices.send(
+    notice_queue.send(
         sqs,
         environment.notices_queue_url,
         "artifact-refused",
@@ -79,7 +78,7 @@ def rolled_back(
         what |= {"serving": serving, "model_package_arn": champion.model_package_arn, "version": champion.version}
     else:
         what |= {"status": status}
-    notices.send(sqs, environment.notices_queue_url, "rolled-back" if back else "endpoint-failed", **what)
+    notice_queue.send(sqs, environment.notices_queue_url, "rolled-back" if back else "endpoint-failed", **what)
     # Last, because who dies before this looks again, and tells it again, which the other function then leaves out.
     tag = {"Key": ROLLED_BACK, "Value": endpoint["LastModifiedTime"].isoformat(timespec="seconds")}
     sagemaker.add_tags(ResourceArn=_configuration_arn(endpoint, asked), Tags=[tag])  # type: ignore[list-item]

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, assert_never
 
-import log
-from champion import find_champion
-from lines import DEFAULT, resource_name
 from notify.environment import Environment
 from notify.messages import (
     AlarmRaised,
@@ -28,6 +25,9 @@ from notify.notice import Notice
 from notify.publish import is_told, marker_key, publish
 from notify.queries import Run, read_run, read_version
 from notify.templates import models, operations, runs
+from shared import log
+from shared.champion import find_champion
+from shared.lines import DEFAULT, resource_name
 
 
 def tell(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> None:

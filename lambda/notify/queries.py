@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from aws import NOT_FOUND, S3Client, error_code, says
 from notify.reasons import Reason, read_reason
+from shared.aws import NOT_FOUND, S3Client, error_code, says
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

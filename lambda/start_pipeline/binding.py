@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from canonical import canonical
-from refusals import BindingError, DefinitionError
+from shared.errors import BindingError, DefinitionError
+from shared.hashing import canonical
 
 VERSION = "2020-12-01"
 LONGEST_DEFINITION = 1_048_576  # characters that CreatePipeline takes inline

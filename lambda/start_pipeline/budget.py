@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import run_costs
-import variables
-from refusals import BudgetError, OverBudgetError
 from run_costs import REDRIVE, Estimate, UnknownCostError
+from shared import env_vars
+from shared.errors import BudgetError, OverBudgetError
 
 LINES_SHOWN = 5
 
@@ -26,7 +26,7 @@ class Budget:
         """None where the environment sets no limit."""
         if "MAX_RUN_COST" not in source:
             return None
-        return cls(variables.number(source, "MAX_RUN_COST"), variables.named_numbers(source, "PRICES"))
+        return cls(env_vars.number(source, "MAX_RUN_COST"), env_vars.named_numbers(source, "PRICES"))
 
     def approve(self, definition: Mapping[str, Any], parameters: Mapping[str, str]) -> Estimate:
         """The estimate of a run that may be started. Raises BudgetError for one that may not."""

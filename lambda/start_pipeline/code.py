@@ -19,15 +19,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import NOT_FOUND, S3Client, error_code
-from refusals import DefinitionError
+from shared import log, s3_json
+from shared.aws import NOT_FOUND, S3Client, error_code
+from shared.errors import DefinitionError
 from source_code.address import address
 from source_code.archive import File, pack, unpack
 from source_code.errors import SourceError
 from source_code.imports import ENTRY, needed, refuse_uncompilable
 from source_code.networks import Networks, networks
-from start_pipeline import documents
 from start_pipeline.binding import every_step
 from start_pipeline.environment import Environment
 
@@ -42,7 +41,7 @@ class Replaced(Exception):
 
 def etag(s3: S3Client, environment: Environment) -> str | None:
     """Which archive there is; None if there is none, and the code that was deployed is in force."""
-    return documents.etag(s3, environment.data_bucket, KEY)
+    return s3_json.etag(s3, environment.data_bucket, KEY)
 
 
 def scripts_in(definition: str | bytes) -> set[str]:
@@ -80,11 +79,11 @@ def in_force(s3: S3Client, environment: Environment, version: str | None, script
     if version is None:
         return deployed(environment, scripts)
     bucket, note = environment.data_bucket, f"ledger/code/{version.strip(chr(34))}.json"
-    stored = documents.read(s3, bucket, note)
+    stored = s3_json.read(s3, bucket, note)
     known = _Known.from_note(stored.content) if stored else None
     if known is None or not known.scripts.keys() >= set(scripts):
         known = _adopted(s3, bucket, version, {*scripts, *(known.scripts if known else ())})
-        documents.write(s3, bucket, note, known.as_note())
+        s3_json.write(s3, bucket, note, known.as_note())
     found = {"": known.hash, **{f"/{script}": known.scripts[script] for script in scripts}}
     uris = {f"CodeUri{name}": f"s3://{bucket}/code/{digest}/source.tar.gz" for name, digest in found.items()}
     return Code({**uris, **{f"CodeHash{name}": digest for name, digest in found.items()}}, known.networks)

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import HEAD_REQUESTS_AT_ONCE, NOT_FOUND, S3Client, error_code
 from data_sets.names import without_junk
-from refusals import DataSetError
+from shared import log
+from shared.aws import HEAD_REQUESTS_AT_ONCE, NOT_FOUND, S3Client, error_code
+from shared.errors import DataSetError
 from start_pipeline.keys import (
     ARCHIVES,
     LONGEST_NAME,

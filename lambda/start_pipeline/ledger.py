@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import S3Client, error_code
-from canonical import digest
-from start_pipeline import documents
+from shared import log, s3_json
+from shared.aws import S3Client, error_code
+from shared.hashing import digest
 from start_pipeline.environment import Environment
 from start_pipeline.snapshot import Snapshot
 
@@ -82,7 +81,7 @@ def start_once(
     run_key = digest([definition, parameters, snapshot.fingerprint, *line])
     key = f"ledger/{run_key}.json"
     uploaded = snapshot.newest_upload.isoformat()
-    stored = documents.read(s3, bucket, key)
+    stored = s3_json.read(s3, bucket, key)
     entry = Entry(**stored.content) if stored else None
     ended = entry is not None and entry.execution_arn is not None
     if entry and ended and not _may_start_anew(sagemaker, entry, snapshot.newest_upload, asked_by):
@@ -99,11 +98,11 @@ def start_once(
     etag: str | None
     if stored is None or entry is None:
         entry = Entry(run_key, snapshot.data_set, snapshot.fingerprint, attempt, uploaded, None, asked_by, cost)
-        etag = documents.create(s3, bucket, key, asdict(entry))
+        etag = s3_json.create(s3, bucket, key, asdict(entry))
     elif ended:
         asked_by = asked_by or entry.asked_by
         entry = Entry(run_key, entry.data_set, entry.fingerprint, attempt, uploaded, None, asked_by, cost)
-        etag = documents.replace(s3, bucket, key, asdict(entry), etag=stored.etag)
+        etag = s3_json.replace(s3, bucket, key, asdict(entry), etag=stored.etag)
     else:
         etag = stored.etag
     if etag is None:
@@ -112,9 +111,9 @@ def start_once(
     found = _started_before(sagemaker, environment.pipeline_name, entry, chosen) if begun else None
     arn = found or _start(sagemaker, environment.pipeline_name, parameters, entry, chosen)
     latest = {"data_set": snapshot.data_set, "run_key": run_key, "execution_arn": arn}
-    documents.write(s3, bucket, _latest_key(snapshot.data_set), latest)
+    s3_json.write(s3, bucket, _latest_key(snapshot.data_set), latest)
     # Whoever has changed the entry meanwhile used the same token, so wrote the same ARN.
-    documents.replace(s3, bucket, key, asdict(replace(entry, execution_arn=arn)), etag=etag)
+    s3_json.replace(s3, bucket, key, asdict(replace(entry, execution_arn=arn)), etag=etag)
     environment.limits.confirm(s3, bucket, start, arn)
     started = {"data_set": entry.data_set, "attempt": entry.attempt, "estimated_cost": entry.estimated_cost}
     log.info("execution started", execution=arn, run_key=run_key, **started)
@@ -130,7 +129,7 @@ def _approved_cost(
 
 
 def _wait_for_other_content(s3: S3Client, sagemaker: SageMakerClient, bucket: str, run_key: str, data_set: str) -> None:
-    latest = documents.read(s3, bucket, _latest_key(data_set))
+    latest = s3_json.read(s3, bucket, _latest_key(data_set))
     if latest is None or latest.content["run_key"] == run_key:
         return
     execution_arn = latest.content["execution_arn"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from refusals import ParameterError
+from shared.errors import ParameterError
 
 OWN = frozenset({"DataSet", "Fingerprint"})  # say which content is run: the trigger gives them
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")

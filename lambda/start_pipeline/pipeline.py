@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import NOT_FOUND, S3Client, SqsClient, error_code, error_message, says
-from canonical import canonical, digest
-from refusals import DefinitionError
-from resource_tags import sync_tags
-from start_pipeline import code, documents, refusal
+from shared import log, s3_json
+from shared.aws import NOT_FOUND, S3Client, SqsClient, error_code, error_message, says
+from shared.errors import DefinitionError
+from shared.hashing import canonical, digest
+from shared.resource_tags import sync_tags
+from start_pipeline import code, refusal
 from start_pipeline.binding import bound_definition
 from start_pipeline.environment import Environment
 
@@ -48,7 +48,7 @@ def publish(
         except code.Replaced as replaced:
             log.info("the code was replaced meanwhile", reason=str(replaced))
             continue
-        found = documents.etag(s3, environment.data_bucket, environment.definition_key)
+        found = s3_json.etag(s3, environment.data_bucket, environment.definition_key)
         if (found, code.etag(s3, environment)) == (etag, version):
             return definition
         log.info("definition or code were replaced meanwhile", key=environment.definition_key, published=etag)

@@ -15,9 +15,8 @@ message id and sends the check. And a check that is lost for good stops counting
 import json
 from math import ceil
 
-import log
-from aws import S3Client, SqsClient
-from start_pipeline import documents
+from shared import log, s3_json
+from shared.aws import S3Client, SqsClient
 from start_pipeline.environment import LONGEST_DELAY, Environment
 
 EXPIRY_SLACK = 60  # seconds that a due check may wait in the queue before its marker stops counting
@@ -44,16 +43,16 @@ def arm(
     delay = min(ceil(environment.quiet_seconds if wait is None else wait), LONGEST_DELAY)
     expires = now + environment.quiet_seconds + delay + EXPIRY_SLACK
     marker = {"data_set": data_set, "expires": expires, "armed_by": message_id, "removed": removed}
-    held = documents.read(s3, environment.data_bucket, key)
+    held = s3_json.read(s3, environment.data_bucket, key)
     if held is None:
-        placed = documents.create(s3, environment.data_bucket, key, marker) is not None
+        placed = s3_json.create(s3, environment.data_bucket, key, marker) is not None
     elif held.content["expires"] <= now:
-        placed = documents.replace(s3, environment.data_bucket, key, marker, etag=held.etag) is not None
+        placed = s3_json.replace(s3, environment.data_bucket, key, marker, etag=held.etag) is not None
     else:
         placed = held.content["armed_by"] == message_id
         if removed and not held.content.get("removed"):
             # If another event has changed the marker meanwhile, or the check has taken it, the check sees the removal.
-            documents.replace(s3, environment.data_bucket, key, held.content | {"removed": True}, etag=held.etag)
+            s3_json.replace(s3, environment.data_bucket, key, held.content | {"removed": True}, etag=held.etag)
     if not placed:
         return False
     body = {"headrace": "check", "data_set": data_set, "sent": now} | ({"seen": seen} if seen else {})
@@ -73,7 +72,7 @@ def disarm(s3: S3Client, environment: Environment, data_set: str) -> None:
 
 def saw_removal(s3: S3Client, environment: Environment, data_set: str) -> bool:
     """Whether an object was removed since the check was armed. Call it before `disarm`."""
-    held = documents.read(s3, environment.data_bucket, _marker_key(data_set))
+    held = s3_json.read(s3, environment.data_bucket, _marker_key(data_set))
     return bool(held and held.content.get("removed"))
 
 

@@ -15,8 +15,6 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import HEAD_REQUESTS_AT_ONCE, S3Client
 from data_sets import kinds, plausibility
 from data_sets.archives import sole_archive
 from data_sets.errors import ArchiveError
@@ -25,7 +23,9 @@ from data_sets.listing import Entry
 from data_sets.reading import MAX_SKIPPED_SHARE, read
 from data_sets.sample import Sample
 from data_sets.wording import refusal
-from refusals import DataSetError
+from shared import log
+from shared.aws import HEAD_REQUESTS_AT_ONCE, S3Client
+from shared.errors import DataSetError
 from start_pipeline.binding import every_step
 from start_pipeline.data_set import SPARE_SECONDS, Listed, prefix_of
 from start_pipeline.keys import is_archive

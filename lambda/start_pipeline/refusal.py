@@ -6,11 +6,9 @@ pipelines/headrace-prod.error.json   why it is refused, until a good one comes
 
 from __future__ import annotations
 
-import log
-import notices
-from aws import S3Client, SqsClient
-from refusals import DefinitionError
-from start_pipeline import documents
+from shared import log, notice_queue, s3_json
+from shared.aws import S3Client, SqsClient
+from shared.errors import DefinitionError
 from start_pipeline.environment import Environment, refusal_key_of
 
 LONGEST = 2_000  # characters: it may quote the definition, and a message holds 256 KB
@@ -27,20 +25,20 @@ def write(
         "definition": key,
         "version": etag or "",
     }
-    documents.write(s3, environment.data_bucket, refusal_key_of(key), refusal)
-    notices.send(sqs, environment.notices_queue_url, "definition-refused", **refusal)
+    s3_json.write(s3, environment.data_bucket, refusal_key_of(key), refusal)
+    notice_queue.send(sqs, environment.notices_queue_url, "definition-refused", **refusal)
 
 
 def clear(s3: S3Client, environment: Environment, key: str) -> None:
     """Asked first, because deleting nothing would leave a delete marker in the versioned bucket each time."""
     place = refusal_key_of(key)
-    if documents.etag(s3, environment.data_bucket, place) is not None:
+    if s3_json.etag(s3, environment.data_bucket, place) is not None:
         s3.delete_object(Bucket=environment.data_bucket, Key=place)
 
 
 def mind_stray(s3: S3Client, sqs: SqsClient, environment: Environment, key: str, *, removed: bool) -> None:
     """A definition under another name makes no pipeline: its author has renamed the file, or mistaken the bucket."""
-    etag = documents.etag(s3, environment.data_bucket, key)
+    etag = s3_json.etag(s3, environment.data_bucket, key)
     if etag is None:  # removed again: what was said of it is no longer true
         clear(s3, environment, key)
         return

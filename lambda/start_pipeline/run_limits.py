@@ -16,12 +16,9 @@ from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
-import log
-import notices
-import variables
-from aws import S3Client, SqsClient
-from refusals import RunLimitError
-from start_pipeline import documents
+from shared import env_vars, log, notice_queue, s3_json
+from shared.aws import S3Client, SqsClient
+from shared.errors import RunLimitError
 
 DAY = 24 * 3600.0
 UNCONFIRMED_SECONDS = 3_600.0  # longer than a message that has failed takes to come again, five times
@@ -62,7 +59,7 @@ class RunLimits:
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> RunLimits:
         def limit(name: str) -> int | None:
-            return variables.whole_number(source, name, low=1, high=LARGEST) if name in source else None
+            return env_vars.whole_number(source, name, low=1, high=LARGEST) if name in source else None
 
         return cls(limit("MAX_RUNS_PER_DAY"), limit("MAX_CONCURRENT_RUNS"))
 
@@ -88,7 +85,7 @@ class RunLimits:
             return
         still_running = cache(is_running)
         for _ in range(ATTEMPTS):
-            held = documents.read(s3, bucket, STARTS)
+            held = s3_json.read(s3, bucket, STARTS)
             starts = [] if held is None else [Start(*row) for row in held.content["starts"]]
             if any(start.name == name for start in starts):
                 return
@@ -99,9 +96,9 @@ class RunLimits:
             kept = [start for start in starts if start.at > now - DAY or self._matters_still(start, now)]
             content = {"starts": [astuple(start) for start in (*kept, Start(name, now))]}
             if held is None:
-                noted = documents.create(s3, bucket, STARTS, content)
+                noted = s3_json.create(s3, bucket, STARTS, content)
             else:
-                noted = documents.replace(s3, bucket, STARTS, content, etag=held.etag)
+                noted = s3_json.replace(s3, bucket, STARTS, content, etag=held.etag)
             if noted is not None:
                 return
         raise Contended(f"{STARTS} was changed {ATTEMPTS} times meanwhile")
@@ -111,13 +108,13 @@ class RunLimits:
         if not self:
             return
         for _ in range(ATTEMPTS):
-            held = documents.read(s3, bucket, STARTS)
+            held = s3_json.read(s3, bucket, STARTS)
             starts = [] if held is None else [Start(*row) for row in held.content["starts"]]
             if held is None or all(start.name != name or start.execution_arn for start in starts):
                 return
             known = [replace(start, execution_arn=execution_arn) if start.name == name else start for start in starts]
             content = {"starts": [astuple(start) for start in known]}
-            if documents.replace(s3, bucket, STARTS, content, etag=held.etag) is not None:
+            if s3_json.replace(s3, bucket, STARTS, content, etag=held.etag) is not None:
                 return
         log.info("start not confirmed", start=name, execution=execution_arn)
 
@@ -151,7 +148,9 @@ def send_notice(
 ) -> None:
     """Of all that are sent on one day of one limit, the first is passed on to people."""
     day = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
-    notices.send(sqs, queue_url, "run-limit", data_set=data_set, setting=setting, limit=limit or 0, free=free, day=day)
+    notice_queue.send(
+        sqs, queue_url, "run-limit", data_set=data_set, setting=setting, limit=limit or 0, free=free, day=day
+    )
 
 
 def _seen(start: Start, is_running: Callable[[str], bool]) -> Start:

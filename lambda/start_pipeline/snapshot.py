@@ -16,11 +16,10 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import S3Client
-from canonical import digest
-from refusals import DataSetError
-from start_pipeline import documents
+from shared import log, s3_json
+from shared.aws import S3Client
+from shared.errors import DataSetError
+from shared.hashing import digest
 from start_pipeline.data_set import (
     ChangedMeanwhile,
     Listed,
@@ -114,7 +113,7 @@ def _write_manifest(
 
 def _read_latest(s3: S3Client, bucket: str, data_set: str) -> tuple[dict[Listed, str], str | None]:
     """The checksums known, and the fingerprint of the last manifest; what was parsed is large, and gone at the end."""
-    latest = documents.read(s3, bucket, _latest_key(data_set))
+    latest = s3_json.read(s3, bucket, _latest_key(data_set))
     if latest is None:
         return {}, None
     return {Listed(*row[:4]): row[4] for row in latest.content["objects"]}, latest.content["fingerprint"]

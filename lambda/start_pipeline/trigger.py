@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 
-import log
-import notices
-from refusals import DefinitionError, OverBudgetError, RunLimitError
+from shared import log, notice_queue
+from shared.errors import DefinitionError, OverBudgetError, RunLimitError
 from start_pipeline import parameters, quiet, snapshot, waiting
 from start_pipeline.data_set import SPARE_SECONDS, ChangedMeanwhile, list_objects
 from start_pipeline.environment import LONGEST_DELAY, Environment
@@ -180,7 +179,7 @@ def run_if_quiet(
         waiting.forget(s3, environment, data_set)
         raise  # into the dead-letter queue, so that a person decides on more runs
     except OverBudgetError as refused:
-        notices.send(
+        notice_queue.send(
             client("sqs"),
             environment.notices_queue_url,
             "budget",

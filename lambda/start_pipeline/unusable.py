@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-import log
-from aws import S3Client
 from data_sets.names import OTHER_ARCHIVES, escaped
-from refusals import DataSetError
-from start_pipeline import documents
+from shared import log, s3_json
+from shared.aws import S3Client
+from shared.errors import DataSetError
 from start_pipeline.environment import Environment
 from start_pipeline.keys import ARCHIVES, LONGEST_NAME, is_archive
 
@@ -20,11 +19,11 @@ def refuse_unusable(s3: S3Client, environment: Environment, key: str, *, now: fl
     name = "/".join(key.split("/")[:2])
     note = f"ledger/unusable/{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.json"
     until = {"until": now + SILENT_SECONDS}
-    held = documents.read(s3, environment.data_bucket, note)
+    held = s3_json.read(s3, environment.data_bucket, note)
     if held is None:
-        first = documents.create(s3, environment.data_bucket, note, until) is not None
+        first = s3_json.create(s3, environment.data_bucket, note, until) is not None
     elif held.content["until"] <= now:
-        first = documents.replace(s3, environment.data_bucket, note, until, etag=held.etag) is not None
+        first = s3_json.replace(s3, environment.data_bucket, note, until, etag=held.etag) is not None
     else:
         first = False
     if first:

@@ -13,7 +13,7 @@ from worlds import BUCKET, CLIENTS, NAME, event
 import custom_resource.request
 from custom_resource import destroy, handler
 from custom_resource.deadline import Patience
-from refusals import DestroyError
+from shared.errors import DestroyError
 
 
 def test_a_deployment_copies_the_assets_and_writes_the_marker(stack: Stack) -> None:

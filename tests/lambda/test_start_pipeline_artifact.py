@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from worlds import BINDINGS, BUCKET
 
-from refusals import DefinitionError
+from shared.errors import DefinitionError
 from start_pipeline.binding import bound_definition
 
 

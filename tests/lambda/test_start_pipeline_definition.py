@@ -10,7 +10,7 @@ import pytest
 from fake_aws import ACCOUNT, Refused
 from worlds import BINDINGS, BUCKET, DEFINITION, NAME, UploadWorld
 
-from refusals import BindingError, DefinitionError
+from shared.errors import BindingError, DefinitionError
 from start_pipeline.binding import bind, bound_definition
 
 FOREIGN = "999988887777"

@@ -11,7 +11,7 @@ from botocore.response import StreamingBody
 from fake_aws import ACCOUNT, REGION, Refused
 from worlds import BINDINGS, BUCKET, DEFINITION, NAME, UploadWorld
 
-from refusals import DefinitionError
+from shared.errors import DefinitionError
 from start_pipeline.binding import bound_definition
 
 KEY, REFUSAL = f"pipelines/{NAME}.json", f"pipelines/{NAME}.error.json"

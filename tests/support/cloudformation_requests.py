@@ -13,8 +13,8 @@ import pytest
 from fake_aws import Cloud, Execution
 from worlds import BUCKET, CLIENTS, NAME, event
 
-import aws
 from custom_resource import handler
+from shared import aws
 
 PHYSICAL_ID = f"{NAME}-Published"
 # Models of other environments, one of which is named as this one with "-v2" behind it, and what somebody made by hand.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from refusals import SettingError
+from shared.errors import SettingError
 
 
 def text(source: Mapping[str, str], name: str) -> str:

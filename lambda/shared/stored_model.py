@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from aws import DENIED, S3Client, error_code
+from shared.aws import DENIED, S3Client, error_code
 
 NAME = "model.tar.gz"
 _KEY = re.compile(rf"models/([0-9a-f]{{64}})/{re.escape(NAME)}")

@@ -13,10 +13,9 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-import log
-import notices
-from aws import SqsClient, error_code
-from refusals import HeadraceError, OverBudgetError, RunLimitError
+from shared import log, notice_queue
+from shared.aws import SqsClient, error_code
+from shared.errors import HeadraceError, OverBudgetError, RunLimitError
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 FIRST_WAIT = 15  # seconds, then twice as long each time: with five receives 15, 30, 60 and 120
@@ -97,7 +96,7 @@ def _set_aside(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], proble
 def _tell(sqs: SqsClient, notices_url: str, queues: Queues, record: Mapping[str, Any], reason: str) -> None:
     """A failure here is only logged: the message is set aside, and must not come again for want of a notice."""
     try:
-        notices.send(
+        notice_queue.send(
             sqs,
             notices_url,
             "set-aside",

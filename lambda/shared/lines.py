@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from refusals import LineError
+from shared.errors import LineError
 
 DEFAULT = ""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from aws import NOT_FOUND, S3Client, error_code
+from shared.aws import NOT_FOUND, S3Client, error_code
 
 CONFLICT_ATTEMPTS = 3
 

@@ -23,7 +23,7 @@ from types import MappingProxyType
 
 from botocore.exceptions import ClientError
 
-from refusals import HeadraceError
+from shared.errors import HeadraceError
 
 NAMESPACE = "Headrace"
 UNITS = {"WaitSeconds": "Seconds"}  # all others are counts

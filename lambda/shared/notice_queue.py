@@ -2,7 +2,7 @@
 
 import json
 
-from aws import SqsClient
+from shared.aws import SqsClient
 
 
 def send(sqs: SqsClient, queue_url: str, kind: str, **fields: object) -> None:

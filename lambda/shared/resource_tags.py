@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import log
+from shared import log
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
