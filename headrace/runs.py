@@ -26,7 +26,7 @@ from headrace.results import Evaluation, evaluation_of
 from headrace.wording import duration, iso, money, share, when
 
 COLUMNS = ("run", "started", "duration", "status", "data set", "accuracy", "spot saves", "cost", "at most", "reason")
-AT_MOST = re.compile(r"costs at most ([0-9.]+) USD")  # the cost guard's words, in start_pipeline/ledger.py
+AT_MOST = re.compile(r"costs at most ([0-9.]+) USD")  # the cost guard's words, in lambda/start_pipeline/runs/ledger.py
 
 
 @dataclass(frozen=True, slots=True)

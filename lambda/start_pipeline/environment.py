@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from data_sets import kinds
 from shared import env_vars
 from shared.lines import DEFAULT, line_of_data_set, resource_name
-from start_pipeline.budget import Budget
-from start_pipeline.run_limits import RunLimits
+from start_pipeline.runs.budget import Budget
+from start_pipeline.runs.run_limits import RunLimits
 
 LONGEST_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
 

@@ -13,11 +13,11 @@ from environments.settings import MOST_RUNS
 from infra.training import upload_trigger
 from notify.environment import Environment as NotifyEnvironment
 from pipeline_definition import build_pipeline, render
-from start_pipeline import code
-from start_pipeline.binding import bound_definition
-from start_pipeline.budget import Budget
+from start_pipeline.definition import code
+from start_pipeline.definition.binding import bound_definition
 from start_pipeline.environment import Environment as StartPipelineEnvironment
-from start_pipeline.run_limits import LARGEST, RunLimits
+from start_pipeline.runs.budget import Budget
+from start_pipeline.runs.run_limits import LARGEST, RunLimits
 from start_pipeline.trigger import LEAST_SECONDS
 
 

@@ -9,7 +9,7 @@ import pytest
 from worlds import BINDINGS, BUCKET
 
 from shared.errors import DefinitionError
-from start_pipeline.binding import bound_definition
+from start_pipeline.definition.binding import bound_definition
 
 
 def branched(step: dict[str, Any], branch: str) -> dict[str, Any]:

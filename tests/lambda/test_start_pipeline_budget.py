@@ -13,7 +13,7 @@ from worlds import BUCKET, UploadWorld
 
 from run_costs import DEFAULT_SECONDS
 from shared.errors import BudgetError, SettingError
-from start_pipeline.budget import Budget, estimate
+from start_pipeline.runs.budget import Budget, estimate
 
 PRICES = {"ml.m5.large": 0.1, "ml.g5.xlarge": 1.5}
 HOUR = 3600

@@ -11,7 +11,7 @@ from fake_aws import ACCOUNT, Refused
 from worlds import BINDINGS, BUCKET, DEFINITION, NAME, UploadWorld
 
 from shared.errors import BindingError, DefinitionError
-from start_pipeline.binding import bind, bound_definition
+from start_pipeline.definition.binding import bind, bound_definition
 
 FOREIGN = "999988887777"
 Change = Callable[[dict[str, Any]], None]

@@ -12,7 +12,7 @@ from fake_aws import ACCOUNT, REGION, Refused
 from worlds import BINDINGS, BUCKET, DEFINITION, NAME, UploadWorld
 
 from shared.errors import DefinitionError
-from start_pipeline.binding import bound_definition
+from start_pipeline.definition.binding import bound_definition
 
 KEY, REFUSAL = f"pipelines/{NAME}.json", f"pipelines/{NAME}.error.json"
 FOREIGN = "999988887777"

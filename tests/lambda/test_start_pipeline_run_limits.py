@@ -16,7 +16,7 @@ from thorough import some
 from worlds import BUCKET, NAME, QUIET, UploadWorld
 
 from shared.errors import SettingError
-from start_pipeline.run_limits import DAY, STARTS, UNCONFIRMED_SECONDS, RunLimits
+from start_pipeline.runs.run_limits import DAY, STARTS, UNCONFIRMED_SECONDS, RunLimits
 
 NAMES = ("birds", "boats", "fish", "cars")
 

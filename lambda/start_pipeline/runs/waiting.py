@@ -9,7 +9,7 @@ from __future__ import annotations
 from shared import s3_json
 from shared.aws import S3Client, SqsClient
 from start_pipeline.environment import Environment
-from start_pipeline.run_limits import CONCURRENT, send_notice
+from start_pipeline.runs.run_limits import CONCURRENT, send_notice
 
 SLACK_SECONDS = 120.0  # that a look which is due may wait in the queue
 

@@ -24,7 +24,7 @@ from shared import log, s3_json
 from shared.aws import S3Client, error_code
 from shared.hashing import digest
 from start_pipeline.environment import Environment
-from start_pipeline.snapshot import Snapshot
+from start_pipeline.uploads.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

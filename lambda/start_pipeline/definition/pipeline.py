@@ -1,6 +1,6 @@
 """The SageMaker pipeline, kept as the definition and the code in the bucket want it.
 
-A definition that is refused changes nothing: the pipeline stays as it was, and start_pipeline.refusal says why until a
+A definition that is refused changes nothing: the pipeline stays as it was, and rejection.py reports why until a
 good one comes.
 """
 
@@ -17,8 +17,8 @@ from shared.aws import NOT_FOUND, S3Client, SqsClient, error_code, error_message
 from shared.errors import DefinitionError
 from shared.hashing import canonical, digest
 from shared.resource_tags import sync_tags
-from start_pipeline import code, refusal
-from start_pipeline.binding import bound_definition
+from start_pipeline.definition import code, rejection
+from start_pipeline.definition.binding import bound_definition
 from start_pipeline.environment import Environment
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def _publish(
         found_code.refuse_unknown_networks(definition)
         upsert(sagemaker, environment, definition)
     except DefinitionError as problem:
-        refusal.write(s3, sqs, environment, environment.definition_key, etag, problem)
+        rejection.write(s3, sqs, environment, environment.definition_key, etag, problem)
         return etag, _current_definition(_describe(sagemaker, environment.pipeline_name))
-    refusal.clear(s3, environment, environment.definition_key)
+    rejection.clear(s3, environment, environment.definition_key)
     return etag, definition
 
 

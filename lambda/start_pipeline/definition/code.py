@@ -27,7 +27,7 @@ from source_code.archive import File, pack, unpack
 from source_code.errors import SourceError
 from source_code.imports import ENTRY, needed, refuse_uncompilable
 from source_code.networks import Networks, networks
-from start_pipeline.binding import every_step
+from start_pipeline.definition.binding import every_step
 from start_pipeline.environment import Environment
 
 KEY = "code/source.tar.gz"

@@ -26,9 +26,10 @@ from data_sets.wording import refusal
 from shared import log
 from shared.aws import HEAD_REQUESTS_AT_ONCE, S3Client
 from shared.errors import DataSetError
-from start_pipeline.binding import every_step
-from start_pipeline.data_set import SPARE_SECONDS, Listed, prefix_of
-from start_pipeline.keys import is_archive
+from start_pipeline.definition.binding import every_step
+from start_pipeline.uploads.checksums import SPARE_SECONDS
+from start_pipeline.uploads.keys import is_archive
+from start_pipeline.uploads.listing import Listed, prefix_of
 
 SCRIPT = "preprocess.py"
 MOST_LOOKS = 2_000  # files of which the first bytes are read: at 16 at once a few seconds

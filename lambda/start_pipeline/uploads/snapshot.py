@@ -20,10 +20,9 @@ from shared import log, s3_json
 from shared.aws import S3Client
 from shared.errors import DataSetError
 from shared.hashing import digest
-from start_pipeline.data_set import (
-    ChangedMeanwhile,
+from start_pipeline.uploads.checksums import ChangedMeanwhile, checksums
+from start_pipeline.uploads.listing import (
     Listed,
-    checksums,
     prefix_of,
     refuse_unrecordable_name,
     refuse_what_is_no_file,

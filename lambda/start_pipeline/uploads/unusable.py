@@ -9,7 +9,7 @@ from shared import log, s3_json
 from shared.aws import S3Client
 from shared.errors import DataSetError
 from start_pipeline.environment import Environment
-from start_pipeline.keys import ARCHIVES, LONGEST_NAME, is_archive
+from start_pipeline.uploads.keys import ARCHIVES, LONGEST_NAME, is_archive
 
 SILENT_SECONDS = 3_600  # after a refusal of one name: a whole folder of such objects makes one notice
 
