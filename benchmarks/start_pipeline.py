@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
 
 from botocore.exceptions import ClientError
 
-import aws
-from start_pipeline import data_set, snapshot
+from shared import aws
+from start_pipeline.uploads import listing, snapshot
 
 PAGE = 1_000
 LATEST = "manifests/birds/latest.json"
@@ -75,7 +75,7 @@ def look(objects: int, latest: bytes | None, changed: int | None) -> tuple[float
     bucket = Bucket(objects, {} if latest is None else {LATEST: latest}, changed)
     began = time.perf_counter()
     with redirect_stdout(sys.stderr):  # the function's log
-        listed = data_set.list_objects(bucket, "b", "birds")
+        listed = listing.list_objects(bucket, "b", "birds")
         snapshot.take(bucket, "b", "birds", listed, seconds_left=lambda: 900.0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return time.perf_counter() - began, peak // 1_000, bucket.asked, bucket.written[LATEST]

@@ -22,7 +22,7 @@ LOCAL = "local"
 PROJECTS = "projects"  # the table that is not an environment: environments/projects.py
 LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
 LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
-MOST_RUNS = 1_000  # of a limit on runs; lambda/start_pipeline/run_limits.py has the same value
+MOST_RUNS = 1_000  # of a limit on runs; lambda/start_pipeline/runs/run_limits.py has the same value
 MOST_INSTANCES = 100  # behind an endpoint; lambda/deploy_model/environment.py has the same value
 FEWEST_ZONES, MOST_ZONES = 2, 16  # an endpoint's model takes subnets in two zones at least, VpcConfig 16 at most
 

@@ -26,13 +26,13 @@ PLANTED = {
     "the local cloud knows nothing of the rest": ("local_cloud.errors", "headrace.errors"),
     "the definition knows nothing of the rest": ("pipeline_definition.build", "infra.parts.arns"),
     "the infrastructure may use the definition, its costs, the archives of code and the reader of data sets only": (
-        "infra.parts.arns", "headrace.project.folder",
+        "infra.parts.arns", "headrace.project.folder.folder",
     ),
     "the archives of code import nothing of the project": ("source_code", "pipeline_definition"),
     "the reader of data sets imports nothing of the project": ("data_sets", "headrace.errors"),
     "the language of definitions imports nothing of the project": ("pipeline_language.graph", "local_cloud.errors"),
     "the command line uses the local cloud, environments, and the readers of data sets and code": (
-        "headrace.cli.main", "infra.parts.arns",
+        "headrace.cli.main.main", "infra.parts.arns",
     ),
     "the costs of a run import nothing of the project": ("run_costs", "infra.parts.arns"),
     "environments know the definition's settings only": ("environments.settings", "headrace.errors"),

@@ -16,13 +16,7 @@ from botocore.exceptions import ClientError
 from headrace.client.environment import Environment
 from headrace.client.image_types import UNKNOWN, media_type
 from headrace.client.model_packages import PENDING, is_servable, list_packages
-from headrace.errors import (
-    HeadraceError,
-    NotFound,
-    SetupError,
-    error_code,
-    is_missing,
-)
+from headrace.errors import HeadraceError, NotFound, SetupError, error_code, is_missing
 
 LARGEST_BODY = 6_291_456  # bytes; SageMaker's limit of a real-time request
 

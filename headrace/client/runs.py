@@ -16,7 +16,7 @@ from headrace.client.reasons import read_reason
 from headrace.client.results import Evaluation, evaluation_of
 from headrace.formats import iso
 
-AT_MOST = re.compile(r"costs at most ([0-9.]+) USD")  # the cost guard's words, in start_pipeline/ledger.py
+AT_MOST = re.compile(r"costs at most ([0-9.]+) USD")  # the cost guard's words, in lambda/start_pipeline/runs/ledger.py
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from headrace.client.environment import DEFAULT_LINE, Environment
 from headrace.client.model_packages import APPROVED, PENDING, find_model, is_servable, list_packages
 
 ON_ITS_WAY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
-ROLLED_BACK = "headrace:rolled-back"  # the tag of an endpoint configuration: lambda/deploy_model/verdict.py
+ROLLED_BACK = "headrace:rolled-back"  # the tag of an endpoint configuration: lambda/deploy_model/outcome.py
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,7 @@ from pathlib import Path
 from headrace.client.endpoint import LARGEST_BODY, Endpoint, ask, wait_for_endpoint
 from headrace.client.environment import Environment
 from headrace.client.image_types import is_image
-from headrace.errors import (
-    AwsError,
-    UsageError,
-)
+from headrace.errors import AwsError, UsageError
 from headrace.formats import counted, share, size
 from headrace.terminal.output import Output
 

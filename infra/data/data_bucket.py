@@ -20,7 +20,7 @@ CODE = "code/source.tar.gz"  # the archive that is in force; those under code/<h
 NOTIFIED = ("datasets/", "pipelines/", CODE)
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 RUNS = "runs/*"
-MODELS = "models/*"  # the artifacts of registered versions: lambda/stored_model.py
+MODELS = "models/*"  # the artifacts of registered versions: lambda/shared/stored_model.py
 
 
 class DataBucket(PrivateBucket):

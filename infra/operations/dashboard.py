@@ -13,7 +13,7 @@ from infra.parts.lambda_function import LambdaFunction
 from infra.parts.watched_queue import WatchedQueue
 
 PIPELINES = "AWS/Sagemaker/ModelBuildingPipeline"  # spelled so, unlike AWS/SageMaker
-OWN = "Headrace"  # lambda/log.py writes these
+OWN = "Headrace"  # lambda/shared/log.py writes these
 PERIOD = Duration.minutes(5)
 OWN_METRICS = {
     "start_pipeline": ["Uploads", "ExecutionsStarted"],

@@ -29,7 +29,7 @@ SHARED = ("data_sets", "run_costs", "source_code")
 
 
 def lambda_code(root: Path) -> lambda_.Code:
-    """The whole `lambda/` folder with the SHARED packages in it: each function is a package and shares the rest."""
+    """The whole `lambda/` folder with the SHARED packages in it. Each function is a package; `shared` is for all."""
     left_out = ["__pycache__", "*.pyc", ".*", "tests"]
     folder = mkdtemp()
     atexit.register(shutil.rmtree, folder)  # CDK copies the files when the first function is made

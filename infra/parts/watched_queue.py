@@ -13,7 +13,7 @@ from constructs import Construct
 from infra.parts.grants import allow
 from infra.parts.lambda_function import LambdaFunction
 
-# What Lambda's poller needs of the function's role; ChangeMessageVisibility is the function's own (lambda/batch.py).
+# What Lambda's poller needs of the function's role. ChangeMessageVisibility is for lambda/shared/sqs_batch.py.
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html, "Setting execution role permissions"
 POLL = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
 CONCURRENCY = 2  # batches at once, the fewest that Lambda takes as a limit

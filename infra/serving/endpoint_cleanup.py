@@ -39,7 +39,7 @@ class EndpointCleanup(Construct):
             "Deployment",
             settings=settings,
             code=code,
-            package="deployment",
+            package="custom_resource",
             description="Has the endpoint looked at, and clears up before a stack is destroyed",
             timeout=Duration.minutes(15),
             when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",

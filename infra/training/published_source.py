@@ -81,7 +81,7 @@ class PublishedSource(Construct):
             "Deployment",
             settings=settings,
             code=code,
-            package="deployment",
+            package="custom_resource",
             description="Puts code and definition into the data bucket, and clears up before a stack is destroyed",
             timeout=Duration.minutes(15),
             when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from aws import DENIED, NOT_FOUND, S3Client, error_code
-from champion import Champion
 from deploy_model.environment import Environment
-from stored_model import as_checksum, sha256_in, split
+from shared.aws import DENIED, NOT_FOUND, S3Client, error_code
+from shared.champion import Champion
+from shared.stored_model import as_checksum, sha256_in, split
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

@@ -23,17 +23,16 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-import log
-import notices
-from aws import RuntimeClient, S3Client, SqsClient, error_code
-from canonical import digest
-from champion import Champion, find_approved
-from deploy_model import verdict
+from deploy_model import outcome
 from deploy_model.artifact_check import why_not_served
 from deploy_model.endpoint import BUSY, describe, serve_champion
 from deploy_model.environment import Environment
 from deploy_model.messages import LookAgain, PeriodicLook
 from deploy_model.model import configuration_name
+from shared import log, notice_queue
+from shared.aws import RuntimeClient, S3Client, SqsClient, error_code
+from shared.champion import Champion, find_approved
+from shared.hashing import digest
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -72,7 +71,7 @@ def look_periodically(
     """
     approved = find_approved(sagemaker, environment.model_package_group)
     if approved and (reason := why_not_served(sagemaker, s3, environment, approved[0])):
-        verdict.artifact_refused(sqs, environment, approved[0], reason)
+        outcome.artifact_refused(sqs, environment, approved[0], reason)
         return
     drift = find_drift(sagemaker, environment, approved)
     name = environment.endpoint_name
@@ -123,7 +122,7 @@ def _what(environment: Environment, approved: list[Champion], status: str, servi
 
 def _was_rolled_back(sagemaker: SageMakerClient, endpoint: DescribeEndpointOutputTypeDef, wanted: str) -> bool:
     try:
-        return verdict.was_rolled_back(sagemaker, endpoint, wanted)
+        return outcome.was_rolled_back(sagemaker, endpoint, wanted)
     except ClientError as error:
         if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
             raise
@@ -131,7 +130,7 @@ def _was_rolled_back(sagemaker: SageMakerClient, endpoint: DescribeEndpointOutpu
 
 
 def _tell(sqs: SqsClient, environment: Environment, drift: Drift) -> None:
-    notices.send(
+    notice_queue.send(
         sqs,
         environment.notices_queue_url,
         "endpoint-differs",

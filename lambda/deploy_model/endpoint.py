@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import RuntimeClient, S3Client, SqsClient, error_code, error_message, says
-from champion import Champion, find_champion
-from deploy_model import probe, verdict
+from deploy_model import outcome, probe
 from deploy_model.artifact_check import why_not_served
 from deploy_model.environment import Environment
 from deploy_model.messages import LookAgain, ModelDecided
 from deploy_model.model import ensure_configuration, tag_list
-from refusals import EndpointError
-from resource_tags import sync_tags
+from shared import log
+from shared.aws import RuntimeClient, S3Client, SqsClient, error_code, error_message, says
+from shared.champion import Champion, find_champion
+from shared.errors import EndpointError
+from shared.resource_tags import sync_tags
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -67,7 +67,7 @@ def serve_champion(
         )
         return
     if reason := why_not_served(sagemaker, s3, environment, champion):
-        verdict.artifact_refused(sqs, environment, champion, reason)
+        outcome.artifact_refused(sqs, environment, champion, reason)
         return
     wanted = ensure_configuration(sagemaker, environment, champion)
     endpoint = describe(sagemaker, name)
@@ -97,8 +97,8 @@ def serve_champion(
         if wanted == look.asked or look.again:
             _conclude(sagemaker, runtime, sqs, environment, champion, endpoint, look)
     elif wanted == look.asked:
-        verdict.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=look.reason)
-    elif not look.again and verdict.was_rolled_back(sagemaker, endpoint, wanted):
+        outcome.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=look.reason)
+    elif not look.again and outcome.was_rolled_back(sagemaker, endpoint, wanted):
         log.warning(
             "the champion was rolled back: the endpoint is left as it is",
             endpoint=name,
@@ -176,13 +176,13 @@ def _conclude(
     package = sagemaker.describe_model_package(ModelPackageName=champion.model_package_arn)
     reason = probe.failure(runtime, name, package.get("CustomerMetadataProperties", {}))
     if reason is None:
-        verdict.deployed(sqs, environment, champion, endpoint)
+        outcome.deployed(sqs, environment, champion, endpoint)
         return
     log.warning("the model fails the probe", endpoint=name, configuration=wanted, reason=reason, probes=look.probes + 1)
     if look.probes + 1 < MOST_PROBES:
         _look_again(sqs, environment, replace(look, asked=wanted, probes=look.probes + 1), reason)
     elif look.former is None:
-        verdict.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=reason)
+        outcome.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=reason)
     else:
         back = replace(look, asked=wanted, reason=reason, again=False)
         try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import variables
-from lines import DEFAULT, resource_name
-from refusals import SettingError
+from shared import env_vars
+from shared.errors import SettingError
+from shared.lines import DEFAULT, resource_name
 
 MOST_INSTANCES = 100
 
@@ -47,18 +47,18 @@ class Environment:
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
         return cls(
-            endpoint_name=variables.text(source, "ENDPOINT_NAME"),
-            endpoint_role_arn=variables.text(source, "ENDPOINT_ROLE_ARN"),
-            model_package_group=variables.text(source, "MODEL_PACKAGE_GROUP_NAME"),
-            model_package_group_arn=variables.text(source, "MODEL_PACKAGE_GROUP_ARN"),
-            instance_type=variables.text(source, "ENDPOINT_INSTANCE_TYPE"),
-            instance_count=variables.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MOST_INSTANCES),
-            queue_url=variables.text(source, "QUEUE_URL"),
-            dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
-            notices_queue_url=variables.text(source, "NOTICES_QUEUE_URL"),
-            tags=variables.named_texts(source, "TAGS", default="{}"),
+            endpoint_name=env_vars.text(source, "ENDPOINT_NAME"),
+            endpoint_role_arn=env_vars.text(source, "ENDPOINT_ROLE_ARN"),
+            model_package_group=env_vars.text(source, "MODEL_PACKAGE_GROUP_NAME"),
+            model_package_group_arn=env_vars.text(source, "MODEL_PACKAGE_GROUP_ARN"),
+            instance_type=env_vars.text(source, "ENDPOINT_INSTANCE_TYPE"),
+            instance_count=env_vars.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MOST_INSTANCES),
+            queue_url=env_vars.text(source, "QUEUE_URL"),
+            dead_letter_queue_url=env_vars.text(source, "DEAD_LETTER_QUEUE_URL"),
+            notices_queue_url=env_vars.text(source, "NOTICES_QUEUE_URL"),
+            tags=env_vars.named_texts(source, "TAGS", default="{}"),
             data_bucket=source.get("DATA_BUCKET"),
-            vpc_config=variables.lists_of_texts(source, "VPC_CONFIG") if "VPC_CONFIG" in source else None,
+            vpc_config=env_vars.lists_of_texts(source, "VPC_CONFIG") if "VPC_CONFIG" in source else None,
             lines=_lines(source) if "LINES" in source else {},
         )
 
@@ -85,7 +85,7 @@ class Environment:
 def _lines(source: Mapping[str, str]) -> dict[str, Instances]:
     """{"pets": {"type": "ml.m5.large", "count": 1}}"""
     found = {}
-    for line, instances in variables.json_object(source, "LINES").items():
+    for line, instances in env_vars.json_object(source, "LINES").items():
         match instances:
             case {"type": str(kind), "count": int(count)} if 1 <= count <= MOST_INSTANCES:
                 found[line] = Instances(kind, count)

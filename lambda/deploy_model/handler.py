@@ -6,23 +6,21 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import aws
-import batch
-import log
 from deploy_model.drift import look_periodically
 from deploy_model.endpoint import serve_champion
 from deploy_model.environment import Environment
 from deploy_model.messages import Ignored, ModelDecided, PeriodicLook, parse
+from shared import aws, log, sqs_batch
 
 
-def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchResponse:
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> sqs_batch.BatchResponse:
     with log.about(request_id=context.aws_request_id):
         return handle_batch(event, Environment.from_variables(os.environ), aws.client)
 
 
 def handle_batch(
     event: Mapping[str, Any], environment: Environment, client: Callable[[str], Any]
-) -> batch.BatchResponse:
+) -> sqs_batch.BatchResponse:
     group_arns = {line.line: line.model_package_group_arn for line in environment.of_every_line}
 
     def clients() -> tuple[Any, Any, Any, Any]:
@@ -43,5 +41,5 @@ def handle_batch(
             log.info("model decided", model_package=message.model_package_arn, status=message.approval_status)
         serve_champion(*clients(), environment.of_line(message.line), message)
 
-    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
-    return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)
+    queues = sqs_batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
+    return sqs_batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
-from lines import DEFAULT
-from refusals import MalformedEvent
+from shared.errors import MalformedEvent
+from shared.lines import DEFAULT
 
 DETAIL_TYPE = "SageMaker Model Package State Change"
 DECISIONS = frozenset({"Approved", "Rejected"})  # either can change which version is the champion

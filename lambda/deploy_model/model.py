@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from aws import says
-from canonical import digest
-from champion import Champion
 from deploy_model.environment import Environment
+from shared.aws import says
+from shared.champion import Champion
+from shared.hashing import digest
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

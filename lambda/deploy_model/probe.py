@@ -20,8 +20,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import RuntimeClient, error_code
+from shared import log
+from shared.aws import RuntimeClient, error_code
 
 # A white PNG of 2 x 2 pixels, the one of training/known_answer.py.
 IMAGE = base64.b64decode(

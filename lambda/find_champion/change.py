@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from aws import DENIED, NOT_FOUND, S3Client, error_code
-from champion import find_champion
-from refusals import MalformedEvent
-from stored_model import split
+from shared.aws import DENIED, NOT_FOUND, S3Client, error_code
+from shared.champion import find_champion
+from shared.errors import MalformedEvent
+from shared.stored_model import split
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

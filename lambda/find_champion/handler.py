@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-import aws
-import log
-from aws import S3Client
-from champion import find_champion, model_data_url
 from find_champion.change import Plan, explain
-from refusals import MalformedEvent
-from stored_model import exists
+from shared import aws, log
+from shared.aws import S3Client
+from shared.champion import find_champion, model_data_url
+from shared.errors import MalformedEvent
+from shared.stored_model import exists
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient

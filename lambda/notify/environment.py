@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import variables
-from lines import DEFAULT, resource_name
+from shared import env_vars
+from shared.lines import DEFAULT, resource_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,17 @@ class Environment:
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
         return cls(
-            name=variables.text(source, "ENVIRONMENT"),
-            queue_url=variables.text(source, "QUEUE_URL"),
-            dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
-            topic_arn=variables.text(source, "TOPIC_ARN"),
-            data_bucket=variables.text(source, "DATA_BUCKET"),
-            pipeline=variables.text(source, "PIPELINE_NAME"),
-            model_package_group=variables.text(source, "MODEL_PACKAGE_GROUP_NAME"),
-            endpoint=variables.text(source, "ENDPOINT_NAME"),
-            headrace=variables.text(source, "COMMAND"),
-            registry_headrace=variables.text(source, "REGISTRY_COMMAND"),
-            lines=tuple(variables.texts(source, "LINES")) if "LINES" in source else (),
+            name=env_vars.text(source, "ENVIRONMENT"),
+            queue_url=env_vars.text(source, "QUEUE_URL"),
+            dead_letter_queue_url=env_vars.text(source, "DEAD_LETTER_QUEUE_URL"),
+            topic_arn=env_vars.text(source, "TOPIC_ARN"),
+            data_bucket=env_vars.text(source, "DATA_BUCKET"),
+            pipeline=env_vars.text(source, "PIPELINE_NAME"),
+            model_package_group=env_vars.text(source, "MODEL_PACKAGE_GROUP_NAME"),
+            endpoint=env_vars.text(source, "ENDPOINT_NAME"),
+            headrace=env_vars.text(source, "COMMAND"),
+            registry_headrace=env_vars.text(source, "REGISTRY_COMMAND"),
+            lines=tuple(env_vars.texts(source, "LINES")) if "LINES" in source else (),
         )
 
     def of_line(self, line: str) -> Environment:

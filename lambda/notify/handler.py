@@ -6,22 +6,20 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import aws
-import batch
-import log
 from notify.environment import Environment
 from notify.messages import Ignored, parse
-from notify.tell import tell
+from notify.notify import tell
+from shared import aws, log, sqs_batch
 
 
-def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchResponse:
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> sqs_batch.BatchResponse:
     with log.about(request_id=context.aws_request_id):
         return handle_batch(event, Environment.from_variables(os.environ), aws.client)
 
 
 def handle_batch(
     event: Mapping[str, Any], environment: Environment, client: Callable[[str], Any]
-) -> batch.BatchResponse:
+) -> sqs_batch.BatchResponse:
     def work(message_id: str, body: str) -> None:
         message = parse(
             body,
@@ -34,5 +32,5 @@ def handle_batch(
         else:
             tell(message, environment, client)
 
-    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url)
-    return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)
+    queues = sqs_batch.Queues(environment.queue_url, environment.dead_letter_queue_url)
+    return sqs_batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
-from refusals import MalformedEvent
+from shared.errors import MalformedEvent
 
 EXECUTION_CHANGE = "SageMaker Model Building Pipeline Execution Status Change"
 MODEL_PACKAGE_CHANGE = "SageMaker Model Package State Change"

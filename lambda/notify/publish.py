@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError
 
-import log
-from aws import NOT_FOUND, S3Client, error_code
-from canonical import digest
 from notify.environment import Environment
 from notify.notice import Notice
+from shared import log
+from shared.aws import NOT_FOUND, S3Client, error_code
+from shared.hashing import digest
 
 SnsClient: TypeAlias = Any
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import variables
 from data_sets import kinds
-from lines import DEFAULT, line_of_data_set, resource_name
-from start_pipeline.budget import Budget
-from start_pipeline.run_limits import RunLimits
+from shared import env_vars
+from shared.lines import DEFAULT, line_of_data_set, resource_name
+from start_pipeline.runs.budget import Budget
+from start_pipeline.runs.run_limits import RunLimits
 
 LONGEST_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
 
@@ -40,20 +40,20 @@ class Environment:
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> Environment:
         return cls(
-            data_bucket=variables.text(source, "DATA_BUCKET"),
-            pipeline_name=variables.text(source, "PIPELINE_NAME"),
-            pipeline_role_arn=variables.text(source, "PIPELINE_ROLE_ARN"),
-            queue_url=variables.text(source, "QUEUE_URL"),
-            dead_letter_queue_url=variables.text(source, "DEAD_LETTER_QUEUE_URL"),
-            notices_queue_url=variables.text(source, "NOTICES_QUEUE_URL"),
-            quiet_seconds=variables.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
-            bindings=variables.texts_and_lists(source, "BINDINGS"),
-            parameter_defaults=variables.named_texts(source, "PARAMETER_DEFAULTS", default="{}"),
-            pipeline_tags=variables.named_texts(source, "PIPELINE_TAGS", default="{}"),
+            data_bucket=env_vars.text(source, "DATA_BUCKET"),
+            pipeline_name=env_vars.text(source, "PIPELINE_NAME"),
+            pipeline_role_arn=env_vars.text(source, "PIPELINE_ROLE_ARN"),
+            queue_url=env_vars.text(source, "QUEUE_URL"),
+            dead_letter_queue_url=env_vars.text(source, "DEAD_LETTER_QUEUE_URL"),
+            notices_queue_url=env_vars.text(source, "NOTICES_QUEUE_URL"),
+            quiet_seconds=env_vars.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
+            bindings=env_vars.texts_and_lists(source, "BINDINGS"),
+            parameter_defaults=env_vars.named_texts(source, "PARAMETER_DEFAULTS", default="{}"),
+            pipeline_tags=env_vars.named_texts(source, "PIPELINE_TAGS", default="{}"),
             budget=Budget.from_variables(source),
             limits=RunLimits.from_variables(source),
-            image_kinds=frozenset(variables.texts(source, "IMAGE_KINDS")) if "IMAGE_KINDS" in source else kinds.TAKEN,
-            lines=variables.lists_of_texts(source, "LINES") if "LINES" in source else {},
+            image_kinds=frozenset(env_vars.texts(source, "IMAGE_KINDS")) if "IMAGE_KINDS" in source else kinds.TAKEN,
+            lines=env_vars.lists_of_texts(source, "LINES") if "LINES" in source else {},
         )
 
     def of_line(self, line: str) -> Environment:

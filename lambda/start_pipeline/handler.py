@@ -7,15 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import aws
-import batch
-import log
+from shared import aws, log, sqs_batch
 from start_pipeline.environment import Environment
 from start_pipeline.messages import parse
 from start_pipeline.trigger import act
 
 
-def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> batch.BatchResponse:
+def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> sqs_batch.BatchResponse:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
@@ -31,11 +29,11 @@ def handle_batch(
     *,
     clock: Callable[[], float],
     seconds_left: Callable[[], float],
-) -> batch.BatchResponse:
+) -> sqs_batch.BatchResponse:
     def work(message_id: str, body: str) -> None:
         bucket, keys = environment.data_bucket, environment.definition_keys
         for message in parse(body, message_id=message_id, bucket=bucket, definition_keys=keys):
             act(message, message_id, environment, client, now=clock(), seconds_left=seconds_left)
 
-    queues = batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
-    return batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)
+    queues = sqs_batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
+    return sqs_batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)

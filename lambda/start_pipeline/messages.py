@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
 from data_sets.names import UNFINISHED, escaped, is_junk
-from refusals import MalformedEvent
-from start_pipeline import code
-from start_pipeline.keys import ARCHIVES, LONGEST_NAME, data_set_of, is_name
+from shared.errors import MalformedEvent
+from start_pipeline.definition import code
+from start_pipeline.uploads.keys import ARCHIVES, LONGEST_NAME, data_set_of, is_name
 
 
 @dataclass(frozen=True, slots=True)

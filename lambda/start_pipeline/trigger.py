@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any
 
-import log
-import notices
-from refusals import DefinitionError, OverBudgetError, RunLimitError
-from start_pipeline import parameters, quiet, snapshot, waiting
-from start_pipeline.data_set import SPARE_SECONDS, ChangedMeanwhile, list_objects
+from shared import log, notice_queue
+from shared.errors import DefinitionError, OverBudgetError, RunLimitError
+from start_pipeline.definition import parameters
+from start_pipeline.definition.pipeline import publish
+from start_pipeline.definition.rejection import mind_stray
 from start_pipeline.environment import LONGEST_DELAY, Environment
-from start_pipeline.ledger import UnderWay, start_once
 from start_pipeline.messages import (
     Check,
     DataSetChanged,
@@ -24,11 +23,14 @@ from start_pipeline.messages import (
     StrayDefinition,
     Unusable,
 )
-from start_pipeline.pipeline import publish
-from start_pipeline.reading import refuse_implausible
-from start_pipeline.refusal import mind_stray
-from start_pipeline.run_limits import Contended, RunsUnderWay, send_notice
-from start_pipeline.unusable import refuse_unusable
+from start_pipeline.runs import waiting
+from start_pipeline.runs.ledger import UnderWay, start_once
+from start_pipeline.runs.run_limits import Contended, RunsUnderWay, send_notice
+from start_pipeline.uploads import debounce, snapshot
+from start_pipeline.uploads.checksums import SPARE_SECONDS, ChangedMeanwhile
+from start_pipeline.uploads.listing import list_objects
+from start_pipeline.uploads.plausibility import refuse_implausible
+from start_pipeline.uploads.unusable import refuse_unusable
 
 RUN_ENDS_SECONDS = 60.0  # between two looks at a data set whose earlier content is being run
 CONTENDED_SECONDS = 5.0  # until a start is tried again that others have come before
@@ -53,7 +55,7 @@ def act(
         case DataSetChanged(data_set, removed):
             log.bind(data_set=data_set)
             s3, sqs = client("s3"), client("sqs")
-            quiet.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, removed=removed)
+            debounce.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, removed=removed)
             log.measured("upload", {"Uploads": 1})
         case SourcePut():
             for line in environment.of_every_line:
@@ -61,12 +63,12 @@ def act(
         case StrayDefinition(key, removed):
             mind_stray(client("s3"), client("sqs"), environment, key, removed=removed)
         case Check(data_set, seen):
-            vanishing = quiet.saw_removal(client("s3"), environment, data_set) or bool(seen)
-            quiet.disarm(client("s3"), environment, data_set)
+            vanishing = debounce.saw_removal(client("s3"), environment, data_set) or bool(seen)
+            debounce.disarm(client("s3"), environment, data_set)
 
             def check_again(wait: float, state: str = "") -> None:
                 s3, sqs = client("s3"), client("sqs")
-                quiet.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait, seen=state)
+                debounce.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait, seen=state)
 
             run_if_quiet(
                 data_set,
@@ -180,7 +182,7 @@ def run_if_quiet(
         waiting.forget(s3, environment, data_set)
         raise  # into the dead-letter queue, so that a person decides on more runs
     except OverBudgetError as refused:
-        notices.send(
+        notice_queue.send(
             client("sqs"),
             environment.notices_queue_url,
             "budget",

@@ -14,12 +14,10 @@ from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
-import aws
-import log
-import variables
-from aws import NOT_FOUND, S3Client, error_code
-from refusals import ArtifactError, MalformedEvent
-from stored_model import as_checksum, exists, is_sha256, key_of, split
+from shared import aws, env_vars, log
+from shared.aws import NOT_FOUND, S3Client, error_code
+from shared.errors import ArtifactError, MalformedEvent
+from shared.stored_model import as_checksum, exists, is_sha256, key_of, split
 
 LARGEST = 5 * 1024**3  # bytes that one CopyObject takes; the checksum of a copy in parts is not that of the content
 COPY_SECONDS = 240  # that S3 may take to copy 5 GB: the function has 300
@@ -59,9 +57,7 @@ class Judged:
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer:
     """`PipelineExecutionArn` is for the log, and may be left out."""
     with log.about(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
-        return store(
-            aws.client("s3", COPY_SECONDS), variables.text(os.environ, "DATA_BUCKET"), Judged.from_event(event)
-        )
+        return store(aws.client("s3", COPY_SECONDS), env_vars.text(os.environ, "DATA_BUCKET"), Judged.from_event(event))
 
 
 def store(s3: S3Client, bucket: str, judged: Judged) -> Answer:

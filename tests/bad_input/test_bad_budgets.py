@@ -12,7 +12,7 @@ from pipeline_runs import BUCKET, IMAGE, definition, processing_step
 
 from start_pipeline.environment import Environment
 from start_pipeline.handler import handle_batch
-from start_pipeline.run_limits import STARTS
+from start_pipeline.runs.run_limits import STARTS
 
 SECTION = "Runs that cost too much"
 SEEN = "`headrace redrive --list`, log of start_pipeline; nothing is started, and the message is kept"

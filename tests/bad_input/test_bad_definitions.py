@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 from pipeline_runs import BUCKET, IMAGE, definition, processing_step, read, run
 
+from start_pipeline.definition.pipeline import publish
+from start_pipeline.definition.rejection import mind_stray
 from start_pipeline.environment import Environment, refusal_key_of
-from start_pipeline.pipeline import publish
-from start_pipeline.refusal import mind_stray
 
 SECTION = "Pipeline definitions"
 SEEN = "notice; log of start_pipeline; `pipelines/<name>.error.json` in the bucket; the pipeline stays as it was"

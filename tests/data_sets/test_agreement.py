@@ -25,8 +25,8 @@ from errors import DataSetError
 from files import read_files, refuse, unpack_data
 from headrace.client.data_set import read_data_set
 from preprocess import look
-from start_pipeline.data_set import list_objects, prefix_of
-from start_pipeline.reading import ObjectListing
+from start_pipeline.uploads.listing import list_objects, prefix_of
+from start_pipeline.uploads.plausibility import ObjectListing
 
 Files = dict[str, bytes]
 CLASSES = ("cat", "dog", ".net", "c", "möwe", "日本", "a b", "x.y", "emu_2", "train_station", "trains", "_z")

@@ -18,8 +18,8 @@ from deployed_app import Deployed, Images, deployment, project_with
 from eventually import eventually
 from scripted_cloud import Result
 
-from canonical import digest
 from headrace.client.model_packages import list_packages
+from shared.hashing import digest
 
 pytestmark = pytest.mark.timeout(600)
 

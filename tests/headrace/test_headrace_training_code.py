@@ -11,8 +11,7 @@ import pytest
 from suite import PROJECT
 
 from headrace.errors import SetupError
-from headrace.project import training_code
-from headrace.project.folder import _networks
+from headrace.project.folder import _networks, training_code
 
 pytestmark = pytest.mark.process
 

@@ -14,7 +14,7 @@ FUNCTIONS = {
     "StoreModel": "store_model.handler.handle",
     "DeployModel": "deploy_model.handler.handle",
     "Notify": "notify.handler.handle",
-    "Source/Deployment": "deployment.handler.handle",
+    "Source/Deployment": "custom_resource.handler.handle",
 }
 
 

@@ -6,18 +6,18 @@ from typing import Any
 
 from templates import KNOWN, resolved, variables
 
+from custom_resource.request import Deployment
 from data_sets import kinds
 from deploy_model.environment import Environment as DeployModelEnvironment
-from deployment.request import Deployment
 from environments.settings import MOST_RUNS
 from infra.training import upload_trigger
 from notify.environment import Environment as NotifyEnvironment
 from pipeline_definition import build_pipeline, render
-from start_pipeline import code
-from start_pipeline.binding import bound_definition
-from start_pipeline.budget import Budget
+from start_pipeline.definition import code
+from start_pipeline.definition.binding import bound_definition
 from start_pipeline.environment import Environment as StartPipelineEnvironment
-from start_pipeline.run_limits import LARGEST, RunLimits
+from start_pipeline.runs.budget import Budget
+from start_pipeline.runs.run_limits import LARGEST, RunLimits
 from start_pipeline.trigger import LEAST_SECONDS
 
 

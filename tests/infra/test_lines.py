@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from templates import listed, on, resolved, variables
 
+from custom_resource.request import Deployment
 from deploy_model.environment import Environment as DeployEnvironment
-from deployment.request import Deployment
 from environments.lines import MOST_LINES, LineSettings
 from notify.environment import Environment as NotifyEnvironment
 from pipeline_definition import PipelineSettings

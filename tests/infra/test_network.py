@@ -10,14 +10,14 @@ import pytest
 from aws_cdk.assertions import Match
 from templates import actions, listed, on, resolved, variables
 
+from custom_resource.request import Deployment
 from deploy_model.environment import Environment as DeployModelEnvironment
-from deployment.request import Deployment
 from environments.settings import load_settings
 from environments.typed_table import SettingsError
 from infra.training.wheels import require_wheels
 from pipeline_definition import BINDING_NAMES, LIST_BINDING_NAMES, build_pipeline, render
-from start_pipeline import code
-from start_pipeline.binding import bound_definition
+from start_pipeline.definition import code
+from start_pipeline.definition.binding import bound_definition
 from start_pipeline.environment import Environment as StartPipelineEnvironment
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from custom_resource import cloudformation, stack
+from cloudformation_requests import cloudformation, stack
 from hints_table import record
 from worlds import DeployWorld, UploadWorld
 

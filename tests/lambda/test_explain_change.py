@@ -10,9 +10,9 @@ import pytest
 from fake_aws import Refused
 from worlds import BUCKET, CLIENTS, NAME, DeployWorld
 
-import aws
 from find_champion.handler import handle
-from refusals import MalformedEvent
+from shared import aws
+from shared.errors import MalformedEvent
 
 CONTEXT: Any = SimpleNamespace(aws_request_id="r1")
 ARGUMENTS = {

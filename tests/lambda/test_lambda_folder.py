@@ -9,27 +9,70 @@ from pathlib import Path
 
 import pytest
 
-import aws
-import variables
-from refusals import SettingError
+from shared import aws, env_vars
+from shared.errors import SettingError
 from start_pipeline.environment import Environment
 
-FOLDER = Path(aws.__file__).parent
-FUNCTIONS = ["start_pipeline", "find_champion", "deploy_model", "deployment", "notify"]
-SHARED = ("data_sets", "run_costs", "source_code")
-OWN = {path.stem for path in FOLDER.iterdir() if path.stem != "__pycache__"}
-FOR_TYPES = {"mypy_boto3_sagemaker"}  # never imported at run time: the next test would fail
+FOLDER = Path(aws.__file__).parents[1]
+FUNCTIONS = sorted(path.parent.name for path in FOLDER.glob("*/handler.py"))
+COPIED = {"data_sets", "run_costs", "source_code"}  # packages that infra/parts/lambda_function.py copies into the asset
+FOR_TYPES = {"mypy_boto3_sagemaker"}  # never imported at run time: a test below would fail
+FOREIGN = {*FUNCTIONS, "shared"}
+FILES = sorted(FOLDER.rglob("*.py"))
+# The folders of start_pipeline, each with those that it may import.
+FOLDERS = {"definition": set[str](), "uploads": {"definition"}, "runs": {"uploads", "definition"}}
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: str(path.relative_to(FOLDER)))
-def test_a_function_imports_the_standard_library_and_boto3_only(path: Path) -> None:
+def imports(text: str) -> set[str]:
+    """The modules that the text of a Python file imports, with dots."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names.add(str(node.module).partition(".")[0])
-    assert names <= sys.stdlib_module_names | {"boto3", "botocore"} | OWN | FOR_TYPES | set(SHARED)
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def forbidden(package: str, text: str) -> set[str]:
+    """What a file of the package must not import: a function imports itself and `shared`, and `shared` only itself."""
+    allowed = sys.stdlib_module_names | {"boto3", "botocore", "shared", package} | FOR_TYPES | COPIED
+    return {name for name in imports(text) if name.partition(".")[0] not in allowed}
+
+
+def wrong_folders(folder: str, text: str) -> set[str]:
+    """The folders of start_pipeline that a file of `folder` imports and must not import."""
+    used = {name.split(".")[1] for name in imports(text) if name.startswith("start_pipeline.")}
+    return used & FOLDERS.keys() - {folder} - FOLDERS[folder]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FOLDER)))
+def test_a_function_imports_the_standard_library_boto3_and_shared_modules_only(path: Path) -> None:
+    assert forbidden(path.relative_to(FOLDER).parts[0], path.read_text()) == set()
+
+
+@pytest.mark.parametrize("package", sorted(FOREIGN))
+@pytest.mark.parametrize("imported", [*FUNCTIONS, "headrace", "pydantic"])
+def test_an_import_of_another_function_or_another_package_is_noticed(package: str, imported: str) -> None:
+    for text in (
+        f"import {imported}.handler",
+        f"from {imported}.handler import handle",
+        f"from {imported} import handler",
+    ):
+        assert bool(forbidden(package, text)) == (package != imported)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_of_start_pipeline_imports_only_folders_below_it(folder: str) -> None:
+    for path in (FOLDER / "start_pipeline" / folder).glob("*.py"):
+        assert wrong_folders(folder, path.read_text()) == set(), path
+
+
+def test_an_import_from_below_to_above_is_noticed() -> None:
+    assert wrong_folders("definition", "from start_pipeline.uploads import keys") == {"uploads"}
+    assert wrong_folders("definition", "from start_pipeline import runs") == {"runs"}
+    assert wrong_folders("uploads", "import start_pipeline.runs.ledger") == {"runs"}
+    assert wrong_folders("runs", "from start_pipeline.uploads.snapshot import Snapshot") == set()
 
 
 @pytest.mark.process
@@ -40,7 +83,7 @@ import sys
 sys.modules["mypy_boto3_sagemaker"] = None
 sys.path[:0] = [{str(FOLDER)!r}]
 from {function}.handler import handle
-import aws
+from shared import aws
 assert aws.client.cache_info().misses == 0
 assert not [name for name in sys.modules if name.partition(".")[0] in ("training", "infra", "headrace")]
 """
@@ -73,4 +116,4 @@ def test_a_wrong_setting_is_named(name: str, value: str, message: str) -> None:
 
 
 def test_tags_may_be_left_out() -> None:
-    assert variables.named_texts({}, "TAGS", default="{}") == {}
+    assert env_vars.named_texts({}, "TAGS", default="{}") == {}

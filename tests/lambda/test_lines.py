@@ -11,11 +11,11 @@ from fake_aws import ACCOUNT, REGION
 from notice_world import EXECUTION, NoticeWorld
 from worlds import BUCKET, DEFINITION, NAME, DeployWorld, UploadWorld, event
 
-import variables
 from deploy_model.environment import Environment as DeployEnvironment
 from deploy_model.environment import Instances
-from lines import line_of_data_set
-from refusals import LineError, SettingError
+from shared import env_vars
+from shared.errors import LineError, SettingError
+from shared.lines import line_of_data_set
 
 LINES = {"pets": ["pets*", "animals.zip"], "birds": ["birds", "*-birds"]}
 PETS, BIRDS = f"{NAME}-pets", f"{NAME}-birds"
@@ -162,7 +162,7 @@ def test_instances_that_are_not_a_type_and_a_count_are_refused(registry: DeployW
 @pytest.mark.parametrize("value", ["{}", '["a", 1]', '"pets"', "pets"])
 def test_a_variable_that_is_no_list_of_texts_is_refused(value: str) -> None:
     with pytest.raises(SettingError, match="LINES"):
-        variables.texts({"LINES": value}, "LINES")
+        env_vars.texts({"LINES": value}, "LINES")
 
 
 @pytest.fixture

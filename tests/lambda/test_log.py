@@ -9,7 +9,7 @@ from fake_aws import ACCOUNT, REGION
 from notice_world import EXECUTION, NoticeWorld
 from worlds import NAME, DeployWorld, UploadWorld
 
-import log
+from shared import log
 
 
 def metrics(lines: list[dict[str, Any]]) -> dict[str, float]:

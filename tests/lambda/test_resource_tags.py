@@ -8,7 +8,7 @@ from typing import Any
 from fake_aws import ACCOUNT, REGION
 from worlds import CLIENTS, NAME, DeployWorld, UploadWorld
 
-from start_pipeline.pipeline import upsert
+from start_pipeline.definition.pipeline import upsert
 
 PIPELINE = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:pipeline/{NAME}"
 ENDPOINT = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{NAME}"

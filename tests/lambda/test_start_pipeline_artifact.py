@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from worlds import BINDINGS, BUCKET
 
-from refusals import DefinitionError
-from start_pipeline.binding import bound_definition
+from shared.errors import DefinitionError
+from start_pipeline.definition.binding import bound_definition
 
 
 def branched(step: dict[str, Any], branch: str) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import BUCKET, UploadWorld
 
-from refusals import BudgetError, SettingError
 from run_costs import DEFAULT_SECONDS
-from start_pipeline.budget import Budget, estimate
+from shared.errors import BudgetError, SettingError
+from start_pipeline.runs.budget import Budget, estimate
 
 PRICES = {"ml.m5.large": 0.1, "ml.g5.xlarge": 1.5}
 HOUR = 3600

@@ -9,7 +9,7 @@ import pytest
 from fake_aws import Refused
 from worlds import BUCKET, QUIET, UploadWorld
 
-import start_pipeline.data_set
+from start_pipeline.uploads import checksums
 
 
 def test_only_new_versions_are_asked_for_their_checksum(world: UploadWorld) -> None:
@@ -66,7 +66,7 @@ def test_an_unchanged_data_set_is_not_written_again(world: UploadWorld) -> None:
 def test_a_data_set_too_large_for_one_call_is_finished_by_the_next(
     world: UploadWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start_pipeline.data_set, "HEAD_BATCH", 2)
+    monkeypatch.setattr(checksums, "HEAD_BATCH", 2)
     for number in range(5):
         world.upload(f"datasets/birds/{number}.jpg")
     world.seconds_left = 120

@@ -10,8 +10,8 @@ import pytest
 from fake_aws import ACCOUNT, Refused
 from worlds import BINDINGS, BUCKET, DEFINITION, NAME, UploadWorld
 
-from refusals import BindingError, DefinitionError
-from start_pipeline.binding import bind, bound_definition
+from shared.errors import BindingError, DefinitionError
+from start_pipeline.definition.binding import bind, bound_definition
 
 FOREIGN = "999988887777"
 Change = Callable[[dict[str, Any]], None]

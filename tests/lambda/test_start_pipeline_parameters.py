@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from worlds import UploadWorld
 
-from start_pipeline.budget import Budget
+from start_pipeline.runs.budget import Budget
 
 PARAMETERS = [
     {"Name": "Epochs", "Type": "Integer", "DefaultValue": 12},

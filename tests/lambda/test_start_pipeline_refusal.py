@@ -11,8 +11,8 @@ from botocore.response import StreamingBody
 from fake_aws import ACCOUNT, REGION, Refused
 from worlds import BINDINGS, BUCKET, DEFINITION, NAME, UploadWorld
 
-from refusals import DefinitionError
-from start_pipeline.binding import bound_definition
+from shared.errors import DefinitionError
+from start_pipeline.definition.binding import bound_definition
 
 KEY, REFUSAL = f"pipelines/{NAME}.json", f"pipelines/{NAME}.error.json"
 FOREIGN = "999988887777"

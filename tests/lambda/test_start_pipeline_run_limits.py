@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from thorough import some
 from worlds import BUCKET, NAME, QUIET, UploadWorld
 
-from refusals import SettingError
-from start_pipeline.run_limits import DAY, STARTS, UNCONFIRMED_SECONDS, RunLimits
+from shared.errors import SettingError
+from start_pipeline.runs.run_limits import DAY, STARTS, UNCONFIRMED_SECONDS, RunLimits
 
 NAMES = ("birds", "boats", "fish", "cars")
 

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from thorough import some
 
-from start_pipeline import data_set, reading, snapshot
+from start_pipeline.uploads import checksums, listing, plausibility, snapshot
 
 OBJECTS, PAGE = some(5_000, thorough=20_000), 1_000
 PHOTOGRAPHS = some(10_000, thorough=100_000)
@@ -66,7 +66,7 @@ def test_memory_stays_bounded_with_many_objects_new_or_known() -> None:
     tracemalloc.start()
     try:
         for _ in range(2):
-            objects = data_set.list_objects(bucket, "b", "birds")
+            objects = listing.list_objects(bucket, "b", "birds")
             snapshot.take(bucket, "b", "birds", objects, seconds_left=lambda: 900.0)
             assert len(objects) == bucket.heads == OBJECTS
         assert tracemalloc.get_traced_memory()[1] < OBJECTS * MOST_BYTES_AN_OBJECT
@@ -76,7 +76,7 @@ def test_memory_stays_bounded_with_many_objects_new_or_known() -> None:
 
 def looks(bucket: LargeBucket) -> int:
     """How many calls it takes until the whole data set is known, each with 120 s."""
-    objects = data_set.list_objects(bucket, "b", "birds")
+    objects = listing.list_objects(bucket, "b", "birds")
     for number in range(1, 100):
         bucket.seconds_left = 120.0
         try:
@@ -91,7 +91,7 @@ def looks(bucket: LargeBucket) -> int:
 @pytest.fixture(autouse=True)
 def batches_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
     """20 batches, as of 20,000 objects: a call ends its work between two of them."""
-    monkeypatch.setattr(data_set, "HEAD_BATCH", OBJECTS // 20)
+    monkeypatch.setattr(checksums, "HEAD_BATCH", OBJECTS // 20)
 
 
 def test_no_call_runs_out_of_its_time_and_nothing_is_asked_twice() -> None:
@@ -107,7 +107,7 @@ def test_what_is_known_is_kept_when_s3_asks_to_slow_down() -> None:
     bucket = LargeBucket()
     bucket.fails_at = set(range(OBJECTS // 8, OBJECTS, OBJECTS // 8))
     assert looks(bucket) > 5
-    assert bucket.heads < OBJECTS + 8 * data_set.HEAD_BATCH
+    assert bucket.heads < OBJECTS + 8 * checksums.HEAD_BATCH
 
 
 def test_a_question_that_is_never_answered_fails() -> None:
@@ -120,10 +120,10 @@ def test_a_question_that_is_never_answered_fails() -> None:
 def test_many_objects_are_read_within_the_functions_time_and_memory() -> None:
     """100,000 of them: plain Python over keys, seconds, and with what else is held less than half of 1,024 MB."""
     listed = [
-        data_set.Listed(f"species-{number % 200:03}/photograph-{number:06}.jpg", 50_000 + number % 977, "x", 0.0)
+        listing.Listed(f"species-{number % 200:03}/photograph-{number:06}.jpg", 50_000 + number % 977, "x", 0.0)
         for number in range(PHOTOGRAPHS)
     ]
-    checksums = {entry: f"CRC32:{number:08}" for number, entry in enumerate(listed)}
+    known = {entry: f"CRC32:{number:08}" for number, entry in enumerate(listed)}
     definition = {
         "Steps": [
             {
@@ -136,7 +136,7 @@ def test_many_objects_are_read_within_the_functions_time_and_memory() -> None:
     began = time.process_time()
     tracemalloc.start()
     try:
-        reading.refuse_implausible(LargeBucket(), "b", "birds", checksums, definition, seconds_left=lambda: 900.0)
+        plausibility.refuse_implausible(LargeBucket(), "b", "birds", known, definition, seconds_left=lambda: 900.0)
         assert tracemalloc.get_traced_memory()[1] < 3_000 * PHOTOGRAPHS
     finally:
         tracemalloc.stop()

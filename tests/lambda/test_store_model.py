@@ -9,7 +9,7 @@ import pytest
 from fake_aws import Cloud
 from worlds import BUCKET, CLIENTS
 
-from refusals import ArtifactError, MalformedEvent
+from shared.errors import ArtifactError, MalformedEvent
 from store_model.handler import LARGEST, Answer, Judged, store
 
 SOURCE = "runs/1/evaluate/winner/model.tar.gz"

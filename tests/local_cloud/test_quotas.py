@@ -14,7 +14,7 @@ from in_process import ROLE, SCOPE, InProcess, Refused
 from local_cloud.sagemaker.core import quotas
 from local_cloud.sagemaker.core.clock import Clock
 from pipeline_definition import PipelineSettings, build_pipeline
-from start_pipeline.binding import bound_definition
+from start_pipeline.definition.binding import bound_definition
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.13-cpu"
 

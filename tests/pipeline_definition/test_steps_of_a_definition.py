@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import run_costs
 from pipeline_definition import CAPACITIES, PipelineSettings, build_pipeline
 from pipeline_language.definition import VERSION, parse
-from start_pipeline.binding import every_step
+from start_pipeline.definition.binding import every_step
 
 
 def _condition(branches: tuple[list[Any], list[Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_definition import PipelineSettings, PipelineSettingsError, build_pipeline
 from pipeline_definition.variants import MOST_VARIANTS, Variant
-from start_pipeline.budget import estimate
+from start_pipeline.runs.budget import estimate
 
 SMALL = Variant(name="small")
 NORMED = Variant(name="group-norm", network="small-cnn-groupnorm", learning_rate=0.01, epochs=3, batch_size=16, seed=7)

@@ -8,7 +8,7 @@ import pytest
 
 from local_cloud.process import Running
 from pipeline_definition import BINDING_NAMES, CAPACITIES, PipelineSettings, build_pipeline, render
-from start_pipeline.binding import bound_definition
+from start_pipeline.definition.binding import bound_definition
 
 ACCOUNT, REGION = "222222222222", "eu-central-1"
 IMAGES = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"

@@ -21,7 +21,7 @@ from headrace.terminal.output import Output
 from local_cloud import process
 
 DATA_SET = "digits"
-ATTEMPTS = 5  # that a function makes of a call (lambda/aws.py)
+ATTEMPTS = 5  # that a function makes of a call (lambda/shared/aws.py)
 KEPT_CHECKPOINTS = 2  # training/checkpoint.py
 LONG = {"Epochs": "2000", "ImageSize": "128"}  # a training that is still on when it is to be disturbed
 QUIET = Output()

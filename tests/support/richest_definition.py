@@ -12,7 +12,7 @@ from suite import ROOT
 from pipeline_definition import PipelineSettings, build_pipeline
 from pipeline_definition.build import SCRIPTS
 from pipeline_definition.variants import Variant
-from start_pipeline.binding import bound_definition
+from start_pipeline.definition.binding import bound_definition
 
 ACCOUNT, REGION, NAME = "111122223333", "eu-central-1", "headrace-richest"
 GOLDEN = ROOT / "tests/pipeline_definition/create_pipeline.json"
@@ -59,7 +59,7 @@ def bound(settings: PipelineSettings, *, in_vpc: bool = False) -> dict[str, Any]
 
 
 def request() -> dict[str, Any]:
-    """As lambda/start_pipeline/pipeline.py sends it, without the token, which is another one each time."""
+    """As lambda/start_pipeline/definition/pipeline.py sends it, without the token, which is another one each time."""
     return {
         "PipelineName": NAME,
         "PipelineDefinition": json.dumps(bound(RICHEST, in_vpc=True), sort_keys=True),

@@ -1,0 +1,160 @@
+"""The SageMaker pipeline, kept as the definition and the code in the bucket want it.
+
+A definition that is refused changes nothing: the pipeline stays as it was, and rejection.py reports why until a
+good one comes.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from shared import log, s3_json
+from shared.aws import NOT_FOUND, S3Client, SqsClient, error_code, error_message, says
+from shared.errors import DefinitionError
+from shared.hashing import canonical, digest
+from shared.resource_tags import sync_tags
+from start_pipeline.definition import code, rejection
+from start_pipeline.definition.binding import bound_definition
+from start_pipeline.environment import Environment
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import DescribePipelineResponseTypeDef
+
+LARGEST_FILE = 4 * 1024 * 1024  # bytes: SageMaker takes a million characters, and indenting makes four of one
+MOST_REPLACED = 5  # times that a definition may be replaced while it is being published
+
+
+class KeepsChanging(Exception):
+    """The definition is being put again and again. No refusal: a later delivery publishes what is there then."""
+
+
+def publish(
+    s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment
+) -> dict[str, Any] | None:
+    """Bind the definition to the code in force and upsert the pipeline; the definition that is in force then.
+
+    That is the new one, or the pipeline's current one if the new one is refused, or None if there is neither. Of two
+    uploads at once the later one wins: whoever has published one looks whether it is still the one in the bucket.
+    """
+    for _ in range(MOST_REPLACED):
+        version = code.etag(s3, environment)
+        try:
+            etag, definition = _publish(s3, sqs, sagemaker, environment, version)
+        except code.Replaced as replaced:
+            log.info("the code was replaced meanwhile", reason=str(replaced))
+            continue
+        found = s3_json.etag(s3, environment.data_bucket, environment.definition_key)
+        if (found, code.etag(s3, environment)) == (etag, version):
+            return definition
+        log.info("definition or code were replaced meanwhile", key=environment.definition_key, published=etag)
+    raise KeepsChanging(f"{environment.definition_key} was replaced {MOST_REPLACED} times while it was being published")
+
+
+def _publish(
+    s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment, version: str | None
+) -> tuple[str | None, dict[str, Any] | None]:
+    """The ETag of the definition that was found, and the definition in force after it."""
+    found = _find_definition(s3, environment)
+    etag = None if found is None else str(found["ETag"])
+    try:
+        content = _content(found, environment)
+        found_code = code.in_force(s3, environment, version, code.scripts_in(content))
+        bindings = {**environment.bindings, **found_code.bindings}
+        definition = bound_definition(content, bindings, environment.parameter_defaults)
+        found_code.refuse_unknown_networks(definition)
+        upsert(sagemaker, environment, definition)
+    except DefinitionError as problem:
+        rejection.write(s3, sqs, environment, environment.definition_key, etag, problem)
+        return etag, _current_definition(_describe(sagemaker, environment.pipeline_name))
+    rejection.clear(s3, environment, environment.definition_key)
+    return etag, definition
+
+
+def upsert(sagemaker: SageMakerClient, environment: Environment, definition: dict[str, Any]) -> None:
+    """Create the pipeline, or update it if its definition, its role or its tags differ; else do nothing."""
+    name, role = environment.pipeline_name, environment.pipeline_role_arn
+    described = _describe(sagemaker, name)
+    if described is not None:
+        sync_tags(sagemaker, described["PipelineArn"], environment.pipeline_tags)
+    if described is not None and described["RoleArn"] == role and _current_definition(described) == definition:
+        return
+    text = canonical(definition)
+    try:
+        if described is not None or not _create(sagemaker, environment, text):
+            sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=text, RoleArn=role)
+    except ClientError as error:
+        if error_code(error) != "ValidationException":
+            raise
+        raise DefinitionError(
+            f"SageMaker refuses the definition: {error_message(error)}", hint="mend what it names and put it again"
+        ) from error
+    log.info("pipeline updated" if described else "pipeline created", pipeline=name, definition=digest(definition)[:8])
+
+
+def _create(sagemaker: SageMakerClient, environment: Environment, text: str) -> bool:
+    """False if another worker has created the pipeline in the meantime.
+
+    The request's token is a random one, the same for boto3's own retries. One that derives from the content might be
+    answered with the pipeline of the same content that was deleted before, and none would be made. The name keeps two
+    workers from making two.
+    """
+    try:
+        sagemaker.create_pipeline(
+            PipelineName=environment.pipeline_name,
+            PipelineDefinition=text,
+            RoleArn=environment.pipeline_role_arn,
+            ClientRequestToken=str(uuid.uuid4()),
+            Tags=[{"Key": key, "Value": value} for key, value in environment.pipeline_tags.items()],
+        )
+    except ClientError as error:
+        # SageMaker's words have changed over time; the SDK's upsert looks for both as well.
+        if not (says(error, "already exist") or says(error, "unique within an aws account")):
+            raise
+        return False
+    return True
+
+
+def _find_definition(s3: S3Client, environment: Environment) -> dict[str, Any] | None:
+    """S3's answer, of whose body nothing is read yet."""
+    try:
+        answer: dict[str, Any] = s3.get_object(Bucket=environment.data_bucket, Key=environment.definition_key)
+    except ClientError as error:
+        if error_code(error) not in NOT_FOUND:
+            raise
+        return None
+    return answer
+
+
+def _content(found: dict[str, Any] | None, environment: Environment) -> bytes:
+    place = f"s3://{environment.data_bucket}/{environment.definition_key}"
+    if found is None:
+        raise DefinitionError(
+            f"there is no definition at {place}", hint="deploy the stack again, or put a definition there"
+        )
+    if found["ContentLength"] > LARGEST_FILE:
+        raise DefinitionError(
+            f"{place} has {found['ContentLength']:,} bytes, and a definition has {LARGEST_FILE:,} at most",
+            hint="is it the right file? Move data out of the definition, into files of the data bucket",
+        )
+    return bytes(found["Body"].read())
+
+
+def _describe(sagemaker: SageMakerClient, name: str) -> DescribePipelineResponseTypeDef | None:
+    try:
+        return sagemaker.describe_pipeline(PipelineName=name)
+    except ClientError as error:
+        if error_code(error) == "ResourceNotFound":
+            return None
+        raise
+
+
+def _current_definition(described: DescribePipelineResponseTypeDef | None) -> dict[str, Any] | None:
+    if described is None:
+        return None
+    definition: dict[str, Any] = json.loads(described["PipelineDefinition"])
+    return definition

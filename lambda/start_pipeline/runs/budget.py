@@ -1,0 +1,53 @@
+"""The cost guard: no execution is started that may cost more than the environment's max_run_cost (`run_costs`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import run_costs
+from run_costs import REDRIVE, Estimate, UnknownCostError
+from shared import env_vars
+from shared.errors import BudgetError, OverBudgetError
+
+LINES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that one run may cost in USD, and what an instance of each type costs in USD an hour."""
+
+    limit: float
+    prices: Mapping[str, float]
+
+    @classmethod
+    def from_variables(cls, source: Mapping[str, str]) -> Budget | None:
+        """None where the environment sets no limit."""
+        if "MAX_RUN_COST" not in source:
+            return None
+        return cls(env_vars.number(source, "MAX_RUN_COST"), env_vars.named_numbers(source, "PRICES"))
+
+    def approve(self, definition: Mapping[str, Any], parameters: Mapping[str, str]) -> Estimate:
+        """The estimate of a run that may be started. Raises BudgetError for one that may not."""
+        estimated = estimate(definition, parameters, self.prices)
+        if estimated.total > self.limit:
+            dearest = sorted(estimated.lines, key=lambda line: -line.usd)
+            shown = ", ".join(map(str, dearest[:LINES_SHOWN])) + (", …" if len(dearest) > LINES_SHOWN else "")
+            raise OverBudgetError(
+                f"a run may cost {estimated.total:.2f} USD, and max_run_cost is {self.limit:.2f} USD: {shown}",
+                hint="raise max_run_cost in environments.toml, or lower max_run_seconds or choose cheaper instance "
+                f"types in [<environment>.pipeline], and deploy; {REDRIVE}",
+                estimated=estimated.total,
+                limit=self.limit,
+                breakdown=[str(line) for line in dearest],
+            )
+        return estimated
+
+
+def estimate(definition: Mapping[str, Any], parameters: Mapping[str, str], prices: Mapping[str, float]) -> Estimate:
+    """The most that one run of the definition may cost. Raises BudgetError where that cannot be known."""
+    try:
+        return run_costs.estimate(definition, parameters, prices)
+    except UnknownCostError as problem:
+        raise BudgetError(problem.what, hint=problem.hint) from problem
