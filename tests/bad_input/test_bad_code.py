@@ -73,7 +73,7 @@ def test_deployment_of_code_that_cannot_run_here(
     ("print('trained')\n", "a training script that ends without an error and wrote no model"),
     ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
      "a training script that is killed, as the kernel does for memory"),
-    ("raise SystemExit('the labels are all the same')\n", "a training script that ends with words of its own"),
+    ("raise SystemExit('the labels are all the same')\n", "a training script that ends with its own message"),
 ])  # fmt: skip
 def test_a_training_that_leaves_nothing(
     row: Row, connect: Connect, bucket: str, role: str, script: str, given: str

@@ -49,7 +49,7 @@ MISTAKES = [
     ("no region", ACCOUNT),
     ("an account number without quotes", f"account = 123456789012\n{REGION}"),
     ("an account number of 4 digits", f'account = "1234"\n{REGION}'),
-    ("a region that is no region's code", f'{ACCOUNT}region = "frankfurt"\n'),
+    ("a region that is not a region code", f'{ACCOUNT}region = "frankfurt"\n'),
     ("`removal` with a word that it does not know", f'{PLACE}removal = "keep"\n'),
     ("`quiet_seconds` longer than SQS delays a message", f"{PLACE}quiet_seconds = 901\n"),
     ("`log_retention_days` that are not offered", f"{PLACE}log_retention_days = 8\n"),
@@ -85,7 +85,7 @@ MISTAKES = [
     ("two variants whose names make the same step", variants(SPOT, 'name = "a1"', 'name = "a-1"\nseed = 1')),
     ("a variant with a number that no training has", variants(SPOT, 'name = "a"\nlearning_rate = 0')),
     ("a variant with a key that there is not", variants(SPOT, 'name = "a"\nepoch = 5')),
-    ("a variant that is no table", pipeline('capacity = "spot"\nvariants = ["a"]')),
+    ("a variant that is not a table", pipeline('capacity = "spot"\nvariants = ["a"]')),
     ("a model line without data sets", f"{PLACE}[dev.lines.pets]\n"),
     ("a model line that takes a path for a data set", line("pets", "datasets/pets")),
     ("two model lines that take the same data sets", line("pets", "pets*") + line("birds", "*-birds", place="")),
@@ -107,7 +107,7 @@ def test_a_mistake_in_a_table(row: Row, tmp_path: Path, given: str, table: str) 
 
 @pytest.mark.parametrize(("given", "name", "dev", "live"), [
     ("a VPC for an environment that promotes", "live", "", IN_VPC),
-    ("a key of one's own where another environment promotes from", "dev",
+    ("a custom KMS key in an environment that another one promotes from", "dev",
      'data_key = "arn:aws:kms:eu-central-1:123456789012:key/1"\n', ""),
 ])  # fmt: skip
 def test_a_mistake_about_promotion(row: Row, tmp_path: Path, given: str, name: str, dev: str, live: str) -> None:
@@ -136,7 +136,7 @@ def test_a_setting_that_a_project_cannot_have(row: Row, tmp_path: Path) -> None:
     ("fine", "[project]\nquiet_seconds = 9\n", "a table that nothing would read: `[project]` for `[projects]`"),
     ("far", 'region = "eu-nowhere-7"\n', "a region in which AWS has no deep-learning images"),
     ("closed", IN_VPC, "a VPC without the wheels that its jobs need"),
-    ("torn", "removal =", "a file that is no TOML"),
+    ("torn", "removal =", "a file that is not valid TOML"),
     ("own", '[own.pipeline]\nnetwork = "resnet18"\n', "a network that training/model.py does not know"),
     ("timm", '[timm.pipeline]\nnetwork = "timm:resnet18"\n', "a network of timm, which requirements.txt does not name"),
 ])  # fmt: skip

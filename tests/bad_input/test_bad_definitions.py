@@ -70,11 +70,11 @@ def changed(**arguments: object) -> str:
 
 
 def test_a_definition_that_is_no_json(row: Callable[..., None], refused: Callable[[str], str]) -> None:
-    row("a definition that is no JSON", SEEN, refused(GOOD[:-1]))
+    row("a definition that is not valid JSON", SEEN, refused(GOOD[:-1]))
 
 
 def test_a_definition_without_steps(row: Callable[..., None], refused: Callable[[str], str]) -> None:
-    row("JSON that is no definition", SEEN, refused('{"Version": "2020-12-01"}'))
+    row("JSON that is not a definition", SEEN, refused('{"Version": "2020-12-01"}'))
 
 
 def test_an_unknown_placeholder(row: Callable[..., None], refused: Callable[[str], str]) -> None:

@@ -1,6 +1,6 @@
-"""`make check`: what a user changes, which is environments.toml, prices.toml, training/ and data.
+"""`make check` tests what a user changes: environments.toml, prices.toml, training/ and data.
 
-`make test` leaves these tests out: it has settings and training code of its own (tests/support/suite.py).
+`make test` leaves these tests out: it uses its own settings and training code (tests/support/suite.py).
 """
 
 from __future__ import annotations

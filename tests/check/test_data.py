@@ -1,4 +1,4 @@
-"""A data set of one's own (`make check DATA=birds/`): what would be learned from it, or why nothing can be."""
+"""Your own data set (`make check DATA=birds/`): which classes a run would learn, or why preprocessing fails."""
 
 from __future__ import annotations
 

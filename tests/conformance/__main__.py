@@ -79,7 +79,7 @@ def refuse_deployed(environment: Environment) -> None:
     if environment.find_stack(environment.stack_name):
         raise UsageError(
             f"environment {environment.name} is deployed; the checks deploy, train, serve and destroy",
-            hint="add an environment of its own to environments.toml, such as [conformance], and name it",
+            hint="add a separate environment to environments.toml, such as [conformance], and name it",
         )
 
 

@@ -42,7 +42,7 @@ def cdk_on_aws(environment: Environment, *words: str) -> None:
 
 
 def write_images(folder: Path) -> tuple[Path, Path]:
-    """Class folders of noisy squares that a network tells by their colour, and one red square that is in none."""
+    """Class folders of noisy squares that a network distinguishes by colour, and one red square outside of them."""
     random = np.random.default_rng(0)
     for name, color in COLORS.items():
         for index in range(EACH + 1):

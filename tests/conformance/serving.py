@@ -54,7 +54,7 @@ def refuses_image(world: World) -> str:
         if status != 400:
             raise DidNotHold(f"{error.response['Error']['Code']}, status {status} of the container") from error
         return f"{error.response['Error']['Code']}, status 400 of the container"
-    raise DidNotHold("an answer came for what is no image")
+    raise DidNotHold("the endpoint answered a request whose body is not an image")
 
 
 def rolls_back(world: World) -> str:

@@ -39,7 +39,7 @@ BESIDE: Files = {"README.md": b"text", "LICENSE": b"text", "notes.txt": b"text",
 
 @st.composite
 def class_folders(draw: st.DrawFn) -> Files:
-    """Three or more images a class; now and then one that is no image, and a deeper folder."""
+    """Three or more images a class; sometimes a file that is not an image, and a deeper folder."""
     classes = draw(st.lists(st.sampled_from(CLASSES), min_size=1, max_size=4, unique=True))
     files: Files = {}
     for label in classes:

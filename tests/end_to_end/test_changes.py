@@ -174,7 +174,7 @@ def test_an_upload_of_other_classes_ends_with_a_model_that_waits_for_a_person(li
 
 @pytest.mark.builds_on("test_an_upload_of_other_classes_ends_with_a_model_that_waits_for_a_person")
 def test_the_first_data_set_again_ends_with_a_model_too(line: Line) -> None:
-    """As `make demo` does after an upload of one's own; its training comes from the cache."""
+    """As `make demo` does after you have uploaded your own data; the training step is a cache hit."""
     found = line.again("digits")
     assert (found["version"], found["approval"]) == (3, "PendingManualApproval")
     assert found["evaluation"]["comparison"]["kind"] == "no-shared-classes"

@@ -154,7 +154,7 @@ def test_no_role_can_exchange_a_registered_artifact(app: Registered, moment: str
         if not (role == "SourceDeployment" and operation.startswith("Delete"))
     }
     assert {tried: answer for tried, answer in answers.items() if answer != "AccessDenied"} == {}
-    with pytest.raises(ClientError, match="AccessDenied"):  # the account's root, too
+    with pytest.raises(ClientError, match="AccessDenied"):  # even as the account's root
         app.environment.client("s3").put_object(Bucket=app.bucket, Key=key, Body=OTHER)
     after = app.environment.client("s3").head_object(Bucket=app.bucket, Key=key)
     assert (after["ETag"], after["VersionId"]) == (before["ETag"], before["VersionId"])

@@ -1,4 +1,4 @@
-"""A model of one's own: two variants of which the better is registered, and changed code of which only a part runs."""
+"""Your own model: the better of two variants is registered, and a change of the code runs only the steps it affects."""
 
 from __future__ import annotations
 

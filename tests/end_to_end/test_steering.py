@@ -151,7 +151,7 @@ def test_a_deleted_endpoint_is_seen_told_and_deployed_by_approving_its_version_a
     assert difference["command"] == "headrace repair"
     assert "headrace repair" in headrace("predict", str(image), status=1).err
 
-    # The periodic look tells of it and leaves it deleted. Its second look is sent here, instead of in 15 minutes.
+    # The periodic check reports it and leaves it deleted. The test sends the second check, which is due in 15 minutes.
     sagemaker = app.environment.client("sagemaker")
     found = sagemaker.list_endpoint_configs(NameContains=f"{endpoint}-v2-")["EndpointConfigs"]
     seen = digest(["missing", "", found[0]["EndpointConfigName"]])[:16]

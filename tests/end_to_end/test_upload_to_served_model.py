@@ -280,7 +280,7 @@ def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images
     assert "the data set has one class only: 7" in failed["text"]
     assert f"headrace --env local logs {execution.display_name} Preprocess" in failed["text"]
     waiting = [notice["version"] for notice in told if notice["kind"] == "approval-needed"]
-    assert sorted({*waiting, broken}) == list(range(1, broken + 1))  # the broken one is approved too soon to be told
+    assert sorted({*waiting, broken}) == list(range(1, broken + 1))  # the broken one is approved too soon for a notice
     assert len(waiting) == len(set(waiting))
     (back,) = [notice for notice in told if notice["kind"] == "rolled-back"]
     assert (back["version"], back["serving"].startswith("headrace-local-v1-")) == (broken, True)

@@ -33,7 +33,7 @@ PASSED = pytest.StashKey[bool]()
 
 @pytest.fixture(autouse=True)
 def clean_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A project of its own, and nothing of the developer's AWS configuration."""
+    """A separate project, without any of the developer's AWS configuration."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "HEADRACE_")):
             monkeypatch.delenv(name)
@@ -109,7 +109,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture(scope="session")
 @starts_process
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real S3, SQS, Logs and CloudFormation in a process of its own; gives its endpoint."""
+    """A real S3, SQS, Logs and CloudFormation in a separate process; yields its endpoint."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -162,7 +162,7 @@ def test_an_app_that_cannot_be_synthesized_is_said_with_a_command_that_shows_it(
 def test_the_registry_of_a_line_that_is_no_longer_declared_is_left_and_named(
     environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The events of the destroyed stack tell of it, too: it was kept when the line was removed."""
+    """The events of the destroyed stack name it as well: it was retained when the line was removed."""
     make_and_destroy(environment, {"Data": RETAINED})
     group = adopt.Kept("LinepetsRegistryGroup0123ABCD", adopt.GROUP, "arn:aws:sagemaker:x:model-package-group/x-pets")
     left_by = adopt._left_by

@@ -143,7 +143,7 @@ def _serve(
 
 @pytest.fixture
 def headrace(cloud: Running, stack: list[str], tmp_path: Path) -> Callable[..., Result]:
-    """Runs a command as a process of its own."""
+    """Run a command in a separate process."""
     (tmp_path / "a.jpg").write_bytes(b"a cat")
 
     def run(*arguments: str, status: int = 0) -> Result:

@@ -67,7 +67,7 @@ def test_a_disk_that_is_full_for_a_command_itself_is_an_error_with_a_hint() -> N
         full.write(b"x")
     assert "the disk is full" in str(from_disk(caught.value))
     assert "HEADRACE_STATE" in str(from_disk(caught.value).hint)
-    with pytest.raises(PermissionError):  # what is no full disk is not hidden
+    with pytest.raises(PermissionError):  # other errors than a full disk pass through
         from_disk(PermissionError(13, "Permission denied"))
 
 

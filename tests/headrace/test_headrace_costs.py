@@ -59,7 +59,7 @@ def test_each_group_of_a_mixed_cluster_costs(headrace: Headrace, sagemaker: Fake
 
 
 def test_a_processing_job_costs_from_its_start_to_its_end(headrace: Headrace, sagemaker: FakeSageMaker) -> None:
-    """30 s at 0.1 USD an hour, as the scripted SageMaker tells it."""
+    """30 s, as the scripted SageMaker reports them, at 0.1 USD an hour."""
     arn = sagemaker.add_run("run1", "Succeeded")
     sagemaker.add_step(
         arn, "Preprocess", "Succeeded", Metadata={"ProcessingJob": {"Arn": f"{ARN}:processing-job/job1"}}

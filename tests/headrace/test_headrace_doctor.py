@@ -26,7 +26,7 @@ ENDPOINT = "ml.m5.large for endpoint usage"
 
 @dataclass
 class Account:
-    """An account of its own in the local cloud, as the environment `dev` on AWS, healthy at first."""
+    """A separate account of the local cloud, which stands for the environment `dev` on AWS; healthy at first."""
 
     running: Running
     number: str

@@ -243,7 +243,7 @@ def test_a_data_set_of_a_line_that_is_not_deployed_as_it_is_written_is_refused(
     headrace: Headrace, lined: FakeSageMaker, aws: FakeAws, tmp_path: Path,
     written: str, data_set: str, wanted: str, deployed: str,
 ) -> None:  # fmt: skip
-    """It would be trained by another line's pipeline. Whoever names the line takes the stack as it is."""
+    """Another line's pipeline would train it. A user who names the line accepts the stack as it is."""
     (tmp_path / "environments.toml").write_text(f"[local]\n{written}\n")
     aws.objects[f"data-bucket/datasets/{data_set}/a/1.jpg"] = b"x"
     result = headrace("run", "--again", data_set)

@@ -150,7 +150,7 @@ def test_the_hint_of_a_failed_endpoint_mends_it(
     assert three_approved.sent == [DEPLOY]
 
 
-# r03: versions beneath and beside the served one
+# r03: versions older than the served one, and beside it
 
 
 def test_approving_a_version_beneath_the_served_one_says_that_the_newer_one_stays(

@@ -1,4 +1,4 @@
-"""What `watch` and `logs --follow` tell while a run goes on, and why it failed."""
+"""What `watch` and `logs --follow` print during a run, and the reason when it fails."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Checkov, an IAM linter, a search for secrets and two linters of workflows find nothing new: `make audit`.
 
-They run on one's own machine and ask nobody. What stays is in audit/accepted.toml, with its reason.
+They run locally and send nothing to any service. Accepted findings are in audit/accepted.toml, each with its reason.
 """
 
 import json
@@ -125,7 +125,7 @@ def assert_all_accepted(tool: str, found: set[Finding]) -> None:
     assert all(entry["because"].strip() for entry in entries)
     accepted = {(entry["check"], where) for entry in entries for where in entry["where"]}
     new, gone = sorted(found - accepted), sorted(accepted - found)
-    assert not new, "new findings: mend them, or accept them in audit/accepted.toml with the reason"
+    assert not new, "new findings: fix them, or accept them in audit/accepted.toml with the reason"
     assert not gone, "accepted in audit/accepted.toml, but not found any more: take them out"
 
 

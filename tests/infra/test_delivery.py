@@ -102,7 +102,7 @@ def test_role_of_pull_requests_refuses_a_branch(delivery: Callable[..., Any]) ->
 
 
 def test_tokens_by_name_are_refused_for_another_repository_of_that_name(delivery: Callable[..., Any]) -> None:
-    """GitHub lets a new owner take a name that was given up: the number tells them apart."""
+    """GitHub lets a new owner take an abandoned name; only the number distinguishes the two repositories."""
     stack = delivery(approve=True, subject_format="name")
     assert accepts(stack, "Deploy", token(f"{NAME}:environment:dev"))
     assert not accepts(stack, "Deploy", token(f"{NAME}:environment:dev", repository_id="999999"))
@@ -203,7 +203,7 @@ def test_environment_that_no_repository_deploys_is_left_alone(tmp_path: Path) ->
 
 
 def test_job_that_does_not_wait_for_the_reviewer_whom_the_role_asks_for_is_told(tmp_path: Path) -> None:
-    """AWS would only say that it may not take on the role."""
+    """AWS would only say that the job may not assume the role."""
     (tmp_path / "environments.toml").write_text(GOOD + "[dev.delivery]\n" + REPOSITORY)
     with pytest.raises(subprocess.CalledProcessError) as caught:
         target(tmp_path, "dev", "deploy", "false")

@@ -100,7 +100,7 @@ def test_every_table_of_the_projects_prices_says_of_when_and_whence_it_is() -> N
 
 @pytest.mark.parametrize("name", ["project", "Dev"])
 def test_a_table_that_nothing_would_read_is_refused(tmp_path: Path, name: str) -> None:
-    """Whoever writes [project] for [projects] would publish a template of defaults."""
+    """A user who writes [project] for [projects] would publish a template with default settings."""
     account = "" if name == "project" else GOOD
     text = f"[dev]\n{GOOD}[{name}]\n{account}"
     refusal = rf"environments.toml \[{name}\]: it is not an environment"

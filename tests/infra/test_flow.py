@@ -73,7 +73,7 @@ def test_trigger_binds_every_name_that_a_definition_may_ask_for(prod: Any) -> No
 
 
 def test_decisions_on_models_of_our_group_reach_the_deployer(prod: Any) -> None:
-    """By way of a queue: EventBridge gives up on a function after a day, and a queue's message can be redriven."""
+    """Through a queue: EventBridge stops retrying a function after a day, and a queue's messages can be redriven."""
     prod.template.has_resource_properties(
         "AWS::Events::Rule",
         {

@@ -1,4 +1,4 @@
-"""From what happened to a notice: by way of a queue to the function that words it, and from there to people."""
+"""Events go through a queue to the function that words notices, and notices go from there to people."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ def test_what_people_need_to_know_is_queued(prod: Any, detail_type: str, detail:
     [
         ("Uploads", "Notices/Alarms", "Uploads were not taken up."),
         ("Decisions", "Notices/Alarms", "Approved or rejected models were not taken up."),
-        # That the function for notices fails cannot be told by it.
+        # The function for notices cannot report its own failure.
         ("Notices/Queue", "Notices/Topic", "Notices were not sent."),
     ],
 )

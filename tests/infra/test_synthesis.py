@@ -54,7 +54,7 @@ def test_template_fits_cloudformation(stack: Any) -> None:
 
 
 def synthesize(folder: Path, context: dict[str, str], **environment: str) -> dict[str, bytes]:
-    """`cdk synth` as the CDK command does it: the app as a process, with what it is told in its environment."""
+    """`cdk synth` as the CDK command does it: runs the app as a process and passes the context in its environment."""
     known = json.loads((ROOT / "cdk.json").read_text())["context"]
     subprocess.run(
         [sys.executable, str(PROJECT / "app.py")],

@@ -70,7 +70,7 @@ def test_a_network_of_timm_needs_timm_in_the_requirements() -> None:
     requirements = CODE["requirements.txt"].content + f"timm==1.0.20 --hash={HASH}\n".encode()
     check_training_code(found, CODE | {"requirements.txt": File(requirements)})
     own = replace(found, training_image="123456789012.dkr.ecr.eu-central-1.amazonaws.com/mine:1")
-    check_training_code(own, CODE)  # of an image of one's own nothing is known
+    check_training_code(own, CODE)  # the packages of a custom image are unknown
 
 
 def test_networks_that_are_not_written_out_are_left_to_the_job() -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from local_cloud.process import Running
 
-BUCKET = "reserved-for-a-role"  # the local cloud is that of the other files, too
+BUCKET = "reserved-for-a-role"  # a name that the other files, which share this local cloud, do not use
 Connect = Callable[[str], Any]
 
 

@@ -212,6 +212,6 @@ def test_an_answer_is_one_record_and_does_not_wait_for_the_last_one(cloud: Runni
 
 
 def test_connections_send_what_they_have_at_once() -> None:
-    """asyncio sets the option on sockets that say that they are of TCP; a test with a clock could not tell."""
+    """asyncio sets the option only on sockets whose protocol is TCP. A timed test could not detect it reliably."""
     with connections.Listener("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP

@@ -25,7 +25,7 @@ PATIENCE = 240.0  # seconds until something that comes at once is taken for lost
 
 
 class SmallDisk:
-    """A local cloud on a tmpfs of its own, seen from outside of the namespace that the tmpfs is mounted in."""
+    """A local cloud on a private tmpfs, seen from outside the namespace in which the tmpfs is mounted."""
 
     def __init__(self, keeper: int, inside: Path, port: int) -> None:
         self.inside = inside

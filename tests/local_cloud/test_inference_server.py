@@ -60,7 +60,7 @@ def write_model(folder: Path) -> Path:
 
 @contextmanager
 def server_of(model: Path, folder: Path) -> Iterator[Path]:
-    """A server of its own, in a process, as an endpoint has it."""
+    """A server in a separate process, as an endpoint runs it."""
     found = folder / SOCKET
     environment = {**os.environ, "SM_MODEL_DIR": str(model), "MODEL_SERVER_SOCKET": str(found)}
     with (folder / "log").open("w") as log:

@@ -226,7 +226,7 @@ def test_the_launch_role_needs_what_each_resource_takes(cloud: Running, sagemake
 def test_a_launch_role_can_be_bound_to_make_only_roles_with_a_boundary(
     cloud: Running, sagemaker: Any, url: str
 ) -> None:
-    """Under the boundary the made role is limited, too, whatever its own policy says."""
+    """The boundary also limits the role that is created, whatever its own policy allows."""
     iam = client(cloud, "iam")
     document = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
     boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"]

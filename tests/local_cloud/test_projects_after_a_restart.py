@@ -102,7 +102,7 @@ def test_an_operation_that_was_cut_off_is_brought_to_its_end(
 
 
 def test_cloudformation_leaves_no_stack_in_progress(mortal: Running) -> None:
-    """Any stack's: whoever asks for its status would wait for ever."""
+    """Of any stack: a client that polls its status would wait forever."""
     cloudformation = client(mortal, "cloudformation")
     values = {"SlowOn": "Create", "Seconds": "9"}
     cloudformation.create_stack(

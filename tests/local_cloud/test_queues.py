@@ -1,4 +1,4 @@
-"""A queue keeps each message until it is deleted, and no longer, whoever sends and receives at the same moment."""
+"""A queue keeps each message until it is deleted, and no longer, also while others send and receive concurrently."""
 
 from __future__ import annotations
 

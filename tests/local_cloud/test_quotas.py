@@ -175,7 +175,7 @@ class Direct:
 
 
 def test_a_quota_of_0_ends_the_run_within_15_minutes(sagemaker: InProcess, clock: SimulatedClock) -> None:
-    """Nobody is told before the run has failed: until then the step is Executing, and looks as if it worked."""
+    """No notice is sent before the run has failed: until then the step is Executing, as if it were running."""
     limit(sagemaker, "ml.m5.xlarge for processing job usage", 0)
     sagemaker.service.context.clients.get = lambda *parts: Direct(sagemaker)  # type: ignore[method-assign]
     text = json.dumps(build_pipeline(PipelineSettings()))

@@ -4,8 +4,8 @@
     python tests/machines/matrix.py --rows "no network"  # only the rows whose names hold these words
     python tests/machines/matrix.py --python /usr/bin/python3 --python python3.14
 
-Each Python gets a clone of its own (of what is committed) and is installed from nothing. The places share the first
-clone, with a state folder of their own, so that two rows never meet. A row that this machine cannot offer says why.
+Each Python gets a separate clone (of what is committed) and is installed from scratch. The places share the first
+clone, each with its own state folder, so that no two rows interfere. A row that this machine cannot run says why.
 Rows that were not run keep what the document says of them. The exit status is 1 if a row went otherwise than expected.
 """
 
@@ -88,7 +88,7 @@ class Machine:
         script: str = "make demo",
         **environment: str | None,
     ) -> Row:
-        """The demo (or `script`) in the shared clone, with a state folder of its own, which is stopped and removed."""
+        """The demo (or `script`) in the shared clone, with a separate state folder, which is removed at the end."""
         if self.clone is None:
             raise NotAvailable("no Python here could be installed with")
         state = Path(tempfile.mkdtemp(prefix="state-", dir=self.work))

@@ -185,7 +185,7 @@ def test_what_only_one_of_them_has(service: InProcess) -> None:
     assert numbers(service, versions, NameContains="other") == []
     assert len(numbers(service, versions, ModelPackageType="Versioned")) == 4
     assert numbers(service, versions, ModelPackageType="Unversioned") == []
-    assert service.call(versions)["ModelPackageSummaryList"] == []  # without a group: none that is no version
+    assert service.call(versions)["ModelPackageSummaryList"] == []  # without a group: only unversioned packages
     assert len(service.call(versions, ModelPackageType="Both")["ModelPackageSummaryList"]) == 4
 
 

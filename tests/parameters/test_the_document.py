@@ -1,4 +1,4 @@
-"""docs/parameters.md is what the tables say, and every line of it is tried by a test."""
+"""docs/parameters.md equals the tables, and a test tries every line of it."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def problems(value: Any, shape: Shape, path: str) -> Iterator[str]:
         "boolean": bool,
     }
     if not isinstance(value, kinds[shape.type_name]) or (isinstance(value, bool) and shape.type_name != "boolean"):
-        yield f"{path}: {value!r} is no {shape.type_name}"
+        yield f"{path}: {value!r} is not of type {shape.type_name}"
         return
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     size = value if isinstance(value, int | float) else len(value)
@@ -148,11 +148,11 @@ def test_in_a_vpc_aws_toolkits_install_from_the_wheels_that_came_along() -> None
     ("value", "problem"),
     [
         ({"RoleArn": "r" * 30}, "OutputDataConfig is missing"),
-        ({"RoleArn": 5}, "is no string"),
+        ({"RoleArn": 5}, "is not of type string"),
         ({"Nonsense": 5}, "Nonsense is unknown"),
         ({"AlgorithmSpecification": {"TrainingInputMode": "Fast"}}, "is none of"),
         ({"AlgorithmSpecification": {"ContainerEntrypoint": ["x" * 257]}}, "is not in 0..256"),
-        ({"ResourceConfig": {"VolumeSizeInGB": True}}, "is no integer"),
+        ({"ResourceConfig": {"VolumeSizeInGB": True}}, "is not of type integer"),
     ],
 )
 def test_the_check_itself_finds_mistakes(value: dict[str, Any], problem: str) -> None:

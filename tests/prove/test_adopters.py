@@ -1,6 +1,6 @@
 """A copy of the project with what a team changes in it: `make check` takes it, and the suite does not notice.
 
-The tests of tests/end_to_end are left out here, for their time: run `make test` in a copy of your own to see them.
+The tests of tests/end_to_end take too long here and are left out: run `make test` in such a copy to see them pass.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def staging(run: Run) -> Environment:
 
 
 def network_of(environment: Environment) -> dict[str, list[str]]:
-    """What EC2 has of the account's in the region, but what every account has of its own."""
+    """The account's EC2 resources in the region, without the defaults of every account."""
     ec2 = environment.client("ec2")
     vpcs = [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]]
 

@@ -102,7 +102,7 @@ def test_a_function_killed_midway_loses_and_doubles_nothing(
         trigger.put_all(f"datasets/killed-{number}/1.jpg" for number in range(UPLOADS))
         time.sleep(30)
     cut_off = trigger.log().count("failed processing SQS batch") - cut_off
-    figure(f"kills: {cut_off} batches cut off, {trigger.dead_letters()} messages set aside by the queue and sent again")
+    figure(f"kills: {cut_off} batches cut off, {trigger.dead_letters()} messages dead-lettered and sent again")
     assert upload(trigger, "killed") == trigger.count_runs("killed-")
     assert cut_off >= 3
 

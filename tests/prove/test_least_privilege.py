@@ -34,8 +34,8 @@ HERE = Path(__file__).parent
 ASSERTED: list[dict[str, Any]] = tomllib.loads((HERE / "asserted.toml").read_text())["asserted"]
 
 
-# What is elsewhere in the data bucket is theirs as well: they are told "no such key", not "access denied", and the
-# deployment's function empties the bucket.
+# These roles may list the whole data bucket, not only their part: they get "no such key" instead of "access denied".
+# The deployment's function empties the bucket.
 MEANT = {
     ("Maintainer", "s3:ListBucket"),
     ("Notify", "s3:ListBucket"),

@@ -109,7 +109,7 @@ def test_a_version_that_waits_is_seen_and_not_served(source: Environment, live: 
     (model,) = registry.list_models(live)
     assert (model.version, model.approval, model.data_set) == (1, registry.PENDING, "digits")
     assert f":{SOURCE}:model-package/" in model.arn
-    # A redeployed `live` looks for itself, too, and finds nothing to serve.
+    # After a deployment, `live` also checks for itself, and finds nothing to serve.
     eventually("the absence of a model is logged", lambda: any("no approved model" in line for line in decisions(live)))
     assert endpoint.read_endpoint(live) is None
 
@@ -188,7 +188,7 @@ def test_a_package_of_another_group_or_account_is_refused_whoever_tells_of_it(
 def test_without_the_policy_nothing_is_served_and_people_are_told(
     source: Environment, live: Environment, told: Callable[[set[str]], list[dict[str, Any]]]
 ) -> None:
-    """The endpoint goes on; once the policy is back, what was set aside is taken up by `redrive`."""
+    """The endpoint keeps serving; once the policy is back, `redrive` sends the dead-lettered messages again."""
     sagemaker, group = source.client("sagemaker"), {"ModelPackageGroupName": source.stack.model_package_group}
     policy = sagemaker.get_model_package_group_policy(**group)["ResourcePolicy"]
     sagemaker.delete_model_package_group_policy(**group)
@@ -266,7 +266,7 @@ def test_destroying_the_consumer_leaves_nothing_and_the_source_as_it_was(
     ] == []
     (answer,) = endpoint.ask(source, sorted(images.held_out.rglob("*.jpg"))[:1])
     assert answer.error is None
-    approve(source, registry.find_model(source, "latest").version)  # with nobody to be told there
+    approve(source, registry.find_model(source, "latest").version)  # `live` is gone: nobody there is notified
     cdk.destroy(source, Output())
     assert (
         source.client("sagemaker").list_model_package_groups(NameContains="headrace")["ModelPackageGroupSummaryList"]

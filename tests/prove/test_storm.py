@@ -88,7 +88,7 @@ def test_each_data_set_of_a_storm_is_run_once(trigger: RealTrigger, figure: Call
 
 
 def test_a_deletion_is_noticed(trigger: RealTrigger) -> None:
-    """The events of before are known: only what was deleted is told, and nothing is asked for its checksum again."""
+    """The earlier events are known: the trigger is notified only of the deletion, and reads no checksum again."""
     trigger.client("s3").delete_object(Bucket=trigger.bucket, Key="datasets/birds/7/7.jpg")
     trigger.settle()
     assert trigger.count_runs("birds") == {"birds": 2}

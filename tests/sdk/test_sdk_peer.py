@@ -51,7 +51,7 @@ class Difference:
 def code_delivery(train: str) -> list[Difference]:
     because = (
         "ModelTrainer starts code in one way only: it uploads it while compiling, to an address with the time in it, "
-        "and adds a driver of its own. Ours is an archive addressed by its content, which the container unpacks."
+        "and adds its own driver. Ours is an archive addressed by its content, which the container unpacks."
     )
     unpack = "mkdir -p /opt/ml/code && tar -xzf /opt/ml/input/data/code/source.tar.gz -C /opt/ml/code"
     entry = ["/bin/sh", "-c", unpack + ' && exec python3 /opt/ml/code/entry.py "$@"', "entry"]
@@ -116,7 +116,7 @@ def test_bindings_are_all_there_are() -> None:
 
 @pytest.mark.parametrize("capacity", CAPACITIES)
 def test_sdk_compiles_the_same_definition(sdk: Callable[..., Any], capacity: Any) -> None:
-    """With settings that are no defaults of ours; but for the differences above, each of which is still there."""
+    """With settings other than our defaults; except for the differences above, each of which must still exist."""
     settings = PipelineSettings(capacity=capacity, epochs=3, learning_rate=0.5, accuracy_threshold=0.25, seed=7)
     ours = bound_definition(render(build_pipeline(settings)), BINDINGS)
     trained = [step["Name"] for step in ours["Steps"] if step["Type"] == "Training"]

@@ -18,7 +18,7 @@ from source_code.archive import File
 
 ROOT = Path(__file__).parents[2]
 SOURCE = '''\
-"""A docstring # that is no comment.
+"""A docstring # this is not a comment.
 
 # nor is this
 """
@@ -41,7 +41,7 @@ def f(x):
     ]
 '''
 BARE = '''\
-"""A docstring # that is no comment.
+"""A docstring # this is not a comment.
 
 # nor is this
 """

@@ -34,8 +34,8 @@ MACHINE = {"name": "intruder", "definition": STATES, "roleArn": ROLE}
 METRICS = [{"MetricName": "m", "Value": 1}]
 OFF = {"Mode": "OFF"}
 
-# The name that a service's requests are signed for -> boto3's service, operation and parameters; each would make
-# something, or tell something.
+# The service name in a signature -> boto3's service, operation and parameters. Each call would create something or
+# disclose something.
 COST_TAGS = [{"TagKey": "intruder", "Status": "Active"}]
 CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "application-autoscaling": ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "ecs"}),
@@ -107,7 +107,7 @@ def signed(cloud: Running, call: tuple[str, str, dict[str, Any]], key: str, secr
 
 
 def signed_again(cloud: Running, good: Attempt, key: str, secret: str, token: str = "") -> Attempt:
-    """The same request as somebody else signs it. A client of its own for each would take 0.2 s."""
+    """The same request, signed by another principal. A separate client for each would take 0.2 s."""
     scope = good.headers["Authorization"].partition("Credential=")[2].split("/")
     kept = _without(good, "authorization", "x-amz-date", "x-amz-security-token", "content-length")
     request = AWSRequest(good.method, f"{cloud.endpoint}{good.path}", {"Host": HOST, **kept}, good.body)

@@ -42,7 +42,7 @@ ANNOTATIONS = {
     "SnsClient": "sns",
     "SqsClient": "sqs",
 }
-NO_OPERATIONS = {"close", "upload_file"}  # boto3's own methods of a client, with checks of their own
+NO_OPERATIONS = {"close", "upload_file"}  # methods that boto3 adds to a client; they check their arguments themselves
 UNKNOWN = ""  # a client, of which service is not said
 
 
@@ -67,7 +67,7 @@ def waiters(service: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A method of a client: what is called, and the call, or None if the method is handed on instead."""
+    """A use of a client's method: the method, and the call, or None if the method is passed on instead."""
 
     service: str
     method: str
@@ -174,7 +174,7 @@ def problems(use: Use) -> Iterator[str]:
     if operation is None:
         yield f"{use.service} has no {method}"
     elif use.call is None:
-        yield f"{method} is handed on: it cannot be seen with what it is called"
+        yield f"{method} is passed on: the arguments of its calls cannot be checked"
     else:
         if use.method.startswith("pages of ") and method not in paginated(use.service):
             yield f"{use.service} has no pages of {method}"
@@ -218,6 +218,6 @@ def value_problems(value: ast.expr, shape: Shape, path: str) -> Iterator[str]:
         case ast.Constant(value=str(text)):
             allowed = shape.metadata.get("enum")
             if shape.type_name not in ("string", "blob", "timestamp"):
-                yield f"{path} is no {shape.type_name}"
+                yield f"{path} is not of type {shape.type_name}"
             elif allowed and text not in allowed:
                 yield f"{path} is {text!r}, none of {', '.join(allowed)}"

@@ -13,7 +13,7 @@ def run_on_small_disk(disk: Path, size: str, script: str, *words: object, **envi
     disk.mkdir(exist_ok=True)
     mount = f"mount -t tmpfs -o size={size} tmpfs '{disk}'"
     if shutil.which("unshare") is None or _unshared(f"{mount}").returncode != 0:
-        pytest.skip("needs a kernel that lets an ordinary user mount a tmpfs in a namespace of its own")
+        pytest.skip("needs a kernel that lets an ordinary user mount a tmpfs in a private namespace")
     return _unshared(f"{mount} && {script}", *words, **environment).stdout
 
 

@@ -14,11 +14,11 @@ OPENING = """\
 Every message says what is wrong, where, and, after `hint:`, what to do. Each row is provoked for real by a test in
 `tests/bad_input`, which fails when the message is another one. What differs from run to run stands in `<…>`.
 A step's FailureReason is also in the notice of the failed run and in what `headrace watch` and `headrace runs` print.
-`python -m pytest tests/bad_input --write-bad-input` writes this file anew.
+`python -m pytest tests/bad_input --write-bad-input` writes this file again.
 """
 HEADER = "| what was given | where it is seen | the message |\n| --- | --- | --- |\n"
 
-# What differs from run to run and is no place: (pattern, what stands for it).
+# What differs from run to run, other than paths: (pattern, replacement).
 VARYING = (
     (r"\x1b\[[0-9;]*m", ""),
     (r"localhost:\d+", "localhost:<port>"),

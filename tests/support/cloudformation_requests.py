@@ -22,7 +22,7 @@ OTHERS = [f"another-{NAME}-v1", f"{NAME}-v2-v1", f"{NAME}-v2-v1-0123abcd", f"{NA
 
 
 class Stack:
-    """A cloud with a deployment in it, and CloudFormation, which is told how each request went."""
+    """A cloud with a deployment in it, and CloudFormation, which receives the outcome of each request."""
 
     def __init__(self, url: str, answers: list[dict[str, Any]]) -> None:
         self.cloud = CLIENTS.cloud = Cloud()
@@ -45,7 +45,7 @@ class Stack:
         return self.answers[-1]
 
     def sleep(self, seconds: float) -> None:
-        """Time passes: SageMaker gets on with what it was told."""
+        """Let time pass: SageMaker completes what was requested."""
         self.seconds_left -= seconds
         for execution in self.cloud.executions.values():
             execution.status = {"Stopping": "Stopped"}.get(execution.status, execution.status)

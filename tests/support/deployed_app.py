@@ -1,4 +1,4 @@
-"""The real app, deployed once by the real CDK into a local cloud of its own; and the real AWS CLI as a client."""
+"""The real app, deployed once by the real CDK into a separate local cloud; and the real AWS CLI as a client."""
 
 import hashlib
 import io
@@ -51,7 +51,7 @@ class Deployed:
 
 @contextmanager
 def deployment(state: Path, *, project: Path = PROJECT, recorded: bool = False) -> Iterator[Deployed]:
-    """The project, deployed into a new local cloud, which then has recorded who asked for what if it is told to."""
+    """The project, deployed into a new local cloud. With `recorded`, it records who made which request."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADRACE_STATE", str(state))
         patch.chdir(project)
@@ -143,7 +143,7 @@ def store_artifact(environment: Environment, content: bytes) -> tuple[str, dict[
 
 
 def register_broken(environment: Environment) -> int:
-    """A version whose artifact is no archive, so that its endpoint never answers."""
+    """A version whose artifact is not an archive, so that its endpoint never answers."""
     sagemaker = environment.client("sagemaker")
     url, recorded = store_artifact(environment, b"no archive")
     good = sagemaker.describe_model_package(ModelPackageName=registry.find_model(environment, "latest").arn)

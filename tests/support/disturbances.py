@@ -12,7 +12,7 @@ FAULTS = {
     "throttled": "ThrottlingException",
     "failed": "InternalFailure",
     "unanswered": "InternalFailure",  # it was carried out
-    "denied": "AccessDeniedException",  # a fault that waiting does not mend
+    "denied": "AccessDeniedException",  # a fault that waiting does not fix
     "repeated": "PreconditionFailed",  # a conditional write that boto3 has sent again, because its answer was lost
 }
 

@@ -131,7 +131,7 @@ class Buckets:
             held = self.current(Bucket, key)
             assert held is not None
             assert held.body is not None
-            modified = datetime.fromtimestamp(held.modified // 1, UTC)  # S3 tells whole seconds
+            modified = datetime.fromtimestamp(held.modified // 1, UTC)  # S3 reports whole seconds
             contents.append({"Key": key, "Size": len(held.body), "ETag": held.etag, "LastModified": modified})
         if not contents:  # S3 leaves the element out
             return {"KeyCount": 0, "IsTruncated": False}

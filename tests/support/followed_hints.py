@@ -114,7 +114,7 @@ def never_wait(patch: pytest.MonkeyPatch) -> None:
 
 @cache
 def _patterns(file_folder: str) -> list[tuple[Hint, re.Pattern[str]]]:
-    """Only of texts with words of their own: a text that is nothing but {an expression} fits any line."""
+    """Only of hints with literal text: a hint that is only {an expression} would match any line."""
     found = []
     for hint in every_hint():
         if hint.file.startswith(file_folder):

@@ -14,7 +14,7 @@ from followed_hints import hints_for
 from hints import TABLE, commands, every_hint
 
 ADVICE = "advice: there is no command in it"
-HANDED_ON = "advice: handed on, the text is that of another entry"
+PASSED_ON = "advice: passed on, the text is that of another entry"
 OTHER_PROGRAM = "parsed: its program needs AWS, the CDK or an installation"
 READ_LATER = "parsed: it is read in a log or a notice, later and elsewhere"
 REASONS = ("advice: ", "parsed: ")
@@ -71,7 +71,7 @@ def write() -> None:
 def _by_itself(file: str, text: str) -> str:
     """The reason why no test follows a hint, where the text itself shows it."""
     if text.startswith("{") and text.endswith("}"):
-        return HANDED_ON
+        return PASSED_ON
     programs = {words[0] for words in commands(text)}
     if not programs:
         return ADVICE

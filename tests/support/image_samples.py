@@ -38,7 +38,7 @@ ROOT = TRAINING.parent
 
 
 def picture(color: str, seed: int, size: tuple[int, int] = (20, 16)) -> Image.Image:
-    """A noisy image that a network can tell by its colour; every seed gives other bytes."""
+    """A noisy image that a network can classify by its colour; each seed gives different bytes."""
     noise = np.random.default_rng(seed).integers(0, 60, (size[1], size[0], 3), dtype=np.uint8)
     return Image.fromarray(np.asarray(Image.new("RGB", size, color)) // 2 + noise)
 
@@ -100,7 +100,7 @@ def copy_code(target: Path) -> None:
 
 
 def start(*words: object) -> subprocess.Popen[str]:
-    """Python as a process of its own, on one thread, with training/ to import from."""
+    """Python as a separate process, on one thread, with training/ on its import path."""
     paths = os.pathsep.join(map(str, (TRAINING, ROOT)))
     return subprocess.Popen(
         [sys.executable, "-B", *map(str, words)],

@@ -104,7 +104,7 @@ class Life:
     def stop_runs(self) -> None:
         """One is stopped while it preprocesses, its successor while it trains; the third is left to end."""
         execution = self.upload_and_run(change=True)
-        self.strike("ListPipelineParametersForExecution")  # which here only the function asks that tells of the stop
+        self.strike("ListPipelineParametersForExecution")  # here only the function that reports the stop calls it
         self._stop_during(execution, "Preprocess")
         execution = self._run_again()
         self._stop_during(execution, "Train")
@@ -123,7 +123,7 @@ class Life:
         self.wait_for(execution, "Stopped")
 
     def fail_runs(self) -> None:
-        """In preprocessing, in training, and at the gate: each is told with what is known of it."""
+        """In preprocessing, in training, and at the gate: each failure is reported with what is known of it."""
         before = self._notices()
         for parameters, reason in (
             ({"Epochs": "-1"}, "Train"),
@@ -134,7 +134,7 @@ class Life:
             self.wait_for(execution, "Failed")
             steps = list_steps(self.environment, execution)
             assert any(step.name.startswith(reason) and step.status == "Failed" for step in steps), steps
-        eventually("they are told", lambda: self._notices() >= before + 3)
+        eventually("they are reported", lambda: self._notices() >= before + 3)
 
     def start_by_hand(self, **parameters: str) -> Execution:
         """A run on what was uploaded last, with other parameters."""
@@ -274,7 +274,7 @@ class Life:
         return sum(event["logStreamName"].startswith(job) for event in events)
 
     def _notices(self) -> int:
-        """Those of runs that failed: each leaves a marker, under whose name it is not told again."""
+        """Notices of failed runs: each leaves a marker, so that it is not sent twice."""
         return len(self._keys(self.environment.client("s3"), "notices/"))
 
     def _was_rolled_back(self, version: int) -> bool:

@@ -1,4 +1,4 @@
-"""Fixtures: a real local cloud, on a port and in a state directory of its own, with a bucket and a role to use."""
+"""Fixtures: a real local cloud, on its own port and in its own state directory, with a bucket and a role to use."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
 """python ministack_names.py FOLDER: which names of ministack the local cloud's patches change.
 
-In a process of its own: the patches stay. A line has all names of one thing: several modules hold the same dictionary.
+Run in a separate process, because the patches stay. A line has all names of one object: several modules may share it.
 """
 
 import os

@@ -15,7 +15,7 @@ DOCUMENT = ROOT / "docs" / "notices.md"
 OPENING = """\
 # Notices: what is sent to people, and how
 
-The stack's topic (output `NoticeTopicArn`) tells what needs somebody. `notice_emails` in `environments.toml` subscribes
+The stack's topic (output `NoticeTopicArn`) gets each notice. `notice_emails` in `environments.toml` subscribes
 addresses to it; anything else that SNS delivers to can be subscribed too. E-mail gets the readable form; queues,
 functions and web hooks (`sqs`, `lambda`, `http`, `https`) get JSON, which holds the readable form as `text`. The
 message attributes `kind`, `environment` and, for a declared model line, `line` are there to filter by:
@@ -31,7 +31,7 @@ topic as CloudWatch words it.
 
 Every notice below was received from the topic by a test in `tests/notices`, which fails when it reads otherwise. What
 differs from run to run stands in `<…>`, and `…` in JSON for what the readable form has already.
-`python -m pytest tests/notices --write-notices` writes this file anew.
+`python -m pytest tests/notices --write-notices` writes this file again.
 """
 
 # What differs from run to run: (pattern, what stands for it).

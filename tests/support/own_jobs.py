@@ -1,6 +1,6 @@
 """The jobs of a pipeline definition with the training code of this project, in small: one epoch on a few digits.
 
-Each job is a process of its own that runs training/entry.py in a folder that stands for /opt/ml, with the arguments and
+Each job is a separate process that runs training/entry.py in a folder that stands for /opt/ml, with the arguments and
 hyperparameters of its step. No local cloud is needed, and nothing is deployed.
 """
 

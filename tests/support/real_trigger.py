@@ -84,7 +84,7 @@ class RealTrigger:
 
     def settle(self, seconds: float = 240) -> None:
         """Wait until the queue is empty and no execution is going on."""
-        time.sleep(0.5)  # S3 tells of an object after it has answered
+        time.sleep(0.5)  # S3 sends the notification of an object after its answer
         eventually("the queue is empty", lambda: self.waiting(self.queue_url) == 0, seconds=seconds)
         eventually("every run has ended", self._none_goes_on, seconds=seconds)
 

@@ -1,4 +1,4 @@
-"""AWS over real HTTP, answering what a test tells it to."""
+"""AWS over real HTTP that gives the answers that a test scripts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class FakeAws:
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self.answers: dict[str, Any] = {  # nothing was set aside
+        self.answers: dict[str, Any] = {  # the dead-letter queue is empty
             "GetQueueAttributes": {"Attributes": {"ApproximateNumberOfMessages": "0"}},
             "ReceiveMessage": {},
         }

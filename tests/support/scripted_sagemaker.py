@@ -35,7 +35,7 @@ class FakeSageMaker:
     log: dict[str, list[str]] = field(default_factory=dict)
     seconds_between_lines: float = 0.001  # of one stream; the last line was written just now
     rolled_back: set[int] = field(default_factory=set)  # versions whose configuration has the tag
-    model_of: dict[str, str] = field(default_factory=dict)  # the package of a model, where its name does not tell
+    model_of: dict[str, str] = field(default_factory=dict)  # the package of a model, where its name does not say
     definition: dict[str, Any] = field(default_factory=dict)
     sent: list[dict[str, Any]] = field(default_factory=list)  # messages to queues
 

@@ -35,7 +35,7 @@ def put(given: str, *keys: str, run: str | tuple[str, ...] | None = None, outcom
 
 
 def sent(given: str, outcome: str, body: object, *, run: str | None = None) -> Input:
-    """A message, while there is one object of the data set birds that nobody has told of."""
+    """A message, while the data set birds has one object without a notification."""
 
     def act(world: UploadWorld) -> None:
         world.cloud.put(BUCKET, "datasets/birds/1.jpg", b"a")
@@ -129,7 +129,7 @@ KEYS = (
     put("... with a backslash", "datasets/a\\b/1.jpg", outcome="dead-lettered"),
     put("... with a placeholder of definitions", "datasets/${headrace:DataBucket}/1.jpg", outcome="dead-lettered"),
     put("... with an emoji", "datasets/🐦/1.jpg", outcome="dead-lettered"),
-    put("... with an accent as a character of its own", "datasets/mo\u0308wen/1.jpg", outcome="dead-lettered"),
+    put("... with an accent as a separate character", "datasets/mo\u0308wen/1.jpg", outcome="dead-lettered"),
     put("`..` inside a data set", "datasets/birds/../1.jpg", outcome="dead-lettered"),
     put("two slashes inside a data set", "datasets/birds/a//1.jpg", outcome="dead-lettered"),
     put("a file that is a folder, too", "datasets/birds/a", "datasets/birds/a/1.jpg", outcome="dead-lettered"),
@@ -158,12 +158,12 @@ MESSAGES = (
     sent("no JSON", "dead-lettered", "datasets/birds/1.jpg"),
     sent("half a JSON", "dead-lettered", json.dumps(notice())[:200]),
     sent("a blank message", "dead-lettered", " "),
-    sent("JSON that is no object", "dead-lettered", "null"),
+    sent("JSON that is not an object", "dead-lettered", "null"),
     sent("an object with nothing in it", "dead-lettered", {}),
     sent("a record without `s3`", "dead-lettered", {"Records": [{"eventName": "ObjectCreated:Put"}]}),
     sent("a record without a bucket", "dead-lettered", {"Records": [{"eventName": "ObjectCreated:Put", "s3": {}}]}),
     sent("a record whose key is a number", "dead-lettered", notice(key=1)),
-    sent("records that are no list", "dead-lettered", {"Records": "datasets/birds/1.jpg"}),
+    sent("records that are not a list", "dead-lettered", {"Records": "datasets/birds/1.jpg"}),
     sent("EventBridge's form of the notification", "dead-lettered", {"detail-type": "Object Created", "detail": {}}),
     sent(
         "SNS's envelope of the notification",

@@ -176,9 +176,9 @@ class UploadWorld:
 
 
 class DeployWorld:
-    """A model package group, an endpoint, and the function that is told of decisions.
+    """A model package group, an endpoint, and the function that receives decisions.
 
-    The group is called `group` and is of `account`: of another one, it is called by its ARN.
+    The group is named `group` and belongs to `account`. In another account's requests, it is named by its ARN.
     """
 
     def __init__(self, *, account: str = ACCOUNT, group: str = NAME) -> None:

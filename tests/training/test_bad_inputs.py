@@ -155,7 +155,7 @@ def test_a_model_folder_that_cannot_be_written_fails_before_the_training(colors:
 
 
 def test_all_that_keeps_preprocessing_from_starting_is_named_at_once(tmp_path: Path) -> None:
-    """Image size, shares, a class with too few images, and images that cannot be read: one upload mends them all."""
+    """Image size, shares, a class with too few images and unreadable images: one upload fixes them all."""
     data = write_pictures(tmp_path / "data", {"red": 9, "blue": 2, "green": 1})
     (data / "red/damaged.png").write_bytes(b"no image")
     contents = write_contents(data, tmp_path / "contents.json")

@@ -59,7 +59,7 @@ class Compiled(nn.Module):
         self._compiled_call_impl = self.compiled
 
     def compiled(self, images: torch.Tensor) -> torch.Tensor:
-        raise AssertionError("compiled anew for the shape of this batch")
+        raise AssertionError("compiled again for the shape of this batch")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         self.shapes.append(tuple(images.shape))

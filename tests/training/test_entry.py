@@ -15,7 +15,7 @@ from image_samples import TRAINING
 
 pytestmark = pytest.mark.process
 
-# Notes how it was called, and fails if it is told to.
+# Records its arguments, and fails if the test asks for it.
 FAKE_PIP = """
 import json, os, sys
 json.dump(sys.argv[1:], open(os.environ["PIP_CALL"], "w"))
@@ -240,7 +240,7 @@ WRITE_MODEL = (
 def test_a_training_that_wrote_no_model_fails_with_the_reason(job: Job) -> None:
     """SageMaker itself completes such a job, with an empty model.tar.gz."""
     job.configure()
-    (job.root / "model/code").mkdir(parents=True)  # a folder alone is no model
+    (job.root / "model/code").mkdir(parents=True)  # a folder alone is not a model
     result = job.run("print('done')")
     assert result.returncode == 1
     reason = job.reason() or ""

@@ -48,7 +48,7 @@ def test_of_an_open_kernel_module_the_version_is_read_too(driver: Path) -> None:
     [
         (True, HOST),
         (False, HOST | {"SM_NUM_GPUS": "0"}),  # a rehearsal on a machine without one
-        (False, HOST | {"SM_CURRENT_INSTANCE_TYPE": "ml.m5.xlarge"}),  # a GPU of one's own, which nobody is billed for
+        (False, HOST | {"SM_CURRENT_INSTANCE_TYPE": "ml.m5.xlarge"}),  # your own GPU, which AWS does not bill
         (False, {}),
     ],
 )

@@ -263,14 +263,14 @@ def test_a_bad_request_is_an_error_that_awss_toolkit_answers_with_400(
     toolkit.BaseInferenceToolkitError = BaseInferenceToolkitError  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "sagemaker_inference", ModuleType("sagemaker_inference"))
     monkeypatch.setitem(sys.modules, "sagemaker_inference.errors", toolkit if installed else None)
-    spec = importlib.util.spec_from_file_location("inference_anew", inference.__file__)
+    spec = importlib.util.spec_from_file_location("inference_again", inference.__file__)
     assert spec is not None
     assert spec.loader is not None
-    anew = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "inference_anew", anew)
-    spec.loader.exec_module(anew)
+    loaded = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "inference_again", loaded)
+    spec.loader.exec_module(loaded)
     for body, content_type in ((b"no image", "image/jpeg"), (b"{}", "application/json"), (b"a", "text/csv")):
-        with pytest.raises(anew.BadRequest) as refused:
-            anew.input_fn(body, content_type)
+        with pytest.raises(loaded.BadRequest) as refused:
+            loaded.input_fn(body, content_type)
         assert isinstance(refused.value, BaseInferenceToolkitError) == installed
         assert (refused.value.status_code, refused.value.message) == (400, str(refused.value))

@@ -33,7 +33,7 @@ def ours(content: bytes) -> NDArray[np.int64] | str:
 
 
 def pillows(content: bytes) -> NDArray[np.int64] | None:
-    """The upright image; as stored, where Pillow cannot tell the orientation; None, where it cannot decode."""
+    """The upright image; as stored where Pillow cannot read the orientation; None where it cannot decode the image."""
     try:
         picture = Image.open(io.BytesIO(content), formats=FORMATS)
         picture.load()

@@ -1,4 +1,4 @@
-"""What the code of the jobs may unpickle: whoever writes a pickle chooses what its reader runs."""
+"""What the code of the jobs may unpickle: the writer of a pickle chooses what its reader runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CALLS = re.compile(
 
 
 def unpickling(path: Path) -> Iterator[str]:
-    """Names in a module that read or write pickles. numpy's load does only where it is not told to leave it."""
+    """Names in a module that read or write pickles. numpy's load counts unless the call says allow_pickle=False."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             names = [alias.name for alias in node.names]

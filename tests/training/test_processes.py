@@ -203,7 +203,7 @@ def run_hosts(roots: list[Path]) -> list[tuple[int, str]]:
 def finish_hosts(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
     try:
         outputs = [process.communicate(timeout=180)[0] for process in processes]
-    finally:  # a host that hangs is no reason for the other to stay
+    finally:  # do not leave a host running if the other one hangs
         for process in processes:
             process.kill()
     return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
@@ -244,7 +244,7 @@ def test_the_reason_of_several_processes_is_that_of_the_one_that_failed(digits: 
 
 
 def test_a_sigterm_to_one_instance_stops_all_at_the_same_step_and_none_has_failed(digits: Path, tmp_path: Path) -> None:
-    """The instances of a job are interrupted one after the other; what failed before is no reason any more."""
+    """The instances of a job are interrupted one after the other; the reason of an earlier failure is removed."""
     roots = two_hosts(tmp_path, digits, epochs="500", **{"batch-size": "20"})
     for root in roots:
         (root / "output").mkdir()

@@ -100,7 +100,7 @@ TABLE = [
     ("SM_CHANNEL_VALIDATION", "ROOT/input/data/validation", "environment.py to_env_vars: channel_*"),
     ("SM_HP_EPOCHS", "5", "environment.py to_env_vars: hp_*; mapping.py to_env_vars"),
     ("SM_HP_LEARNING-RATE", "0.001", "mapping.py format_key: upper case, the hyphen stays"),
-    ("SM_HP_FREEZE", "true", "mapping.py format_value: JSON for what is no text"),
+    ("SM_HP_FREEZE", "true", "mapping.py format_value: JSON for values other than strings"),
     ("SM_HP_SIZES", "[1,2]", "mapping.py format_value: without spaces"),
     ("SM_HP_TABLE", '{"a":1,"b":2}', "mapping.py format_value: sorted"),
     ("SM_HP_QUOTED", "two words", "environment.py read_hyperparameters: the quotes are JSON's"),

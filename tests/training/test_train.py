@@ -231,7 +231,7 @@ def test_the_learning_rate_rises_in_a_line_and_falls_to_zero() -> None:
 
 
 def offset_images(count: int) -> torch.Tensor:
-    """Each pixel tells its place: 16 times the row, plus the column."""
+    """Each pixel's value is its position: 16 times the row, plus the column."""
     return torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).expand(count, 16, 16, 3).contiguous()
 
 
@@ -283,7 +283,7 @@ def test_windows_grow_until_two_thirds_of_the_epochs() -> None:
 
 
 def test_windows_never_grow_beyond_their_own_size() -> None:
-    """Of 28 and of 8 pixels, which are no multiples of 16."""
+    """Of 28 and of 8 pixels, which are not multiples of 16."""
     assert max(Sampler(10, 32, 5, seed=0, crop=0.875, smallest=0.9).size(epoch, 6) for epoch in range(6)) == 28
     assert [Sampler(10, 8, 5, seed=0, smallest=0.5).size(epoch, 6) for epoch in range(6)] == [8] * 6
 

@@ -4,7 +4,7 @@
     len(content); content[10:20]; md5(content); keep(content, target)
 
 ministack takes and gives a body as `bytes`. A `Content` stands in its place where the body is larger than `IN_MEMORY`.
-It is no `bytes` on purpose: what reads it in another way raises a TypeError, and does not load it unseen.
+It is deliberately not `bytes`: what reads it in another way raises a TypeError, and does not load it unseen.
 """
 
 from __future__ import annotations
