@@ -15,7 +15,7 @@ from suite import PROJECT
 from environments.settings import Settings
 from environments.typed_table import SettingsError
 from headrace.errors import SetupError
-from headrace.project.folder import training_code
+from headrace.project import training_code
 from infra.training.code_archive import code_files
 from infra.training.training_code import check_training_code
 from pipeline_definition.job import entrypoint

@@ -13,7 +13,7 @@ from suite import ROOT
 
 from environments.settings import PROJECTS, load_settings, load_tables
 from environments.typed_table import SettingsError
-from headrace.project.folder import training_code
+from headrace.project import training_code
 from pipeline_definition import PipelineSettings, build_pipeline
 from source_code.requirements import read
 
