@@ -10,7 +10,8 @@ from pathlib import Path
 
 from headrace.client.environment import Environment
 from headrace.errors import SetupError
-from headrace.project.folder import find_root, read_target, state_folder, training_code
+from headrace.project import training_code
+from headrace.project.folder import find_root, read_target, state_folder
 from headrace.project.local_cloud import UNSET, exports
 from headrace.terminal.output import Output
 

@@ -11,7 +11,8 @@ import pytest
 from suite import PROJECT
 
 from headrace.errors import SetupError
-from headrace.project.folder import _networks, training_code
+from headrace.project import training_code
+from headrace.project.folder import _networks
 
 pytestmark = pytest.mark.process
 
