@@ -8,7 +8,6 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from environments.settings import Settings
 from infra.parts.lambda_function import LambdaFunction
 from infra.parts.watched_queue import WatchedQueue
 
@@ -25,10 +24,10 @@ HALF, THIRD, QUARTER = 12, 8, 6  # of the page's 24 columns
 class Dashboard(Construct):
     """One row of graphs after the other, as they are asked for; functions and queues by the function's package."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, id: str, *, name: str) -> None:
         super().__init__(scope, id)
-        self._name = settings.name
-        self.dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=settings.name)
+        self._name = name
+        self.dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=name)
 
     def show_runs(self, functions: Mapping[str, LambdaFunction]) -> None:
         self.dashboard.add_widgets(*self._runs(functions))

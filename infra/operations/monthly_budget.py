@@ -5,7 +5,6 @@ from __future__ import annotations
 from aws_cdk import aws_budgets as budgets
 from constructs import Construct
 
-from environments.settings import Settings
 from infra.parts.notices import Notices
 
 FORECAST_PERCENT, ACTUAL_PERCENT = 80, 100
@@ -20,11 +19,11 @@ class MonthlyBudget(Construct):
     allocation tags; or aws ce update-cost-allocation-tags-status. Until then the budget counts 0 USD.
     """
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings, usd: float, notices: Notices) -> None:
+    def __init__(self, scope: Construct, id: str, *, tag: tuple[str, str], usd: float, notices: Notices) -> None:
         super().__init__(scope, id)
         # Apart from the alarms, which the function `notify` words: a budget is not a defect and needs no function.
         notices.let_publish("budgets.amazonaws.com", "BudgetsPublish")
-        key, value = settings.environment_tag
+        key, value = tag
         people = budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=notices.topic.topic_arn)
         self.budget = budgets.CfnBudget(
             self,

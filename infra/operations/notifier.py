@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from environments.settings import Settings
 from infra.data.data_bucket import RUNS, DataBucket
 from infra.parts.arns import JOB_LOGS, log_group_arn, sagemaker_arn
 from infra.parts.grants import allow
-from infra.parts.lambda_function import LambdaFunction
+from infra.parts.lambda_function import FunctionCode, LambdaFunction
 from infra.parts.notices import TIMEOUT, Notices
 from infra.parts.private_bucket import PrivateBucket
 from infra.registry.model_registry import ModelRegistry
@@ -28,7 +27,7 @@ class Notifier(LambdaFunction):
         id: str,
         *,
         settings: Settings,
-        code: lambda_.Code,
+        code: FunctionCode,
         notices: Notices,
         markers: PrivateBucket,
         registries: Sequence[ModelRegistry | SourceEnvironment],
@@ -36,7 +35,6 @@ class Notifier(LambdaFunction):
         super().__init__(
             scope,
             id,
-            settings=settings,
             code=code,
             package="notify",
             description="Words notices and sends each once",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -14,7 +15,6 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from environments.settings import Settings
 from infra.parts.nag import NIST, acknowledge
 
 RETENTION = {
@@ -28,7 +28,15 @@ RETENTION = {
 SHARED = ("data_sets", "run_costs", "source_code")
 
 
-def lambda_code(root: Path) -> lambda_.Code:
+@dataclass(frozen=True, slots=True)
+class FunctionCode:
+    """What all functions of a stack have in common: the code, and for how many days their logs are kept."""
+
+    code: lambda_.Code
+    log_retention_days: int
+
+
+def lambda_code(root: Path, *, log_retention_days: int) -> FunctionCode:
     """The whole `lambda/` folder with the SHARED packages in it. Each function is a package; `shared` is for all."""
     left_out = ["__pycache__", "*.pyc", ".*", "tests"]
     folder = mkdtemp()
@@ -36,7 +44,8 @@ def lambda_code(root: Path) -> lambda_.Code:
     shutil.copytree(root / "lambda", folder, dirs_exist_ok=True)
     for package in SHARED:
         shutil.copytree(root / package, Path(folder, package))
-    return lambda_.Code.from_asset(folder, exclude=left_out, ignore_mode=IgnoreMode.GIT)
+    code = lambda_.Code.from_asset(folder, exclude=left_out, ignore_mode=IgnoreMode.GIT)
+    return FunctionCode(code, log_retention_days)
 
 
 class LambdaFunction(Construct):
@@ -53,8 +62,7 @@ class LambdaFunction(Construct):
         scope: Construct,
         id: str,
         *,
-        settings: Settings,
-        code: lambda_.Code,
+        code: FunctionCode,
         package: str,
         description: str,
         timeout: Duration,
@@ -64,7 +72,7 @@ class LambdaFunction(Construct):
         super().__init__(scope, id)
         self.timeout = timeout
         self.log_group = logs.LogGroup(
-            self, "Log", retention=RETENTION[settings.log_retention_days], removal_policy=RemovalPolicy.DESTROY
+            self, "Log", retention=RETENTION[code.log_retention_days], removal_policy=RemovalPolicy.DESTROY
         )
         self.role = iam.Role(
             self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=description
@@ -76,7 +84,7 @@ class LambdaFunction(Construct):
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             handler=f"{package}.handler.handle",
-            code=code,
+            code=code.code,
             description=description,
             timeout=timeout,
             memory_size=1024,

@@ -10,7 +10,6 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from environments.promotion import Consumer, announcement_rule
-from environments.settings import Settings
 from infra.parts.grants import allow
 from infra.parts.notices import Notices
 from infra.registry.model_registry import ModelRegistry, decisions_on
@@ -28,19 +27,19 @@ class DecisionForwarding(Construct):
         scope: Construct,
         id: str,
         *,
-        settings: Settings,
+        source: str,
         registry: ModelRegistry,
         consumer: Consumer,
         notices: Notices,
     ) -> None:
         super().__init__(scope, id)
-        rule_name = announcement_rule(settings.name, consumer.name)  # the policies of role and bus name it
+        rule_name = announcement_rule(source, consumer.name)  # the policies of role and bus name it
         own = Stack.of(self).format_arn(service="events", resource="rule", resource_name=rule_name)
         bus = Stack.of(self).format_arn(
             service="events", account=consumer.account, resource="event-bus", resource_name=consumer.bus
         )
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
-        only = {"StringEquals": {"aws:SourceAccount": settings.account}, "ArnEquals": {"aws:SourceArn": own}}
+        only = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}, "ArnEquals": {"aws:SourceArn": own}}
         self.role = iam.Role(
             self,
             "Role",

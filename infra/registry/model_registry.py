@@ -12,7 +12,6 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from environments.promotion import Consumer
-from environments.settings import Settings
 from infra.parts.arns import sagemaker_arn
 from infra.parts.grants import Grantee, allow
 from infra.parts.notices import MODEL_PACKAGE_CHANGE
@@ -28,15 +27,17 @@ class ModelRegistry(Construct):
 
     event_bus = None
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings, name: str | None = None) -> None:
-        """`name` is that of a declared line's group; without it the group is the default line's."""
+    def __init__(
+        self, scope: Construct, id: str, *, name: str, account: str, approval_status: str, destroys: bool
+    ) -> None:
+        """The pipeline registers with `approval_status`. `destroys`: the group is deleted with the stack."""
         super().__init__(scope, id)
-        self.group_name = self.called = name or settings.name
-        self.account = settings.account
+        self.group_name = self.called = name
+        self.account = account
         self._policy = iam.PolicyDocument()
         # Where people decide, no definition can register a model as approved. Everywhere, a model that cannot be
         # compared with the champion waits for a person.
-        self._statuses = sorted({"PendingManualApproval", settings.pipeline.model_approval_status})
+        self._statuses = sorted({"PendingManualApproval", approval_status})
         self.group = sagemaker.CfnModelPackageGroup(
             self,
             "Group",
@@ -46,7 +47,7 @@ class ModelRegistry(Construct):
         )
         # But not the group of a first deployment that failed: its name would be taken in the next one.
         keep = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-        self.group.apply_removal_policy(RemovalPolicy.DESTROY if settings.destroys else keep)
+        self.group.apply_removal_policy(RemovalPolicy.DESTROY if destroys else keep)
         self.group_arn = sagemaker_arn(self, "model-package-group", self.group_name)
         self.versions_arn = sagemaker_arn(self, "model-package", f"{self.group_name}/*")
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from aws_cdk import CustomResource, Duration
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from environments.settings import Settings
 from infra.data.sent_markers import SentMarkers
 from infra.parts.arns import sagemaker_arn
 from infra.parts.grants import Grantee, allow
-from infra.parts.lambda_function import LambdaFunction
+from infra.parts.lambda_function import FunctionCode, LambdaFunction
 from infra.registry.source_registry import SourceEnvironment
 
 
@@ -27,8 +25,9 @@ class EndpointCleanup(Construct):
         scope: Construct,
         id: str,
         *,
-        settings: Settings,
-        code: lambda_.Code,
+        endpoint: str,
+        instances: str,
+        code: FunctionCode,
         source: SourceEnvironment,
         markers: SentMarkers,
         decisions: sqs.IQueue,
@@ -37,7 +36,6 @@ class EndpointCleanup(Construct):
         self.deployment = LambdaFunction(
             self,
             "Deployment",
-            settings=settings,
             code=code,
             package="custom_resource",
             description="Has the endpoint looked at, and clears up before a stack is destroyed",
@@ -45,7 +43,7 @@ class EndpointCleanup(Construct):
             when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
         )
         allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn])
-        allow_to_delete_endpoint(self.deployment.role, settings.name)
+        allow_to_delete_endpoint(self.deployment.role, endpoint)
         markers.grant_empty(self.deployment.role)
         self.resource = CustomResource(
             self,
@@ -56,12 +54,12 @@ class EndpointCleanup(Construct):
             properties={
                 "Bucket": markers.bucket.bucket_name,
                 "PipelineName": "",
-                "EndpointName": settings.name,
+                "EndpointName": endpoint,
                 "ModelPackageGroupName": "",
                 "DecisionsQueueUrl": decisions.queue_url,
                 "Retain": "false",
                 # Not read: that they change has the endpoint looked at.
-                "EndpointInstances": f"{settings.endpoint_instance_count} x {settings.endpoint_instance_type}",
+                "EndpointInstances": instances,
                 "ModelPackageGroupArn": source.group_arn,
             },
         )

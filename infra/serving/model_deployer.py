@@ -9,7 +9,6 @@ from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from environments.settings import Settings
@@ -17,7 +16,7 @@ from infra.data.data_bucket import DataBucket
 from infra.data.network import Network
 from infra.parts.arns import sagemaker_arn
 from infra.parts.grants import allow, allow_to_pass
-from infra.parts.lambda_function import LambdaFunction
+from infra.parts.lambda_function import FunctionCode, LambdaFunction
 from infra.parts.notices import Notices
 from infra.parts.watched_queue import WatchedQueue
 from infra.registry.model_registry import ModelRegistry, decisions_on
@@ -39,7 +38,7 @@ class ModelDeployer(LambdaFunction):
         id: str,
         *,
         settings: Settings,
-        code: lambda_.Code,
+        code: FunctionCode,
         decisions: WatchedQueue,
         notices: Notices,
         registries: Sequence[ModelRegistry | SourceEnvironment],
@@ -52,7 +51,6 @@ class ModelDeployer(LambdaFunction):
         super().__init__(
             scope,
             id,
-            settings=settings,
             code=code,
             package="deploy_model",
             description="Serves the newest approved model version",

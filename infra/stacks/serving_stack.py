@@ -41,11 +41,13 @@ class ServingStack(EnvironmentStack):
         purpose = f"models that {settings.source.environment} has approved, served"
         super().__init__(scope, id, settings=settings, purpose=purpose, synthesizer=synthesizer)
         consumer = Consumer(settings.name, settings.account)
-        code = lambda_code(root)
+        code = lambda_code(root, log_retention_days=settings.log_retention_days)
 
         notices = Notices(self, "Notices", settings=settings)
         if settings.monthly_budget:
-            MonthlyBudget(self, "MonthlyBudget", settings=settings, usd=settings.monthly_budget, notices=notices)
+            MonthlyBudget(
+                self, "MonthlyBudget", tag=settings.environment_tag, usd=settings.monthly_budget, notices=notices
+            )
         markers = SentMarkers(self, "Told", key=notices.key)
         decisions = WatchedQueue(
             self,
@@ -74,7 +76,14 @@ class ServingStack(EnvironmentStack):
             self, "Notify", settings=settings, code=code, notices=notices, markers=markers, registries=[source]
         )
         cleanup = EndpointCleanup(
-            self, "Cleanup", settings=settings, code=code, source=source, markers=markers, decisions=decisions.queue
+            self,
+            "Cleanup",
+            endpoint=settings.name,
+            instances=f"{settings.endpoint_instance_count} x {settings.endpoint_instance_type}",
+            code=code,
+            source=source,
+            markers=markers,
+            decisions=decisions.queue,
         )
         _name(endpoint.role, consumer.endpoint_role)
         _name(deployer.role, consumer.deployer_role)
@@ -82,7 +91,7 @@ class ServingStack(EnvironmentStack):
         functions = {"deploy_model": deployer, "notify": notifier}
         queues = {"deploy_model": decisions, "notify": notices.queue}
         Health(self, "Health", notices=notices, functions=functions, queues=queues)
-        dashboard = Dashboard(self, "Dashboard", settings=settings)
+        dashboard = Dashboard(self, "Dashboard", name=settings.name)
         dashboard.show_endpoint()
         dashboard.show_functions(functions, queues)
 

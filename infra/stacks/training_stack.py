@@ -52,7 +52,7 @@ class HeadraceStack(EnvironmentStack):
         super().__init__(scope, id, settings=settings, purpose=purpose, synthesizer=synthesizer)
         warn_of_run_cost(self, settings)
         images = Images.of(self, settings)
-        code = lambda_code(root)
+        code = lambda_code(root, log_retention_days=settings.log_retention_days)
 
         self.notices = notices = Notices(self, "Notices", settings=settings)
         uploads = WatchedQueue(
@@ -72,22 +72,32 @@ class HeadraceStack(EnvironmentStack):
             read_by="deploy_model",
         )
         if settings.monthly_budget:
-            MonthlyBudget(self, "MonthlyBudget", settings=settings, usd=settings.monthly_budget, notices=notices)
+            MonthlyBudget(
+                self, "MonthlyBudget", tag=settings.environment_tag, usd=settings.monthly_budget, notices=notices
+            )
         data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
         network = Network(self, "Network", settings=settings, data=data) if settings.network_access == "vpc" else None
-        registry = ModelRegistry(self, "Registry", settings=settings)
+        registry = ModelRegistry(
+            self,
+            "Registry",
+            name=settings.name,
+            account=settings.account,
+            approval_status=settings.pipeline.model_approval_status,
+            destroys=settings.destroys,
+        )
         lines = [ModelLine(self, f"Line-{name}", settings=settings, line=name) for name in settings.lines]
         registries = [registry, *(line.registry for line in lines)]
 
-        jobs = JobRole(self, "JobRole", settings=settings, data=data, images=images, network=network)
+        jobs = JobRole(self, "JobRole", pipelines=settings.every_pipeline, data=data, images=images, network=network)
         names = settings.names
         endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, endpoints=names, network=network)
-        champion = ChampionFinder(self, "FindChampion", settings=settings, code=code, registries=registries, data=data)
-        storer = ModelStorer(self, "StoreModel", settings=settings, code=code, data=data)
+        champion = ChampionFinder(self, "FindChampion", code=code, registries=registries, data=data)
+        storer = ModelStorer(self, "StoreModel", code=code, data=data)
         pipeline = PipelineRole(
             self,
             "PipelineRole",
-            settings=settings,
+            names=names,
+            tunes=any(trained.tuning_jobs for trained in settings.every_pipeline),
             data=data,
             jobs=jobs,
             registries=registries,
@@ -161,7 +171,7 @@ class HeadraceStack(EnvironmentStack):
             DecisionForwarding(
                 self,
                 f"To-{consumer.name}",
-                settings=settings,
+                source=settings.name,
                 registry=registry,
                 consumer=consumer,
                 notices=notices,
@@ -176,7 +186,7 @@ class HeadraceStack(EnvironmentStack):
         }
         queues = {"start_pipeline": uploads, "deploy_model": decisions, "notify": notices.queue}
         Health(self, "Health", notices=notices, functions=functions, queues=queues)
-        dashboard = Dashboard(self, "Dashboard", settings=settings)
+        dashboard = Dashboard(self, "Dashboard", name=settings.name)
         dashboard.show_runs(functions)
         dashboard.show_endpoint()
         for line in lines:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aws_cdk import Duration
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from environments.settings import Settings
 from infra.data.data_bucket import MODELS, RUNS, DataBucket
-from infra.parts.lambda_function import LambdaFunction
+from infra.parts.lambda_function import FunctionCode, LambdaFunction
 from infra.registry.model_registry import ModelRegistry
 
 
@@ -22,15 +20,13 @@ class ChampionFinder(LambdaFunction):
         scope: Construct,
         id: str,
         *,
-        settings: Settings,
-        code: lambda_.Code,
+        code: FunctionCode,
         registries: Sequence[ModelRegistry],
         data: DataBucket,
     ) -> None:
         super().__init__(
             scope,
             id,
-            settings=settings,
             code=code,
             package="find_champion",
             description="Which model version a candidate has to beat, and what a run changes against it",

@@ -26,7 +26,14 @@ class ModelLine(Construct):
         super().__init__(scope, id)
         self._settings, self._line = settings, line
         self.name = settings.line_name(line)
-        self.registry = ModelRegistry(self, "Registry", settings=settings, name=self.name)
+        self.registry = ModelRegistry(
+            self,
+            "Registry",
+            name=self.name,
+            account=settings.account,
+            approval_status=settings.pipeline.model_approval_status,
+            destroys=settings.destroys,
+        )
 
     def clear_up_with(self, deployment: LambdaFunction, *, data: DataBucket, decisions: sqs.IQueue) -> CustomResource:
         """Add the resource whose deletion clears up. It also has the line's endpoint checked by each deployment."""

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from aws_cdk import Duration
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from environments.settings import Settings
 from infra.data.data_bucket import MODELS, RUNS, DataBucket
-from infra.parts.lambda_function import LambdaFunction
+from infra.parts.lambda_function import FunctionCode, LambdaFunction
 
 
 class ModelStorer(LambdaFunction):
     """Copies the artifact that a run registers from runs/ to models/, where nobody else may write."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings, code: lambda_.Code, data: DataBucket) -> None:
+    def __init__(self, scope: Construct, id: str, *, code: FunctionCode, data: DataBucket) -> None:
         super().__init__(
             scope,
             id,
-            settings=settings,
             code=code,
             package="store_model",
             description="Stores the artifact of a model under its SHA-256",

@@ -8,7 +8,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from environments.settings import Settings
 from infra.data.data_bucket import MODELS, RUNS, DataBucket
 from infra.data.network import Network
 from infra.parts.arns import sagemaker_arn
@@ -25,7 +24,8 @@ class PipelineRole(Construct):
         scope: Construct,
         id: str,
         *,
-        settings: Settings,
+        names: Sequence[str],
+        tunes: bool,
         data: DataBucket,
         jobs: JobRole,
         registries: Sequence[ModelRegistry],
@@ -34,7 +34,7 @@ class PipelineRole(Construct):
     ) -> None:
         super().__init__(scope, id)
         # Each line's pipeline and, as <name>/execution/<id>, its executions; SageMaker's guide rules out naming one.
-        sources = [sagemaker_arn(self, "pipeline", part) for name in settings.names for part in (name, f"{name}/*")]
+        sources = [sagemaker_arn(self, "pipeline", part) for name in names for part in (name, f"{name}/*")]
         self.role = iam.Role(
             self, "Role", assumed_by=sagemaker_principal(self, sources), description="Executions of the pipeline"
         )
@@ -42,7 +42,7 @@ class PipelineRole(Construct):
         self._where = network.only_here() if network else {}
         self._start("processing-job", "ProcessingJob")
         self._start("training-job", "TrainingJob")
-        if any(pipeline.tuning_jobs for pipeline in settings.every_pipeline):
+        if tunes:
             self._start("hyper-parameter-tuning-job", "HyperParameterTuningJob")
         allow_to_pass(self.role, jobs.role)
         allow(self.role, ["lambda:InvokeFunction"], [function.function_arn for function in functions])

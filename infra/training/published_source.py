@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from aws_cdk import CfnMapping, CustomResource, Duration, Stack
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -19,7 +18,7 @@ from infra.data.data_bucket import CODE, DataBucket
 from infra.data.network import Network
 from infra.parts.arns import sagemaker_arn
 from infra.parts.grants import Grantee, allow
-from infra.parts.lambda_function import LambdaFunction
+from infra.parts.lambda_function import FunctionCode, LambdaFunction
 from infra.registry.model_registry import ModelRegistry
 from infra.serving.endpoint_cleanup import allow_to_delete_endpoint
 from infra.training.code_archive import CodeArchive, code_files
@@ -48,7 +47,7 @@ class PublishedSource(Construct):
         *,
         settings: Settings,
         root: Path,
-        code: lambda_.Code,
+        code: FunctionCode,
         data: DataBucket,
         registry: ModelRegistry,
         decisions: sqs.IQueue,
@@ -79,7 +78,6 @@ class PublishedSource(Construct):
         self.deployment = LambdaFunction(
             self,
             "Deployment",
-            settings=settings,
             code=code,
             package="custom_resource",
             description="Puts code and definition into the data bucket, and clears up before a stack is destroyed",

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from data_sets import kinds
@@ -16,7 +15,7 @@ from environments.settings import Settings
 from infra.data.data_bucket import CODE, DataBucket
 from infra.parts.arns import sagemaker_arn
 from infra.parts.grants import allow, allow_to_pass
-from infra.parts.lambda_function import LambdaFunction
+from infra.parts.lambda_function import FunctionCode, LambdaFunction
 from infra.parts.notices import Notices
 from infra.parts.watched_queue import WatchedQueue
 
@@ -42,7 +41,7 @@ class UploadTrigger(LambdaFunction):
         id: str,
         *,
         settings: Settings,
-        code: lambda_.Code,
+        code: FunctionCode,
         data: DataBucket,
         uploads: WatchedQueue,
         notices: Notices,
@@ -53,7 +52,6 @@ class UploadTrigger(LambdaFunction):
         super().__init__(
             scope,
             id,
-            settings=settings,
             code=code,
             package="start_pipeline",
             description="Starts the pipeline for what was uploaded, and keeps its definition",
