@@ -27,7 +27,7 @@ from deploy_model import outcome
 from deploy_model.artifact_check import why_not_served
 from deploy_model.endpoint import BUSY, describe, serve_champion
 from deploy_model.environment import Environment
-from deploy_model.messages import LookAgain, PeriodicLook
+from deploy_model.messages import PeriodicCheck, Recheck
 from deploy_model.model import configuration_name
 from shared import log, notice_queue
 from shared.aws import RuntimeClient, S3Client, SqsClient, error_code
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
 
-SECOND_LOOK_SECONDS = 900
+SECOND_CHECK_SECONDS = 900
 REPAIRED = frozenset({"withdrawn", "failed"})
 
 
@@ -57,13 +57,13 @@ class Drift:
         return digest([self.what, self.serving, self.wanted])[:16]
 
 
-def look_periodically(
+def check_periodically(
     sagemaker: SageMakerClient,
     runtime: RuntimeClient,
     s3: S3Client,
     sqs: SqsClient,
     environment: Environment,
-    look: PeriodicLook,
+    check: PeriodicCheck,
 ) -> None:
     """Look at the endpoint of one line. What differs twice is reported, and repaired where nobody can have wanted it.
 
@@ -77,15 +77,15 @@ def look_periodically(
     name = environment.endpoint_name
     if drift is None:
         log.info("endpoint as wanted", endpoint=name)
-    elif look.seen != drift.key:
-        body = PeriodicLook(line=environment.line, seen=drift.key).body()
-        sqs.send_message(QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=SECOND_LOOK_SECONDS)
-        log.info("endpoint differs", endpoint=name, what=drift.what, seconds=SECOND_LOOK_SECONDS)
+    elif check.seen != drift.key:
+        body = PeriodicCheck(line=environment.line, seen=drift.key).body()
+        sqs.send_message(QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=SECOND_CHECK_SECONDS)
+        log.info("endpoint differs", endpoint=name, what=drift.what, seconds=SECOND_CHECK_SECONDS)
     else:
         log.warning("endpoint differs", endpoint=name, what=drift.what, serving=drift.serving, wanted=drift.wanted)
-        _tell(sqs, environment, drift)
+        _send_notice(sqs, environment, drift)
         if drift.what in REPAIRED:
-            serve_champion(sagemaker, runtime, s3, sqs, environment, LookAgain(line=environment.line))
+            serve_champion(sagemaker, runtime, s3, sqs, environment, Recheck(line=environment.line))
 
 
 def find_drift(sagemaker: SageMakerClient, environment: Environment, approved: list[Champion]) -> Drift | None:
@@ -129,7 +129,7 @@ def _was_rolled_back(sagemaker: SageMakerClient, endpoint: DescribeEndpointOutpu
         return False  # the configuration was never made, or was deleted
 
 
-def _tell(sqs: SqsClient, environment: Environment, drift: Drift) -> None:
+def _send_notice(sqs: SqsClient, environment: Environment, drift: Drift) -> None:
     notice_queue.send(
         sqs,
         environment.notices_queue_url,

@@ -9,7 +9,7 @@ from shared import env_vars
 from shared.errors import SettingError
 from shared.lines import DEFAULT, resource_name
 
-MOST_INSTANCES = 100
+MAX_INSTANCES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Environment:
             model_package_group=env_vars.text(source, "MODEL_PACKAGE_GROUP_NAME"),
             model_package_group_arn=env_vars.text(source, "MODEL_PACKAGE_GROUP_ARN"),
             instance_type=env_vars.text(source, "ENDPOINT_INSTANCE_TYPE"),
-            instance_count=env_vars.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MOST_INSTANCES),
+            instance_count=env_vars.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MAX_INSTANCES),
             queue_url=env_vars.text(source, "QUEUE_URL"),
             dead_letter_queue_url=env_vars.text(source, "DEAD_LETTER_QUEUE_URL"),
             notices_queue_url=env_vars.text(source, "NOTICES_QUEUE_URL"),
@@ -87,7 +87,7 @@ def _lines(source: Mapping[str, str]) -> dict[str, Instances]:
     found = {}
     for line, instances in env_vars.json_object(source, "LINES").items():
         match instances:
-            case {"type": str(kind), "count": int(count)} if 1 <= count <= MOST_INSTANCES:
+            case {"type": str(kind), "count": int(count)} if 1 <= count <= MAX_INSTANCES:
                 found[line] = Instances(kind, count)
             case _:
                 raise SettingError(

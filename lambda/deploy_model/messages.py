@@ -22,6 +22,7 @@ from typing import TypeAlias
 from shared.errors import MalformedEvent
 from shared.lines import DEFAULT
 
+WIRE_NAMES = {"requested": "asked", "allow_retry": "again"}  # of a Recheck, so that messages in the queue are read
 DETAIL_TYPE = "SageMaker Model Package State Change"
 DECISIONS = frozenset({"Approved", "Rejected"})  # either can change which version is the champion
 
@@ -38,10 +39,12 @@ class ModelDecided:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAgain:
+class Recheck:
+    """The messages say "asked" for `requested` and "again" for `allow_retry`."""
+
     count: int = 0
-    asked: str | None = None
-    again: bool = False
+    requested: str | None = None
+    allow_retry: bool = False
     execution: str | None = None
     line: str = DEFAULT
     former: str | None = None
@@ -49,12 +52,12 @@ class LookAgain:
     reason: str | None = None
 
     def body(self) -> str:
-        more = {name: value for name, value in asdict(self).items() if name != "count" and value}
+        more = {WIRE_NAMES.get(name, name): value for name, value in asdict(self).items() if name != "count" and value}
         return json.dumps({"headrace": "look-again", "count": self.count, **more})
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodicLook:
+class PeriodicCheck:
     """At the endpoint of `line`; of every line without one. `seen` is the key of the difference found before."""
 
     line: str | None = None
@@ -69,7 +72,7 @@ class Ignored:
     reason: str
 
 
-Message: TypeAlias = ModelDecided | LookAgain | PeriodicLook | Ignored
+Message: TypeAlias = ModelDecided | Recheck | PeriodicCheck | Ignored
 
 
 def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
@@ -83,17 +86,17 @@ def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
             line = content.get("line", DEFAULT)
             if line not in group_arns:
                 return Ignored(f"a look at the endpoint of the line {line!r}, which is not declared (any more)")
-            known = {name: content[name] for name in ("asked", "execution", "former", "reason") if name in content}
+            known = {name: content[name] for name in ("execution", "former", "reason") if name in content}
             probes = content.get("probes")
-            return LookAgain(
-                count, again=content.get("again") is True, line=line,
+            return Recheck(
+                count, requested=content.get("asked"), allow_retry=content.get("again") is True, line=line,
                 probes=probes if isinstance(probes, int) else 0, **known,
             )  # fmt: skip
         case {"headrace": "periodic-look"}:
             line = content.get("line")
             if line is not None and line not in group_arns:
                 return Ignored(f"a look at the endpoint of the line {line!r}, which is not declared (any more)")
-            return PeriodicLook(line, content.get("seen"))
+            return PeriodicCheck(line, content.get("seen"))
         case {"detail-type": str(kind)} if kind != DETAIL_TYPE:
             return Ignored(f"an event of the kind {kind!r}, not {DETAIL_TYPE!r}")
         case {"detail-type": _, "detail": {"ModelPackageArn": str(arn)} as detail} if (

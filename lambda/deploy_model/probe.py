@@ -27,10 +27,10 @@ from shared.aws import RuntimeClient, error_code
 IMAGE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR4nGP8//8/AwMDEwMDAwMDAwAkBgMB/DXemwAAAABJRU5ErkJggg=="
 )
-LONGEST_MESSAGE = 300  # characters of the model's own words
+MAX_MESSAGE = 300  # characters of the model's own words
 TOLERANCE = 0.05  # of a probability: torch of another version, or on a GPU, differs by less than 0.001
 CLASSES, ANSWER = "ClassesDigest", "ProbeAnswer"  # of the version's metadata
-MOST_NAMES = 5
+MAX_NAMES = 5
 
 
 def failure(runtime: RuntimeClient, endpoint: str, recorded: Mapping[str, str]) -> str | None:
@@ -47,7 +47,7 @@ def failure(runtime: RuntimeClient, endpoint: str, recorded: Mapping[str, str]) 
         if error_code(error) != "ModelError":
             raise
         status = int(error.response.get("OriginalStatusCode", 0))
-        message = " ".join(str(error.response.get("OriginalMessage", "")).split())[:LONGEST_MESSAGE]
+        message = " ".join(str(error.response.get("OriginalMessage", "")).split())[:MAX_MESSAGE]
         if 400 <= status < 500:
             log.warning("the model refuses the probe", endpoint=endpoint, status=status, said=message)
             return None
@@ -73,8 +73,8 @@ def _other_answer(probabilities: Any, recorded: Mapping[str, str]) -> str | None
         return None
     names = sorted(probabilities)
     if recorded.get(CLASSES, digest := _digest(names)) != digest:
-        shown = ", ".join(name[:40] for name in names[:MOST_NAMES])
-        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        shown = ", ".join(name[:40] for name in names[:MAX_NAMES])
+        more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
         return f"its model knows other classes than its version records: {shown}{more}"
     place, _, expected = recorded.get(ANSWER, "none").partition(" ")
     if not expected or int(place) >= len(names):

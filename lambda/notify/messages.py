@@ -225,7 +225,7 @@ class Ignored:
     reason: str
 
 
-Tellable: TypeAlias = (
+Event: TypeAlias = (
     ExecutionEnded
     | ModelWaits
     | AlarmRaised
@@ -264,7 +264,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 
 def parse(
     body: str, *, pipelines: Sequence[str], model_package_groups: Sequence[str], endpoints: Sequence[str]
-) -> Tellable | Ignored:
+) -> Event | Ignored:
     """What a message tells. Ignored for what is not of this environment or nothing to tell people."""
     try:
         content = json.loads(body)
@@ -286,7 +286,7 @@ def parse(
     raise _malformed("is neither an event nor an alarm nor a notice of Headrace")
 
 
-def _own(kind: str, content: Mapping[str, Any]) -> Tellable:
+def _own(kind: str, content: Mapping[str, Any]) -> Event:
     known = OWN.get(kind)
     if known is None:
         raise _malformed(f"is a notice of the kind {kind!r}; known are {', '.join(OWN)}")
@@ -296,7 +296,7 @@ def _own(kind: str, content: Mapping[str, Any]) -> Tellable:
     return known(**{field.name: content[field.name] for field in fields(known)})
 
 
-def _alarm(name: str, state: str, content: Mapping[str, Any]) -> Tellable | Ignored:
+def _alarm(name: str, state: str, content: Mapping[str, Any]) -> Event | Ignored:
     if state != "ALARM":
         return Ignored(f"the alarm {name} is {state}")
     match content:
@@ -306,7 +306,7 @@ def _alarm(name: str, state: str, content: Mapping[str, Any]) -> Tellable | Igno
     raise _malformed(f"is the alarm {name} without StateChangeTime or NewStateReason")
 
 
-def _execution(detail: Mapping[str, Any], pipelines: Sequence[str]) -> Tellable | Ignored:
+def _execution(detail: Mapping[str, Any], pipelines: Sequence[str]) -> Event | Ignored:
     match detail:
         case {"pipelineArn": str(of), "pipelineExecutionArn": str(arn), "currentPipelineExecutionStatus": str(status)}:
             if of.rpartition("/")[2] not in pipelines:
@@ -317,7 +317,7 @@ def _execution(detail: Mapping[str, Any], pipelines: Sequence[str]) -> Tellable 
     raise _malformed("is an execution's event without its ARN, its pipeline's or its status")
 
 
-def _model(detail: Mapping[str, Any], groups: Sequence[str]) -> Tellable | Ignored:
+def _model(detail: Mapping[str, Any], groups: Sequence[str]) -> Event | Ignored:
     match detail:
         case {"ModelPackageArn": str(arn)} if detail.get("ModelPackageGroupName") not in groups:
             return Ignored(f"{arn} is of no group or another than {' and '.join(groups)}")
@@ -328,7 +328,7 @@ def _model(detail: Mapping[str, Any], groups: Sequence[str]) -> Tellable | Ignor
     raise _malformed("is a model package's event without its ARN, version or approval status")
 
 
-def _endpoint(detail: Mapping[str, Any], endpoints: Sequence[str]) -> Tellable | Ignored:
+def _endpoint(detail: Mapping[str, Any], endpoints: Sequence[str]) -> Event | Ignored:
     match detail:
         case {
             "EndpointName": str(name),

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-LONGEST_SUBJECT = 100  # characters that SNS takes, ASCII ones
-LONGEST_FACTS = 7_000  # characters: SNS takes 256 KB for all forms, and a quotation mark becomes 4 bytes in 4 of them
+MAX_SUBJECT = 100  # characters that SNS takes, ASCII ones
+MAX_FACTS = 7_000  # characters: SNS takes 256 KB for all forms, and a quotation mark becomes 4 bytes in 4 of them
 MACHINES = ("sqs", "lambda", "http", "https")
 
 
@@ -30,14 +30,14 @@ class Notice:
 
     def text(self) -> str:
         facts = "\n".join(self.facts)
-        if len(facts) > LONGEST_FACTS:
-            facts = f"{facts[:LONGEST_FACTS]}\n… and {len(facts) - LONGEST_FACTS:,} characters more"
+        if len(facts) > MAX_FACTS:
+            facts = f"{facts[:MAX_FACTS]}\n… and {len(facts) - MAX_FACTS:,} characters more"
         return "\n".join([self.headline, "", facts, "", "what to do:", *(f"  {line}" for line in self.to_do)])
 
     def subject(self, environment: str) -> str:
         """[headrace prod], or [headrace prod, line pets], and the headline, as SNS takes it: one line of ASCII."""
         line = " ".join(f"[headrace {environment}] {self.headline}".split())
-        return line.encode("ascii", "replace").decode()[:LONGEST_SUBJECT]
+        return line.encode("ascii", "replace").decode()[:MAX_SUBJECT]
 
     def message(self, environment: str, *, line: str = "") -> str:
         """What SNS is given with MessageStructure "json": the readable form is for e-mail and all else."""

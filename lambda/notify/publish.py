@@ -34,7 +34,7 @@ def marker_key(kind: str, state: list[str]) -> str:
     return f"notices/{digest([kind, state])}.json"
 
 
-def is_told(s3: S3Client, environment: Environment, key: str) -> bool:
+def is_sent(s3: S3Client, environment: Environment, key: str) -> bool:
     try:
         s3.head_object(Bucket=environment.data_bucket, Key=key)
     except ClientError as error:
@@ -57,7 +57,7 @@ def publish(sns: SnsClient, s3: S3Client, environment: Environment, notice: Noti
     )
     fields = {"kind": notice.kind, "headline": notice.headline, "sns_message": answer["MessageId"]}
     if notice.kind in METRICS:
-        log.measured("told", {METRICS[notice.kind]: 1}, **fields)
+        log.metric("told", {METRICS[notice.kind]: 1}, **fields)
     else:
         log.info("told", **fields)
     try:

@@ -26,8 +26,8 @@ LogsClient: TypeAlias = Any
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LOG_LINES = 20
-LONGEST_LINE = 200  # characters
-MOST_LOGS = 2  # failed steps whose logs are quoted
+MAX_LINE = 200  # characters
+MAX_LOGS = 2  # failed steps whose logs are quoted
 LOG_GROUPS = {"TrainingJob": "/aws/sagemaker/TrainingJobs", "ProcessingJob": "/aws/sagemaker/ProcessingJobs"}
 EVALUATION_OUTPUT, EVALUATION_FILE = "evaluation", "evaluation.json"
 
@@ -96,7 +96,7 @@ def read_run(sagemaker: SageMakerClient, logs: LogsClient, s3: S3Client, arn: st
         (step for step in steps if step.get("StepStatus") == "Failed"), key=lambda step: str(step.get("StartTime", ""))
     )
     where = (table, arn.split(":")[3])
-    failed = [_failed(sagemaker, logs, step, where, quoted=number < MOST_LOGS) for number, step in enumerate(broken)]
+    failed = [_failed(sagemaker, logs, step, where, quoted=number < MAX_LOGS) for number, step in enumerate(broken)]
     return Run(
         arn=arn,
         display_name=described.get("PipelineExecutionDisplayName") or arn.rpartition("/")[2],
@@ -178,7 +178,7 @@ def _newest_stream(logs: LogsClient, group: str, prefix: str) -> str | None:
 
 def _last_lines(logs: LogsClient, group: str, stream: str) -> list[str]:
     answer = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=LOG_LINES, startFromHead=False)
-    return [_readable(event["message"])[:LONGEST_LINE] for event in answer["events"]]
+    return [_readable(event["message"])[:MAX_LINE] for event in answer["events"]]
 
 
 def _readable(line: str) -> str:

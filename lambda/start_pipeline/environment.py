@@ -11,7 +11,7 @@ from shared.lines import DEFAULT, line_of_data_set, resource_name
 from start_pipeline.runs.budget import Budget
 from start_pipeline.runs.run_limits import RunLimits
 
-LONGEST_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
+MAX_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Environment:
             queue_url=env_vars.text(source, "QUEUE_URL"),
             dead_letter_queue_url=env_vars.text(source, "DEAD_LETTER_QUEUE_URL"),
             notices_queue_url=env_vars.text(source, "NOTICES_QUEUE_URL"),
-            quiet_seconds=env_vars.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
+            quiet_seconds=env_vars.whole_number(source, "QUIET_SECONDS", low=0, high=MAX_DELAY),
             bindings=env_vars.texts_and_lists(source, "BINDINGS"),
             parameter_defaults=env_vars.named_texts(source, "PARAMETER_DEFAULTS", default="{}"),
             pipeline_tags=env_vars.named_texts(source, "PIPELINE_TAGS", default="{}"),

@@ -2,9 +2,9 @@
 
 {"Records": [...]}                                          S3: objects were created or removed
 {"Event": "s3:TestEvent", ...}                              S3: the notification was configured
-{"headrace": "check", "data_set": "birds", "sent": 1764}    a delayed look at a data set, sent by `quiet.arm`; "seen"
-                                                            is the state in which it was last, while objects vanish
-{"headrace": "run-again", "data_set": "birds"}              run it anew, whatever became of the last run
+{"headrace": "check", "data_set": "birds", "sent": 1764}    a delayed check of a data set, sent by `debounce.schedule`;
+                                                            "seen" is its last state, while objects are being removed
+{"headrace": "run-again", "data_set": "birds"}              run it again, whatever the last run's status is
 {..., "parameters": {"Epochs": "3"}}                        ... with these parameters, which then belong to its run key
 {"headrace": "publish"}                                     look at definition and code: a deployment has ended
 """
@@ -30,12 +30,12 @@ class DataSetChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class SourcePut:
+class SourceUpdated:
     """The definition was put, the archive of the code put or removed, or what they are bound to deployed."""
 
 
 @dataclass(frozen=True, slots=True)
-class StrayDefinition:
+class MisnamedDefinition:
     """A definition under a name that no line's pipeline has was put, or removed again."""
 
     key: str
@@ -69,7 +69,7 @@ class Ignored:
     reason: str
 
 
-Message: TypeAlias = DataSetChanged | SourcePut | StrayDefinition | Check | RunAgain | Unusable | Ignored
+Message: TypeAlias = DataSetChanged | SourceUpdated | MisnamedDefinition | Check | RunAgain | Unusable | Ignored
 
 
 def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[str]) -> list[Message]:
@@ -89,7 +89,7 @@ def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[
                 raise _malformed("has parameters that are not a JSON object of texts")
             return [RunAgain(data_set, asked=str(content.get("asked", message_id)), parameters=parameters)]
         case {"headrace": "publish"}:
-            return [SourcePut()]
+            return [SourceUpdated()]
         case {"Event": "s3:TestEvent"}:
             return [Ignored("S3's test event, sent when the bucket's notification was configured")]
         case {"Records": list(records)}:
@@ -112,9 +112,9 @@ def _from_record(record: Any, bucket: str, definition_keys: Sequence[str]) -> Me
     if source != bucket or not (created or name.startswith("ObjectRemoved:")):
         return Ignored(f"{name} of {key!r} in {source}: only objects created in or removed from {bucket} matter")
     if (created and key in definition_keys) or key == code.KEY:
-        return SourcePut()
+        return SourceUpdated()
     if _is_definition(key) and key not in definition_keys:
-        return StrayDefinition(key, removed=not created)
+        return MisnamedDefinition(key, removed=not created)
     data_set = data_set_of(key)
     if data_set is not None:
         if is_junk(key):

@@ -11,21 +11,21 @@ from shared import log, notice_queue
 from shared.errors import DefinitionError, OverBudgetError, RunLimitError
 from start_pipeline.definition import parameters
 from start_pipeline.definition.pipeline import publish
-from start_pipeline.definition.rejection import mind_stray
-from start_pipeline.environment import LONGEST_DELAY, Environment
+from start_pipeline.definition.rejection import reject_misnamed
+from start_pipeline.environment import MAX_DELAY, Environment
 from start_pipeline.messages import (
     Check,
     DataSetChanged,
     Ignored,
     Message,
+    MisnamedDefinition,
     RunAgain,
-    SourcePut,
-    StrayDefinition,
+    SourceUpdated,
     Unusable,
 )
 from start_pipeline.runs import waiting
-from start_pipeline.runs.ledger import UnderWay, start_once
-from start_pipeline.runs.run_limits import Contended, RunsUnderWay, send_notice
+from start_pipeline.runs.ledger import ExecutionInProgress, start_once
+from start_pipeline.runs.run_limits import ConcurrencyLimitReached, Contended, send_notice
 from start_pipeline.uploads import debounce, snapshot
 from start_pipeline.uploads.checksums import SPARE_SECONDS, ChangedMeanwhile
 from start_pipeline.uploads.listing import list_objects
@@ -34,7 +34,7 @@ from start_pipeline.uploads.unusable import refuse_unusable
 
 RUN_ENDS_SECONDS = 60.0  # between two looks at a data set whose earlier content is being run
 CONTENDED_SECONDS = 5.0  # until a start is tried again that others have come before
-LEAST_SECONDS = 60.0  # of the function's time for a look: listing 100,000 objects takes up to half of it
+MIN_SECONDS = 60.0  # of the function's time for a look: listing 100,000 objects takes up to half of it
 
 
 def act(
@@ -53,22 +53,22 @@ def act(
         case Unusable(key):
             refuse_unusable(client("s3"), environment, key, now=now)
         case DataSetChanged(data_set, removed):
-            log.bind(data_set=data_set)
+            log.append_keys(data_set=data_set)
             s3, sqs = client("s3"), client("sqs")
-            debounce.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, removed=removed)
-            log.measured("upload", {"Uploads": 1})
-        case SourcePut():
+            debounce.schedule(s3, sqs, environment, data_set, now=now, message_id=message_id, removed=removed)
+            log.metric("upload", {"Uploads": 1})
+        case SourceUpdated():
             for line in environment.of_every_line:
                 publish(client("s3"), client("sqs"), client("sagemaker"), line)
-        case StrayDefinition(key, removed):
-            mind_stray(client("s3"), client("sqs"), environment, key, removed=removed)
+        case MisnamedDefinition(key, removed):
+            reject_misnamed(client("s3"), client("sqs"), environment, key, removed=removed)
         case Check(data_set, seen):
             vanishing = debounce.saw_removal(client("s3"), environment, data_set) or bool(seen)
-            debounce.disarm(client("s3"), environment, data_set)
+            debounce.cancel(client("s3"), environment, data_set)
 
             def check_again(wait: float, state: str = "") -> None:
                 s3, sqs = client("s3"), client("sqs")
-                debounce.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait, seen=state)
+                debounce.schedule(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait, seen=state)
 
             run_if_quiet(
                 data_set,
@@ -85,7 +85,7 @@ def act(
                 more = {"parameters": dict(chosen)} if chosen else {}
                 body = json.dumps({"headrace": "run-again", "data_set": data_set, "asked": asked, **more})
                 client("sqs").send_message(
-                    QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=min(ceil(wait), LONGEST_DELAY)
+                    QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=min(ceil(wait), MAX_DELAY)
                 )
 
             run_if_quiet(
@@ -121,8 +121,8 @@ def run_if_quiet(
     Waiting is never done by failing the message: that would use up its receives and dead-letter a good upload.
     """
     environment = environment.of_data_set(data_set)
-    log.bind(data_set=data_set, **({"line": environment.line} if environment.line else {}))
-    if seconds_left() < LEAST_SECONDS:  # the batch's other messages have taken the rest
+    log.append_keys(data_set=data_set, **({"line": environment.line} if environment.line else {}))
+    if seconds_left() < MIN_SECONDS:  # the batch's other messages have taken the rest
         log.info("to be continued", progress="not begun")
         return again(0.0, "unknown" if seen is not None else "")
     s3, bucket = client("s3"), environment.data_bucket
@@ -136,7 +136,7 @@ def run_if_quiet(
         log.info("not quiet yet", data_set=data_set, wait=wait)
         again(wait, state and "unknown")  # before the rest, so that it is due on time
         spared = max(0.0, seconds_left() - wait - SPARE_SECONDS)
-        return snapshot.get_ahead(s3, bucket, data_set, objects, seconds_left=lambda: seconds_left() - spared)
+        return snapshot.prefetch(s3, bucket, data_set, objects, seconds_left=lambda: seconds_left() - spared)
     if state != (seen or ""):
         log.info("not quiet yet", data_set=data_set, vanished="objects were removed")
         return again(environment.quiet_seconds, state)
@@ -145,7 +145,7 @@ def run_if_quiet(
     except ChangedMeanwhile as changed:
         log.info("not quiet yet", data_set=data_set, changed=str(changed))
         return again(environment.quiet_seconds)
-    except snapshot.Unfinished as progress:
+    except snapshot.ChecksumsIncomplete as progress:
         log.info("to be continued", data_set=data_set, progress=str(progress))
         return again(0.0)
     sagemaker = client("sagemaker")
@@ -157,20 +157,20 @@ def run_if_quiet(
         )
     chosen = chosen or {}
     parameters.check(definition, chosen)
-    log.bind(fingerprint=taken.fingerprint)
+    log.append_keys(fingerprint=taken.fingerprint)
     refuse_implausible(
         s3, bucket, data_set, taken.checksums, definition,
         image_kinds=environment.image_kinds, seconds_left=seconds_left,
     )  # fmt: skip
     try:
         execution = start_once(s3, sagemaker, environment, definition, taken, now=now, asked_by=asked_by, chosen=chosen)
-    except UnderWay as under_way:
+    except ExecutionInProgress as under_way:
         log.info("waits for the run that is under way", execution=str(under_way))
         return again(RUN_ENDS_SECONDS)
     except Contended as reason:
         log.info("waits for its turn", reason=str(reason))
         return again(CONTENDED_SECONDS)
-    except RunsUnderWay as full:
+    except ConcurrencyLimitReached as full:
         # Each look costs as much as the one before it, and however many data sets may wait.
         wait = max(RUN_ENDS_SECONDS, environment.quiet_seconds)
         waiting.note(s3, client("sqs"), environment, data_set, now=now, wait=wait)
@@ -196,4 +196,4 @@ def run_if_quiet(
     waiting.forget(s3, environment, data_set)
     if execution is not None:
         waited = {} if asked_by else {"WaitSeconds": now - taken.newest_upload.timestamp()}
-        log.measured("started", {"ExecutionsStarted": 1, **waited}, execution=execution)
+        log.metric("started", {"ExecutionsStarted": 1, **waited}, execution=execution)

@@ -10,7 +10,7 @@ from notify.links import JOB_PAGES, job_link, log_link
 from notify.notice import Notice
 from notify.queries import FailedStep, Run, Version
 
-MOST_STEPS = 5  # that are told of; the headline names all
+MAX_STEPS = 5  # that are told of; the headline names all
 
 
 def execution_ended(environment: Environment, status: str, run: Run) -> Notice:
@@ -22,7 +22,7 @@ def execution_ended(environment: Environment, status: str, run: Run) -> Notice:
     facts = [*_about(environment, run)]
     if not run.failed and run.reason:
         facts.append(f"reason: {run.reason}")
-    for step in run.failed[:MOST_STEPS]:
+    for step in run.failed[:MAX_STEPS]:
         facts += ["", *_step(run, step)]
     to_do = []
     if any(step.reason.quota for step in run.failed):
@@ -35,7 +35,7 @@ def execution_ended(environment: Environment, status: str, run: Run) -> Notice:
         f"the run {run.display_name} {verb}{where}",
         facts,
         to_do,
-        _run_data(run) | {"status": status, "steps": [_step_data(run, step) for step in run.failed[:MOST_STEPS]]},
+        _run_data(run) | {"status": status, "steps": [_step_data(run, step) for step in run.failed[:MAX_STEPS]]},
     )
 
 

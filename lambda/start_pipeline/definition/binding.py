@@ -21,7 +21,7 @@ from shared.errors import BindingError, DefinitionError
 from shared.hashing import canonical
 
 VERSION = "2020-12-01"
-LONGEST_DEFINITION = 1_048_576  # characters that CreatePipeline takes inline
+MAX_DEFINITION = 1_048_576  # characters that CreatePipeline takes inline
 
 PLACEHOLDER = re.compile(r"\$\{headrace:([^}]*)\}")
 ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.[a-z]+)*/")
@@ -143,9 +143,9 @@ def check(definition: Any, bindings: Bindings) -> None:
                 hint="put the JSON of a SageMaker pipeline definition, as describe-pipeline shows it",
             )
     size = len(canonical(definition))
-    if size > LONGEST_DEFINITION:
+    if size > MAX_DEFINITION:
         raise DefinitionError(
-            f"the bound definition has {size:,} characters, and SageMaker takes {LONGEST_DEFINITION:,}",
+            f"the bound definition has {size:,} characters, and SageMaker takes {MAX_DEFINITION:,}",
             hint="move data out of the definition, into files of the data bucket",
         )
     single = {name: value for name, value in bindings.items() if isinstance(value, str)}

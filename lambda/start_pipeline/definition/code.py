@@ -31,11 +31,11 @@ from start_pipeline.definition.binding import every_step
 from start_pipeline.environment import Environment
 
 KEY = "code/source.tar.gz"
-LARGEST = 64 * 1024 * 1024  # bytes: it is read into memory, of which the function has 1 GB
+MAX_BYTES = 64 * 1024 * 1024  # bytes: it is read into memory, of which the function has 1 GB
 OF_A_SCRIPT = re.compile(r"\$\{headrace:Code(?:Uri|Hash)/([^}]*)\}")
 
 
-class Replaced(Exception):
+class ArchiveChanged(Exception):
     """The archive was replaced or removed while it was being looked at."""
 
 
@@ -145,11 +145,11 @@ def _read(s3: S3Client, bucket: str, version: str, place: str) -> bytes:
         found = s3.get_object(Bucket=bucket, Key=KEY, IfMatch=version)
     except ClientError as error:
         if error_code(error) == "PreconditionFailed" or error_code(error) in NOT_FOUND:
-            raise Replaced(f"{place} is no longer the version {version}") from error
+            raise ArchiveChanged(f"{place} is no longer the version {version}") from error
         raise
-    if found["ContentLength"] > LARGEST:
+    if found["ContentLength"] > MAX_BYTES:
         raise DefinitionError(
-            f"{place} has {found['ContentLength']:,} bytes, and an archive of code {LARGEST:,} at most",
+            f"{place} has {found['ContentLength']:,} bytes, and an archive of code {MAX_BYTES:,} at most",
             hint="leave data and weights out of it: those are objects of the bucket under pretrained/",
         )
     return bytes(found["Body"].read())

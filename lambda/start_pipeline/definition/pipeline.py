@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribePipelineResponseTypeDef
 
-LARGEST_FILE = 4 * 1024 * 1024  # bytes: SageMaker takes a million characters, and indenting makes four of one
-MOST_REPLACED = 5  # times that a definition may be replaced while it is being published
+MAX_FILE = 4 * 1024 * 1024  # bytes: SageMaker takes a million characters, and indenting makes four of one
+MAX_ATTEMPTS = 5  # times that a definition may be replaced while it is being published
 
 
-class KeepsChanging(Exception):
+class ConcurrentUpdate(Exception):
     """The definition is being put again and again. No refusal: a later delivery publishes what is there then."""
 
 
@@ -41,18 +41,20 @@ def publish(
     That is the new one, or the pipeline's current one if the new one is refused, or None if there is neither. Of two
     uploads at once the later one wins: whoever has published one looks whether it is still the one in the bucket.
     """
-    for _ in range(MOST_REPLACED):
+    for _ in range(MAX_ATTEMPTS):
         version = code.etag(s3, environment)
         try:
             etag, definition = _publish(s3, sqs, sagemaker, environment, version)
-        except code.Replaced as replaced:
+        except code.ArchiveChanged as replaced:
             log.info("the code was replaced meanwhile", reason=str(replaced))
             continue
         found = s3_json.etag(s3, environment.data_bucket, environment.definition_key)
         if (found, code.etag(s3, environment)) == (etag, version):
             return definition
         log.info("definition or code were replaced meanwhile", key=environment.definition_key, published=etag)
-    raise KeepsChanging(f"{environment.definition_key} was replaced {MOST_REPLACED} times while it was being published")
+    raise ConcurrentUpdate(
+        f"{environment.definition_key} was replaced {MAX_ATTEMPTS} times while it was being published"
+    )
 
 
 def _publish(
@@ -136,9 +138,9 @@ def _content(found: dict[str, Any] | None, environment: Environment) -> bytes:
         raise DefinitionError(
             f"there is no definition at {place}", hint="deploy the stack again, or put a definition there"
         )
-    if found["ContentLength"] > LARGEST_FILE:
+    if found["ContentLength"] > MAX_FILE:
         raise DefinitionError(
-            f"{place} has {found['ContentLength']:,} bytes, and a definition has {LARGEST_FILE:,} at most",
+            f"{place} has {found['ContentLength']:,} bytes, and a definition has {MAX_FILE:,} at most",
             hint="is it the right file? Move data out of the definition, into files of the data bucket",
         )
     return bytes(found["Body"].read())

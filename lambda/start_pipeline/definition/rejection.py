@@ -11,7 +11,7 @@ from shared.aws import S3Client, SqsClient
 from shared.errors import DefinitionError
 from start_pipeline.environment import Environment, refusal_key_of
 
-LONGEST = 2_000  # characters: it may quote the definition, and a message holds 256 KB
+MAX_LENGTH = 2_000  # characters: it may quote the definition, and a message holds 256 KB
 
 
 def write(
@@ -20,8 +20,8 @@ def write(
     """`etag` says which upload is refused, None where there is none: one refusal is told once."""
     log.error("definition refused, the pipeline stays as it is", problem, key=key)
     refusal = {
-        "error": problem.what[:LONGEST],
-        "hint": problem.hint[:LONGEST],
+        "error": problem.what[:MAX_LENGTH],
+        "hint": problem.hint[:MAX_LENGTH],
         "definition": key,
         "version": etag or "",
     }
@@ -36,7 +36,7 @@ def clear(s3: S3Client, environment: Environment, key: str) -> None:
         s3.delete_object(Bucket=environment.data_bucket, Key=place)
 
 
-def mind_stray(s3: S3Client, sqs: SqsClient, environment: Environment, key: str, *, removed: bool) -> None:
+def reject_misnamed(s3: S3Client, sqs: SqsClient, environment: Environment, key: str, *, removed: bool) -> None:
     """A definition under another name makes no pipeline: its author has renamed the file, or mistaken the bucket."""
     etag = s3_json.etag(s3, environment.data_bucket, key)
     if etag is None:  # removed again: what was said of it is no longer true

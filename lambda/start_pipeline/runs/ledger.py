@@ -29,13 +29,13 @@ from start_pipeline.uploads.snapshot import Snapshot
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-LONGEST_DISPLAY_NAME = 82
+MAX_DISPLAY_NAME = 82
 RUNNING = frozenset({"Executing", "Stopping"})
 START_DIGITS = 16  # of the run key in a start's name, of which there are a thousand at most
 GONE = "Deleted"  # our word for an execution that SageMaker no longer knows
 
 
-class UnderWay(Exception):
+class ExecutionInProgress(Exception):
     """Other content of the data set is being run: to be looked at again when that has ended."""
 
 
@@ -69,10 +69,11 @@ def start_once(
 ) -> str | None:
     """Start the snapshot's execution unless it has been; the ARN of an execution that is started, else None.
 
-    A failed or stopped one starts anew for a newer upload, and any that has ended for a `run-again` (`asked_by`).
-    Parameters that are `chosen` for this run are part of its run key: without them it is another run.
-    Raises UnderWay while other content of the data set is being run, BudgetError for a run that may cost too much, and
-    what RunLimits.reserve raises. Nothing is recorded then, so the same message starts it once the limit allows it.
+    A failed or stopped execution is started again for a newer upload; any execution that has ended, for a `run-again`
+    (`asked_by`). Parameters that are `chosen` for this run are part of its run key: without them it is another run.
+    Raises ExecutionInProgress while an execution processes other content of the data set, BudgetError for a run that
+    may cost too much, and what RunLimits.reserve raises. In these cases nothing is recorded, so the same message starts
+    the execution once the limit allows it.
     """
     bucket = environment.data_bucket
     chosen = chosen or {}
@@ -84,7 +85,7 @@ def start_once(
     stored = s3_json.read(s3, bucket, key)
     entry = Entry(**stored.content) if stored else None
     ended = entry is not None and entry.execution_arn is not None
-    if entry and ended and not _may_start_anew(sagemaker, entry, snapshot.newest_upload, asked_by):
+    if entry and ended and not _may_restart(sagemaker, entry, snapshot.newest_upload, asked_by):
         return None
     _wait_for_other_content(s3, sagemaker, bucket, run_key, snapshot.data_set)
     begun = entry is not None and not ended  # an attempt that was broken off, or is being made by another worker
@@ -134,14 +135,14 @@ def _wait_for_other_content(s3: S3Client, sagemaker: SageMakerClient, bucket: st
         return
     execution_arn = latest.content["execution_arn"]
     if _status(sagemaker, execution_arn) in RUNNING:
-        raise UnderWay(execution_arn)
+        raise ExecutionInProgress(execution_arn)
 
 
 def _latest_key(data_set: str) -> str:
     return f"ledger/latest/{data_set}.json"
 
 
-def _may_start_anew(sagemaker: SageMakerClient, entry: Entry, newest_upload: datetime, asked_by: str | None) -> bool:
+def _may_restart(sagemaker: SageMakerClient, entry: Entry, newest_upload: datetime, asked_by: str | None) -> bool:
     assert entry.execution_arn is not None
     status = _status(sagemaker, entry.execution_arn)
     if status in RUNNING:
@@ -223,5 +224,5 @@ def _display_name(entry: Entry, chosen: Mapping[str, str]) -> str:
     """
     other = f"-{digest(dict(chosen))[:4]}" if chosen else ""
     end = f"-{entry.fingerprint[:8]}{other}" + (f"-{entry.attempt}" if entry.attempt > 1 else "")
-    name = re.sub("[^a-zA-Z0-9]+", "-", entry.data_set).strip("-")[: LONGEST_DISPLAY_NAME - len(end)].strip("-")
+    name = re.sub("[^a-zA-Z0-9]+", "-", entry.data_set).strip("-")[: MAX_DISPLAY_NAME - len(end)].strip("-")
     return (name or "data") + end

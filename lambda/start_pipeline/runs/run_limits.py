@@ -23,12 +23,12 @@ from shared.errors import RunLimitError
 DAY = 24 * 3600.0
 UNCONFIRMED_SECONDS = 3_600.0  # longer than a message that has failed takes to come again, five times
 ATTEMPTS = 10  # at noting a start while others note theirs
-LARGEST = 1_000
+MAX_LIMIT = 1_000
 STARTS = "ledger/limits/starts.json"
 PER_DAY, CONCURRENT = "max_runs_per_day", "max_concurrent_runs"
 
 
-class RunsUnderWay(Exception):
+class ConcurrencyLimitReached(Exception):
     """As many runs are under way as may be at the same time: to be looked at again when one of them has ended."""
 
 
@@ -59,7 +59,7 @@ class RunLimits:
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> RunLimits:
         def limit(name: str) -> int | None:
-            return env_vars.whole_number(source, name, low=1, high=LARGEST) if name in source else None
+            return env_vars.whole_number(source, name, low=1, high=MAX_LIMIT) if name in source else None
 
         return cls(limit("MAX_RUNS_PER_DAY"), limit("MAX_CONCURRENT_RUNS"))
 
@@ -79,7 +79,7 @@ class RunLimits:
     ) -> None:
         """Note the start of that name, unless it is noted. One that has `begun` may be running: it is not refused.
 
-        Raises RunLimitError, RunsUnderWay, Contended.
+        Raises RunLimitError, ConcurrencyLimitReached, Contended.
         """
         if not self:
             return
@@ -136,7 +136,7 @@ class RunLimits:
             )
         under_way = sum(start.is_under_way(now) for start in starts)
         if self.concurrent is not None and under_way >= self.concurrent:
-            raise RunsUnderWay(f"{_runs(under_way)} under way, and {CONCURRENT} is {self.concurrent}")
+            raise ConcurrencyLimitReached(f"{_runs(under_way)} under way, and {CONCURRENT} is {self.concurrent}")
 
 
 def _runs(number: int) -> str:

@@ -12,7 +12,7 @@ __all__ = [
     "ARCHIVES",
     "LONGEST_NAME",
     "data_set_of",
-    "first_that_is_no_file",
+    "first_invalid_path",
     "first_unrecordable",
     "is_archive",
     "is_name",
@@ -57,7 +57,7 @@ def first_unrecordable(data_set: str) -> str | None:
     )
 
 
-def first_that_is_no_file(keys: Sequence[str]) -> str | None:
+def first_invalid_path(keys: Sequence[str]) -> str | None:
     """The first of the relative keys that cannot be a file beside the others, as a job would find them.
 
     For S3 a key is any text: "a//b" and "../b" are, and "a" beside "a/b".

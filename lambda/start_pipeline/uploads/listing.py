@@ -13,7 +13,7 @@ from start_pipeline.uploads.keys import (
     ARCHIVES,
     LONGEST_NAME,
     RECORDABLE,
-    first_that_is_no_file,
+    first_invalid_path,
     first_unrecordable,
     is_archive,
 )
@@ -67,9 +67,9 @@ def refuse_unrecordable_name(bucket: str, data_set: str) -> None:
         )
 
 
-def refuse_what_is_no_file(data_set: str, objects: list[Listed]) -> None:
+def refuse_invalid_paths(data_set: str, objects: list[Listed]) -> None:
     """Raises DataSetError for a key that a job could not have as a file; it would fail at that, minutes later."""
-    key = first_that_is_no_file([listed.key for listed in objects])
+    key = first_invalid_path([listed.key for listed in objects])
     if key is not None:
         raise DataSetError(
             f"{prefix_of(data_set) + key!r} can be no file beside the other objects of its data set",

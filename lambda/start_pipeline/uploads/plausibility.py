@@ -32,9 +32,9 @@ from start_pipeline.uploads.keys import is_archive
 from start_pipeline.uploads.listing import Listed, prefix_of
 
 SCRIPT = "preprocess.py"
-MOST_LOOKS = 2_000  # files of which the first bytes are read: at 16 at once a few seconds
-MOST_CONFIRMED = 5  # pairs of objects with equal checksums that are read to be sure
-LARGEST_CONFIRMED = 32 * 2**20  # bytes
+MAX_HEADS = 2_000  # files of which the first bytes are read: at 16 at once a few seconds
+MAX_CONFIRMED = 5  # pairs of objects with equal checksums that are read to be sure
+MAX_CONFIRMED_BYTES = 32 * 2**20  # bytes
 
 
 class Clock(Protocol):
@@ -56,7 +56,7 @@ class ObjectListing:
     def heads(self, paths: Sequence[str]) -> Mapping[str, bytes]:
         sizes = {entry.path: entry.size for entry in self.entries}
         found = {path: b"" for path in paths if sizes[path] == 0}
-        asked = [path for path in paths if sizes[path]][:MOST_LOOKS]
+        asked = [path for path in paths if sizes[path]][:MAX_HEADS]
         with ThreadPoolExecutor(max_workers=HEAD_REQUESTS_AT_ONCE) as pool:
             for start in range(0, len(asked), 10 * HEAD_REQUESTS_AT_ONCE):
                 if self.seconds_left() < SPARE_SECONDS:
@@ -128,14 +128,14 @@ def _confirmed(listing: ObjectListing, copies: Sequence[Sequence[Sample]]) -> It
     sizes = {entry.path: entry.size for entry in listing.entries}
     doubtful = [same for same in copies if len({(sample.label, sample.split) for sample in same}) > 1]
     for number, same in enumerate(doubtful):
-        if number < MOST_CONFIRMED and listing.seconds_left() > SPARE_SECONDS:
-            if sizes[same[0].path] > LARGEST_CONFIRMED:
+        if number < MAX_CONFIRMED and listing.seconds_left() > SPARE_SECONDS:
+            if sizes[same[0].path] > MAX_CONFIRMED_BYTES:
                 continue
             alike: dict[str, list[Sample]] = {}
             for sample in same[:10]:
                 alike.setdefault(hashlib.sha256(listing.read(sample.path)).hexdigest(), []).append(sample)
             yield from (found for found in alike.values() if len(found) > 1)
-        elif len(doubtful) > 2 * MOST_CONFIRMED:
+        elif len(doubtful) > 2 * MAX_CONFIRMED:
             yield same  # so many are no chance
 
 

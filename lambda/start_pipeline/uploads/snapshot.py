@@ -24,14 +24,14 @@ from start_pipeline.uploads.checksums import ChangedMeanwhile, checksums
 from start_pipeline.uploads.listing import (
     Listed,
     prefix_of,
+    refuse_invalid_paths,
     refuse_unrecordable_name,
-    refuse_what_is_no_file,
 )
 
 FINGERPRINT_DIGITS = 32
 
 
-class Unfinished(Exception):
+class ChecksumsIncomplete(Exception):
     """Not every checksum is known, for the function's time or S3's patience did not suffice; those known are kept."""
 
 
@@ -48,16 +48,16 @@ def take(
 ) -> Snapshot:
     """Fingerprint the listed objects and write the manifest, unless the last snapshot has the same content.
 
-    Raises ChangedMeanwhile, Unfinished, and DataSetError for an object without a checksum or one that can be no file,
-    and for a data set that no model could name.
+    Raises ChangedMeanwhile, ChecksumsIncomplete, and DataSetError: for an object without a checksum, for a key that
+    cannot be a file, and for a data set with a name that the model registry would refuse.
     """
     refuse_unrecordable_name(bucket, data_set)
-    refuse_what_is_no_file(data_set, objects)
+    refuse_invalid_paths(data_set, objects)
     known, written = _read_latest(s3, bucket, data_set)
     found = checksums(s3, bucket, data_set, objects, known, seconds_left=seconds_left)
     if len(found) < len(objects):
         _write_latest(s3, bucket, data_set, written, found)
-        raise Unfinished(f"{len(found)} of {len(objects)} checksums known")
+        raise ChecksumsIncomplete(f"{len(found)} of {len(objects)} checksums known")
     fingerprint = fingerprint_of(data_set, ((listed.key, listed.size, found[listed]) for listed in objects))
     if fingerprint != written:
         _write_manifest(s3, bucket, data_set, fingerprint, objects, found)
@@ -74,7 +74,7 @@ def take(
     return Snapshot(data_set, fingerprint, datetime.fromtimestamp(newest, UTC), found)
 
 
-def get_ahead(
+def prefetch(
     s3: S3Client, bucket: str, data_set: str, objects: list[Listed], *, seconds_left: Callable[[], float]
 ) -> None:
     """Ask for checksums while an upload goes on, so that few are left to ask for once it is quiet.
