@@ -1,15 +1,15 @@
-"""Bringing the endpoint to serve the champion, whatever it is doing at the moment, and seeing that it does.
+"""Bring the endpoint to serve the champion, whatever its status is, and verify the result.
 
-The message is only a hint that something may have changed. What is served is decided here and now from the registry,
-so messages may come twice, late or in any order. A busy endpoint is looked at again later by a message of our own:
-failing the message instead would use up its receives.
+The message is only a hint that something may have changed. The function reads from the registry what to serve, so
+messages may arrive twice, late or in any order. For a busy endpoint the function sends itself a delayed message
+(Recheck). Failing the message instead would use up its receives.
 
-SageMaker calls an update that it has rolled back a success: the endpoint is InService, with its former configuration.
-So whoever asks for a configuration looks until the endpoint rests, and has people told which of the two it is. A
-configuration that was rolled back carries a tag, and is tried again only when its version is approved again. An
-endpoint that somebody deletes before that look stays deleted: a look follows a decision, it does not make one.
+SageMaker reports an update that it rolled back as a success: the endpoint is InService, with its former configuration.
+So after a request for a configuration the function rechecks the endpoint until it is no longer busy, and sends a notice
+of the outcome. A configuration that was rolled back gets a tag, and is tried again only when its version is approved
+again. An endpoint that a user deletes before the recheck stays deleted: only a decision creates an endpoint.
 
-An endpoint that is InService may have a model that answers no request, or not as recorded (probe.py). The model gets a
+An endpoint that is InService may have a model that answers no request, or not as recorded (probe.py). The model has a
 few minutes to load; then the endpoint goes back to its former configuration.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
 
 RECHECK_SECONDS = 30
-MAX_PROBES = 4  # that may fail, 30 s apart: a model of 1 GB is loaded in less than two minutes
+MAX_PROBES = 4  # failed probes, 30 s apart: a model of 1 GB loads in less than two minutes
 MAX_RECHECKS = 120  # an hour: an endpoint is created or updated in 5 to 10 minutes, longer with a slow traffic shift
 
 ON_ITS_WAY = frozenset({"Creating", "Updating", "RollingBack"})
@@ -52,10 +52,10 @@ def serve_champion(
     environment: Environment,
     hint: ModelDecided | Recheck,
 ) -> None:
-    """Create or update the endpoint so that it serves the champion, and see what becomes of that.
+    """Create or update the endpoint so that it serves the champion, and recheck it until the outcome is known.
 
-    A champion whose artifact is not the registered one is not deployed: the endpoint stays as it is, and a notice says
-    why.
+    A champion whose artifact is not the registered one is not deployed: the endpoint stays as it is, and a notice gives
+    the reason.
     """
     name = environment.endpoint_name
     champion = find_champion(sagemaker, environment.model_package_group)
@@ -90,8 +90,8 @@ def serve_champion(
         _recheck_later(sqs, environment, replace(recheck, requested=wanted if requested else None), f"it is {status}")
     elif status != "Failed" and status not in UPDATABLE:
         raise EndpointError(
-            f"the endpoint {name} is {status}, which this function does not know",
-            hint="look at it in the console, then: headrace redrive",
+            f"the endpoint {name} has the unknown status {status}",
+            hint="check it in the console, then: headrace redrive",
         )
     elif status == "InService" and endpoint["EndpointConfigName"] == wanted:
         if wanted == recheck.requested or recheck.allow_retry:
@@ -107,7 +107,7 @@ def serve_champion(
             hint=f"headrace reject {champion.version}; or, to try it once more: headrace approve {champion.version}",
         )
     elif status == "Failed":
-        # Nothing but deletion is possible with a failed endpoint.
+        # The only operation that SageMaker allows on a failed endpoint is its deletion.
         sagemaker.delete_endpoint(EndpointName=name)
         _recheck_later(sqs, environment, recheck, "a failed endpoint is being deleted")
     elif endpoint["EndpointConfigName"] != wanted:
@@ -122,7 +122,7 @@ def serve_champion(
 
 
 def _recheck(hint: ModelDecided | Recheck, champion: Champion) -> Recheck:
-    """An approval of the champion itself is somebody's wish to have it served, even if it was rolled back before."""
+    """An approval of the champion allows another attempt, even if the champion was rolled back before."""
     if isinstance(hint, Recheck):
         return hint
     wished = hint.approval_status == "Approved" and hint.model_package_arn == champion.model_package_arn
@@ -174,10 +174,10 @@ def _conclude(
     endpoint: DescribeEndpointOutputTypeDef,
     recheck: Recheck,
 ) -> None:
-    """It is InService with the champion's configuration. If its model does not answer as the version records, it goes
-    back to the former one.
+    """Probe the model of an endpoint that is InService with the champion's configuration.
 
-    If the function ends right after UpdateEndpoint, the message comes again, and finds the update in progress.
+    If the model does not answer as the version records, the endpoint goes back to the former configuration. If the
+    function ends right after UpdateEndpoint, the message is received again and finds the update in progress.
     """
     name, wanted = endpoint["EndpointName"], endpoint["EndpointConfigName"]
     package = sagemaker.describe_model_package(ModelPackageName=champion.model_package_arn)
@@ -204,7 +204,7 @@ def _conclude(
 
 
 def _refuse_quota(error: ClientError, environment: Environment, verb: str) -> None:
-    """Raises EndpointError for a quota of the account: asking again, however often, ends the same way."""
+    """Raises EndpointError for a quota of the account: a retry would fail in the same way."""
     if error_code(error) != "ResourceLimitExceeded":
         return
     wanted = f"{environment.instance_count} x {environment.instance_type}"
@@ -226,7 +226,7 @@ def describe(sagemaker: SageMakerClient, name: str) -> DescribeEndpointOutputTyp
 
 
 def _target(endpoint: DescribeEndpointOutputTypeDef) -> str:
-    """The configuration that the endpoint is on its way to: EndpointConfigName is the old one during an update."""
+    """The configuration that the endpoint will have: during an update, EndpointConfigName is still the old one."""
     pending = endpoint.get("PendingDeploymentSummary")
     return pending["EndpointConfigName"] if pending else endpoint["EndpointConfigName"]
 
@@ -234,8 +234,7 @@ def _target(endpoint: DescribeEndpointOutputTypeDef) -> str:
 def _recheck_later(sqs: SqsClient, environment: Environment, recheck: Recheck, reason: str) -> None:
     if recheck.count >= MAX_RECHECKS:
         raise EndpointError(
-            f"the endpoint {environment.endpoint_name} does not come to rest: {reason} at the look number "
-            f"{recheck.count + 1}",
+            f"the endpoint {environment.endpoint_name} is still busy at check number {recheck.count + 1}: {reason}",
             hint="see why in the console, then: headrace redrive",
         )
     body = replace(recheck, count=recheck.count + 1).body()

@@ -1,4 +1,4 @@
-"""SQS → SageMaker: when a model version is approved or rejected, the endpoint comes to serve the champion."""
+"""SQS → SageMaker: after a model version is approved or rejected, bring the endpoint to serve the champion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQS → SNS: what happened becomes a notice that people can use, told once."""
+"""SQS → SNS: publish one notice for each event, with what people need to act."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what happened to what people are told: the function's flow on one page."""
+"""From an event to its notice: the function's flow on one page."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from shared.lines import DEFAULT, resource_name
 
 
 def notify(event: Event, environment: Environment, client: Callable[[str], Any]) -> None:
-    """Tell it, unless it has been told. Raises what AWS raises: the queue then brings the message again."""
+    """Send the event's notice, unless it was sent before. Raises what AWS raises: SQS then delivers it again."""
     environment = environment.of_line(line_of(event, environment))
     log.append_keys(**keys_of(event), **({"line": environment.line} if environment.line else {}))
     key = marker_key(type(event).__name__, event.state)
     if is_sent(client("s3"), environment, key):
-        log.info("told already", of=type(event).__name__, state=event.state)
+        log.info("notice already sent", of=type(event).__name__, state=event.state)
         return
     notice = compose(event, environment, client)
     if notice is not None:
@@ -60,7 +60,7 @@ def keys_of(event: Event) -> dict[str, str]:
 
 
 def line_of(event: Event, environment: Environment) -> str:
-    """The model line that it concerns, by the name of the resource; what concerns none is the default line's."""
+    """The model line of the event's resource, by the resource's name; the default line for all other events."""
     match event:
         case ExecutionEnded(arn, _):
             name = arn.split("/")[-3]  # …:pipeline/<name>/execution/<id>
@@ -81,7 +81,7 @@ def line_of(event: Event, environment: Environment) -> str:
 
 
 def compose(event: Event, environment: Environment, client: Callable[[str], Any]) -> Notice | None:
-    """None where there is nothing to tell any more."""
+    """The notice of the event; None if the event is out of date."""
     match event:
         case ExecutionEnded(arn, status):
             bucket, table = environment.data_bucket, environment.table

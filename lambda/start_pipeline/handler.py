@@ -1,4 +1,4 @@
-"""SQS → SageMaker: an upload starts the pipeline once it is quiet; a definition put under pipelines/ is upserted."""
+"""SQS → SageMaker: start the pipeline when an upload has ended, and upsert a definition put under pipelines/."""
 
 from __future__ import annotations
 

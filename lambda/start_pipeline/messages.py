@@ -1,4 +1,4 @@
-"""The queue's messages, typed: S3's notifications and those that Headrace sends itself.
+"""The queue's messages, typed: S3's notifications, and the messages that Headrace sends.
 
 {"Records": [...]}                                          S3: objects were created or removed
 {"Event": "s3:TestEvent", ...}                              S3: the notification was configured
@@ -6,7 +6,7 @@
                                                             "seen" is its last state, while objects are being removed
 {"headrace": "run-again", "data_set": "birds"}              run it again, whatever the last run's status is
 {..., "parameters": {"Epochs": "3"}}                        ... with these parameters, which then belong to its run key
-{"headrace": "publish"}                                     look at definition and code: a deployment has ended
+{"headrace": "publish"}                                     publish definition and code: a deployment has ended
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class DataSetChanged:
 
 @dataclass(frozen=True, slots=True)
 class SourceUpdated:
-    """The definition was put, the archive of the code put or removed, or what they are bound to deployed."""
+    """A definition was uploaded, the code archive was uploaded or removed, or a deployment changed their bindings."""
 
 
 @dataclass(frozen=True, slots=True)
 class MisnamedDefinition:
-    """A definition under a name that no line's pipeline has was put, or removed again."""
+    """A definition whose key belongs to no line's pipeline was uploaded or removed."""
 
     key: str
     removed: bool
@@ -50,7 +50,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RunAgain:
-    """`asked` names the asking message, so that a redelivery of it is told from a second wish."""
+    """A request for another run. `asked` identifies the request, so that a redelivery is not taken for a second one."""
 
     data_set: str
     asked: str
@@ -59,7 +59,7 @@ class RunAgain:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """An object under datasets/ that belongs to no data set, and never will."""
+    """An object under datasets/ whose key can belong to no data set."""
 
     key: str
 
@@ -73,11 +73,11 @@ Message: TypeAlias = DataSetChanged | SourceUpdated | MisnamedDefinition | Check
 
 
 def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[str]) -> list[Message]:
-    """What a message asks for, each thing once, in the message's order."""
+    """The typed messages in a body, without duplicates, in the body's order."""
     try:
         content = json.loads(body)
     except ValueError as error:
-        raise _malformed(f"is no JSON: {error}") from error
+        raise _malformed(f"is not valid JSON: {error}") from error
     except RecursionError as error:
         raise _malformed("is nested too deeply") from error
     match content:
@@ -86,7 +86,7 @@ def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[
         case {"headrace": "run-again", "data_set": str(data_set)} if is_name(data_set):
             parameters = content.get("parameters", {})
             if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
-                raise _malformed("has parameters that are not a JSON object of texts")
+                raise _malformed("has parameters that are not a JSON object of strings")
             return [RunAgain(data_set, asked=str(content.get("asked", message_id)), parameters=parameters)]
         case {"headrace": "publish"}:
             return [SourceUpdated()]
@@ -95,7 +95,7 @@ def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[
         case {"Records": list(records)}:
             asked = dict.fromkeys(_from_record(record, bucket, definition_keys) for record in records)
             return list(asked) or [Ignored("a notification without records")]
-    raise _malformed("is neither a notification of S3 nor a message of Headrace")
+    raise _malformed("is not a notification of S3 and not a message of Headrace")
 
 
 def _is_definition(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""From a message to what it does: the function's flow on one page."""
+"""From a message to its effect: the function's flow on one page."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from start_pipeline.uploads.listing import list_objects
 from start_pipeline.uploads.plausibility import refuse_implausible
 from start_pipeline.uploads.unusable import refuse_unusable
 
-RUN_ENDS_SECONDS = 60.0  # between two looks at a data set whose earlier content is being run
-CONTENDED_SECONDS = 5.0  # until a start is tried again that others have come before
-MIN_SECONDS = 60.0  # of the function's time for a look: listing 100,000 objects takes up to half of it
+RUN_ENDS_SECONDS = 60.0  # between two checks of a data set whose earlier content is being processed
+CONTENDED_SECONDS = 5.0  # until the next attempt, after other workers changed the list of starts
+MIN_SECONDS = 60.0  # of the function's time for a check: listing 100,000 objects takes up to half of it
 
 
 def act(
@@ -46,7 +46,7 @@ def act(
     now: float,
     seconds_left: Callable[[], float],
 ) -> None:
-    """Do what a message asks for. `client` makes the clients, so that an S3 event costs no SageMaker client."""
+    """Carry out a message. `client` makes the clients, so that an S3 event costs no SageMaker client."""
     match message:
         case Ignored(reason):
             log.info("ignored", reason=reason)
@@ -112,17 +112,17 @@ def run_if_quiet(
     chosen: Mapping[str, str] | None = None,
     seen: str | None = None,
 ) -> None:
-    """Start the data set's execution once; or have it looked at `again` in so many seconds, until it can be.
+    """Start the data set's execution once, or schedule another check with `again(seconds)` until it can start.
 
-    That is while it is being uploaded to, or is too much for one call, or while other content of it is being run.
-    And while it is being deleted: with `seen`, objects have vanished, and nothing starts until a quiet period later the
-    data set is still in the state that was seen.
+    Another check follows while the upload goes on, while one call cannot fetch all checksums, and while an execution
+    processes other content of the data set. It also follows during a deletion: `seen` is then the state after objects
+    were removed, and no execution starts until the data set has the same state a quiet period later.
 
-    Waiting is never done by failing the message: that would use up its receives and dead-letter a good upload.
+    To wait, the function never fails the message: that would use up its receives and dead-letter a valid upload.
     """
     environment = environment.of_data_set(data_set)
     log.append_keys(data_set=data_set, **({"line": environment.line} if environment.line else {}))
-    if seconds_left() < MIN_SECONDS:  # the batch's other messages have taken the rest
+    if seconds_left() < MIN_SECONDS:  # the other messages of the batch have used the time
         log.info("to be continued", progress="not begun")
         return again(0.0, "unknown" if seen is not None else "")
     s3, bucket = client("s3"), environment.data_bucket
@@ -134,7 +134,7 @@ def run_if_quiet(
     wait = environment.quiet_seconds - (now - max(listed.last_modified for listed in objects))
     if wait > 0:
         log.info("not quiet yet", data_set=data_set, wait=wait)
-        again(wait, state and "unknown")  # before the rest, so that it is due on time
+        again(wait, state and "unknown")  # first, so that the check is due on time
         spared = max(0.0, seconds_left() - wait - SPARE_SECONDS)
         return snapshot.prefetch(s3, bucket, data_set, objects, seconds_left=lambda: seconds_left() - spared)
     if state != (seen or ""):
@@ -150,10 +150,10 @@ def run_if_quiet(
         return again(0.0)
     sagemaker = client("sagemaker")
     definition = publish(s3, client("sqs"), sagemaker, environment)
-    if definition is None:  # the message goes to the dead-letter queue in the end, from where it can be sent again
+    if definition is None:  # the message goes to the dead-letter queue, from where a user can redrive it
         raise DefinitionError(
-            f"no pipeline to run {data_set} with: {environment.definition_key} is refused and there is none before it",
-            hint=f"see {environment.refusal_key}, put a good definition, then: headrace redrive",
+            f"no pipeline to run {data_set} with: {environment.definition_key} is refused and no pipeline exists",
+            hint=f"see {environment.refusal_key}, upload a valid definition, then: headrace redrive",
         )
     chosen = chosen or {}
     parameters.check(definition, chosen)
@@ -171,7 +171,7 @@ def run_if_quiet(
         log.info("waits for its turn", reason=str(reason))
         return again(CONTENDED_SECONDS)
     except ConcurrencyLimitReached as full:
-        # Each look costs as much as the one before it, and however many data sets may wait.
+        # A check costs the same each time, and any number of data sets may wait.
         wait = max(RUN_ENDS_SECONDS, environment.quiet_seconds)
         waiting.note(s3, client("sqs"), environment, data_set, now=now, wait=wait)
         log.info("waits until fewer runs are under way", reason=str(full))
@@ -180,7 +180,7 @@ def run_if_quiet(
         sqs, url = client("sqs"), environment.notices_queue_url
         send_notice(sqs, url, data_set, refused.setting, refused.limit, now=now, free=refused.free)
         waiting.forget(s3, environment, data_set)
-        raise  # into the dead-letter queue, so that a person decides on more runs
+        raise  # the message goes to the dead-letter queue, so that a person decides on more runs
     except OverBudgetError as refused:
         notice_queue.send(
             client("sqs"),
@@ -192,7 +192,7 @@ def run_if_quiet(
             max_run_cost=refused.limit,
             breakdown=refused.breakdown,
         )
-        raise  # into the dead-letter queue, from where it is run once it may cost that much
+        raise  # the message goes to the dead-letter queue; after a change of the limit a user redrives it
     waiting.forget(s3, environment, data_set)
     if execution is not None:
         waited = {} if asked_by else {"WaitSeconds": now - taken.newest_upload.timestamp()}

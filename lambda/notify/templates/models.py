@@ -1,4 +1,4 @@
-"""The wording of what becomes of a model version: it waits, is served, was rolled back, or its endpoint is broken."""
+"""Notices about a model version: it waits for approval, is served, was rolled back, or its endpoint failed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _compared(recorded: Mapping[str, str], champion: Version | None) -> list[str
 
 
 def _classes(recorded: Mapping[str, str], champion: Version | None) -> list[str]:
-    """The classes, with those of the champion where they are other ones: callers of the endpoint rely on the names."""
+    """The classes, and those of the champion if they differ: callers of the endpoint rely on the names."""
     if "Classes" not in recorded:
         return []
     facts = [f"classes: {recorded['Classes']}"]

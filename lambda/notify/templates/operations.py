@@ -1,4 +1,4 @@
-"""The wording of what keeps runs from starting: lost messages, a refused definition, runs that are too dear or many."""
+"""Notices about runs that do not start: dead-lettered messages, a refused definition, a limit on cost or number."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ DEAD_LETTERS = "ApproximateNumberOfMessagesVisible"
 
 
 def alarm(environment: Environment, event: AlarmRaised) -> Notice:
-    """Dead letters are a kind of their own: something was lost that can be got back."""
+    """The notice of an alarm. Alarms on dead-letter queues have a separate kind: their messages can be redriven."""
     dead = event.metric == DEAD_LETTERS
     to_do = [
-        environment.command("redrive") + "   # once the cause is mended: has the messages processed again",
+        environment.command("redrive") + "   # once the cause is fixed: the messages are processed again",
         "the messages are kept for 14 days",
     ]
     return Notice(
@@ -30,31 +30,31 @@ def alarm(environment: Environment, event: AlarmRaised) -> Notice:
 def set_aside(environment: Environment, event: SetAside) -> Notice:
     return Notice(
         event.kind,
-        f"a message was set aside: {event.message}",
-        [f"it lies in the dead-letter queue {event.queue}, for 14 days", f"reason: {event.reason}"],
-        [environment.command("redrive") + "   # once the cause is mended: has the messages processed again"],
+        f"a message was dead-lettered: {event.message}",
+        [f"the dead-letter queue {event.queue} keeps it for 14 days", f"reason: {event.reason}"],
+        [environment.command("redrive") + "   # once the cause is fixed: the messages are processed again"],
         {"queue": event.queue, "message_id": event.message_id, "message": event.message, "reason": event.reason},
     )
 
 
 def definition_refused(environment: Environment, event: DefinitionRefused) -> Notice:
-    """One under another name than the pipeline's is to be moved: put again where it is, it is refused again."""
+    """The notice of a refused definition. A definition with the wrong key has to be moved, not only uploaded again."""
     bucket, right = f"s3://{environment.data_bucket}", f"pipelines/{environment.pipeline}.json"
     place, refusal = f"{bucket}/{event.definition}", f"{bucket}/{event.definition.removesuffix('.json')}.error.json"
     if event.definition == right:
-        to_do = [f"mend it and put it again: aws s3 cp definition.json {place}"]
-        end = "until a good definition comes"
+        to_do = [f"fix it and upload it again: aws s3 cp definition.json {place}"]
+        end = "until a valid definition is uploaded"
     else:
         to_do = [
             f"if it is this environment's: aws s3 mv {quote(place)} {bucket}/{right}",
             f"if it is not: aws s3 rm {quote(place)}",
         ]
-        end = "until it is gone from there"
+        end = "until it is removed from there"
     return Notice(
         event.kind,
         f"the definition {event.definition} was refused; the pipeline {environment.pipeline} stays as it was",
         [f"definition: {place}", f"error: {event.error}", f"hint: {event.hint}"],
-        [*to_do, f"the same is said in {refusal}, {end}"],
+        [*to_do, f"{refusal} has the same error, {end}"],
         {"definition": place, "version": event.version, "error": event.error, "hint": event.hint},
     )
 
@@ -84,7 +84,7 @@ def over_budget(environment: Environment, event: OverBudget) -> Notice:
 
 
 def run_limit_reached(environment: Environment, event: RunLimitReached) -> Notice:
-    """One a day speaks for all data sets that it concerns: their number is what the limit is against."""
+    """The notice of a run limit. One a day stands for all data sets that the limit concerns."""
     waits = not event.free
     runs = f"{event.limit} run{'' if event.limit == 1 else 's'}"
     raised = f"or raise {event.setting} in environments.toml and deploy"
@@ -99,7 +99,7 @@ def run_limit_reached(environment: Environment, event: RunLimitReached) -> Notic
         headline = f"no run was started on {event.data_set}: {runs} in 24 hours is the limit"
         facts = [
             f"the next can be started at {event.free}",
-            "until then, uploads of other data sets are set aside as well",
+            "until then, uploads of other data sets are sent to the dead-letter queue as well",
         ]
         to_do = [
             environment.command("runs") + "   # whether what was started is what you want",

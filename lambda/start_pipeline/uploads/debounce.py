@@ -1,6 +1,6 @@
-"""One delayed check per data set, however many objects are uploaded.
+"""Debounce uploads: one delayed check per data set, however many objects are uploaded.
 
-The marker quiet/<data set>.json means: a check is on its way that will delete this marker and list the data set
+The marker quiet/<data set>.json means: a check is scheduled that will delete this marker and list the data set
 *afterwards*. Hence no upload is missed, whatever the order of events and checks:
 
 - an event that finds the marker needs no action: its object existed before the event, so before the check's listing;
@@ -34,10 +34,10 @@ def schedule(
     removed: bool = False,
     seen: str = "",
 ) -> bool:
-    """Send a check of the data set, due in `wait` seconds (default: the quiet period), unless one is on its way.
+    """Send a check of the data set, due in `wait` seconds (default: the quiet period), unless one is scheduled.
 
-    `removed` is noted in the marker: the check then waits until nothing vanishes any more. `seen` is the state in which
-    this look has found the data set, for the next one to compare.
+    `removed` is stored in the marker: the check then waits until no more objects are removed. `seen` is the data set's
+    state at this check, for the next check to compare.
     """
     key = _marker_key(data_set)
     delay = min(ceil(environment.quiet_seconds if wait is None else wait), MAX_DELAY)
@@ -51,7 +51,7 @@ def schedule(
     else:
         placed = held.content["armed_by"] == message_id
         if removed and not held.content.get("removed"):
-            # If another event has changed the marker meanwhile, or the check has taken it, the check sees the removal.
+            # If another event has changed the marker meanwhile, or the check deleted it, the check sees the removal.
             s3_json.replace(s3, environment.data_bucket, key, held.content | {"removed": True}, etag=held.etag)
     if not placed:
         return False
@@ -59,19 +59,19 @@ def schedule(
     try:
         sqs.send_message(QueueUrl=environment.queue_url, MessageBody=json.dumps(body), DelaySeconds=delay)
     except Exception:
-        cancel(s3, environment, data_set)  # no check is on its way, and a redriven message has another id
+        cancel(s3, environment, data_set)  # no check is scheduled, and a redriven message has another id
         raise
     log.info("check sent", data_set=data_set, delay=delay)
     return True
 
 
 def cancel(s3: S3Client, environment: Environment, data_set: str) -> None:
-    """From here on an event arms again. Call it before listing the data set, never after."""
+    """Delete the marker, so that the next event schedules a check. Call it before listing the data set, never after."""
     s3.delete_object(Bucket=environment.data_bucket, Key=_marker_key(data_set))
 
 
 def saw_removal(s3: S3Client, environment: Environment, data_set: str) -> bool:
-    """Whether an object was removed since the check was armed. Call it before `cancel`."""
+    """Whether an object was removed since the check was scheduled. Call it before `cancel`."""
     held = s3_json.read(s3, environment.data_bucket, _marker_key(data_set))
     return bool(held and held.content.get("removed"))
 
