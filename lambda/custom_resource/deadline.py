@@ -1,4 +1,4 @@
-"""Waiting, as long as the function's time suffices."""
+"""Wait for a resource while the function has time left."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ POLL_SECONDS = 5.0
 SPARE_SECONDS = 30.0  # of the function's time, kept for the answer to CloudFormation
 
 
-class Patience:
+class Deadline:
     def __init__(self, seconds_left: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._seconds_left = seconds_left
         self._sleep = sleep

@@ -1,7 +1,7 @@
-"""What a destroyed stack would leave behind, or fail on: everything that was made in its name but not by it.
+"""Delete the resources that a stack's functions and jobs created, before CloudFormation deletes the stack.
 
-Pipelines, endpoints, models and registered versions are made at run time, so CloudFormation knows nothing of them; and
-it refuses to delete a group with versions in it or a bucket with objects.
+Pipelines, endpoints, models and registered versions are created at run time, so they are not part of the stack. And
+CloudFormation cannot delete a model package group with versions in it, or a bucket with objects.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from custom_resource.deadline import Patience
+from custom_resource.deadline import Deadline
 from custom_resource.request import Deployment
 from shared import log
 from shared.aws import NOT_FOUND, S3Client, error_code, says
@@ -23,33 +23,33 @@ from shared.hashing import digest
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-MOST_NAMES = 3  # of what is left, in a message
+MAX_NAMES = 3  # of remaining resources, in a message
 DELETE_BATCH = 1_000  # keys that DeleteObjects takes
 NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # DeleteObjects' request is XML 1.0
 
 
 def destroy(
-    s3: S3Client, sagemaker: SageMakerClient, deployment: Deployment, patience: Patience, *, request_id: str
+    s3: S3Client, sagemaker: SageMakerClient, deployment: Deployment, deadline: Deadline, *, request_id: str
 ) -> None:
-    """Delete what was made at run time, and the data and the registry with it unless they are to be retained.
+    """Delete what was created at run time, and the data and the registry as well unless they are to be retained.
 
-    What is missing already is fine. Pipeline, endpoint and models go in any case: their roles go with the stack. The
-    bucket comes last: jobs write to it until they stop. The pipeline goes twice: a call of start_pipeline that began
-    before may make it anew and run it.
+    Resources that do not exist are skipped. Pipeline, endpoint and models are deleted in any case: the stack deletes
+    their roles. The bucket comes last: jobs write to it until they stop. The pipeline is deleted twice: a call of
+    start_pipeline that began before may create it again and start it.
 
-    The function has 15 minutes. So all runs and the endpoint are asked to end before one of them is waited for. What is
-    not over then is named, and another destruction goes on from there.
+    The function has 15 minutes. So it first stops all executions and deletes the endpoint, and waits for them
+    afterwards. If the time is too short, the error names what remains, and the next deletion of the stack continues.
 
-    Of a declared model line the data stays: it is the environment's. Its definition goes.
+    For a declared model line the definition is deleted. The data stays, because it belongs to the environment.
     """
     if deployment.pipeline_name:
         ask_to_stop(sagemaker, deployment.pipeline_name, token=f"{request_id} first")
     ask_to_delete_endpoint(sagemaker, deployment.endpoint_name)
     if deployment.pipeline_name:
-        delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} first")
-    delete_endpoint(sagemaker, deployment.endpoint_name, patience)
+        delete_pipeline(sagemaker, deployment.pipeline_name, deadline, token=f"{request_id} first")
+    delete_endpoint(sagemaker, deployment.endpoint_name, deadline)
     if deployment.pipeline_name:
-        delete_pipeline(sagemaker, deployment.pipeline_name, patience, token=f"{request_id} again")
+        delete_pipeline(sagemaker, deployment.pipeline_name, deadline, token=f"{request_id} again")
     delete_models(sagemaker, deployment.endpoint_name)
     if deployment.line:
         s3.delete_object(Bucket=deployment.bucket, Key=f"pipelines/{deployment.pipeline_name}.json")
@@ -57,21 +57,21 @@ def destroy(
         log.info("retained", bucket=deployment.bucket, group=deployment.model_package_group)
         return
     if deployment.model_package_group:
-        delete_model_packages(sagemaker, deployment.model_package_group, patience)
+        delete_model_packages(sagemaker, deployment.model_package_group, deadline)
     if not deployment.line:
-        empty_bucket(s3, deployment.bucket, patience)
+        empty_bucket(s3, deployment.bucket, deadline)
 
 
-def stop_executions(sagemaker: SageMakerClient, pipeline: str, patience: Patience, *, token: str) -> None:
-    """Stop what runs and wait until nothing does: a pipeline with a running execution cannot be deleted."""
+def stop_executions(sagemaker: SageMakerClient, pipeline: str, deadline: Deadline, *, token: str) -> None:
+    """Stop all executions and wait until none runs: a pipeline with a running execution cannot be deleted."""
     while running := ask_to_stop(sagemaker, pipeline, token=token):
-        names = ", ".join(arn.rpartition("/")[2] for arn in running[:MOST_NAMES])
-        more = f" and {len(running) - MOST_NAMES} more" if len(running) > MOST_NAMES else ""
-        patience.wait(f"{len(running)} executions of the pipeline {pipeline} have not stopped: {names}{more}")
+        names = ", ".join(arn.rpartition("/")[2] for arn in running[:MAX_NAMES])
+        more = f" and {len(running) - MAX_NAMES} more" if len(running) > MAX_NAMES else ""
+        deadline.wait(f"{len(running)} executions of the pipeline {pipeline} have not stopped: {names}{more}")
 
 
 def ask_to_stop(sagemaker: SageMakerClient, pipeline: str, *, token: str) -> list[str]:
-    """The executions that have not ended, each of which has been asked to stop, and its jobs with it."""
+    """Stop the executions that have not ended, with their jobs. Returns their ARNs."""
     running = list(_running_executions(sagemaker, pipeline))
     for arn, status in running:
         if status == "Executing":
@@ -79,9 +79,9 @@ def ask_to_stop(sagemaker: SageMakerClient, pipeline: str, *, token: str) -> lis
     return [arn for arn, _ in running]
 
 
-def delete_pipeline(sagemaker: SageMakerClient, pipeline: str, patience: Patience, *, token: str) -> None:
-    """With what it runs. Of two requests with the same token SageMaker takes the second for a repetition."""
-    stop_executions(sagemaker, pipeline, patience, token=token)
+def delete_pipeline(sagemaker: SageMakerClient, pipeline: str, deadline: Deadline, *, token: str) -> None:
+    """Stop the pipeline's executions and delete it. A second request with the same token counts as a retry."""
+    stop_executions(sagemaker, pipeline, deadline, token=token)
     try:
         sagemaker.delete_pipeline(PipelineName=pipeline, ClientRequestToken=digest([token, pipeline]))
     except ClientError as error:
@@ -91,14 +91,14 @@ def delete_pipeline(sagemaker: SageMakerClient, pipeline: str, patience: Patienc
         log.info("pipeline deleted", pipeline=pipeline)
 
 
-def delete_endpoint(sagemaker: SageMakerClient, endpoint: str, patience: Patience) -> None:
-    """Delete the endpoint and wait until it is gone; one that is being created or updated is waited for first."""
+def delete_endpoint(sagemaker: SageMakerClient, endpoint: str, deadline: Deadline) -> None:
+    """Delete the endpoint and wait until it is gone. An endpoint in Creating or Updating has to finish first."""
     while status := ask_to_delete_endpoint(sagemaker, endpoint):
-        patience.wait(f"the endpoint {endpoint} is not deleted: it is {status}")
+        deadline.wait(f"the endpoint {endpoint} is not deleted: it is {status}")
 
 
 def ask_to_delete_endpoint(sagemaker: SageMakerClient, endpoint: str) -> str | None:
-    """The status in which it was found; None if there is none. One that is in progress is to be asked again."""
+    """Request the deletion. Returns the status before, None without an endpoint. Repeat it while one is in progress."""
     try:
         status: str = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
     except ClientError as error:
@@ -119,10 +119,10 @@ def ask_to_delete_endpoint(sagemaker: SageMakerClient, endpoint: str) -> str | N
 
 
 def delete_models(sagemaker: SageMakerClient, endpoint: str) -> None:
-    """The models and configurations that were made for the endpoint; all are listed before one is deleted.
+    """Delete the models and configurations that were created for the endpoint. All are listed before any is deleted.
 
-    Their names are <endpoint>-v<version> with 8 digits behind it (deploy_model/model.py). A prefix would not
-    do: that of the endpoint headrace-dev is one of the models of headrace-dev-v2, too.
+    Their names are <endpoint>-v<version> followed by 8 digits (deploy_model/model.py). A prefix is not enough: the
+    prefix of the endpoint headrace-dev also matches the models of headrace-dev-v2.
     """
     prefix, made = f"{endpoint}-v", re.compile(re.escape(endpoint) + r"-v\d+(-[0-9a-f]{8})?")
     configurations = [
@@ -145,10 +145,11 @@ def delete_models(sagemaker: SageMakerClient, endpoint: str) -> None:
             log.info("model deleted", name=name)
 
 
-def delete_model_packages(sagemaker: SageMakerClient, group: str, patience: Patience) -> None:
-    """Every version of the group, waiting until none is listed any more; the group itself is the stack's.
+def delete_model_packages(sagemaker: SageMakerClient, group: str, deadline: Deadline) -> None:
+    """Delete every version of the group and wait until none is listed. The stack deletes the group itself.
 
-    SageMaker answers before a version is gone: its status is Deleting for a while, and the group is not empty.
+    DeleteModelPackage answers before the version is gone: its status is Deleting for a while, and the group is not
+    empty.
     """
     asked: set[str] = set()
     while there := _model_packages(sagemaker, group):
@@ -162,11 +163,11 @@ def delete_model_packages(sagemaker: SageMakerClient, group: str, patience: Pati
             log.info("model version is being deleted", model_package=arn)
         asked.update(new)
         if not new:
-            patience.wait(f"{len(there)} versions of the model package group {group} are not deleted")
+            deadline.wait(f"{len(there)} versions of the model package group {group} are not deleted")
 
 
 def _model_packages(sagemaker: SageMakerClient, group: str) -> dict[str, str]:
-    """The status of each version; none if there is no group."""
+    """The status of each version by ARN; empty if the group does not exist."""
     try:
         return {
             package["ModelPackageArn"]: package["ModelPackageStatus"]
@@ -179,12 +180,12 @@ def _model_packages(sagemaker: SageMakerClient, group: str) -> dict[str, str]:
         raise
 
 
-def empty_bucket(s3: S3Client, bucket: str, patience: Patience) -> None:
-    """Delete every version and delete marker, again from the start until a listing finds none."""
+def empty_bucket(s3: S3Client, bucket: str, deadline: Deadline) -> None:
+    """Delete every object version and delete marker. The listing starts again until it is empty."""
     deleted = 0
     try:
         while versions := _some_versions(s3, bucket):
-            patience.check(f"the bucket {bucket} is not empty, with {deleted:,} versions deleted")
+            deadline.check(f"the bucket {bucket} is not empty, with {deleted:,} versions deleted")
             _delete_versions(s3, bucket, versions)
             deleted += len(versions)
     except ClientError as error:

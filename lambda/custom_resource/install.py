@@ -1,6 +1,6 @@
-"""What a deployment puts into the data bucket: the code archive, the definition and the marker for "no champion".
+"""Write the objects of a deployment into the data bucket: code archive, definition, and the marker "no champion".
 
-And the messages by which pipeline and endpoint come to be what the deployment says.
+Afterwards messages to start_pipeline and deploy_model update the pipeline and the endpoint.
 """
 
 import json
@@ -11,11 +11,11 @@ from shared.aws import S3Client, SqsClient
 
 
 def install(s3: S3Client, deployment: Deployment) -> None:
-    """Copy what has changed since the deployment before, and write every object, over what is there.
+    """Copy the assets that have changed since the last deployment, and write every object.
 
     CloudFormation sends an update when any of the resource's properties changes. A definition that a maintainer has
-    put under pipelines/ survives each but those with another definition in the sources: that one is the newer, and
-    taking it is right; the maintainer's remains as a version of the object.
+    put under pipelines/ stays until the sources have another definition. That one is newer, so it replaces the
+    maintainer's, which remains as a version of the object.
     """
     for copy in deployment.copies:
         if (copy.from_key, copy.to_key) in deployment.copied:
@@ -29,20 +29,21 @@ def install(s3: S3Client, deployment: Deployment) -> None:
         log.info("written", key=key)
 
 
-def publish_again(sqs: SqsClient, deployment: Deployment) -> None:
-    """Have the pipeline looked at: what the definition is bound to, and the parameters' defaults, may be others now.
+def request_publish(sqs: SqsClient, deployment: Deployment) -> None:
+    """Have start_pipeline update the pipeline: the bindings of the definition and the parameters' defaults may differ.
 
-    It would be at the next upload in any case; but whoever starts the pipeline in Studio before would start the former.
+    The next upload would update it as well. But a user who starts the pipeline in Studio before that would start the
+    old one.
     """
     if deployment.uploads_queue_url:
         sqs.send_message(QueueUrl=deployment.uploads_queue_url, MessageBody=json.dumps({"headrace": "publish"}))
 
 
-def serve_again(sqs: SqsClient, deployment: Deployment) -> None:
-    """Have the endpoint looked at: it may run on other instances now, or be missing beside an approved model.
+def request_recheck(sqs: SqsClient, deployment: Deployment) -> None:
+    """Have deploy_model check the endpoint: its instances may have changed, or it may be missing.
 
-    No event tells of either: SageMaker's come when a version is approved, and a registry that was kept holds versions
-    approved long ago.
+    No event reports either case: SageMaker sends events when a version is approved, and a retained registry has
+    versions that were approved long ago.
     """
     line = {"line": deployment.line} if deployment.line else {}
     body = json.dumps({"headrace": "look-again", "count": 0, **line})

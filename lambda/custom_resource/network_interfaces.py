@@ -1,20 +1,20 @@
-"""Network interfaces that SageMaker made for jobs and endpoint, which keep their VPC from being deleted."""
+"""Network interfaces that SageMaker created for jobs and endpoint. While they exist, the VPC cannot be deleted."""
 
 from collections.abc import Sequence
 
-from custom_resource.deadline import Patience
+from custom_resource.deadline import Deadline
 from shared import log
 from shared.aws import Ec2Client
 
 
-def await_interfaces(ec2: Ec2Client, subnets: Sequence[str], patience: Patience) -> None:
-    """Wait until the subnets hold none. Nothing but jobs and endpoint has one there, and they have ended.
+def await_interfaces(ec2: Ec2Client, subnets: Sequence[str], deadline: Deadline) -> None:
+    """Wait until the subnets have none. Only jobs and the endpoint have interfaces there, and they have ended.
 
-    SageMaker deletes them some minutes after that, under the role of the job or the endpoint: whoever deletes the role
-    first, or the subnet while they are there, has a stack that cannot be deleted.
+    SageMaker deletes the interfaces some minutes later, with the role of the job or the endpoint. If the role is
+    deleted first, or the subnet while they exist, the deletion of the stack fails.
     """
     while left := _interfaces(ec2, subnets):
-        patience.wait(f"SageMaker has not deleted the network interfaces {', '.join(left)}")
+        deadline.wait(f"SageMaker has not deleted the network interfaces {', '.join(left)}")
     log.info("no network interface is left", subnets=list(subnets))
 
 

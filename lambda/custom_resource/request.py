@@ -1,4 +1,4 @@
-"""CloudFormation's request to a custom resource, typed, and the answer that it waits for."""
+"""CloudFormation's request to a custom resource, typed, and the response that CloudFormation waits for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.errors import MalformedEvent
 from shared.lines import DEFAULT
 
 ANSWER_ATTEMPTS = 4
-LONGEST_REASON = 1_000  # characters; CloudFormation takes an answer of 4 KB in all
+MAX_REASON = 1_000  # characters; CloudFormation takes an answer of 4 KB in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the resource's properties say: what goes into the bucket, and what a destroyed stack leaves behind.
+    """The resource's properties: the objects for the bucket, and the names of what has to be deleted with the stack.
 
-    Pipeline, group and the uploads' queue are empty where the environment only serves another one's models. A model
-    line that the environment declares has a resource of its own, which names the `line`.
+    Pipeline, group and the uploads' queue are empty where the environment only serves models of another environment.
+    Each declared model line has a separate custom resource, which names the `line`.
 
-    `copied` are those copies that the deployment before this has made. An asset's key is the hash of its content, so
-    the same asset in another bucket is the same.
+    `copied` are the copies that the last deployment made. An asset's key is the hash of its content, so the same key in
+    another asset bucket has the same content.
     """
 
     bucket: str
@@ -66,7 +66,7 @@ class Deployment:
                 model_package_group=properties["ModelPackageGroupName"],
                 decisions_queue_url=properties["DecisionsQueueUrl"],
                 uploads_queue_url=properties.get("UploadsQueueUrl", ""),
-                # CloudFormation hands over every property as text. Anything but "false" keeps the data.
+                # CloudFormation passes every property as text. Any value but "false" retains the data.
                 retain=properties["Retain"] != "false",
                 subnets=tuple(properties.get("SubnetIds", ())),
                 line=properties.get("Line", DEFAULT),
@@ -78,22 +78,22 @@ class Deployment:
 
 
 def physical_id(event: Mapping[str, Any]) -> str:
-    """The same for the resource's whole life: were it to change, CloudFormation would delete the "old" resource."""
+    """Constant for the resource's whole life: if it changed, CloudFormation would delete the "old" resource."""
     stack_name = event["StackId"].split("/")[1]
     return f"{stack_name}-{event['LogicalResourceId']}"
 
 
 def answer(event: Mapping[str, Any], *, failure: str | None = None) -> None:
-    """Tell CloudFormation that it is done, or why not. Without an answer the stack would wait for an hour."""
+    """Send CloudFormation the result, with the reason of a failure. Without it the stack would wait for an hour."""
     body = {
         "Status": "SUCCESS" if failure is None else "FAILED",
-        "Reason": (failure or "done")[:LONGEST_REASON],
+        "Reason": (failure or "done")[:MAX_REASON],
         "PhysicalResourceId": event.get("PhysicalResourceId") or physical_id(event),
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
     }
-    # The address is signed for an empty content type; urllib would add one of its own.
+    # The URL is signed for an empty content type; urllib would add its default.
     request = Request(event["ResponseURL"], data=json.dumps(body).encode(), headers={"Content-Type": ""}, method="PUT")
     for attempt in range(1, ANSWER_ATTEMPTS + 1):
         try:

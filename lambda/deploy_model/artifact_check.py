@@ -1,8 +1,8 @@
-"""Is what a version would serve what was registered and approved?
+"""Check that a version's artifact is the one that was registered and approved.
 
-The registry holds an address. Anybody who can write there decides what the endpoint runs, approved or not. So a
-version is deployed only if its address has the form of stored_model.py, and if S3 has computed the recorded SHA-256
-for the object there. Nothing else of the container may name bytes that are fetched when it starts.
+The registry records an S3 URL. A principal that can write there decides what the endpoint runs, approved or not. So a
+version is deployed only if its URL has the form of shared/stored_model.py, and if the SHA-256 that S3 computed for the
+object is the recorded one. No other member of the container may name data that the container downloads at its start.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from shared.stored_model import as_checksum, sha256_in, split
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-# Members of a container that name further data, of which the registry records no hash.
+# Members of a container that name further data. The registry records no hash of that data.
 OTHER_SOURCES = ("ModelDataSource", "AdditionalS3DataSource", "AdditionalModelDataSources", "ModelInput")
 
 
 def why_not_served(
     sagemaker: SageMakerClient, s3: S3Client, environment: Environment, champion: Champion
 ) -> str | None:
-    """Why this version's bytes are not the registered ones, in words; None if they are."""
+    """The reason why this version's artifact is not the registered one, for people; None if it is."""
     package = sagemaker.describe_model_package(ModelPackageName=champion.model_package_arn)
     containers: list[Mapping[str, Any]] = [*package.get("InferenceSpecification", {}).get("Containers", [])]
     if len(containers) != 1:

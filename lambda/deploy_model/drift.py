@@ -1,18 +1,18 @@
-"""A periodic look at the endpoint: is it what the registry wants, though nobody has decided anything?
+"""Check the endpoint periodically for drift: a difference from the registry without an approval or rejection.
 
-Decisions bring the endpoint to the champion. What changes it otherwise makes no event that this function gets, so an
-EventBridge schedule sends {"headrace": "periodic-look"}. A difference counts only when a second look, 15 minutes later,
-finds the very same one: the first may have come between a decision and its message.
+An approval or rejection brings the endpoint to the champion. Other changes of the endpoint send no event to this
+function, so an EventBridge schedule sends {"headrace": "periodic-look"}. A difference counts only if a second check,
+15 minutes later, finds the same one: the first check may run between a decision and its message.
 
-    missing         no endpoint, but a champion             told       deleting it is how people stop paying for it
-    foreign         a configuration that is not ours        told       somebody has moved it, and will have had a reason
-    older           another approved version                told       may be somebody's way out of an incident
-    configuration   the champion on other instances         told       may be somebody's way out of an incident
-    unapproved      no version is approved any more         told       there is nothing to go to
-    withdrawn       a rejected or deleted version           repaired   nobody may serve it, and another one is approved
-    failed          an endpoint that answers nobody         repaired   nobody can have wished for it
+    missing         no endpoint, but a champion             reported   people delete it to stop paying for it
+    foreign         a configuration that is not ours        reported   somebody changed it, for a reason
+    older           another approved version                reported   may be the way out of an incident
+    configuration   the champion on other instances         reported   may be the way out of an incident
+    unapproved      no version is approved any more         reported   no version can replace it
+    withdrawn       a rejected or deleted version           repaired   must not be served; another one is approved
+    failed          an endpoint that answers no request     repaired   nobody can want this
 
-A champion that SageMaker rolled back is left alone, and was told then.
+A champion that SageMaker rolled back is left as it is: the rollback was reported at the time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from deploy_model import outcome
 from deploy_model.artifact_check import why_not_served
 from deploy_model.endpoint import BUSY, describe, serve_champion
 from deploy_model.environment import Environment
-from deploy_model.messages import LookAgain, PeriodicLook
+from deploy_model.messages import PeriodicCheck, Recheck
 from deploy_model.model import configuration_name
 from shared import log, notice_queue
 from shared.aws import RuntimeClient, S3Client, SqsClient, error_code
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
 
-SECOND_LOOK_SECONDS = 900
+SECOND_CHECK_SECONDS = 900
 REPAIRED = frozenset({"withdrawn", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """`what` is a word of the table above; `serving` is the endpoint's configuration, empty without an endpoint."""
+    """`what` is a key of the table above; `serving` is the endpoint's configuration, empty without an endpoint."""
 
     what: str
     serving: str
@@ -57,17 +57,17 @@ class Drift:
         return digest([self.what, self.serving, self.wanted])[:16]
 
 
-def look_periodically(
+def check_periodically(
     sagemaker: SageMakerClient,
     runtime: RuntimeClient,
     s3: S3Client,
     sqs: SqsClient,
     environment: Environment,
-    look: PeriodicLook,
+    check: PeriodicCheck,
 ) -> None:
-    """Look at the endpoint of one line. What differs twice is reported, and repaired where nobody can have wanted it.
+    """Check the endpoint of one line. Report a difference that is found twice, and repair it where the table says so.
 
-    A champion whose artifact is not the registered one is reported at once: an instance that starts would load it.
+    A champion whose artifact is not the registered one is reported at once: a new instance would load it.
     """
     approved = find_approved(sagemaker, environment.model_package_group)
     if approved and (reason := why_not_served(sagemaker, s3, environment, approved[0])):
@@ -77,19 +77,19 @@ def look_periodically(
     name = environment.endpoint_name
     if drift is None:
         log.info("endpoint as wanted", endpoint=name)
-    elif look.seen != drift.key:
-        body = PeriodicLook(line=environment.line, seen=drift.key).body()
-        sqs.send_message(QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=SECOND_LOOK_SECONDS)
-        log.info("endpoint differs", endpoint=name, what=drift.what, seconds=SECOND_LOOK_SECONDS)
+    elif check.seen != drift.key:
+        body = PeriodicCheck(line=environment.line, seen=drift.key).body()
+        sqs.send_message(QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=SECOND_CHECK_SECONDS)
+        log.info("endpoint differs", endpoint=name, what=drift.what, seconds=SECOND_CHECK_SECONDS)
     else:
         log.warning("endpoint differs", endpoint=name, what=drift.what, serving=drift.serving, wanted=drift.wanted)
-        _tell(sqs, environment, drift)
+        _send_notice(sqs, environment, drift)
         if drift.what in REPAIRED:
-            serve_champion(sagemaker, runtime, s3, sqs, environment, LookAgain(line=environment.line))
+            serve_champion(sagemaker, runtime, s3, sqs, environment, Recheck(line=environment.line))
 
 
 def find_drift(sagemaker: SageMakerClient, environment: Environment, approved: list[Champion]) -> Drift | None:
-    """None also while the endpoint is being changed, and where SageMaker went back from the champion."""
+    """The difference, if there is one. None also while the endpoint changes, and after a rollback of the champion."""
     champion = approved[0] if approved else None
     wanted = "" if champion is None else configuration_name(environment, champion)
     endpoint = describe(sagemaker, environment.endpoint_name)
@@ -126,10 +126,10 @@ def _was_rolled_back(sagemaker: SageMakerClient, endpoint: DescribeEndpointOutpu
     except ClientError as error:
         if error_code(error) not in {"ValidationException", "ResourceNotFound"}:
             raise
-        return False  # the configuration was never made, or was deleted
+        return False  # the configuration was never created, or was deleted
 
 
-def _tell(sqs: SqsClient, environment: Environment, drift: Drift) -> None:
+def _send_notice(sqs: SqsClient, environment: Environment, drift: Drift) -> None:
     notice_queue.send(
         sqs,
         environment.notices_queue_url,

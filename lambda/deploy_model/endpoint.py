@@ -1,15 +1,15 @@
-"""Bringing the endpoint to serve the champion, whatever it is doing at the moment, and seeing that it does.
+"""Bring the endpoint to serve the champion, whatever its status is, and verify the result.
 
-The message is only a hint that something may have changed. What is served is decided here and now from the registry,
-so messages may come twice, late or in any order. A busy endpoint is looked at again later by a message of our own:
-failing the message instead would use up its receives.
+The message is only a hint that something may have changed. The function reads from the registry what to serve, so
+messages may arrive twice, late or in any order. For a busy endpoint the function sends itself a delayed message
+(Recheck). Failing the message instead would use up its receives.
 
-SageMaker calls an update that it has rolled back a success: the endpoint is InService, with its former configuration.
-So whoever asks for a configuration looks until the endpoint rests, and has people told which of the two it is. A
-configuration that was rolled back carries a tag, and is tried again only when its version is approved again. An
-endpoint that somebody deletes before that look stays deleted: a look follows a decision, it does not make one.
+SageMaker reports an update that it rolled back as a success: the endpoint is InService, with its former configuration.
+So after a request for a configuration the function rechecks the endpoint until it is no longer busy, and sends a notice
+of the outcome. A configuration that was rolled back gets a tag, and is tried again only when its version is approved
+again. An endpoint that a user deletes before the recheck stays deleted: only a decision creates an endpoint.
 
-An endpoint that is InService may have a model that answers no request, or not as recorded (probe.py). The model gets a
+An endpoint that is InService may have a model that answers no request, or not as recorded (probe.py). The model has a
 few minutes to load; then the endpoint goes back to its former configuration.
 """
 
@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from deploy_model import outcome, probe
 from deploy_model.artifact_check import why_not_served
 from deploy_model.environment import Environment
-from deploy_model.messages import LookAgain, ModelDecided
+from deploy_model.messages import ModelDecided, Recheck
 from deploy_model.model import ensure_configuration, tag_list
 from shared import log
 from shared.aws import RuntimeClient, S3Client, SqsClient, error_code, error_message, says
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
 
-LOOK_AGAIN_SECONDS = 30
-MOST_PROBES = 4  # that may fail, 30 s apart: a model of 1 GB is loaded in less than two minutes
-MOST_LOOKS = 120  # an hour: an endpoint is created or updated in 5 to 10 minutes, longer with a slow traffic shift
+RECHECK_SECONDS = 30
+MAX_PROBES = 4  # failed probes, 30 s apart: a model of 1 GB loads in less than two minutes
+MAX_RECHECKS = 120  # an hour: an endpoint is created or updated in 5 to 10 minutes, longer with a slow traffic shift
 
 ON_ITS_WAY = frozenset({"Creating", "Updating", "RollingBack"})
 BUSY = ON_ITS_WAY | {"SystemUpdating", "Deleting"}
@@ -50,12 +50,12 @@ def serve_champion(
     s3: S3Client,
     sqs: SqsClient,
     environment: Environment,
-    hint: ModelDecided | LookAgain,
+    hint: ModelDecided | Recheck,
 ) -> None:
-    """Create or update the endpoint so that it serves the champion, and see what becomes of that.
+    """Create or update the endpoint so that it serves the champion, and recheck it until the outcome is known.
 
-    A champion whose artifact is not the registered one is not deployed: the endpoint stays as it is, and a notice says
-    why.
+    A champion whose artifact is not the registered one is not deployed: the endpoint stays as it is, and a notice gives
+    the reason.
     """
     name = environment.endpoint_name
     champion = find_champion(sagemaker, environment.model_package_group)
@@ -75,8 +75,8 @@ def serve_champion(
         sync_tags(sagemaker, endpoint["EndpointArn"], environment.tags)
     status = "Absent" if endpoint is None else endpoint["EndpointStatus"]
     log.info("endpoint found", endpoint=name, status=status, champion=champion.model_package_arn, wanted=wanted)
-    look = _look(hint, champion)
-    if endpoint is None and look.asked == wanted:
+    recheck = _recheck(hint, champion)
+    if endpoint is None and recheck.requested == wanted:
         log.warning(
             "the endpoint was deleted after this function asked for it: it stays deleted",
             endpoint=name,
@@ -84,21 +84,21 @@ def serve_champion(
             hint="the next approval makes it; or now: headrace repair",
         )
     elif endpoint is None:
-        _create(sagemaker, sqs, environment, wanted, look)
+        _create(sagemaker, sqs, environment, wanted, recheck)
     elif status in BUSY:
-        asked = look.asked == wanted or (status in ON_ITS_WAY and _target(endpoint) == wanted)
-        _look_again(sqs, environment, replace(look, asked=wanted if asked else None), f"it is {status}")
+        requested = recheck.requested == wanted or (status in ON_ITS_WAY and _target(endpoint) == wanted)
+        _recheck_later(sqs, environment, replace(recheck, requested=wanted if requested else None), f"it is {status}")
     elif status != "Failed" and status not in UPDATABLE:
         raise EndpointError(
-            f"the endpoint {name} is {status}, which this function does not know",
-            hint="look at it in the console, then: headrace redrive",
+            f"the endpoint {name} has the unknown status {status}",
+            hint="check it in the console, then: headrace redrive",
         )
     elif status == "InService" and endpoint["EndpointConfigName"] == wanted:
-        if wanted == look.asked or look.again:
-            _conclude(sagemaker, runtime, sqs, environment, champion, endpoint, look)
-    elif wanted == look.asked:
-        outcome.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=look.reason)
-    elif not look.again and outcome.was_rolled_back(sagemaker, endpoint, wanted):
+        if wanted == recheck.requested or recheck.allow_retry:
+            _conclude(sagemaker, runtime, sqs, environment, champion, endpoint, recheck)
+    elif wanted == recheck.requested:
+        outcome.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=recheck.reason)
+    elif not recheck.allow_retry and outcome.was_rolled_back(sagemaker, endpoint, wanted):
         log.warning(
             "the champion was rolled back: the endpoint is left as it is",
             endpoint=name,
@@ -107,12 +107,12 @@ def serve_champion(
             hint=f"headrace reject {champion.version}; or, to try it once more: headrace approve {champion.version}",
         )
     elif status == "Failed":
-        # Nothing but deletion is possible with a failed endpoint.
+        # The only operation that SageMaker allows on a failed endpoint is its deletion.
         sagemaker.delete_endpoint(EndpointName=name)
-        _look_again(sqs, environment, look, "a failed endpoint is being deleted")
+        _recheck_later(sqs, environment, recheck, "a failed endpoint is being deleted")
     elif endpoint["EndpointConfigName"] != wanted:
         former = endpoint["EndpointConfigName"] if status == "InService" else None
-        _update(sagemaker, sqs, environment, wanted, replace(look, former=former))
+        _update(sagemaker, sqs, environment, wanted, replace(recheck, former=former))
     else:
         raise EndpointError(
             f"the endpoint {name} has the champion's configuration but is {status}: "
@@ -121,15 +121,17 @@ def serve_champion(
         )
 
 
-def _look(hint: ModelDecided | LookAgain, champion: Champion) -> LookAgain:
-    """An approval of the champion itself is somebody's wish to have it served, even if it was rolled back before."""
-    if isinstance(hint, LookAgain):
+def _recheck(hint: ModelDecided | Recheck, champion: Champion) -> Recheck:
+    """An approval of the champion allows another attempt, even if the champion was rolled back before."""
+    if isinstance(hint, Recheck):
         return hint
     wished = hint.approval_status == "Approved" and hint.model_package_arn == champion.model_package_arn
-    return LookAgain(again=wished, execution=hint.execution, line=hint.line)
+    return Recheck(allow_retry=wished, execution=hint.execution, line=hint.line)
 
 
-def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, look: LookAgain) -> None:
+def _create(
+    sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, recheck: Recheck
+) -> None:
     try:
         sagemaker.create_endpoint(
             EndpointName=environment.endpoint_name, EndpointConfigName=wanted, Tags=tag_list(environment)
@@ -138,24 +140,29 @@ def _create(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment
         _refuse_quota(error, environment, "created")
         if not says(error, "already existing"):
             raise
-        _look_again(sqs, environment, look, "another worker has created it")
+        _recheck_later(sqs, environment, recheck, "another worker has created it")
     else:
-        _look_again(
-            sqs, environment, LookAgain(asked=wanted, execution=look.execution, line=look.line), "it is being created"
+        _recheck_later(
+            sqs,
+            environment,
+            Recheck(requested=wanted, execution=recheck.execution, line=recheck.line),
+            "it is being created",
         )
 
 
-def _update(sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, look: LookAgain) -> None:
+def _update(
+    sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, recheck: Recheck
+) -> None:
     try:
         sagemaker.update_endpoint(EndpointName=environment.endpoint_name, EndpointConfigName=wanted)
     except ClientError as error:
         _refuse_quota(error, environment, "updated")
         if not says(error, "in-progress"):
             raise
-        _look_again(sqs, environment, look, "another worker has begun to update it")
+        _recheck_later(sqs, environment, recheck, "another worker has begun to update it")
     else:
-        asked = LookAgain(asked=wanted, execution=look.execution, line=look.line, former=look.former)
-        _look_again(sqs, environment, asked, "it is being updated")
+        later = Recheck(requested=wanted, execution=recheck.execution, line=recheck.line, former=recheck.former)
+        _recheck_later(sqs, environment, later, "it is being updated")
 
 
 def _conclude(
@@ -165,12 +172,12 @@ def _conclude(
     environment: Environment,
     champion: Champion,
     endpoint: DescribeEndpointOutputTypeDef,
-    look: LookAgain,
+    recheck: Recheck,
 ) -> None:
-    """It is InService with the champion's configuration. If its model does not answer as the version records, it goes
-    back to the former one.
+    """Probe the model of an endpoint that is InService with the champion's configuration.
 
-    If the function ends right after UpdateEndpoint, the message comes again, and finds the update in progress.
+    If the model does not answer as the version records, the endpoint goes back to the former configuration. If the
+    function ends right after UpdateEndpoint, the message is received again and finds the update in progress.
     """
     name, wanted = endpoint["EndpointName"], endpoint["EndpointConfigName"]
     package = sagemaker.describe_model_package(ModelPackageName=champion.model_package_arn)
@@ -178,24 +185,26 @@ def _conclude(
     if reason is None:
         outcome.deployed(sqs, environment, champion, endpoint)
         return
-    log.warning("the model fails the probe", endpoint=name, configuration=wanted, reason=reason, probes=look.probes + 1)
-    if look.probes + 1 < MOST_PROBES:
-        _look_again(sqs, environment, replace(look, asked=wanted, probes=look.probes + 1), reason)
-    elif look.former is None:
+    log.warning(
+        "the model fails the probe", endpoint=name, configuration=wanted, reason=reason, probes=recheck.probes + 1
+    )
+    if recheck.probes + 1 < MAX_PROBES:
+        _recheck_later(sqs, environment, replace(recheck, requested=wanted, probes=recheck.probes + 1), reason)
+    elif recheck.former is None:
         outcome.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=reason)
     else:
-        back = replace(look, asked=wanted, reason=reason, again=False)
+        back = replace(recheck, requested=wanted, reason=reason, allow_retry=False)
         try:
-            sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=look.former)
+            sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=recheck.former)
         except ClientError as error:
             _refuse_quota(error, environment, "brought back to what it served before")
             if not says(error, "in-progress"):
                 raise
-        _look_again(sqs, environment, back, f"it goes back to {look.former}")
+        _recheck_later(sqs, environment, back, f"it goes back to {recheck.former}")
 
 
 def _refuse_quota(error: ClientError, environment: Environment, verb: str) -> None:
-    """Raises EndpointError for a quota of the account: asking again, however often, ends the same way."""
+    """Raises EndpointError for a quota of the account: a retry would fail in the same way."""
     if error_code(error) != "ResourceLimitExceeded":
         return
     wanted = f"{environment.instance_count} x {environment.instance_type}"
@@ -217,18 +226,17 @@ def describe(sagemaker: SageMakerClient, name: str) -> DescribeEndpointOutputTyp
 
 
 def _target(endpoint: DescribeEndpointOutputTypeDef) -> str:
-    """The configuration that the endpoint is on its way to: EndpointConfigName is the old one during an update."""
+    """The configuration that the endpoint will have: during an update, EndpointConfigName is still the old one."""
     pending = endpoint.get("PendingDeploymentSummary")
     return pending["EndpointConfigName"] if pending else endpoint["EndpointConfigName"]
 
 
-def _look_again(sqs: SqsClient, environment: Environment, look: LookAgain, reason: str) -> None:
-    if look.count >= MOST_LOOKS:
+def _recheck_later(sqs: SqsClient, environment: Environment, recheck: Recheck, reason: str) -> None:
+    if recheck.count >= MAX_RECHECKS:
         raise EndpointError(
-            f"the endpoint {environment.endpoint_name} does not come to rest: {reason} at the look number "
-            f"{look.count + 1}",
+            f"the endpoint {environment.endpoint_name} is still busy at check number {recheck.count + 1}: {reason}",
             hint="see why in the console, then: headrace redrive",
         )
-    body = replace(look, count=look.count + 1).body()
-    sqs.send_message(QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=LOOK_AGAIN_SECONDS)
-    log.info("will look again", endpoint=environment.endpoint_name, reason=reason, seconds=LOOK_AGAIN_SECONDS)
+    body = replace(recheck, count=recheck.count + 1).body()
+    sqs.send_message(QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=RECHECK_SECONDS)
+    log.info("will look again", endpoint=environment.endpoint_name, reason=reason, seconds=RECHECK_SECONDS)

@@ -1,4 +1,4 @@
-"""What the stack tells the function through its environment variables."""
+"""The settings that the stack passes to the function in environment variables."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from shared import env_vars
 from shared.errors import SettingError
 from shared.lines import DEFAULT, resource_name
 
-MOST_INSTANCES = 100
+MAX_INSTANCES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Instances:
-    """What an endpoint runs on."""
+    """The instances of an endpoint."""
 
     type: str
     count: int
@@ -22,9 +22,10 @@ class Instances:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """As one model line sees it, at first the default line; `line` names it, and `lines` are the declared ones.
+    """The settings of one model line, at first of the default line; `line` names it, `lines` are the declared ones.
 
-    `model_package_group` is its name, or its ARN too where it is another account's; `…_arn` says whose it is.
+    `model_package_group` is the group's name, or its ARN if the group is in another account. `model_package_group_arn`
+    is always the ARN.
     """
 
     endpoint_name: str
@@ -38,7 +39,7 @@ class Environment:
     notices_queue_url: str
     tags: Mapping[str, str]
     data_bucket: str | None = None
-    """Where the artifacts of versions lie; None where another account's environment trains them."""
+    """The bucket of the versions' artifacts; None where an environment of another account trains them."""
     vpc_config: Mapping[str, list[str]] | None = None
     """SecurityGroupIds and Subnets of the environment's network, if it has one."""
     lines: Mapping[str, Instances] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Environment:
             model_package_group=env_vars.text(source, "MODEL_PACKAGE_GROUP_NAME"),
             model_package_group_arn=env_vars.text(source, "MODEL_PACKAGE_GROUP_ARN"),
             instance_type=env_vars.text(source, "ENDPOINT_INSTANCE_TYPE"),
-            instance_count=env_vars.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MOST_INSTANCES),
+            instance_count=env_vars.whole_number(source, "ENDPOINT_INSTANCE_COUNT", low=1, high=MAX_INSTANCES),
             queue_url=env_vars.text(source, "QUEUE_URL"),
             dead_letter_queue_url=env_vars.text(source, "DEAD_LETTER_QUEUE_URL"),
             notices_queue_url=env_vars.text(source, "NOTICES_QUEUE_URL"),
@@ -63,7 +64,7 @@ class Environment:
         )
 
     def of_line(self, line: str) -> Environment:
-        """The same environment for another of its lines. Call it on the default line's."""
+        """The settings of another line. Call it on the default line's settings."""
         if not line:
             return self
         return replace(
@@ -78,7 +79,7 @@ class Environment:
 
     @property
     def of_every_line(self) -> list[Environment]:
-        """The default line's first."""
+        """The settings of each line, those of the default line first."""
         return [self.of_line(line) for line in (DEFAULT, *sorted(self.lines))]
 
 
@@ -87,7 +88,7 @@ def _lines(source: Mapping[str, str]) -> dict[str, Instances]:
     found = {}
     for line, instances in env_vars.json_object(source, "LINES").items():
         match instances:
-            case {"type": str(kind), "count": int(count)} if 1 <= count <= MOST_INSTANCES:
+            case {"type": str(kind), "count": int(count)} if 1 <= count <= MAX_INSTANCES:
                 found[line] = Instances(kind, count)
             case _:
                 raise SettingError(

@@ -1,15 +1,14 @@
-"""The queue's messages, typed: EventBridge's events of model packages, and the one that the function sends itself.
+"""The queue's messages, typed: EventBridge's events of model packages, and the messages that Headrace sends.
 
 {"detail-type": "SageMaker Model Package State Change", "detail": {"ModelPackageGroupName": ..., ...}}
 {"headrace": "look-again", "count": 3, "asked": "headrace-prod-v2-0123abcd", "again": false}
-    look at the endpoint for the third time: was it asked to serve this configuration, and does it? What follows the
-    count may be left out; `again` is whether a configuration that was rolled back may be tried once more, `former` is
-    the configuration that it served before, `probes` counts the requests that its model did not answer, `reason` says
-    why it goes back,
-    `execution`, which made the model, is for the log, and `line` is the model line whose endpoint is meant, the
-    default line's if left out
+    check the endpoint for the third time. All members but the count are optional. `asked` is the configuration that
+    the function requested. `again` allows another attempt with a configuration that was rolled back. `former` is the
+    configuration that the endpoint served before. `probes` counts the failed probes of the model. `reason` is the
+    reason of a rollback. `execution`, which produced the model, is for the log. `line` is the model line of the
+    endpoint, by default the default line.
 {"headrace": "periodic-look"}
-    is the endpoint of each line as the registry wants it? `seen` and `line` say that one line's was found to differ
+    check the endpoint of each line for drift. `seen` and `line` name the difference that was found for one line.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ from typing import TypeAlias
 from shared.errors import MalformedEvent
 from shared.lines import DEFAULT
 
+WIRE_NAMES = {"requested": "asked", "allow_retry": "again"}  # of a Recheck, so that messages in the queue are read
 DETAIL_TYPE = "SageMaker Model Package State Change"
-DECISIONS = frozenset({"Approved", "Rejected"})  # either can change which version is the champion
+DECISIONS = frozenset({"Approved", "Rejected"})  # both can change which version is the champion
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,12 @@ class ModelDecided:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAgain:
+class Recheck:
+    """A check of an endpoint. The message has "asked" for `requested` and "again" for `allow_retry`."""
+
     count: int = 0
-    asked: str | None = None
-    again: bool = False
+    requested: str | None = None
+    allow_retry: bool = False
     execution: str | None = None
     line: str = DEFAULT
     former: str | None = None
@@ -49,13 +51,13 @@ class LookAgain:
     reason: str | None = None
 
     def body(self) -> str:
-        more = {name: value for name, value in asdict(self).items() if name != "count" and value}
+        more = {WIRE_NAMES.get(name, name): value for name, value in asdict(self).items() if name != "count" and value}
         return json.dumps({"headrace": "look-again", "count": self.count, **more})
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodicLook:
-    """At the endpoint of `line`; of every line without one. `seen` is the key of the difference found before."""
+class PeriodicCheck:
+    """A check of one line, or of every line if `line` is None. `seen` is the key of the difference found before."""
 
     line: str | None = None
     seen: str | None = None
@@ -69,7 +71,7 @@ class Ignored:
     reason: str
 
 
-Message: TypeAlias = ModelDecided | LookAgain | PeriodicLook | Ignored
+Message: TypeAlias = ModelDecided | Recheck | PeriodicCheck | Ignored
 
 
 def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
@@ -77,29 +79,29 @@ def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
     try:
         content = json.loads(body)
     except ValueError as error:
-        raise _malformed(f"is no JSON: {error}") from error
+        raise _malformed(f"is not valid JSON: {error}") from error
     match content:
         case {"headrace": "look-again", "count": int(count)}:
             line = content.get("line", DEFAULT)
             if line not in group_arns:
-                return Ignored(f"a look at the endpoint of the line {line!r}, which is not declared (any more)")
-            known = {name: content[name] for name in ("asked", "execution", "former", "reason") if name in content}
+                return Ignored(f"a check of the endpoint of the line {line!r}, which is not declared (any more)")
+            known = {name: content[name] for name in ("execution", "former", "reason") if name in content}
             probes = content.get("probes")
-            return LookAgain(
-                count, again=content.get("again") is True, line=line,
+            return Recheck(
+                count, requested=content.get("asked"), allow_retry=content.get("again") is True, line=line,
                 probes=probes if isinstance(probes, int) else 0, **known,
             )  # fmt: skip
         case {"headrace": "periodic-look"}:
             line = content.get("line")
             if line is not None and line not in group_arns:
-                return Ignored(f"a look at the endpoint of the line {line!r}, which is not declared (any more)")
-            return PeriodicLook(line, content.get("seen"))
+                return Ignored(f"a check of the endpoint of the line {line!r}, which is not declared (any more)")
+            return PeriodicCheck(line, content.get("seen"))
         case {"detail-type": str(kind)} if kind != DETAIL_TYPE:
-            return Ignored(f"an event of the kind {kind!r}, not {DETAIL_TYPE!r}")
+            return Ignored(f"an event of the type {kind!r}, not {DETAIL_TYPE!r}")
         case {"detail-type": _, "detail": {"ModelPackageArn": str(arn)} as detail} if (
             "ModelPackageGroupName" not in detail
         ):
-            return Ignored(f"{arn} is no version of a model package group")
+            return Ignored(f"{arn} is not a version of a model package group")
         case {
             "detail-type": _,
             "detail": {
@@ -111,16 +113,16 @@ def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
         }:
             named = {group_arn.rpartition("/")[2]: line for line, group_arn in group_arns.items()}
             if group not in named:
-                return Ignored(f"{arn} is of the group {group}, not of {' or '.join(group_arns.values())}")
+                return Ignored(f"{arn} belongs to the group {group}, not to {' or '.join(group_arns.values())}")
             group_arn = group_arns[named[group]]
             versions = group_arn.replace(":model-package-group/", ":model-package/", 1)
             if arn.lower() != f"{versions}/{version}".lower():  # SageMaker writes ARNs in lower case at times
-                return Ignored(f"{arn} is no version {version} of {group_arn}")
+                return Ignored(f"{arn} is not version {version} of {group_arn}")
             if status not in DECISIONS:
-                return Ignored(f"{arn} is {status}: nothing is decided")
+                return Ignored(f"{arn} is {status}, neither approved nor rejected")
             execution = detail.get("MetadataProperties", {}).get("GeneratedBy")
             return ModelDecided(arn, version, status, execution, named[group])
-    raise _malformed(f"is no {DETAIL_TYPE!r} event with the group, ARN, version and approval status")
+    raise _malformed(f"is not a {DETAIL_TYPE!r} event with the group, ARN, version and approval status")
 
 
 def _malformed(what: str) -> MalformedEvent:

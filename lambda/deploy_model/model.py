@@ -1,7 +1,7 @@
-"""The champion as SageMaker serves it: a model, and an endpoint configuration that says on what it runs.
+"""The champion as a SageMaker model, and its endpoint configuration with the instances.
 
-Both names derive from what they stand for, so making them twice is making them once. A version's number alone does not
-tell: it may be another environment's, whose registry can be made anew and count from 1 again while this one serves.
+Both names derive from the content, so a second creation has no effect. A version's number alone is not enough: the
+registry of another environment can be deleted and created again, and number its versions from 1 while this one serves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def ensure_configuration(sagemaker: SageMakerClient, environment: Environment, champion: Champion) -> str:
-    """The name of the champion's endpoint configuration; it and its model exist afterwards."""
+    """Create the champion's model and endpoint configuration if they are missing. Returns the configuration's name."""
     network = _network(environment)
     variant = _variant(environment, champion)
     model_name, name = variant["ModelName"], configuration_name(environment, champion)
@@ -54,7 +54,7 @@ def _variant(environment: Environment, champion: Champion) -> ProductionVariantT
     return {
         "VariantName": "AllTraffic",
         "ModelName": f"{_version_name(environment, champion)}-{digest(made_of)[:8]}",
-        "InstanceType": environment.instance_type,  # type: ignore[typeddict-item]  # any text; SageMaker judges it
+        "InstanceType": environment.instance_type,  # type: ignore[typeddict-item]  # any text; SageMaker checks it
         "InitialInstanceCount": environment.instance_count,
         "InitialVariantWeight": 1.0,
     }
@@ -65,7 +65,7 @@ def _version_name(environment: Environment, champion: Champion) -> str:
 
 
 def _network(environment: Environment) -> dict[str, Any]:
-    """A model cannot be moved: one in another network is another model."""
+    """The model's network. A model's network cannot be changed, so another network makes another model."""
     if environment.vpc_config is None:
         return {}
     return {"VpcConfig": environment.vpc_config, "EnableNetworkIsolation": True}

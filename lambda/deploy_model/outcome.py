@@ -1,6 +1,6 @@
-"""What became of a deployment, once the endpoint rests: people are told, and a rollback is remembered.
+"""The outcome of a deployment, once the endpoint is no longer busy: send a notice, and tag a rolled-back configuration.
 
-The memory is a tag of the endpoint configuration, which is what was rolled back: it goes when that goes.
+The tag belongs to the endpoint configuration that was rolled back, and is deleted with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROLLED_BACK = "headrace:rolled-back"
 def deployed(
     sqs: SqsClient, environment: Environment, champion: Champion, endpoint: DescribeEndpointOutputTypeDef
 ) -> None:
-    """It is InService with the champion's configuration. Told once for each change of the endpoint."""
+    """Report that the endpoint is InService with the champion's configuration, once for each change of the endpoint."""
     log.info("deployed", endpoint=endpoint["EndpointName"], configuration=endpoint["EndpointConfigName"])
     notice_queue.send(
         sqs,
@@ -37,7 +37,7 @@ def deployed(
 
 
 def artifact_refused(sqs: SqsClient, environment: Environment, champion: Champion, reason: str) -> None:
-    """Its bytes are not those that were registered. One notice is sent for each reason."""
+    """Report an artifact that is not the registered one. One notice is sent for each reason."""
     log.warning("artifact refused", model_package=champion.model_package_arn, reason=reason)
     notice_queue.send(
         sqs,
@@ -60,9 +60,9 @@ def rolled_back(
     *,
     reason: str | None = None,
 ) -> None:
-    """It rests, and not as it was asked to: it has gone back to its former configuration, or is out of order.
+    """Report an endpoint without the requested configuration: it has gone back to its former one, or has failed.
 
-    An endpoint with a model that answers nothing, and with no former configuration, is out of order too.
+    An endpoint whose model does not answer, and that has no former configuration, counts as failed.
     """
     status, serving = endpoint["EndpointStatus"], endpoint["EndpointConfigName"]
     reason = reason or endpoint.get("FailureReason", "")
@@ -79,7 +79,7 @@ def rolled_back(
     else:
         what |= {"status": status}
     notice_queue.send(sqs, environment.notices_queue_url, "rolled-back" if back else "endpoint-failed", **what)
-    # Last, because who dies before this looks again, and tells it again, which the other function then leaves out.
+    # Tag last: if the function dies before this, the retry sends the notice again, and `notify` drops the duplicate.
     tag = {"Key": ROLLED_BACK, "Value": endpoint["LastModifiedTime"].isoformat(timespec="seconds")}
     sagemaker.add_tags(ResourceArn=_configuration_arn(endpoint, asked), Tags=[tag])  # type: ignore[list-item]
 
@@ -94,5 +94,5 @@ def _configuration_arn(endpoint: DescribeEndpointOutputTypeDef, configuration: s
 
 
 def _milliseconds(endpoint: DescribeEndpointOutputTypeDef) -> int:
-    """As the endpoint's events tell its time, so that both are known for one change."""
+    """The time of the change in the unit of the endpoint's events, so that notice and event count as one change."""
     return round(endpoint["LastModifiedTime"].timestamp() * 1000)

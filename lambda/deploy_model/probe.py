@@ -1,12 +1,12 @@
-"""One request to the endpoint with a known answer: InService does not prove that its model answers.
+"""Send the endpoint one request with a known answer: InService does not prove that its model answers.
 
-AWS's inference image runs TorchServe, whose /ping answers 200 before the model is loaded, and for 5 minutes after it
-could not be loaded. SageMaker takes that for health, and ends the instances that served before:
+AWS's inference image runs TorchServe, whose /ping answers 200 before the model is loaded, and for 5 minutes after its
+loading failed. SageMaker considers that healthy, and terminates the instances that served before:
 https://github.com/aws/deep-learning-containers/issues/2917
 
-Evaluate has asked the model for the same image. The version's metadata records its answer (training/known_answer.py)
-and a digest of the classes (training/summary.py). An endpoint that answers otherwise serves something else, or computes
-it wrongly. A version without these records is asked for any answer.
+Evaluate sent the model the same image. The version's metadata records the answer (training/known_answer.py) and a
+digest of the classes (training/summary.py). An endpoint with another answer serves another model, or computes wrongly.
+For a version without these records any answer passes.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from shared.aws import RuntimeClient, error_code
 IMAGE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAFklEQVR4nGP8//8/AwMDEwMDAwMDAwAkBgMB/DXemwAAAABJRU5ErkJggg=="
 )
-LONGEST_MESSAGE = 300  # characters of the model's own words
+MAX_MESSAGE = 300  # characters of the model's error message
 TOLERANCE = 0.05  # of a probability: torch of another version, or on a GPU, differs by less than 0.001
 CLASSES, ANSWER = "ClassesDigest", "ProbeAnswer"  # of the version's metadata
-MOST_NAMES = 5
+MAX_NAMES = 5
 
 
 def failure(runtime: RuntimeClient, endpoint: str, recorded: Mapping[str, str]) -> str | None:
-    """Why the model does not answer, or not as the version's metadata (`recorded`) has it, in words; None if it does.
+    """The reason why the model does not answer as the version's metadata (`recorded`) says; None if it does.
 
-    A refusal of the request (4xx) is an answer too: the code of the model has run, and may be for other requests.
-    Raises ClientError for what says nothing of the model, such as throttling.
+    A refusal of the request (4xx) passes: the model's code has run, and may expect other requests. Raises ClientError
+    for errors that do not concern the model, such as throttling.
     """
     try:
         answer = runtime.invoke_endpoint(
@@ -47,7 +47,7 @@ def failure(runtime: RuntimeClient, endpoint: str, recorded: Mapping[str, str]) 
         if error_code(error) != "ModelError":
             raise
         status = int(error.response.get("OriginalStatusCode", 0))
-        message = " ".join(str(error.response.get("OriginalMessage", "")).split())[:LONGEST_MESSAGE]
+        message = " ".join(str(error.response.get("OriginalMessage", "")).split())[:MAX_MESSAGE]
         if 400 <= status < 500:
             log.warning("the model refuses the probe", endpoint=endpoint, status=status, said=message)
             return None
@@ -68,13 +68,13 @@ def _prediction(answer: bytes) -> Mapping[str, Any] | None:
 
 
 def _other_answer(probabilities: Any, recorded: Mapping[str, str]) -> str | None:
-    """None for a model that answers with labels alone: whether these are the recorded classes cannot be known."""
+    """How the answer differs, or None. An answer of labels alone is not compared: it does not list the classes."""
     if not isinstance(probabilities, dict) or not probabilities:
         return None
     names = sorted(probabilities)
     if recorded.get(CLASSES, digest := _digest(names)) != digest:
-        shown = ", ".join(name[:40] for name in names[:MOST_NAMES])
-        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        shown = ", ".join(name[:40] for name in names[:MAX_NAMES])
+        more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
         return f"its model knows other classes than its version records: {shown}{more}"
     place, _, expected = recorded.get(ANSWER, "none").partition(" ")
     if not expected or int(place) >= len(names):
@@ -87,5 +87,5 @@ def _other_answer(probabilities: Any, recorded: Mapping[str, str]) -> str | None
 
 
 def _digest(names: list[str]) -> str:
-    """As training/summary.py computes it."""
+    """The digest of the classes, computed as in training/summary.py."""
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""The pipeline's ExplainChange step: what a run changes against the champion, in words, before anything is trained.
+"""The pipeline's ExplainChange step: describe how a run differs from the champion, before any training.
 
-It refuses nothing, and what it cannot find out it says: whether models can be compared is decided in Evaluate, which
-has both of them.
+The step never fails a run, and reports what it cannot determine. Evaluate decides whether the models can be compared,
+because it has both of them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from shared.stored_model import split
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-FEWEST_CLASSES = 2  # that are shared: training/compare.py
-MOST_NAMES = 5
+MIN_CLASSES = 2  # shared by both models: training/compare.py
+MAX_NAMES = 5
 ARGUMENTS = ("ModelPackageGroupName", "PreparedUri", "ImageSize", "Network")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The step's arguments; `prepared_uri` is the folder of Preprocess's test arrays, with their dataset.json."""
+    """The step's arguments; `prepared_uri` is the folder with Preprocess's test arrays and their dataset.json."""
 
     model_package_group: str
     prepared_uri: str
@@ -78,18 +78,18 @@ def classes_in_words(now: Any, before: Any, version: int) -> str:
     ]
     if not changes:
         return f"the classes are those of {champion}: compared on all test images"
-    if len(shared) < FEWEST_CLASSES:
+    if len(shared) < MIN_CLASSES:
         return f"{', '.join(changes)}: no comparison with {champion}, so the new version will wait for a person"
     return f"{', '.join(changes)}: compared with {champion} on the {len(shared)} classes that both know"
 
 
 def some(names: Sequence[str]) -> str:
-    shown = ", ".join(name[:40] for name in names[:MOST_NAMES])
-    return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
+    shown = ", ".join(name[:40] for name in names[:MAX_NAMES])
+    return f"{shown} and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else shown
 
 
 def read_json(s3: S3Client, uri: str) -> dict[str, Any] | None:
-    """None: it is gone, in a bucket that this function may not read, or not what was expected."""
+    """None: the object is gone, lies in a bucket that this function may not read, or is not a JSON object."""
     bucket, key = split(uri)
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 NO_VERSION = "none"
-"""In place of an ARN: whether a Lambda step's output may be an empty text is documented nowhere."""
+"""In place of an ARN: no document says whether a Lambda step's output may be an empty string."""
 
 
 class Answer(TypedDict):
@@ -30,7 +30,7 @@ class Answer(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The step's arguments; `no_champion_uri` is the prefix of the marker object that stands for no artifact."""
+    """The step's arguments; `no_champion_uri` is the prefix of the marker object for "no artifact"."""
 
     model_package_group: str
     no_champion_uri: str
@@ -47,7 +47,7 @@ class Question:
 
 
 def answer(sagemaker: SageMakerClient, s3: S3Client, question: Question) -> Answer:
-    """A champion whose artifact was deleted is "gone": the evaluation goes on without a comparison, and says so."""
+    """Find the champion. Without its artifact the state is "gone": Evaluate then reports that it compared nothing."""
     champion = find_champion(sagemaker, question.model_package_group)
     if champion is None:
         return {
@@ -67,8 +67,8 @@ def answer(sagemaker: SageMakerClient, s3: S3Client, question: Question) -> Answ
 
 
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer | dict[str, str]:
-    """`PipelineExecutionArn` is for the log, and may be left out."""
-    with log.about(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
+    """Answer FindChampion or, for an event with `PreparedUri`, ExplainChange. `PipelineExecutionArn` is for the log."""
+    with log.context(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
         sagemaker, s3 = aws.client("sagemaker"), aws.client("s3")
         if "PreparedUri" in event:
             change = explain(sagemaker, s3, Plan.from_event(event))

@@ -1,4 +1,4 @@
-"""What the stack tells the function through its environment variables."""
+"""The settings that the stack passes to the function in environment variables."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from shared.lines import DEFAULT, resource_name
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """`name` is what people call it; `headrace` is how that command is told of it, say `headrace --env prod`.
+    """`name` is the environment's name; `headrace` is the command line for it, for example `headrace --env prod`.
 
-    `registry_headrace` is the same of the environment in which its models are approved, which may be another one.
+    `registry_headrace` is the same for the environment in which models are approved, which may be another one.
 
-    As one model line sees it, at first the default line; `line` names it, and `lines` are the declared ones.
+    The settings are those of one model line, at first the default line; `line` names it, and `lines` are the declared
+    ones.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Environment:
         )
 
     def of_line(self, line: str) -> Environment:
-        """The same environment for another of its lines. Call it on the default line's."""
+        """The settings of another line. Call it on the default line's settings."""
         if not line:
             return self
         return replace(
@@ -61,7 +62,7 @@ class Environment:
 
     @property
     def of_every_line(self) -> list[Environment]:
-        """The default line's first."""
+        """The settings of each line, those of the default line first."""
         return [self.of_line(line) for line in (DEFAULT, *self.lines)]
 
     @property
@@ -71,19 +72,19 @@ class Environment:
 
     @property
     def table(self) -> str:
-        """Where the pipeline's settings stand in environments.toml; a line without a table of its own has this one."""
+        """The table of environments.toml with the pipeline's settings."""
         return f"{self.name}.lines.{self.line}.pipeline" if self.line else f"{self.name}.pipeline"
 
     def command(self, words: str) -> str:
-        """A headrace command for this environment, to be typed."""
+        """A headrace command for this environment."""
         return f"{self.headrace} {words}"
 
     def line_command(self, words: str) -> str:
-        """A headrace command that concerns the line."""
+        """A headrace command for the line."""
         return self.command(f"{self._line_option}{words}")
 
     def decision(self, words: str) -> str:
-        """A headrace command to approve or reject a version, to be typed."""
+        """A headrace command that approves or rejects a version."""
         return f"{self.registry_headrace} {self._line_option}{words}"
 
     @property

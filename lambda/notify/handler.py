@@ -1,4 +1,4 @@
-"""SQS → SNS: what happened becomes a notice that people can use, told once."""
+"""SQS → SNS: publish one notice for each event, with what people need to act."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from notify.environment import Environment
 from notify.messages import Ignored, parse
-from notify.notify import tell
+from notify.notify import notify
 from shared import aws, log, sqs_batch
 
 
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> sqs_batch.BatchResponse:
-    with log.about(request_id=context.aws_request_id):
+    with log.context(request_id=context.aws_request_id):
         return handle_batch(event, Environment.from_variables(os.environ), aws.client)
 
 
@@ -30,7 +30,7 @@ def handle_batch(
         if isinstance(message, Ignored):
             log.info("ignored", reason=message.reason)
         else:
-            tell(message, environment, client)
+            notify(message, environment, client)
 
     queues = sqs_batch.Queues(environment.queue_url, environment.dead_letter_queue_url)
-    return sqs_batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)
+    return sqs_batch.process_records(event, work, sqs=lambda: client("sqs"), queues=queues)

@@ -1,4 +1,4 @@
-"""Addresses in the AWS console of what an ARN's account and region have run."""
+"""Links to the AWS console, in the region of an ARN."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def job_link(arn: str, kind: str, job: str) -> str:
 
 
 def log_link(arn: str, group: str, stream: str) -> str:
-    """The console wants names encoded twice, with $ for the second percent sign: / is $252F."""
+    """The console expects names that are encoded twice, with $ for the second percent sign: / is $252F."""
     return f"{_console(arn, 'cloudwatch')}#logsV2:log-groups/log-group/{_twice(group)}/log-events/{_twice(stream)}"
 
 
 def quota_link(region: str) -> str:
-    """SageMaker's quotas in Service Quotas, where more is asked for."""
+    """SageMaker's page in Service Quotas, where users request an increase."""
     return f"https://{region}.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
 
 

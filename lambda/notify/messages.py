@@ -1,10 +1,11 @@
-"""The queue's messages, typed: EventBridge's events, CloudWatch's alarms, and what our own functions have to tell.
+"""The queue's messages, typed: EventBridge's events, CloudWatch's alarms, and notices of the other functions.
 
 {"detail-type": "SageMaker ...", "detail": {...}}        EventBridge: an execution, a model version, the endpoint
-{"AlarmName": ..., "NewStateValue": "ALARM", ...}        CloudWatch, by way of the topic that alarms publish to
+{"AlarmName": ..., "NewStateValue": "ALARM", ...}        CloudWatch, through the topic that alarms publish to
 {"headrace": "notice", "kind": "rolled-back", ...}       a function of Headrace; the fields are those of its class here
 
-Each has a `state`: what is told once. SageMaker's events come several times for one change, and so can any message.
+Each has a `state`: one notice is sent for one state. SageMaker may send several events for one change, and SQS may
+deliver any message twice. The names of the classes are part of the markers of sent notices (publish.py).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ OUT_OF_ORDER = frozenset({"FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"})
 
 @dataclass(frozen=True, slots=True)
 class ExecutionEnded:
-    """An execution that has Failed or was Stopped."""
+    """An execution with the status Failed or Stopped."""
 
     arn: str
     status: str
@@ -64,7 +65,7 @@ class AlarmRaised:
 
 @dataclass(frozen=True, slots=True)
 class EndpointFailed:
-    """`changed` is the endpoint's LastModifiedTime in milliseconds, here and below: one change, one notice."""
+    """`changed` is the endpoint's LastModifiedTime in milliseconds, here and below: one notice for each change."""
 
     kind: ClassVar[str] = "endpoint-failed"
 
@@ -131,7 +132,7 @@ class RolledBack:
 
 @dataclass(frozen=True, slots=True)
 class EndpointDiffers:
-    """It is not what the registry wants, though nobody has decided anything; `what` as lambda/deploy_model/drift.py.
+    """The endpoint drifted from the registry. The table in lambda/deploy_model/drift.py lists the values of `what`.
 
     `serving` and `wanted` are configurations, empty where there is none; `version` is the wanted one, 0 for none.
     """
@@ -169,7 +170,7 @@ class DefinitionRefused:
 
 @dataclass(frozen=True, slots=True)
 class OverBudget:
-    """Costs in US dollars; a line of the breakdown says what one step may cost at most, and why."""
+    """Costs in US dollars; each line of the breakdown gives the maximum cost of one step, and how it is computed."""
 
     kind: ClassVar[str] = "budget"
 
@@ -186,9 +187,9 @@ class OverBudget:
 
 @dataclass(frozen=True, slots=True)
 class RunLimitReached:
-    """Of all data sets that a limit concerns on one day, the first; `free` says from when on it lets a run through.
+    """The first data set of a day that reaches the limit; `free` is the time from which the limit admits a run.
 
-    `setting` is max_runs_per_day or max_concurrent_runs; `free` is empty for the latter, `day` is of UTC.
+    `setting` is max_runs_per_day or max_concurrent_runs; `free` is empty for the latter, `day` is a day in UTC.
     """
 
     kind: ClassVar[str] = "run-limit"
@@ -206,7 +207,7 @@ class RunLimitReached:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """`queue` is the dead-letter queue's name; `message_id` the id that the message had in the queue before it."""
+    """A dead-lettered message. `queue` is the dead-letter queue's name, `message_id` the id in the source queue."""
 
     kind: ClassVar[str] = "set-aside"
 
@@ -225,7 +226,7 @@ class Ignored:
     reason: str
 
 
-Tellable: TypeAlias = (
+Event: TypeAlias = (
     ExecutionEnded
     | ModelWaits
     | AlarmRaised
@@ -264,12 +265,12 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 
 def parse(
     body: str, *, pipelines: Sequence[str], model_package_groups: Sequence[str], endpoints: Sequence[str]
-) -> Tellable | Ignored:
-    """What a message tells. Ignored for what is not of this environment or nothing to tell people."""
+) -> Event | Ignored:
+    """Parse a message. Ignored: the event belongs to another environment, or people need no notice of it."""
     try:
         content = json.loads(body)
     except ValueError as error:
-        raise _malformed(f"is no JSON: {error}") from error
+        raise _malformed(f"is not valid JSON: {error}") from error
     match content:
         case {"headrace": "notice", "kind": str(kind)}:
             return _own(kind, content)
@@ -282,21 +283,21 @@ def parse(
         case {"detail-type": str(kind), "detail": dict(detail)} if kind == ENDPOINT_CHANGE:
             return _endpoint(detail, endpoints)
         case {"detail-type": str(kind)}:
-            return Ignored(f"an event of the kind {kind!r}, which nobody is told of")
-    raise _malformed("is neither an event nor an alarm nor a notice of Headrace")
+            return Ignored(f"an event of the type {kind!r}, for which no notice is sent")
+    raise _malformed("is not an event, an alarm or a notice of Headrace")
 
 
-def _own(kind: str, content: Mapping[str, Any]) -> Tellable:
+def _own(kind: str, content: Mapping[str, Any]) -> Event:
     known = OWN.get(kind)
     if known is None:
-        raise _malformed(f"is a notice of the kind {kind!r}; known are {', '.join(OWN)}")
+        raise _malformed(f"is a notice of the unknown kind {kind!r}; the kinds are {', '.join(OWN)}")
     wrong = [field.name for field in fields(known) if not isinstance(content.get(field.name), TYPES[str(field.type)])]
     if wrong:
-        raise _malformed(f"is a notice of the kind {kind!r} without a right {', '.join(wrong)}")
+        raise _malformed(f"is a notice of the kind {kind!r} without a valid {', '.join(wrong)}")
     return known(**{field.name: content[field.name] for field in fields(known)})
 
 
-def _alarm(name: str, state: str, content: Mapping[str, Any]) -> Tellable | Ignored:
+def _alarm(name: str, state: str, content: Mapping[str, Any]) -> Event | Ignored:
     if state != "ALARM":
         return Ignored(f"the alarm {name} is {state}")
     match content:
@@ -306,29 +307,29 @@ def _alarm(name: str, state: str, content: Mapping[str, Any]) -> Tellable | Igno
     raise _malformed(f"is the alarm {name} without StateChangeTime or NewStateReason")
 
 
-def _execution(detail: Mapping[str, Any], pipelines: Sequence[str]) -> Tellable | Ignored:
+def _execution(detail: Mapping[str, Any], pipelines: Sequence[str]) -> Event | Ignored:
     match detail:
         case {"pipelineArn": str(of), "pipelineExecutionArn": str(arn), "currentPipelineExecutionStatus": str(status)}:
             if of.rpartition("/")[2] not in pipelines:
-                return Ignored(f"{arn} is of another pipeline than {' and '.join(pipelines)}")
+                return Ignored(f"{arn} belongs to another pipeline than {' and '.join(pipelines)}")
             if status not in ENDED_BADLY:
                 return Ignored(f"{arn} is {status}")
             return ExecutionEnded(arn, status)
     raise _malformed("is an execution's event without its ARN, its pipeline's or its status")
 
 
-def _model(detail: Mapping[str, Any], groups: Sequence[str]) -> Tellable | Ignored:
+def _model(detail: Mapping[str, Any], groups: Sequence[str]) -> Event | Ignored:
     match detail:
         case {"ModelPackageArn": str(arn)} if detail.get("ModelPackageGroupName") not in groups:
-            return Ignored(f"{arn} is of no group or another than {' and '.join(groups)}")
+            return Ignored(f"{arn} does not belong to the group {' or '.join(groups)}")
         case {"ModelPackageArn": str(arn), "ModelPackageVersion": int(version), "ModelApprovalStatus": str(status)}:
             if status != "PendingManualApproval":
-                return Ignored(f"{arn} is {status}: it does not wait")
+                return Ignored(f"{arn} is {status}: it does not wait for approval")
             return ModelWaits(arn, version)
     raise _malformed("is a model package's event without its ARN, version or approval status")
 
 
-def _endpoint(detail: Mapping[str, Any], endpoints: Sequence[str]) -> Tellable | Ignored:
+def _endpoint(detail: Mapping[str, Any], endpoints: Sequence[str]) -> Event | Ignored:
     match detail:
         case {
             "EndpointName": str(name),
@@ -340,14 +341,14 @@ def _endpoint(detail: Mapping[str, Any], endpoints: Sequence[str]) -> Tellable |
                 return Ignored(f"the endpoint {name} is not {' or '.join(endpoints)}")
             status = WORD.sub("_", status).upper()
             if status not in OUT_OF_ORDER:
-                return Ignored(f"the endpoint {name} is {status}; deploy_model tells of deployments")
+                return Ignored(f"the endpoint {name} is {status}; deploy_model reports deployments")
             configuration, reason = detail.get("EndpointConfigName", ""), detail.get("FailureReason", "")
             return EndpointFailed(name, configuration, status, reason, changed)
     raise _malformed("is an endpoint's event without its name, status or LastModifiedTime")
 
 
 def _milliseconds(moment: float | str) -> int:
-    """Samples of AWS's events have milliseconds as a number; its other services' have ISO texts, and seconds."""
+    """A time in milliseconds. Sample events of AWS have numbers of milliseconds or seconds, and ISO 8601 strings."""
     try:
         seconds = datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else float(moment)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""A notice: one thing that happened, in the forms in which it is sent.
+"""A notice of one event, in the forms in which SNS sends it.
 
-The readable form says first what happened to what, then the facts, then what to do. The JSON form has the same, and
-what a program would want of it under names of its own:
+The text form has the headline first, then the facts, then what to do. The JSON form has the same, and each fact as a
+separate member for programs:
 
 {"kind": "rolled-back", "environment": "prod", "headline": "...", "what_to_do": [...], "text": "...", "<fact>": ...}
 """
@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-LONGEST_SUBJECT = 100  # characters that SNS takes, ASCII ones
-LONGEST_FACTS = 7_000  # characters: SNS takes 256 KB for all forms, and a quotation mark becomes 4 bytes in 4 of them
+MAX_SUBJECT = 100  # characters that SNS takes, ASCII ones
+MAX_FACTS = 7_000  # characters: SNS takes 256 KB for all forms, and a quotation mark becomes 4 bytes in 4 of them
 MACHINES = ("sqs", "lambda", "http", "https")
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`facts` and `to_do` are lines of the readable form, `data` is what the JSON form has besides."""
+    """`facts` and `to_do` are lines of the text form; `data` are the additional members of the JSON form."""
 
     kind: str
     headline: str
@@ -30,17 +30,17 @@ class Notice:
 
     def text(self) -> str:
         facts = "\n".join(self.facts)
-        if len(facts) > LONGEST_FACTS:
-            facts = f"{facts[:LONGEST_FACTS]}\n… and {len(facts) - LONGEST_FACTS:,} characters more"
+        if len(facts) > MAX_FACTS:
+            facts = f"{facts[:MAX_FACTS]}\n… and {len(facts) - MAX_FACTS:,} characters more"
         return "\n".join([self.headline, "", facts, "", "what to do:", *(f"  {line}" for line in self.to_do)])
 
     def subject(self, environment: str) -> str:
-        """[headrace prod], or [headrace prod, line pets], and the headline, as SNS takes it: one line of ASCII."""
+        """[headrace prod], or [headrace prod, line pets], and the headline. SNS requires one line of ASCII."""
         line = " ".join(f"[headrace {environment}] {self.headline}".split())
-        return line.encode("ascii", "replace").decode()[:LONGEST_SUBJECT]
+        return line.encode("ascii", "replace").decode()[:MAX_SUBJECT]
 
     def message(self, environment: str, *, line: str = "") -> str:
-        """What SNS is given with MessageStructure "json": the readable form is for e-mail and all else."""
+        """The message for MessageStructure "json": programs get the JSON form; e-mail and all others, the text form."""
         text = self.text()
         data = {
             "kind": self.kind,

@@ -1,4 +1,4 @@
-"""From what happened to what people are told: the function's flow on one page."""
+"""From an event to its notice: the function's flow on one page."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from notify.messages import (
     Deployed,
     EndpointDiffers,
     EndpointFailed,
+    Event,
     ExecutionEnded,
     ModelWaits,
     OverBudget,
     RolledBack,
     RunLimitReached,
     SetAside,
-    Tellable,
 )
 from notify.notice import Notice
-from notify.publish import is_told, marker_key, publish
+from notify.publish import is_sent, marker_key, publish
 from notify.queries import Run, read_run, read_version
 from notify.templates import models, operations, runs
 from shared import log
@@ -30,21 +30,21 @@ from shared.champion import find_champion
 from shared.lines import DEFAULT, resource_name
 
 
-def tell(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> None:
-    """Tell it, unless it has been told. Raises what AWS raises: the queue then brings the message again."""
-    environment = environment.of_line(line_of(message, environment))
-    log.bind(**about(message), **({"line": environment.line} if environment.line else {}))
-    key = marker_key(type(message).__name__, message.state)
-    if is_told(client("s3"), environment, key):
-        log.info("told already", of=type(message).__name__, state=message.state)
+def notify(event: Event, environment: Environment, client: Callable[[str], Any]) -> None:
+    """Send the event's notice, unless it was sent before. Raises what AWS raises: SQS then delivers it again."""
+    environment = environment.of_line(line_of(event, environment))
+    log.append_keys(**keys_of(event), **({"line": environment.line} if environment.line else {}))
+    key = marker_key(type(event).__name__, event.state)
+    if is_sent(client("s3"), environment, key):
+        log.info("notice already sent", of=type(event).__name__, state=event.state)
         return
-    notice = compose(message, environment, client)
+    notice = compose(event, environment, client)
     if notice is not None:
         publish(client("sns"), client("s3"), environment, notice, key)
 
 
-def about(message: Tellable) -> dict[str, str]:
-    match message:
+def keys_of(event: Event) -> dict[str, str]:
+    match event:
         case ExecutionEnded(arn, _):
             return {"execution": arn}
         case (
@@ -59,9 +59,9 @@ def about(message: Tellable) -> dict[str, str]:
     return {}
 
 
-def line_of(message: Tellable, environment: Environment) -> str:
-    """The model line that it concerns, by the name of the resource; what concerns none is the default line's."""
-    match message:
+def line_of(event: Event, environment: Environment) -> str:
+    """The model line of the event's resource, by the resource's name; the default line for all other events."""
+    match event:
         case ExecutionEnded(arn, _):
             name = arn.split("/")[-3]  # …:pipeline/<name>/execution/<id>
         case (
@@ -80,9 +80,9 @@ def line_of(message: Tellable, environment: Environment) -> str:
     return {resource_name(environment.endpoint, line): line for line in environment.lines}.get(name, DEFAULT)
 
 
-def compose(message: Tellable, environment: Environment, client: Callable[[str], Any]) -> Notice | None:
-    """None where there is nothing to tell any more."""
-    match message:
+def compose(event: Event, environment: Environment, client: Callable[[str], Any]) -> Notice | None:
+    """The notice of the event; None if the event is out of date."""
+    match event:
         case ExecutionEnded(arn, status):
             bucket, table = environment.data_bucket, environment.table
             run = read_run(client("sagemaker"), client("logs"), client("s3"), arn, bucket=bucket, table=table)
@@ -90,29 +90,27 @@ def compose(message: Tellable, environment: Environment, client: Callable[[str],
         case ModelWaits(arn, _):
             return _waits(arn, environment, client)
         case AlarmRaised():
-            return operations.alarm(environment, message)
+            return operations.alarm(environment, event)
         case EndpointFailed():
-            return models.endpoint_failed(environment, message)
+            return models.endpoint_failed(environment, event)
         case ArtifactRefused():
-            version = read_version(client("sagemaker"), message.model_package_arn)
-            return models.artifact_refused(environment, message, version)
+            version = read_version(client("sagemaker"), event.model_package_arn)
+            return models.artifact_refused(environment, event, version)
         case Deployed():
-            return models.deployed(environment, message, read_version(client("sagemaker"), message.model_package_arn))
+            return models.deployed(environment, event, read_version(client("sagemaker"), event.model_package_arn))
         case RolledBack():
-            return models.rolled_back(
-                environment, message, read_version(client("sagemaker"), message.model_package_arn)
-            )
+            return models.rolled_back(environment, event, read_version(client("sagemaker"), event.model_package_arn))
         case EndpointDiffers():
-            return models.endpoint_differs(environment, message)
+            return models.endpoint_differs(environment, event)
         case DefinitionRefused():
-            return operations.definition_refused(environment, message)
+            return operations.definition_refused(environment, event)
         case OverBudget():
-            return operations.over_budget(environment, message)
+            return operations.over_budget(environment, event)
         case RunLimitReached():
-            return operations.run_limit_reached(environment, message)
+            return operations.run_limit_reached(environment, event)
         case SetAside():
-            return operations.set_aside(environment, message)
-    assert_never(message)
+            return operations.set_aside(environment, event)
+    assert_never(event)
 
 
 def _ended(status: str, run: Run, environment: Environment, client: Callable[[str], Any]) -> Notice:

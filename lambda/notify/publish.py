@@ -1,7 +1,7 @@
-"""Sending a notice once: first it is published, then a marker object says that it was.
+"""Publish a notice once: first publish it, then write a marker object that records it.
 
-In this order nothing is lost: who dies in between has it sent again. Two workers at the same moment can both send it;
-telling twice is the lesser evil. Markers expire (infra/data/data_bucket.py).
+In this order no notice is lost: if the function dies in between, the retry publishes it again. Two workers at the same
+moment can both publish it; a duplicate is better than a lost notice. Markers expire (infra/data/data_bucket.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shared.hashing import digest
 
 SnsClient: TypeAlias = Any
 
-# Counted where each is told once, not where it is found out, perhaps several times.
+# Counted here, where each event is published once; the functions may detect one event several times.
 METRICS = {
     "execution-failed": "ExecutionsFailed",
     "gate-refused": "GateRefused",
@@ -34,7 +34,7 @@ def marker_key(kind: str, state: list[str]) -> str:
     return f"notices/{digest([kind, state])}.json"
 
 
-def is_told(s3: S3Client, environment: Environment, key: str) -> bool:
+def is_sent(s3: S3Client, environment: Environment, key: str) -> bool:
     try:
         s3.head_object(Bucket=environment.data_bucket, Key=key)
     except ClientError as error:
@@ -57,9 +57,9 @@ def publish(sns: SnsClient, s3: S3Client, environment: Environment, notice: Noti
     )
     fields = {"kind": notice.kind, "headline": notice.headline, "sns_message": answer["MessageId"]}
     if notice.kind in METRICS:
-        log.measured("told", {METRICS[notice.kind]: 1}, **fields)
+        log.metric("notice sent", {METRICS[notice.kind]: 1}, **fields)
     else:
-        log.info("told", **fields)
+        log.info("notice sent", **fields)
     try:
         s3.put_object(
             Bucket=environment.data_bucket,
@@ -69,6 +69,6 @@ def publish(sns: SnsClient, s3: S3Client, environment: Environment, notice: Noti
             IfNoneMatch="*",
         )
     except ClientError as error:
-        # Another worker has told it at the same moment; its marker, or the one it is about to write, serves.
+        # Another worker has published it at the same moment; its marker, or the one that it will write, is enough.
         if error_code(error) not in {"PreconditionFailed", "ConditionalRequestConflict"}:
             raise

@@ -1,7 +1,7 @@
-"""What a notice reports, read from AWS: a run's failed steps with the end of their logs, and a version's figures.
+"""Read the facts of a notice from AWS: a run's failed steps with the end of their logs, and a version's metrics.
 
-Everything here is read. What is gone or was never written (a log, an evaluation, a deleted version) is left out of the
-notice; what may not be read raises, because a permission is missing then.
+These functions only read. Facts that do not exist (a log, an evaluation, a deleted version) are left out of the notice.
+A denied call raises, because a permission is missing.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ LogsClient: TypeAlias = Any
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LOG_LINES = 20
-LONGEST_LINE = 200  # characters
-MOST_LOGS = 2  # failed steps whose logs are quoted
+MAX_LINE = 200  # characters
+MAX_LOGS = 2  # failed steps whose logs are quoted
 LOG_GROUPS = {"TrainingJob": "/aws/sagemaker/TrainingJobs", "ProcessingJob": "/aws/sagemaker/ProcessingJobs"}
 EVALUATION_OUTPUT, EVALUATION_FILE = "evaluation", "evaluation.json"
 
 
 @dataclass(frozen=True, slots=True)
 class FailedStep:
-    """`job` is the name of the job that the step ran, `log` the end of what that has written."""
+    """`job` is the name of the step's job, `log` the last lines of its log."""
 
     name: str
     reason: Reason
-    refuses: bool = False  # whether it is a Fail step: it says no, and nothing has broken
+    refuses: bool = False  # whether it is a Fail step: the model was refused, and nothing is broken
     job: str | None = None
     job_kind: str | None = None
     log_group: str | None = None
@@ -48,7 +48,7 @@ class FailedStep:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An execution as it ended. `evaluation` is the report of its evaluation, empty if there is none."""
+    """An execution that has ended. `evaluation` is its evaluation.json, empty if there is none."""
 
     arn: str
     display_name: str
@@ -65,7 +65,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A registered version and what its registration says of it."""
+    """A registered version and its metadata."""
 
     arn: str
     number: int
@@ -75,7 +75,7 @@ class Version:
 
     @property
     def accuracy(self) -> str:
-        """With four decimals, as the command line shows it."""
+        """The accuracy with four decimals, as the command line shows it."""
         value = self.recorded.get("Accuracy", "not recorded")
         try:
             return f"{float(value):.4f}"
@@ -84,9 +84,9 @@ class Version:
 
 
 def read_run(sagemaker: SageMakerClient, logs: LogsClient, s3: S3Client, arn: str, *, bucket: str, table: str) -> Run:
-    """`table` is where the pipeline's settings stand.
+    """Read an execution that has ended. `table` is the table with the pipeline's settings.
 
-    The evaluation is read where a model was refused, and from `bucket` only: the role reads runs/ there.
+    The evaluation is read only after a model was refused, and only from `bucket`: the role may read runs/ there.
     """
     described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
@@ -96,7 +96,7 @@ def read_run(sagemaker: SageMakerClient, logs: LogsClient, s3: S3Client, arn: st
         (step for step in steps if step.get("StepStatus") == "Failed"), key=lambda step: str(step.get("StartTime", ""))
     )
     where = (table, arn.split(":")[3])
-    failed = [_failed(sagemaker, logs, step, where, quoted=number < MOST_LOGS) for number, step in enumerate(broken)]
+    failed = [_failed(sagemaker, logs, step, where, quoted=number < MAX_LOGS) for number, step in enumerate(broken)]
     return Run(
         arn=arn,
         display_name=described.get("PipelineExecutionDisplayName") or arn.rpartition("/")[2],
@@ -109,7 +109,7 @@ def read_run(sagemaker: SageMakerClient, logs: LogsClient, s3: S3Client, arn: st
 
 
 def read_version(sagemaker: SageMakerClient, arn: str) -> Version | None:
-    """None: it has been deleted."""
+    """Read a version. None: it was deleted."""
     try:
         package = sagemaker.describe_model_package(ModelPackageName=arn)
     except ClientError as error:
@@ -153,7 +153,7 @@ def _failed(
 
 
 def _describe(sagemaker: SageMakerClient, kind: str, job: str) -> Mapping[str, Any] | None:
-    """The job; None if it is gone."""
+    """The description of the job; None if the job does not exist."""
     try:
         if kind == "TrainingJob":
             return sagemaker.describe_training_job(TrainingJobName=job)
@@ -165,7 +165,7 @@ def _describe(sagemaker: SageMakerClient, kind: str, job: str) -> Mapping[str, A
 
 
 def _newest_stream(logs: LogsClient, group: str, prefix: str) -> str | None:
-    """Of a job's streams, one an instance, the one that was written to last: who failed usually spoke last."""
+    """The log stream with the newest line. A job has one per instance; the instance that failed usually wrote last."""
     try:
         streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
     except ClientError as error:
@@ -178,16 +178,16 @@ def _newest_stream(logs: LogsClient, group: str, prefix: str) -> str | None:
 
 def _last_lines(logs: LogsClient, group: str, stream: str) -> list[str]:
     answer = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=LOG_LINES, startFromHead=False)
-    return [_readable(event["message"])[:LONGEST_LINE] for event in answer["events"]]
+    return [_readable(event["message"])[:MAX_LINE] for event in answer["events"]]
 
 
 def _readable(line: str) -> str:
-    """Without colours and whatever else a terminal would make of it."""
+    """The line without colours and control characters."""
     return "".join(character for character in ESCAPES.sub("", line).rstrip() if character.isprintable())
 
 
 def _champion(steps: list[PipelineExecutionStepTypeDef]) -> str | None:
-    """What FindChampion has answered: an output of a Lambda step that is named ModelPackageArn, "none" without one."""
+    """FindChampion's answer: the output ModelPackageArn of a Lambda step, which is "none" without a champion."""
     for step in steps:
         outputs: Any = step.get("Metadata", {}).get("Lambda", {}).get("OutputParameters", [])
         for output in outputs:

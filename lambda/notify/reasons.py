@@ -1,4 +1,4 @@
-"""A failed step's reason in the user's words: what happened, the hint and the exit code apart, time limits by name."""
+"""Parse a failed step's reason: the message, the hint, the exit code, and the setting of a time limit or quota."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Reason:
     quota: str | None = None  # the account's quota that refused the job
 
     def says(self, line: str) -> bool:
-        """Whether a line of the log says the same once more."""
+        """Whether a line of the log repeats the reason."""
         said = line.strip()
         parts = [part for part in (*self.text.splitlines(), self.hint or "") if len(part) > 15]
         return len(said) >= 8 and (said in f"{self.text}\nhint: {self.hint}" or any(part in said for part in parts))
 
 
 def read_reason(said: str, job: Mapping[str, Any] | None, table: str, region: str) -> Reason:
-    """What SageMaker says, `AlgorithmError: <the job's own words>, exit code: 1`, or the time limit that ended the job.
+    """Parse SageMaker's `AlgorithmError: <the job's message>, exit code: 1`, or name the time limit that ended the job.
 
-    `job` is the job's description, `table` where its settings stand in environments.toml.
+    `job` is the job's description, `table` the table of environments.toml with its settings.
     """
     if quota := QUOTA.search(said):
         return _quota(quota, table, region)
@@ -59,7 +59,7 @@ def read_reason(said: str, job: Mapping[str, Any] | None, table: str, region: st
 
 
 def _quota(found: re.Match[str], table: str, region: str) -> Reason:
-    """The words of ResourceLimitExceeded: aws/amazon-sagemaker-examples#307."""
+    """Parse the message of ResourceLimitExceeded: aws/amazon-sagemaker-examples#307."""
     name, limit, used, asked = found["name"], found["limit"], found["used"], found["asked"]
     return Reason(
         f"the account's quota {name!r} in {region} is {limit} instances: {used} are in use, and {asked} more are asked "

@@ -1,7 +1,7 @@
-"""The one boto3 session of a function's process, and what its errors are called.
+"""The boto3 session and clients of a function's process, and the codes of AWS's errors.
 
-Importing boto3 takes 88 ms of a cold start and the first client most of the rest; a second client of the same
-session costs 3 ms. So there is one session, and a client is made when it is first asked for.
+Importing boto3 takes 88 ms of a cold start, and the first client takes most of the rest; a second client of the same
+session costs 3 ms. So there is one session, and each client is created on first use.
 """
 
 from functools import cache
@@ -19,11 +19,11 @@ SqsClient: TypeAlias = Any
 
 HEAD_REQUESTS_AT_ONCE = 16
 NOT_FOUND = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
-DENIED = frozenset({"403", "AccessDenied"})  # of S3; the first is what HeadObject answers, which has no body
+DENIED = frozenset({"403", "AccessDenied"})  # of S3; HeadObject answers the first, because it has no body
 
 
 class LambdaContext(Protocol):
-    """What the functions use of the context that Lambda hands to a handler."""
+    """The members of the handler's context object that the functions use."""
 
     aws_request_id: str
 
@@ -39,8 +39,7 @@ def session() -> Any:
 def client(service: str, read_timeout: int = 20) -> Any:
     """The process's client of a service: "s3", "sqs", "sagemaker", "sagemaker-runtime", "ec2".
 
-    A call that hangs is given up after `read_timeout` seconds: boto3's own 60 s would leave no time for a second
-    attempt.
+    A call times out after `read_timeout` seconds: boto3's default of 60 s would leave no time for a second attempt.
     """
     config = Config(
         connect_timeout=5,
@@ -60,10 +59,10 @@ def error_message(error: ClientError) -> str:
 
 
 def says(error: ClientError, *words: str) -> bool:
-    """Whether SageMaker's answer is a refusal of the request that speaks of these words.
+    """Whether SageMaker rejected the request with a message that contains these words.
 
-    SageMaker has no code of its own for "already exists" and "could not find": it answers ValidationException (or
-    ConflictException), and only the message tells which.
+    SageMaker has no separate error codes for "already exists" and "could not find". It answers ValidationException (or
+    ConflictException), and only the message distinguishes them.
     """
     message = error_message(error).lower()
     return error_code(error) in {"ValidationException", "ConflictException"} and all(word in message for word in words)

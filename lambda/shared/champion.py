@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """`registered` is when, in milliseconds: a group that was made anew numbers its versions from 1 again."""
+    """`registered` is the creation time in milliseconds: a group that was created again numbers its versions from 1."""
 
     model_package_arn: str
     version: int
@@ -19,7 +19,7 @@ class Champion:
 
 
 def find_champion(sagemaker: SageMakerClient, model_package_group: str) -> Champion | None:
-    """Of the group of that name, or ARN if it is another account's. None: no approved version."""
+    """The champion of the group with that name, or ARN for another account's group. None: no approved version."""
     return next(iter(find_approved(sagemaker, model_package_group)), None)
 
 
@@ -48,7 +48,7 @@ def find_approved(sagemaker: SageMakerClient, model_package_group: str) -> list[
 
 
 def model_data_url(sagemaker: SageMakerClient, champion: Champion) -> str | None:
-    """Where the champion's artifact is: s3://bucket/…/model.tar.gz. None: its version does not say so."""
+    """The champion's artifact: s3://bucket/…/model.tar.gz. None: its version does not record one."""
     package = sagemaker.describe_model_package(ModelPackageName=champion.model_package_arn)
     containers = package.get("InferenceSpecification", {}).get("Containers", [])
     return (containers[0].get("ModelDataUrl") if containers else None) or None

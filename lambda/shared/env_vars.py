@@ -1,4 +1,4 @@
-"""Reading a function's environment variables. Each function has one dataclass of them, made from these."""
+"""Read and check environment variables. Each function has a dataclass `Environment` that these functions fill."""
 
 import json
 from collections.abc import Mapping
@@ -104,4 +104,6 @@ def _json(name: str, value: str) -> Any:
     try:
         return json.loads(value)
     except ValueError as error:
-        raise SettingError(f"the environment variable {name} is no JSON: {error}", hint="give a JSON object") from error
+        raise SettingError(
+            f"the environment variable {name} is not valid JSON: {error}", hint="give a JSON object"
+        ) from error

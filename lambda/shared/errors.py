@@ -1,19 +1,19 @@
-"""What the functions refuse. Every refusal says what is wrong and where, and carries a hint.
+"""The errors of the functions. Each message says what is wrong and where, and has a hint.
 
 HeadraceError
 ├── SettingError            an environment variable of the function
-├── MalformedEvent          an event or message that nothing can be made of
-├── DefinitionError         a pipeline definition that this environment does not take
-│   └── BindingError        ... because it asks for a name that the environment does not have
-├── ParameterError          a parameter chosen for one run that the pipeline does not have or take
-├── BudgetError             a run of which nobody knows beforehand what it may cost
+├── MalformedEvent          an event or message that cannot be parsed
+├── DefinitionError         a pipeline definition that this environment does not accept
+│   └── BindingError        ... because it uses a name that the environment does not have
+├── ParameterError          a parameter chosen for one run that the pipeline does not have or accept
+├── BudgetError             a run whose cost cannot be estimated
 │   └── OverBudgetError     ... or which may cost more than max_run_cost
 ├── RunLimitError           a run beyond max_runs_per_day
 ├── DataSetError            a data set that cannot be fingerprinted
-├── LineError               a data set that several model lines claim
-├── ArtifactError           an artifact that is not the one that was judged
-├── EndpointError           an endpoint that does not come to serve the champion
-└── DestroyError            a deployment that cannot be emptied
+├── LineError               a data set that matches several model lines
+├── ArtifactError           an artifact that is not the one that was evaluated
+├── EndpointError           an endpoint that cannot be brought to serve the champion
+└── DestroyError            resources of a deleted stack that cannot be deleted
 """
 
 
@@ -48,7 +48,7 @@ class BudgetError(HeadraceError): ...
 
 
 class OverBudgetError(BudgetError):
-    """Costs in USD; a line of the breakdown says what one step may cost, and how that comes about."""
+    """Costs in USD; each line of the breakdown gives the maximum cost of one step, and how it is computed."""
 
     def __init__(self, what: str, *, hint: str, estimated: float, limit: float, breakdown: list[str]) -> None:
         super().__init__(what, hint=hint)
@@ -56,7 +56,7 @@ class OverBudgetError(BudgetError):
 
 
 class RunLimitError(HeadraceError):
-    """`setting` names the limit; `free` says from when on it lets a run through, for people."""
+    """`setting` names the limit; `free` is the time from which the limit admits a run, as a text for people."""
 
     def __init__(self, what: str, *, hint: str, setting: str, limit: int, free: str) -> None:
         super().__init__(what, hint=hint)

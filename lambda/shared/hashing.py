@@ -1,4 +1,4 @@
-"""One text per value, so that equal values have equal hashes everywhere."""
+"""Canonical JSON and its SHA-256, so that equal values have equal hashes everywhere."""
 
 import hashlib
 import json

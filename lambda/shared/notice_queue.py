@@ -1,4 +1,4 @@
-"""What a function has to tell people goes to the notices queue; the function `notify` words it and sends it."""
+"""Queue a notice for people. The function `notify` writes its text and publishes it."""
 
 import json
 
@@ -6,5 +6,5 @@ from shared.aws import SqsClient
 
 
 def send(sqs: SqsClient, queue_url: str, kind: str, **fields: object) -> None:
-    """The kinds and their fields are those that `notify.messages` reads."""
+    """Send the fields of a notice of this kind; `notify/messages.py` lists the kinds and their fields."""
     sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"headrace": "notice", "kind": kind, **fields}))

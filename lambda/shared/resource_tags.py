@@ -1,7 +1,7 @@
-"""Tags of what the functions make at run time: as the settings have them now, not as they were when it was made.
+"""Keep the tags of resources that the functions create at run time equal to the current settings.
 
-A pipeline's tags are copied to the jobs that it starts, so costs are known by them. UpdatePipeline and UpdateEndpoint
-take no tags.
+SageMaker copies a pipeline's tags to the jobs that it starts, so cost allocation uses them. UpdatePipeline and
+UpdateEndpoint do not accept tags.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RESERVED = ("aws:", "sagemaker:")  # AWS's own
 
 
 def sync_tags(sagemaker: SageMakerClient, arn: str, wanted: Mapping[str, str]) -> None:
-    """The resource has these tags afterwards, and of others only AWS's own: it belongs to the environment alone."""
+    """Give the resource exactly these tags, apart from AWS's own: it belongs to this environment alone."""
     pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
     found = {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
     changed = {key: value for key, value in wanted.items() if found.get(key) != value}

@@ -1,4 +1,4 @@
-"""Small JSON documents in the bucket, written on a condition: the markers and the ledger rest on this."""
+"""Read and write small JSON documents in the bucket, with conditional writes. Markers and ledger rely on these."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ CONFLICT_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document as it was read; the etag names this version of it."""
+    """A document as it was read; the ETag identifies this version."""
 
     content: dict[str, Any]
     etag: str
@@ -30,12 +30,12 @@ def read(s3: S3Client, bucket: str, key: str) -> Stored | None:
 
 
 def create(s3: S3Client, bucket: str, key: str, content: dict[str, Any]) -> str | None:
-    """The new document's etag; None if there is one already."""
+    """The new document's ETag; None if the document exists already."""
     return _put(s3, bucket, key, content, {"IfNoneMatch": "*"})
 
 
 def replace(s3: S3Client, bucket: str, key: str, content: dict[str, Any], *, etag: str) -> str | None:
-    """The new version's etag; None if the document is no longer the one of that etag."""
+    """The new version's ETag; None if the document no longer has the given ETag."""
     return _put(s3, bucket, key, content, {"IfMatch": etag})
 
 
@@ -44,7 +44,7 @@ def write(s3: S3Client, bucket: str, key: str, content: object) -> None:
 
 
 def etag(s3: S3Client, bucket: str, key: str) -> str | None:
-    """Which version of the object there is; None if there is none."""
+    """The ETag of the object; None if it does not exist."""
     try:
         return str(s3.head_object(Bucket=bucket, Key=key)["ETag"])
     except ClientError as error:
@@ -61,10 +61,10 @@ def _put(s3: S3Client, bucket: str, key: str, content: dict[str, Any], condition
         except ClientError as error:
             code = error_code(error)
             if code == "PreconditionFailed" or code in NOT_FOUND:  # If-Match on a deleted object is "not found"
-                # boto3 sends a request again whose answer was lost, and may then meet what it has written itself.
+                # boto3 repeats a request whose answer was lost, and may then find the document that it wrote itself.
                 held = read(s3, bucket, key)
                 return held.etag if held and held.content == content else None
-            # S3 asks to try again when another write or delete of the key was under way at the same moment.
+            # S3 asks for a retry when another write or delete of the key was in progress at the same moment.
             if code != "ConditionalRequestConflict" or attempt == CONFLICT_ATTEMPTS:
                 raise
         else:

@@ -1,7 +1,7 @@
-"""An SQS batch: every message on its own, and only those that are to come again come back.
+"""Process an SQS batch message by message, and report the messages that have to be received again.
 
-Needs `ReportBatchItemFailures` on the event source mapping: without it the answer is ignored, and a failed message
-would count as done.
+The event source mapping needs `ReportBatchItemFailures`: without it Lambda ignores the answer and deletes failed
+messages as well.
 """
 
 import json
@@ -19,11 +19,11 @@ from shared.errors import HeadraceError, OverBudgetError, RunLimitError
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 FIRST_WAIT = 15  # seconds, then twice as long each time: with five receives 15, 30, 60 and 120
-LONGEST_WAIT = 900
-LONGEST_REASON = 1_000  # characters of a message's attribute; SQS counts them with the body
-LONGEST_SUMMARY = 500  # characters of a message in the notice of it
-HAVE_NOTICES = (OverBudgetError, RunLimitError)  # that the function sends itself, before it raises them
-# What a message must not hold (SendMessage in the API reference): a reason may quote an object's key.
+MAX_WAIT = 900
+MAX_REASON = 1_000  # characters of a message's attribute; SQS counts them with the body
+MAX_SUMMARY = 500  # characters of a message in its notice
+HAVE_NOTICES = (OverBudgetError, RunLimitError)  # the function has sent a notice before it raises these
+# Characters that SendMessage rejects (API reference): a reason may quote an object's key.
 NOT_SENDABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -37,9 +37,9 @@ class BatchResponse(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Queues:
-    """Where the messages come from, where those go that no repetition helps, and where each of these is told.
+    """The source queue, its dead-letter queue, and the queue of notices.
 
-    The function that tells people has no `notices_url`: it would have to tell of itself.
+    `notify` has no `notices_url`: it reads that queue itself, and a notice about a failed notice could fail as well.
     """
 
     source_url: str
@@ -47,54 +47,60 @@ class Queues:
     notices_url: str | None = None
 
 
-def each(
+def process_records(
     event: Mapping[str, Any], work: Callable[[str, str], None], *, sqs: Callable[[], SqsClient], queues: Queues
 ) -> BatchResponse:
     """Call `work(message id, body)` for each message.
 
-    What raises is delivered again, later each time: services throttle and answers get lost. But a message that this
-    function refuses, or for which it lacks a permission, fails the same way every time, so it goes to the dead-letter
-    queue at once; the reason goes with it, and a notice tells of it, as the alarm on that queue speaks of the first
-    only. `sqs` makes the client, which only a failure needs.
+    A message whose work raises is received again, after a longer wait each time: services throttle and answers get
+    lost. A message that this function refuses, or for which it lacks a permission, would fail every time. It goes to
+    the dead-letter queue at once, with the reason as an attribute. A notice reports each of them, because the alarm on
+    that queue reports only the first. `sqs` makes the client, which only a failure needs.
     """
     failures: list[ItemFailure] = []
     for record in event["Records"]:
         message_id = record["messageId"]
-        with log.about(message_id=message_id):
+        with log.context(message_id=message_id):
             try:
                 work(message_id, record["body"])
-            except Exception as problem:  # the job boundary: the other messages are not to suffer, whatever it is
+            except Exception as problem:  # the job boundary: no failure may affect the other messages
                 log.error("message failed", problem)
-                if not _set_aside(sqs(), queues, record, problem):
+                if not _settle(sqs(), queues, record, problem):
                     failures.append({"itemIdentifier": message_id})
     return {"batchItemFailures": failures}
 
 
-def _set_aside(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], problem: Exception) -> bool:
-    """Whether the message is done with here. If this fails too, it stays: the queue's own limit of receives holds."""
+def _settle(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], problem: Exception) -> bool:
+    """Whether the message was sent to the dead-letter queue. If not, it stays: maxReceiveCount limits its receives."""
     try:
         if isinstance(problem, HeadraceError) or (isinstance(problem, ClientError) and error_code(problem) in DENIED):
-            text = NOT_SENDABLE.sub("\ufffd", f"{type(problem).__name__}: {problem}"[:LONGEST_REASON])
-            reason = {"DataType": "String", "StringValue": text}
-            sqs.send_message(
-                QueueUrl=queues.dead_letters_url, MessageBody=record["body"], MessageAttributes={"Reason": reason}
-            )
-            if queues.notices_url is not None and not isinstance(problem, HAVE_NOTICES):
-                _tell(sqs, queues.notices_url, queues, record, text)
+            _send_to_dlq(sqs, queues, record, problem)
             return True
-        receives = int(record["attributes"]["ApproximateReceiveCount"])
-        sqs.change_message_visibility(
-            QueueUrl=queues.source_url,
-            ReceiptHandle=record["receiptHandle"],
-            VisibilityTimeout=min(FIRST_WAIT * 2 ** (receives - 1), LONGEST_WAIT),
-        )
+        _delay_next_receive(sqs, queues, record)
     except ClientError as error:
-        log.error("message not set aside", error)
+        log.error("message neither dead-lettered nor delayed", error)
     return False
 
 
-def _tell(sqs: SqsClient, notices_url: str, queues: Queues, record: Mapping[str, Any], reason: str) -> None:
-    """A failure here is only logged: the message is set aside, and must not come again for want of a notice."""
+def _send_to_dlq(sqs: SqsClient, queues: Queues, record: Mapping[str, Any], problem: Exception) -> None:
+    text = NOT_SENDABLE.sub("\ufffd", f"{type(problem).__name__}: {problem}"[:MAX_REASON])
+    reason = {"DataType": "String", "StringValue": text}
+    sqs.send_message(QueueUrl=queues.dead_letters_url, MessageBody=record["body"], MessageAttributes={"Reason": reason})
+    if queues.notices_url is not None and not isinstance(problem, HAVE_NOTICES):
+        _send_notice(sqs, queues.notices_url, queues, record, text)
+
+
+def _delay_next_receive(sqs: SqsClient, queues: Queues, record: Mapping[str, Any]) -> None:
+    receives = int(record["attributes"]["ApproximateReceiveCount"])
+    sqs.change_message_visibility(
+        QueueUrl=queues.source_url,
+        ReceiptHandle=record["receiptHandle"],
+        VisibilityTimeout=min(FIRST_WAIT * 2 ** (receives - 1), MAX_WAIT),
+    )
+
+
+def _send_notice(sqs: SqsClient, notices_url: str, queues: Queues, record: Mapping[str, Any], reason: str) -> None:
+    """Failures are only logged: the message is in the dead-letter queue, and must not be received again."""
     try:
         notice_queue.send(
             sqs,
@@ -102,15 +108,15 @@ def _tell(sqs: SqsClient, notices_url: str, queues: Queues, record: Mapping[str,
             "set-aside",
             queue=queues.dead_letters_url.rpartition("/")[2],
             message_id=record["messageId"],
-            message=NOT_SENDABLE.sub("\ufffd", _summary(record["body"]))[:LONGEST_SUMMARY],
+            message=NOT_SENDABLE.sub("\ufffd", _summary(record["body"]))[:MAX_SUMMARY],
             reason=reason,
         )
     except (ClientError, BotoCoreError) as error:
-        log.error("nobody is told of the message set aside", error)
+        log.error("no notice was sent of the dead-lettered message", error)
 
 
 def _summary(body: str) -> str:
-    """The keys of the objects that a notification of S3 is about; any other message as it is."""
+    """The object keys in an S3 notification; any other message unchanged."""
     try:
         return ", ".join(unquote_plus(record["s3"]["object"]["key"]) for record in json.loads(body)["Records"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

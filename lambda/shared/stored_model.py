@@ -1,7 +1,7 @@
-"""Where the artifact of a registered model lies: models/<SHA-256>/model.tar.gz of the data bucket.
+"""The S3 key of a registered model's artifact: models/<SHA-256>/model.tar.gz in the data bucket.
 
-The address contains the hash of the content, and the bucket policy lets only store_model write there
-(infra/stacks/training_stack.py). So a version that names such an address names these bytes, and no others.
+The key contains the hash of the content, and the bucket policy lets only store_model write there
+(infra/stacks/training_stack.py). So a version with such a key identifies exactly these bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def is_sha256(text: str) -> bool:
-    """In hexadecimal, small letters."""
+    """Whether the text is a SHA-256 in lower-case hexadecimal."""
     return bool(_SHA256.fullmatch(text))
 
 
@@ -29,13 +29,13 @@ def key_of(sha256: str) -> str:
 
 
 def sha256_in(key: str) -> str | None:
-    """The SHA-256 that an artifact's key is made of; None for any other key."""
+    """The SHA-256 in an artifact's key; None for any other key."""
     match = _KEY.fullmatch(key)
     return match[1] if match else None
 
 
 def as_checksum(sha256: str) -> str:
-    """As S3 writes it in ChecksumSHA256."""
+    """The form that S3 uses in ChecksumSHA256."""
     return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
@@ -46,10 +46,10 @@ def split(url: str) -> tuple[str, str]:
 
 
 def exists(s3: S3Client, url: str) -> bool:
-    """Whether the object is there. Listing needs no right to read it, and distinguishes "gone" from "denied".
+    """Whether the object exists. Listing needs no permission to read it, and distinguishes "gone" from "denied".
 
-    What lies in a bucket that this function may not list (a version registered by hand) counts as there: who reads it
-    says so if it is not.
+    An object in a bucket that this function may not list (a version registered by hand) counts as existing: the job
+    that reads it fails with the reason if it does not exist.
     """
     bucket, key = split(url)
     try:

@@ -1,4 +1,4 @@
-"""What the stack tells the function through its environment variables."""
+"""The settings that the stack passes to the function in environment variables."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from shared.lines import DEFAULT, line_of_data_set, resource_name
 from start_pipeline.runs.budget import Budget
 from start_pipeline.runs.run_limits import RunLimits
 
-LONGEST_DELAY = 900  # seconds; the most that SQS takes as DelaySeconds
+MAX_DELAY = 900  # seconds; SQS's limit on DelaySeconds
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """As one model line sees it, at first the default line; `line` names it, and `lines` are the declared ones.
+    """The settings of one model line, at first of the default line; `line` names it, `lines` are the declared ones.
 
     `lines` maps the name of each declared line to the patterns of its data sets' names.
     """
@@ -46,7 +46,7 @@ class Environment:
             queue_url=env_vars.text(source, "QUEUE_URL"),
             dead_letter_queue_url=env_vars.text(source, "DEAD_LETTER_QUEUE_URL"),
             notices_queue_url=env_vars.text(source, "NOTICES_QUEUE_URL"),
-            quiet_seconds=env_vars.whole_number(source, "QUIET_SECONDS", low=0, high=LONGEST_DELAY),
+            quiet_seconds=env_vars.whole_number(source, "QUIET_SECONDS", low=0, high=MAX_DELAY),
             bindings=env_vars.texts_and_lists(source, "BINDINGS"),
             parameter_defaults=env_vars.named_texts(source, "PARAMETER_DEFAULTS", default="{}"),
             pipeline_tags=env_vars.named_texts(source, "PIPELINE_TAGS", default="{}"),
@@ -57,7 +57,7 @@ class Environment:
         )
 
     def of_line(self, line: str) -> Environment:
-        """The same environment for another of its lines. Call it on the default line's."""
+        """The settings of another line. Call it on the default line's settings."""
         if not line:
             return self
         name = resource_name(self.pipeline_name, line)
@@ -65,12 +65,12 @@ class Environment:
         return replace(self, line=line, pipeline_name=name, bindings={**self.bindings, **own})
 
     def of_data_set(self, data_set: str) -> Environment:
-        """For the line that the data set belongs to. Raises LineError if it belongs to several."""
+        """The settings of the data set's line. Raises LineError if the data set belongs to several lines."""
         return self.of_line(line_of_data_set(data_set, self.lines))
 
     @property
     def of_every_line(self) -> list[Environment]:
-        """The default line's first."""
+        """The settings of each line, those of the default line first."""
         return [self.of_line(line) for line in (DEFAULT, *sorted(self.lines))]
 
     @property
@@ -87,5 +87,5 @@ class Environment:
 
 
 def refusal_key_of(definition_key: str) -> str:
-    """Where the reason is written for which a definition was refused: beside it."""
+    """The key, beside the definition, of the object with the reason of its refusal."""
     return f"{definition_key.removesuffix('.json')}.error.json"

@@ -1,4 +1,4 @@
-"""SQS → SageMaker: an upload starts the pipeline once it is quiet; a definition put under pipelines/ is upserted."""
+"""SQS → SageMaker: start the pipeline when an upload has ended, and upsert a definition put under pipelines/."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> sqs_batch.Ba
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    with log.about(request_id=context.aws_request_id):
+    with log.context(request_id=context.aws_request_id):
         environment = Environment.from_variables(os.environ)
         return handle_batch(event, environment, aws.client, clock=time.time, seconds_left=seconds_left)
 
@@ -36,4 +36,4 @@ def handle_batch(
             act(message, message_id, environment, client, now=clock(), seconds_left=seconds_left)
 
     queues = sqs_batch.Queues(environment.queue_url, environment.dead_letter_queue_url, environment.notices_queue_url)
-    return sqs_batch.each(event, work, sqs=lambda: client("sqs"), queues=queues)
+    return sqs_batch.process_records(event, work, sqs=lambda: client("sqs"), queues=queues)

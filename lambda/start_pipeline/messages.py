@@ -1,12 +1,12 @@
-"""The queue's messages, typed: S3's notifications and those that Headrace sends itself.
+"""The queue's messages, typed: S3's notifications, and the messages that Headrace sends.
 
 {"Records": [...]}                                          S3: objects were created or removed
 {"Event": "s3:TestEvent", ...}                              S3: the notification was configured
-{"headrace": "check", "data_set": "birds", "sent": 1764}    a delayed look at a data set, sent by `quiet.arm`; "seen"
-                                                            is the state in which it was last, while objects vanish
-{"headrace": "run-again", "data_set": "birds"}              run it anew, whatever became of the last run
+{"headrace": "check", "data_set": "birds", "sent": 1764}    a delayed check of a data set, sent by `debounce.schedule`;
+                                                            "seen" is its last state, while objects are being removed
+{"headrace": "run-again", "data_set": "birds"}              run it again, whatever the last run's status is
 {..., "parameters": {"Epochs": "3"}}                        ... with these parameters, which then belong to its run key
-{"headrace": "publish"}                                     look at definition and code: a deployment has ended
+{"headrace": "publish"}                                     publish definition and code: a deployment has ended
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class DataSetChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class SourcePut:
-    """The definition was put, the archive of the code put or removed, or what they are bound to deployed."""
+class SourceUpdated:
+    """A definition was uploaded, the code archive was uploaded or removed, or a deployment changed their bindings."""
 
 
 @dataclass(frozen=True, slots=True)
-class StrayDefinition:
-    """A definition under a name that no line's pipeline has was put, or removed again."""
+class MisnamedDefinition:
+    """A definition whose key belongs to no line's pipeline was uploaded or removed."""
 
     key: str
     removed: bool
@@ -50,7 +50,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RunAgain:
-    """`asked` names the asking message, so that a redelivery of it is told from a second wish."""
+    """A request for another run. `asked` identifies the request, so that a redelivery is not taken for a second one."""
 
     data_set: str
     asked: str
@@ -59,7 +59,7 @@ class RunAgain:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """An object under datasets/ that belongs to no data set, and never will."""
+    """An object under datasets/ whose key can belong to no data set."""
 
     key: str
 
@@ -69,15 +69,15 @@ class Ignored:
     reason: str
 
 
-Message: TypeAlias = DataSetChanged | SourcePut | StrayDefinition | Check | RunAgain | Unusable | Ignored
+Message: TypeAlias = DataSetChanged | SourceUpdated | MisnamedDefinition | Check | RunAgain | Unusable | Ignored
 
 
 def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[str]) -> list[Message]:
-    """What a message asks for, each thing once, in the message's order."""
+    """The typed messages in a body, without duplicates, in the body's order."""
     try:
         content = json.loads(body)
     except ValueError as error:
-        raise _malformed(f"is no JSON: {error}") from error
+        raise _malformed(f"is not valid JSON: {error}") from error
     except RecursionError as error:
         raise _malformed("is nested too deeply") from error
     match content:
@@ -86,16 +86,16 @@ def parse(body: str, *, message_id: str, bucket: str, definition_keys: Sequence[
         case {"headrace": "run-again", "data_set": str(data_set)} if is_name(data_set):
             parameters = content.get("parameters", {})
             if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
-                raise _malformed("has parameters that are not a JSON object of texts")
+                raise _malformed("has parameters that are not a JSON object of strings")
             return [RunAgain(data_set, asked=str(content.get("asked", message_id)), parameters=parameters)]
         case {"headrace": "publish"}:
-            return [SourcePut()]
+            return [SourceUpdated()]
         case {"Event": "s3:TestEvent"}:
             return [Ignored("S3's test event, sent when the bucket's notification was configured")]
         case {"Records": list(records)}:
             asked = dict.fromkeys(_from_record(record, bucket, definition_keys) for record in records)
             return list(asked) or [Ignored("a notification without records")]
-    raise _malformed("is neither a notification of S3 nor a message of Headrace")
+    raise _malformed("is not a notification of S3 and not a message of Headrace")
 
 
 def _is_definition(key: str) -> bool:
@@ -112,9 +112,9 @@ def _from_record(record: Any, bucket: str, definition_keys: Sequence[str]) -> Me
     if source != bucket or not (created or name.startswith("ObjectRemoved:")):
         return Ignored(f"{name} of {key!r} in {source}: only objects created in or removed from {bucket} matter")
     if (created and key in definition_keys) or key == code.KEY:
-        return SourcePut()
+        return SourceUpdated()
     if _is_definition(key) and key not in definition_keys:
-        return StrayDefinition(key, removed=not created)
+        return MisnamedDefinition(key, removed=not created)
     data_set = data_set_of(key)
     if data_set is not None:
         if is_junk(key):

@@ -1,4 +1,4 @@
-"""From a message to what it does: the function's flow on one page."""
+"""From a message to its effect: the function's flow on one page."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from shared import log, notice_queue
 from shared.errors import DefinitionError, OverBudgetError, RunLimitError
 from start_pipeline.definition import parameters
 from start_pipeline.definition.pipeline import publish
-from start_pipeline.definition.rejection import mind_stray
-from start_pipeline.environment import LONGEST_DELAY, Environment
+from start_pipeline.definition.rejection import reject_misnamed
+from start_pipeline.environment import MAX_DELAY, Environment
 from start_pipeline.messages import (
     Check,
     DataSetChanged,
     Ignored,
     Message,
+    MisnamedDefinition,
     RunAgain,
-    SourcePut,
-    StrayDefinition,
+    SourceUpdated,
     Unusable,
 )
 from start_pipeline.runs import waiting
-from start_pipeline.runs.ledger import UnderWay, start_once
-from start_pipeline.runs.run_limits import Contended, RunsUnderWay, send_notice
+from start_pipeline.runs.ledger import ExecutionInProgress, start_once
+from start_pipeline.runs.run_limits import ConcurrencyLimitReached, Contended, send_notice
 from start_pipeline.uploads import debounce, snapshot
 from start_pipeline.uploads.checksums import SPARE_SECONDS, ChangedMeanwhile
 from start_pipeline.uploads.listing import list_objects
 from start_pipeline.uploads.plausibility import refuse_implausible
 from start_pipeline.uploads.unusable import refuse_unusable
 
-RUN_ENDS_SECONDS = 60.0  # between two looks at a data set whose earlier content is being run
-CONTENDED_SECONDS = 5.0  # until a start is tried again that others have come before
-LEAST_SECONDS = 60.0  # of the function's time for a look: listing 100,000 objects takes up to half of it
+RUN_ENDS_SECONDS = 60.0  # between two checks of a data set whose earlier content is being processed
+CONTENDED_SECONDS = 5.0  # until the next attempt, after other workers changed the list of starts
+MIN_SECONDS = 60.0  # of the function's time for a check: listing 100,000 objects takes up to half of it
 
 
 def act(
@@ -46,29 +46,29 @@ def act(
     now: float,
     seconds_left: Callable[[], float],
 ) -> None:
-    """Do what a message asks for. `client` makes the clients, so that an S3 event costs no SageMaker client."""
+    """Carry out a message. `client` makes the clients, so that an S3 event costs no SageMaker client."""
     match message:
         case Ignored(reason):
             log.info("ignored", reason=reason)
         case Unusable(key):
             refuse_unusable(client("s3"), environment, key, now=now)
         case DataSetChanged(data_set, removed):
-            log.bind(data_set=data_set)
+            log.append_keys(data_set=data_set)
             s3, sqs = client("s3"), client("sqs")
-            debounce.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, removed=removed)
-            log.measured("upload", {"Uploads": 1})
-        case SourcePut():
+            debounce.schedule(s3, sqs, environment, data_set, now=now, message_id=message_id, removed=removed)
+            log.metric("upload", {"Uploads": 1})
+        case SourceUpdated():
             for line in environment.of_every_line:
                 publish(client("s3"), client("sqs"), client("sagemaker"), line)
-        case StrayDefinition(key, removed):
-            mind_stray(client("s3"), client("sqs"), environment, key, removed=removed)
+        case MisnamedDefinition(key, removed):
+            reject_misnamed(client("s3"), client("sqs"), environment, key, removed=removed)
         case Check(data_set, seen):
             vanishing = debounce.saw_removal(client("s3"), environment, data_set) or bool(seen)
-            debounce.disarm(client("s3"), environment, data_set)
+            debounce.cancel(client("s3"), environment, data_set)
 
             def check_again(wait: float, state: str = "") -> None:
                 s3, sqs = client("s3"), client("sqs")
-                debounce.arm(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait, seen=state)
+                debounce.schedule(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait, seen=state)
 
             run_if_quiet(
                 data_set,
@@ -85,7 +85,7 @@ def act(
                 more = {"parameters": dict(chosen)} if chosen else {}
                 body = json.dumps({"headrace": "run-again", "data_set": data_set, "asked": asked, **more})
                 client("sqs").send_message(
-                    QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=min(ceil(wait), LONGEST_DELAY)
+                    QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=min(ceil(wait), MAX_DELAY)
                 )
 
             run_if_quiet(
@@ -112,17 +112,17 @@ def run_if_quiet(
     chosen: Mapping[str, str] | None = None,
     seen: str | None = None,
 ) -> None:
-    """Start the data set's execution once; or have it looked at `again` in so many seconds, until it can be.
+    """Start the data set's execution once, or schedule another check with `again(seconds)` until it can start.
 
-    That is while it is being uploaded to, or is too much for one call, or while other content of it is being run.
-    And while it is being deleted: with `seen`, objects have vanished, and nothing starts until a quiet period later the
-    data set is still in the state that was seen.
+    Another check follows while the upload goes on, while one call cannot fetch all checksums, and while an execution
+    processes other content of the data set. It also follows during a deletion: `seen` is then the state after objects
+    were removed, and no execution starts until the data set has the same state a quiet period later.
 
-    Waiting is never done by failing the message: that would use up its receives and dead-letter a good upload.
+    To wait, the function never fails the message: that would use up its receives and dead-letter a valid upload.
     """
     environment = environment.of_data_set(data_set)
-    log.bind(data_set=data_set, **({"line": environment.line} if environment.line else {}))
-    if seconds_left() < LEAST_SECONDS:  # the batch's other messages have taken the rest
+    log.append_keys(data_set=data_set, **({"line": environment.line} if environment.line else {}))
+    if seconds_left() < MIN_SECONDS:  # the other messages of the batch have used the time
         log.info("to be continued", progress="not begun")
         return again(0.0, "unknown" if seen is not None else "")
     s3, bucket = client("s3"), environment.data_bucket
@@ -134,9 +134,9 @@ def run_if_quiet(
     wait = environment.quiet_seconds - (now - max(listed.last_modified for listed in objects))
     if wait > 0:
         log.info("not quiet yet", data_set=data_set, wait=wait)
-        again(wait, state and "unknown")  # before the rest, so that it is due on time
+        again(wait, state and "unknown")  # first, so that the check is due on time
         spared = max(0.0, seconds_left() - wait - SPARE_SECONDS)
-        return snapshot.get_ahead(s3, bucket, data_set, objects, seconds_left=lambda: seconds_left() - spared)
+        return snapshot.prefetch(s3, bucket, data_set, objects, seconds_left=lambda: seconds_left() - spared)
     if state != (seen or ""):
         log.info("not quiet yet", data_set=data_set, vanished="objects were removed")
         return again(environment.quiet_seconds, state)
@@ -145,33 +145,33 @@ def run_if_quiet(
     except ChangedMeanwhile as changed:
         log.info("not quiet yet", data_set=data_set, changed=str(changed))
         return again(environment.quiet_seconds)
-    except snapshot.Unfinished as progress:
+    except snapshot.ChecksumsIncomplete as progress:
         log.info("to be continued", data_set=data_set, progress=str(progress))
         return again(0.0)
     sagemaker = client("sagemaker")
     definition = publish(s3, client("sqs"), sagemaker, environment)
-    if definition is None:  # the message goes to the dead-letter queue in the end, from where it can be sent again
+    if definition is None:  # the message goes to the dead-letter queue, from where a user can redrive it
         raise DefinitionError(
-            f"no pipeline to run {data_set} with: {environment.definition_key} is refused and there is none before it",
-            hint=f"see {environment.refusal_key}, put a good definition, then: headrace redrive",
+            f"no pipeline to run {data_set} with: {environment.definition_key} is refused and no pipeline exists",
+            hint=f"see {environment.refusal_key}, upload a valid definition, then: headrace redrive",
         )
     chosen = chosen or {}
     parameters.check(definition, chosen)
-    log.bind(fingerprint=taken.fingerprint)
+    log.append_keys(fingerprint=taken.fingerprint)
     refuse_implausible(
         s3, bucket, data_set, taken.checksums, definition,
         image_kinds=environment.image_kinds, seconds_left=seconds_left,
     )  # fmt: skip
     try:
         execution = start_once(s3, sagemaker, environment, definition, taken, now=now, asked_by=asked_by, chosen=chosen)
-    except UnderWay as under_way:
+    except ExecutionInProgress as under_way:
         log.info("waits for the run that is under way", execution=str(under_way))
         return again(RUN_ENDS_SECONDS)
     except Contended as reason:
         log.info("waits for its turn", reason=str(reason))
         return again(CONTENDED_SECONDS)
-    except RunsUnderWay as full:
-        # Each look costs as much as the one before it, and however many data sets may wait.
+    except ConcurrencyLimitReached as full:
+        # A check costs the same each time, and any number of data sets may wait.
         wait = max(RUN_ENDS_SECONDS, environment.quiet_seconds)
         waiting.note(s3, client("sqs"), environment, data_set, now=now, wait=wait)
         log.info("waits until fewer runs are under way", reason=str(full))
@@ -180,7 +180,7 @@ def run_if_quiet(
         sqs, url = client("sqs"), environment.notices_queue_url
         send_notice(sqs, url, data_set, refused.setting, refused.limit, now=now, free=refused.free)
         waiting.forget(s3, environment, data_set)
-        raise  # into the dead-letter queue, so that a person decides on more runs
+        raise  # the message goes to the dead-letter queue, so that a person decides on more runs
     except OverBudgetError as refused:
         notice_queue.send(
             client("sqs"),
@@ -192,8 +192,8 @@ def run_if_quiet(
             max_run_cost=refused.limit,
             breakdown=refused.breakdown,
         )
-        raise  # into the dead-letter queue, from where it is run once it may cost that much
+        raise  # the message goes to the dead-letter queue; after a change of the limit a user redrives it
     waiting.forget(s3, environment, data_set)
     if execution is not None:
         waited = {} if asked_by else {"WaitSeconds": now - taken.newest_upload.timestamp()}
-        log.measured("started", {"ExecutionsStarted": 1, **waited}, execution=execution)
+        log.metric("started", {"ExecutionsStarted": 1, **waited}, execution=execution)

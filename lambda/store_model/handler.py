@@ -1,8 +1,8 @@
-"""The pipeline's StoreModel step: copy the artifact that Evaluate judged to where nobody can exchange it.
+"""The pipeline's StoreModel step: copy the evaluated artifact to a key where it cannot be replaced.
 
-Evaluate's copy lies under runs/, where any job of the environment can write. This function alone may write under
-models/. It copies the object to an address made of the SHA-256 that Evaluate has recorded, and has S3 compute the
-SHA-256 of the copy: an artifact that was exchanged in between is refused, and the run fails with that reason.
+Evaluate's copy is under runs/, where any job of the environment can write. Only this function may write under models/.
+It copies the object to a key that contains the SHA-256 that Evaluate recorded, and S3 computes the SHA-256 of the copy.
+If the artifact was replaced in between, the step fails with that reason.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from shared.aws import NOT_FOUND, S3Client, error_code
 from shared.errors import ArtifactError, MalformedEvent
 from shared.stored_model import as_checksum, exists, is_sha256, key_of, split
 
-LARGEST = 5 * 1024**3  # bytes that one CopyObject takes; the checksum of a copy in parts is not that of the content
-COPY_SECONDS = 240  # that S3 may take to copy 5 GB: the function has 300
-UNVERSIONED = "null"  # as S3 calls the version of an object in a bucket that keeps none
+MAX_BYTES = 5 * 1024**3  # bytes that one CopyObject takes; the checksum of a copy in parts is not that of the content
+COPY_SECONDS = 240  # for S3 to copy 5 GB: the function has 300
+UNVERSIONED = "null"  # S3's version id of an object in a bucket without versioning
 HINT = (
     "the object was changed after Evaluate wrote it: CloudTrail's data events show by whom, if they are switched on. A "
     "slightly higher threshold takes Evaluate out of the cache: headrace run DATA_SET --set AccuracyThreshold=VALUE"
@@ -36,7 +36,7 @@ class Answer(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The step's arguments: where Evaluate left the artifact, and what it was when Evaluate read it."""
+    """The step's arguments: the artifact's URL, and the SHA-256 and size that Evaluate measured."""
 
     url: str
     sha256: str
@@ -55,22 +55,22 @@ class Judged:
 
 
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer:
-    """`PipelineExecutionArn` is for the log, and may be left out."""
-    with log.about(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
+    """Store the artifact. `PipelineExecutionArn` in the event is for the log, and is optional."""
+    with log.context(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
         return store(aws.client("s3", COPY_SECONDS), env_vars.text(os.environ, "DATA_BUCKET"), Judged.from_event(event))
 
 
 def store(s3: S3Client, bucket: str, judged: Judged) -> Answer:
-    """Copy it, unless it is there already. Raises ArtifactError when it is not what was judged."""
+    """Copy the artifact, unless it is stored already. Raises ArtifactError if it is not the evaluated one."""
     source_bucket, source = split(judged.url)
     if source_bucket != bucket:
         raise ArtifactError(
             f"{judged.url} does not lie in the data bucket {bucket}",
             hint="give the step the output of Evaluate, s3://<data bucket>/runs/…/model.tar.gz",
         )
-    if judged.size > LARGEST:
+    if judged.size > MAX_BYTES:
         raise ArtifactError(
-            f"{judged.url} has {judged.size:,} bytes, and a model has at most {LARGEST:,}",
+            f"{judged.url} has {judged.size:,} bytes, and a model has at most {MAX_BYTES:,}",
             hint="train a smaller network, or leave optimizer state and data out of the model folder",
         )
     key = key_of(judged.sha256)
@@ -81,7 +81,7 @@ def store(s3: S3Client, bucket: str, judged: Judged) -> Answer:
 
 
 def stored_version(s3: S3Client, bucket: str, key: str, judged: Judged) -> str | None:
-    """The version that is there already, if it is these bytes: the same artifact was registered before."""
+    """The version id of the stored object, if it has these bytes: the same artifact was registered before."""
     if not exists(s3, f"s3://{bucket}/{key}"):
         return None
     found = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
@@ -93,7 +93,7 @@ def version_of(answer: Mapping[str, Any]) -> str:
 
 
 def copy(s3: S3Client, bucket: str, source: str, key: str, judged: Judged) -> str:
-    """The version that was made. A copy with other bytes is deleted again."""
+    """The version id of the new copy. A copy with other bytes is deleted."""
     try:
         made = s3.copy_object(
             Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": source}, ChecksumAlgorithm="SHA256"

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from pipeline_runs import BUCKET, IMAGE, definition, processing_step, read, run
 
 from start_pipeline.definition.pipeline import publish
-from start_pipeline.definition.rejection import mind_stray
+from start_pipeline.definition.rejection import reject_misnamed
 from start_pipeline.environment import Environment, refusal_key_of
 
 SECTION = "Pipeline definitions"
@@ -40,7 +40,7 @@ def refused(connect: Connect, role: str, capsys: pytest.CaptureFixture[str]) -> 
         if key == environment.definition_key:
             publish(s3, sqs, sagemaker, environment)
         else:
-            mind_stray(s3, sqs, environment, key, removed=False)
+            reject_misnamed(s3, sqs, environment, key, removed=False)
 
     def put_bad(text: str, key: str = environment.definition_key) -> str:
         put(GOOD, environment.definition_key)

@@ -73,7 +73,7 @@ def stack(connect: Callable[[str], Any], bucket: str, role: str) -> Iterator[lis
     connect("events").put_targets(Rule="decided", Targets=[{"Id": "queue", "Arn": arn}])
     _register(connect, 3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deploy_model.endpoint, "LOOK_AGAIN_SECONDS", 1)
+        patch.setattr(deploy_model.endpoint, "RECHECK_SECONDS", 1)
         ending = threading.Event()
         environment = Environment.from_variables(
             {

@@ -17,8 +17,8 @@ from start_pipeline.definition import code
 from start_pipeline.definition.binding import bound_definition
 from start_pipeline.environment import Environment as StartPipelineEnvironment
 from start_pipeline.runs.budget import Budget
-from start_pipeline.runs.run_limits import LARGEST, RunLimits
-from start_pipeline.trigger import LEAST_SECONDS
+from start_pipeline.runs.run_limits import MAX_LIMIT, RunLimits
+from start_pipeline.trigger import MIN_SECONDS
 
 
 def test_trigger_reads_its_variables(prod: Any) -> None:
@@ -63,7 +63,7 @@ def test_limits_on_runs_reach_the_trigger_of_environments_and_of_projects(prod: 
         given = stack.properties("StartPipeline/Function")["Environment"]["Variables"]
         limits = (stack.settings.max_runs_per_day, stack.settings.max_concurrent_runs)
         assert RunLimits.from_variables(given) == RunLimits(*limits) == RunLimits(50, 5)
-    assert MOST_RUNS == LARGEST
+    assert MOST_RUNS == MAX_LIMIT
 
 
 def test_the_variables_of_the_trigger_fit_into_what_lambda_takes(prod: Any) -> None:
@@ -103,5 +103,5 @@ def test_every_function_of_the_folder_is_deployed(prod: Any) -> None:
 
 
 def test_the_triggers_time_suffices_for_a_look(prod: Any) -> None:
-    """With less, it would postpone every check indefinitely."""
-    assert prod.properties("StartPipeline/Function")["Timeout"] >= 2 * LEAST_SECONDS
+    """With less it would put off every look, for ever."""
+    assert prod.properties("StartPipeline/Function")["Timeout"] >= 2 * MIN_SECONDS

@@ -12,7 +12,7 @@ from worlds import BUCKET, CLIENTS, NAME, event
 
 import custom_resource.request
 from custom_resource import destroy, handler
-from custom_resource.deadline import Patience
+from custom_resource.deadline import Deadline
 from shared.errors import DestroyError
 
 
@@ -345,7 +345,7 @@ def test_the_group_is_empty_when_the_versions_are_said_to_be_deleted(stack: Stac
         stack.cloud.register(NAME, version, "Approved")
     stack.cloud.delete_model_package(next(iter(stack.cloud.packages)))  # by another call
     waited: list[float] = []
-    destroy.delete_model_packages(CLIENTS("sagemaker"), NAME, Patience(lambda: 900.0, waited.append))
+    destroy.delete_model_packages(CLIENTS("sagemaker"), NAME, Deadline(lambda: 900.0, waited.append))
     assert stack.cloud.packages == {}
 
 
@@ -354,4 +354,4 @@ def test_versions_that_are_never_gone_are_an_error_in_time(stack: Stack, monkeyp
     monkeypatch.setattr(destroy, "_model_packages", lambda *parts: {"arn": "Deleting"})
     left = iter([900.0, 30.0])
     with pytest.raises(DestroyError, match="1 versions of the model package group"):
-        destroy.delete_model_packages(CLIENTS("sagemaker"), NAME, Patience(lambda: next(left), lambda _: None))
+        destroy.delete_model_packages(CLIENTS("sagemaker"), NAME, Deadline(lambda: next(left), lambda _: None))

@@ -171,7 +171,7 @@ def test_an_endpoint_that_never_comes_to_rest_is_an_error_in_the_end(registry: D
         assert registry.deliver(json.loads(registry.cloud.queue.pop().body)) == []
         looks += 1
     assert (len(registry.cloud.dead_letters), looks) == (1, 120)
-    assert "does not come to rest" in logged()[-1]["error"]
+    assert "is still busy at check number" in logged()[-1]["error"]
 
 
 @pytest.mark.parametrize("operation", ["CreateEndpoint", "UpdateEndpoint"])
@@ -208,10 +208,10 @@ def test_another_instance_type_is_another_configuration(registry: DeployWorld) -
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"ModelPackageGroupName": "another"}, "is of the group another"),
-        ({"ModelPackageArn": f"arn:aws:sagemaker:{REGION}:999999999999:model-package/{NAME}/1"}, "is no version 1 of"),
-        ({"ModelPackageVersion": 2}, "is no version 2 of"),
-        ({"ModelApprovalStatus": "PendingManualApproval"}, "nothing is decided"),
+        ({"ModelPackageGroupName": "another"}, "belongs to the group another"),
+        ({"ModelPackageArn": f"arn:aws:sagemaker:{REGION}:999999999999:model-package/{NAME}/1"}, "is not version 1 of"),
+        ({"ModelPackageVersion": 2}, "is not version 2 of"),
+        ({"ModelApprovalStatus": "PendingManualApproval"}, "neither approved nor rejected"),
     ],
 )
 def test_an_irrelevant_event_is_ignored_with_its_reason(

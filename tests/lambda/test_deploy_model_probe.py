@@ -12,7 +12,7 @@ from worlds import NAME, DeployWorld
 import known_answer
 import summary
 from deploy_model import probe
-from deploy_model.endpoint import MOST_PROBES
+from deploy_model.endpoint import MAX_PROBES
 from inference import input_fn
 
 
@@ -53,7 +53,7 @@ def test_a_model_that_answers_nothing_is_replaced_by_the_former_one(registry: De
     assert back["reason"] == f"its model answers a request with {status}: no worker"
     assert registry.served().endswith("/1")
     assert registry.cloud.names().count("UpdateEndpoint") == 2
-    assert registry.cloud.names().count("InvokeEndpoint") == 1 + MOST_PROBES
+    assert registry.cloud.names().count("InvokeEndpoint") == 1 + MAX_PROBES
 
 
 def test_it_is_not_tried_again_by_itself_but_when_it_is_approved_again(registry: DeployWorld) -> None:
@@ -70,7 +70,7 @@ def test_it_is_not_tried_again_by_itself_but_when_it_is_approved_again(registry:
 
 
 def test_a_model_has_time_to_load(registry: DeployWorld) -> None:
-    deploy(registry, 1, status=503, answers_after=MOST_PROBES)
+    deploy(registry, 1, status=503, answers_after=MAX_PROBES)
     assert kinds(registry) == ["deployed"]
 
 

@@ -102,7 +102,7 @@ def test_a_client_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATA_BUCKET", "", "DATA_BUCKET is not set"),
         ("QUIET_SECONDS", "901", "QUIET_SECONDS is '901'"),
         ("QUIET_SECONDS", "-1", "QUIET_SECONDS is '-1'"),
-        ("BINDINGS", "{", "BINDINGS is no JSON"),
+        ("BINDINGS", "{", "BINDINGS is not valid JSON"),
         ("BINDINGS", '{"DataBucket": 1}', "BINDINGS holds"),
     ],
 )

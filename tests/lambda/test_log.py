@@ -25,9 +25,9 @@ def metrics(lines: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def test_what_is_bound_is_in_every_line_up_to_the_end_of_its_message(logged: Any) -> None:
-    with log.about(request_id="r"):
-        with log.about(message_id="m"):
-            log.bind(execution="e")
+    with log.context(request_id="r"):
+        with log.context(message_id="m"):
+            log.append_keys(execution="e")
             log.info("one")
             log.error("two", ValueError("x"))
         log.info("three")
@@ -42,7 +42,7 @@ def test_what_is_bound_is_in_every_line_up_to_the_end_of_its_message(logged: Any
 def test_a_metric_is_a_line_in_the_embedded_format(logged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The specification: CloudWatch's guide, "Embedded metric format specification"."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "start")
-    log.measured("started", {"ExecutionsStarted": 1, "WaitSeconds": 61.5}, data_set="birds")
+    log.metric("started", {"ExecutionsStarted": 1, "WaitSeconds": 61.5}, data_set="birds")
     (line,) = logged()
     assert isinstance(line["_aws"].pop("Timestamp"), int)
     assert line == {

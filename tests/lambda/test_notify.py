@@ -179,7 +179,7 @@ def test_a_dead_letter_is_told_with_what_is_lost_and_how_to_get_it_back(world: N
 
 def test_a_message_that_was_set_aside_is_told_with_the_reason_and_once(world: NoticeWorld) -> None:
     text, data = world.told(own("set-aside"))
-    assert text.startswith("a message was set aside: datasets/birds (1).zip\n")
+    assert text.startswith("a message was dead-lettered: datasets/birds (1).zip\n")
     assert "reason: DataSetError: no\n\nhint: rename it" in text
     assert "headrace --env test redrive" in text
     assert (data["queue"], data["message_id"]) == ("uploads-dead-letters", "m1")
@@ -219,7 +219,7 @@ def test_a_definition_under_another_name_is_told_with_where_it_belongs(world: No
     text, _ = world.told(own("definition-refused", definition="pipelines/my birds.json"))
     assert "aws s3 cp" not in text
     assert f"aws s3 mv 's3://{BUCKET}/pipelines/my birds.json' s3://{BUCKET}/pipelines/{NAME}.json\n" in text
-    assert f"s3://{BUCKET}/pipelines/my birds.error.json, until" in text
+    assert f"s3://{BUCKET}/pipelines/my birds.error.json has the same error, until" in text
     assert f"{NAME}.error.json" not in text
 
 
@@ -285,7 +285,7 @@ def test_the_same_change_is_told_once_however_often_it_comes(world: NoticeWorld,
     assert world.deliver(world.ended(), world.ended()) == []
     assert world.deliver(world.ended() | {"id": "another"}) == []
     assert len(world.cloud.published) == 1
-    assert [line["message"] for line in logged()] == ["told", "told already", "told already"]
+    assert [line["message"] for line in logged()] == ["notice sent", "notice already sent", "notice already sent"]
     assert len(world.cloud.keys(BUCKET, "notices/")) == 1
 
 

@@ -81,7 +81,7 @@ EXCHANGEABLE = {
 @pytest.mark.parametrize("steps", EXCHANGEABLE.values(), ids=EXCHANGEABLE)
 def test_no_definition_registers_an_artifact_that_can_be_exchanged(steps: list[dict[str, Any]]) -> None:
     text = json.dumps({"Version": "2020-12-01", "Steps": steps})
-    with pytest.raises(DefinitionError, match="can be exchanged after the model's approval") as refusal:
+    with pytest.raises(DefinitionError, match="can be replaced after the model's approval") as refusal:
         bound_definition(text, BINDINGS)
     assert "StoreModel" in refusal.value.hint
 

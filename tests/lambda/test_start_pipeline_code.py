@@ -137,7 +137,7 @@ def test_a_bad_archive_leaves_the_pipeline_as_it_is_and_is_told(world: UploadWor
 
 
 def test_an_archive_that_is_too_large_is_not_read(world: UploadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("start_pipeline.definition.code.LARGEST", 10)
+    monkeypatch.setattr("start_pipeline.definition.code.MAX_BYTES", 10)
     put(world, archive(entry="x"))
     world.settle()
     assert "an archive of code 10 at most" in world.document(REFUSAL)["error"]

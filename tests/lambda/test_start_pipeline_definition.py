@@ -64,7 +64,7 @@ def test_what_was_chosen_for_the_environment_goes_before_the_definitions_default
 @pytest.mark.parametrize(("kind", "value"), [("Integer", "0.5"), ("Float", "many"), ("Boolean", "1"), ("Number", "1")])
 def test_what_was_chosen_has_to_fit_the_parameters_type(kind: str, value: str) -> None:
     text = json.dumps({"Version": "2020-12-01", "Parameters": [{"Name": "N", "Type": kind}], "Steps": []})
-    with pytest.raises(DefinitionError, match=f"the parameter N is of type {kind}"):
+    with pytest.raises(DefinitionError, match=f"the parameter N has the type {kind}"):
         bound_definition(text, BINDINGS, {"N": value})
 
 
@@ -86,7 +86,7 @@ def test_a_name_of_several_values_gives_them_to_the_list_it_is_in() -> None:
 
 @pytest.mark.parametrize("value", [SUBNETS, {"a": SUBNETS}, [f"{SUBNETS},x"], {SUBNETS: 1}])
 def test_a_name_of_several_values_anywhere_else_is_refused(value: object) -> None:
-    with pytest.raises(BindingError, match="stands for 2 values") as refusal:
+    with pytest.raises(BindingError, match="has 2 values") as refusal:
         bind({"Subnets": value}, NETWORK)
     assert f'["{SUBNETS}"]' in refusal.value.hint
 
@@ -311,7 +311,7 @@ def test_a_pipeline_created_by_another_worker_is_updated(world: UploadWorld) -> 
     ("change", "error"),
     [
         (changed("0.Name", "${headrace:Nothing}"), "${headrace:Nothing}"),
-        (changed("0.Arguments.RoleArn", f"arn:aws:iam::{FOREIGN}:role/job"), "is no role of this environment"),
+        (changed("0.Arguments.RoleArn", f"arn:aws:iam::{FOREIGN}:role/job"), "is not a role of this environment"),
         (lambda definition: definition.pop("Steps"), 'a list "Steps"'),
     ],
 )
@@ -368,7 +368,7 @@ def test_an_upload_without_any_good_definition_is_kept_for_a_redrive(world: Uplo
     world.cloud.now = world.cloud.queue[0].due
     world.deliver(world.cloud.queue[0])
     assert not world.cloud.queue
-    assert "is refused and there is none before it" in world.cloud.dead_letters[0].reason
+    assert "is refused and no pipeline exists" in world.cloud.dead_letters[0].reason
     world.cloud.put(BUCKET, f"pipelines/{NAME}.json", DEFINITION)
     world.redrive()
     world.settle()

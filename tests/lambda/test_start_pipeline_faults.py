@@ -10,7 +10,7 @@ import pytest
 from fake_aws import DEAD, NOTICES_QUEUE, Refused
 from worlds import QUIET, UploadWorld, event
 
-from start_pipeline.trigger import LEAST_SECONDS
+from start_pipeline.trigger import MIN_SECONDS
 
 Interrupt = Callable[[str, str, dict[str, Any]], None]
 
@@ -115,17 +115,17 @@ def test_a_notice_that_cannot_be_sent_leaves_the_message_set_aside(world: Upload
     world.send({"headrace": "dance"})
     assert world.deliver(world.cloud.queue[0])
     assert len(world.cloud.dead_letters) == 1
-    assert logged()[-1]["message"] == "nobody is told of the message set aside"
+    assert logged()[-1]["message"] == "no notice was sent of the dead-lettered message"
 
 
 def test_a_look_is_not_begun_when_the_batch_has_taken_the_time(world: UploadWorld) -> None:
     world.upload("datasets/birds/1.jpg")
     world.deliver(world.cloud.queue[0])
     world.cloud.now += QUIET
-    world.seconds_left = LEAST_SECONDS - 1
+    world.seconds_left = MIN_SECONDS - 1
     assert world.deliver(world.cloud.queue[0])
     assert "ListObjectsV2" not in world.cloud.names()
     assert [json.loads(message.body)["headrace"] for message in world.cloud.queue] == ["check"]
-    world.seconds_left = LEAST_SECONDS
+    world.seconds_left = MIN_SECONDS
     world.settle()
     assert len(world.executions()) == 1

@@ -113,7 +113,7 @@ def test_parameters_that_are_not_texts_are_malformed(birds: UploadWorld, paramet
     birds.cloud.send_message("", json.dumps({"headrace": "run-again", "data_set": "birds", "parameters": parameters}))
     (message,) = birds.cloud.queue
     assert birds.deliver(message)
-    assert "parameters that are not a JSON object of texts" in birds.cloud.dead_letters[0].reason
+    assert "parameters that are not a JSON object of strings" in birds.cloud.dead_letters[0].reason
 
 
 def test_the_budget_counts_the_chosen_parameters(birds: UploadWorld) -> None:

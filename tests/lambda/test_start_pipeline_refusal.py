@@ -99,7 +99,7 @@ def test_the_author_is_told_which_upload_was_refused_and_why(world: UploadWorld)
         "kind": "definition-refused",
         "definition": KEY,
         "version": held.etag,
-        "error": "the definition asks for ${headrace:Nothing}, which this environment does not have",
+        "error": "the definition uses ${headrace:Nothing}, which this environment does not have",
         "hint": notice["hint"],
     }
     assert world.document(REFUSAL) == {key: notice[key] for key in ("definition", "version", "error", "hint")}
@@ -129,7 +129,7 @@ def test_a_definition_under_another_name_changes_nothing_and_its_author_is_told(
     world.settle()
     assert step_in_force(world) == "Prepare"
     assert list(world.cloud.pipelines) == [NAME]
-    assert f"put it as {KEY}" in world.document("pipelines/birds.error.json")["hint"]
+    assert f"upload it as {KEY}" in world.document("pipelines/birds.error.json")["hint"]
     assert [notice["definition"] for notice in world.cloud.notices] == ["pipelines/birds.json"]
     assert REFUSAL not in world.cloud.keys(BUCKET)
 

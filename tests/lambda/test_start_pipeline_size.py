@@ -81,7 +81,7 @@ def looks(bucket: LargeBucket) -> int:
         bucket.seconds_left = 120.0
         try:
             snapshot.take(bucket, "b", "birds", objects, seconds_left=lambda: bucket.seconds_left)
-        except snapshot.Unfinished:
+        except snapshot.ChecksumsIncomplete:
             assert bucket.seconds_left > 0
         else:
             return number

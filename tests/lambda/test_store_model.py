@@ -10,7 +10,7 @@ from fake_aws import Cloud
 from worlds import BUCKET, CLIENTS
 
 from shared.errors import ArtifactError, MalformedEvent
-from store_model.handler import LARGEST, Answer, Judged, store
+from store_model.handler import MAX_BYTES, Answer, Judged, store
 
 SOURCE = "runs/1/evaluate/winner/model.tar.gz"
 CONTENT = b"the artifact that Evaluate judged"
@@ -79,9 +79,9 @@ def test_an_artifact_of_another_bucket_is_refused(cloud: Cloud) -> None:
 
 
 def test_an_artifact_that_s3_cannot_copy_at_once_is_refused(cloud: Cloud) -> None:
-    stored(Bytes=LARGEST)
+    stored(Bytes=MAX_BYTES)
     with pytest.raises(ArtifactError, match="at most 5,368,709,120"):
-        stored(Bytes=LARGEST + 1)
+        stored(Bytes=MAX_BYTES + 1)
 
 
 @pytest.mark.parametrize(

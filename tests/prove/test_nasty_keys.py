@@ -63,7 +63,9 @@ def test_what_can_be_no_file_or_no_model_is_set_aside_with_its_reason(trigger: R
         messages += answer
     reasons = {message["MessageAttributes"]["Reason"]["StringValue"].split("\n")[0] for message in messages}
     keys = [f"datasets/{data_set}/{key}" for data_set, key in REFUSED.items()]
-    assert {reason.partition(" can be no file")[0] for reason in reasons} >= {f"DataSetError: {key!r}" for key in keys}
+    assert {reason.partition(" cannot be a file")[0] for reason in reasons} >= {
+        f"DataSetError: {key!r}" for key in keys
+    }
     assert {reason.partition(" cannot be the name")[0] for reason in reasons} >= {
         f"DataSetError: {name!r}" for name in UNRECORDABLE
     }

@@ -1,4 +1,4 @@
-"""The wording of what becomes of a model version: it waits, is served, was rolled back, or its endpoint is broken."""
+"""Notices about a model version: it waits for approval, is served, was rolled back, or its endpoint failed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _compared(recorded: Mapping[str, str], champion: Version | None) -> list[str
 
 
 def _classes(recorded: Mapping[str, str], champion: Version | None) -> list[str]:
-    """The classes, with those of the champion where they are other ones: callers of the endpoint rely on the names."""
+    """The classes, and those of the champion if they differ: callers of the endpoint rely on the names."""
     if "Classes" not in recorded:
         return []
     facts = [f"classes: {recorded['Classes']}"]
@@ -69,103 +69,103 @@ def _classes(recorded: Mapping[str, str], champion: Version | None) -> list[str]
     return facts
 
 
-def deployed(environment: Environment, told: Deployed, version: Version | None) -> Notice:
+def deployed(environment: Environment, event: Deployed, version: Version | None) -> Notice:
     facts = [
-        f"endpoint: {told.endpoint}, InService and looked at after the change",
-        f"configuration: {told.configuration}",
+        f"endpoint: {event.endpoint}, InService and looked at after the change",
+        f"configuration: {event.configuration}",
         *_of_version(version),
-        f"version: {told.model_package_arn}",
+        f"version: {event.model_package_arn}",
     ]
     return Notice(
-        told.kind,
-        f"version {told.version} of {environment.model_package_group} is served by the endpoint {told.endpoint}",
+        event.kind,
+        f"version {event.version} of {environment.model_package_group} is served by the endpoint {event.endpoint}",
         facts,
         [
             environment.line_command("predict IMAGE") + "   # ask it",
-            environment.decision(f"reject {told.version}") + "   # has the version before served again",
+            environment.decision(f"reject {event.version}") + "   # has the version before served again",
         ],
         {
-            "endpoint": told.endpoint,
-            "configuration": told.configuration,
-            "model_package": told.model_package_arn,
-            "version": told.version,
+            "endpoint": event.endpoint,
+            "configuration": event.configuration,
+            "model_package": event.model_package_arn,
+            "version": event.version,
             "accuracy": None if version is None else _number(version.recorded.get("Accuracy")),
         },
     )
 
 
-def artifact_refused(environment: Environment, told: ArtifactRefused, version: Version | None) -> Notice:
+def artifact_refused(environment: Environment, event: ArtifactRefused, version: Version | None) -> Notice:
     facts = [
-        f"reason: {told.reason}",
-        f"endpoint: {told.endpoint}, left as it is",
+        f"reason: {event.reason}",
+        f"endpoint: {event.endpoint}, left as it is",
         *_of_version(version),
-        f"version: {told.model_package_arn}",
+        f"version: {event.model_package_arn}",
     ]
     data_set = "DATA_SET" if version is None else version.recorded.get("DataSet", "DATA_SET")
     return Notice(
-        told.kind,
-        f"version {told.version} of {environment.model_package_group} is approved and is not deployed: its artifact is "
-        "not the one that was registered",
+        event.kind,
+        f"version {event.version} of {environment.model_package_group} is approved and is not deployed: its artifact "
+        "is not the one that was registered",
         facts,
         [
-            environment.decision(f"reject {told.version}") + "   # has the version before served",
+            environment.decision(f"reject {event.version}") + "   # has the version before served",
             environment.decision(f"run {data_set} --again") + "   # registers it again, with its SHA-256",
             "find out who wrote there: CloudTrail's data events of the bucket show it, if they are switched on",
         ],
         {
-            "endpoint": told.endpoint,
-            "model_package": told.model_package_arn,
-            "version": told.version,
-            "reason": told.reason,
+            "endpoint": event.endpoint,
+            "model_package": event.model_package_arn,
+            "version": event.version,
+            "reason": event.reason,
         },
     )
 
 
-def rolled_back(environment: Environment, told: RolledBack, version: Version | None) -> Notice:
+def rolled_back(environment: Environment, event: RolledBack, version: Version | None) -> Notice:
     facts = [
-        f"endpoint: {told.endpoint}, InService",
-        f"asked for: {told.configuration}",
-        f"serving: {told.serving}, as before",
-        f"reason: {told.reason or 'SageMaker gives none'}",
+        f"endpoint: {event.endpoint}, InService",
+        f"asked for: {event.configuration}",
+        f"serving: {event.serving}, as before",
+        f"reason: {event.reason or 'SageMaker gives none'}",
         *_of_version(version),
-        f"version: {told.model_package_arn}",
+        f"version: {event.model_package_arn}",
     ]
     return Notice(
-        told.kind,
-        f"version {told.version} of {environment.model_package_group} was rolled back: it is not served",
+        event.kind,
+        f"version {event.version} of {environment.model_package_group} was rolled back: it is not served",
         facts,
         [
-            f"read the log group /aws/sagemaker/Endpoints/{told.endpoint} from the time of the update",
-            environment.decision(f"reject {told.version}") + "   # so that registry and endpoint agree",
-            environment.decision(f"approve {told.version}")
+            f"read the log group /aws/sagemaker/Endpoints/{event.endpoint} from the time of the update",
+            environment.decision(f"reject {event.version}") + "   # so that registry and endpoint agree",
+            environment.decision(f"approve {event.version}")
             + "   # after the rejection: tries once more. It is not tried again by itself",
         ],
         {
-            "endpoint": told.endpoint,
-            "configuration": told.configuration,
-            "serving": told.serving,
-            "reason": told.reason,
-            "model_package": told.model_package_arn,
-            "version": told.version,
+            "endpoint": event.endpoint,
+            "configuration": event.configuration,
+            "serving": event.serving,
+            "reason": event.reason,
+            "model_package": event.model_package_arn,
+            "version": event.version,
         },
     )
 
 
-def endpoint_failed(environment: Environment, told: EndpointFailed) -> Notice:
+def endpoint_failed(environment: Environment, event: EndpointFailed) -> Notice:
     return Notice(
-        told.kind,
-        f"the endpoint {told.endpoint} is {told.status} and may answer nobody",
-        [f"configuration: {told.configuration}", f"reason: {told.reason or 'SageMaker gives none'}"],
+        event.kind,
+        f"the endpoint {event.endpoint} is {event.status} and may answer nobody",
+        [f"configuration: {event.configuration}", f"reason: {event.reason or 'SageMaker gives none'}"],
         [
-            f"read the log group /aws/sagemaker/Endpoints/{told.endpoint}",
-            f"aws sagemaker delete-endpoint --endpoint-name {told.endpoint}   # a broken one can only be deleted",
+            f"read the log group /aws/sagemaker/Endpoints/{event.endpoint}",
+            f"aws sagemaker delete-endpoint --endpoint-name {event.endpoint}   # a broken one can only be deleted",
             environment.decision("reject VERSION") + "   # a model that does not work: the one before is then served",
         ],
         {
-            "endpoint": told.endpoint,
-            "configuration": told.configuration,
-            "status": told.status,
-            "reason": told.reason,
+            "endpoint": event.endpoint,
+            "configuration": event.configuration,
+            "status": event.status,
+            "reason": event.reason,
         },
     )
 
@@ -181,31 +181,31 @@ DIFFERENCES = {
 }
 
 
-def endpoint_differs(environment: Environment, told: EndpointDiffers) -> Notice:
-    headline = DIFFERENCES.get(told.what, "the endpoint {endpoint} is not as wanted").format(
-        endpoint=told.endpoint, version=told.version, status=told.status
+def endpoint_differs(environment: Environment, event: EndpointDiffers) -> Notice:
+    headline = DIFFERENCES.get(event.what, "the endpoint {endpoint} is not as wanted").format(
+        endpoint=event.endpoint, version=event.version, status=event.status
     )
     facts = [
-        f"endpoint: {told.endpoint}, {told.status}",
-        f"serving: {told.serving or 'nothing'}",
-        f"wanted: {told.wanted or 'no version is approved'}",
+        f"endpoint: {event.endpoint}, {event.status}",
+        f"serving: {event.serving or 'nothing'}",
+        f"wanted: {event.wanted or 'no version is approved'}",
         "seen twice within 15 minutes; nobody has decided anything in between",
     ]
-    if told.repaired:
-        facts.append(f"version {told.version} is being deployed; the next notice says whether it is served")
+    if event.repaired:
+        facts.append(f"version {event.version} is being deployed; the next notice says whether it is served")
         to_do = [environment.command("status") + "   # what is served now"]
-    elif not told.version:
+    elif not event.version:
         to_do = [
             environment.decision("approve VERSION") + "   # deploys that version",
-            f"aws sagemaker delete-endpoint --endpoint-name {told.endpoint}   # stops paying for it",
+            f"aws sagemaker delete-endpoint --endpoint-name {event.endpoint}   # stops paying for it",
         ]
     else:
         to_do = [
-            environment.command("repair") + f"   # deploys version {told.version}",
+            environment.command("repair") + f"   # deploys version {event.version}",
             "nothing, if it is meant to be so: it stays as it is until the next approval, rejection or deployment",
         ]
-    data = {name: getattr(told, name) for name in ("endpoint", "what", "status", "serving", "wanted", "repaired")}
-    return Notice(told.kind, headline, facts, to_do, data | {"version": told.version or None})
+    data = {name: getattr(event, name) for name in ("endpoint", "what", "status", "serving", "wanted", "repaired")}
+    return Notice(event.kind, headline, facts, to_do, data | {"version": event.version or None})
 
 
 def _of_version(version: Version | None) -> list[str]:

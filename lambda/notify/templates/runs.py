@@ -1,4 +1,4 @@
-"""The wording of what became of a run: it failed, was stopped, or its model was refused."""
+"""Notices about a run: it failed, was stopped, or its model was refused."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from notify.links import JOB_PAGES, job_link, log_link
 from notify.notice import Notice
 from notify.queries import FailedStep, Run, Version
 
-MOST_STEPS = 5  # that are told of; the headline names all
+MAX_STEPS = 5  # failed steps with details; the headline names all
 
 
 def execution_ended(environment: Environment, status: str, run: Run) -> Notice:
-    """It failed or was stopped; for a run whose model was refused there is `gate_refused`."""
+    """The notice of a run that failed or was stopped. `gate_refused` is for a run whose model was refused."""
     data_set = run.parameters.get("DataSet")
     steps = ", ".join(step.name for step in run.failed)
     where = f" in {steps}" if steps else ""
@@ -22,25 +22,25 @@ def execution_ended(environment: Environment, status: str, run: Run) -> Notice:
     facts = [*_about(environment, run)]
     if not run.failed and run.reason:
         facts.append(f"reason: {run.reason}")
-    for step in run.failed[:MOST_STEPS]:
+    for step in run.failed[:MAX_STEPS]:
         facts += ["", *_step(run, step)]
     to_do = []
     if any(step.reason.quota for step in run.failed):
         to_do.append(environment.command("doctor") + "   # every quota that this environment needs")
     to_do += [environment.command(f"logs {run.display_name}{_first(run)}") + "   # the whole log"]
     if data_set is not None:
-        to_do.append(environment.command(f"run --again {data_set}") + "   # once the cause is mended")
+        to_do.append(environment.command(f"run --again {data_set}") + "   # once the cause is fixed")
     return Notice(
         f"execution-{status.lower()}",
         f"the run {run.display_name} {verb}{where}",
         facts,
         to_do,
-        _run_data(run) | {"status": status, "steps": [_step_data(run, step) for step in run.failed[:MOST_STEPS]]},
+        _run_data(run) | {"status": status, "steps": [_step_data(run, step) for step in run.failed[:MAX_STEPS]]},
     )
 
 
 def gate_refused(environment: Environment, run: Run, step: FailedStep, champion: Version | None) -> Notice:
-    """The pipeline worked, and its condition said no: nothing is broken, a model was not good enough."""
+    """The notice of a refused model: the pipeline worked, and the model did not pass its quality conditions."""
     candidates = _accuracies(run.evaluation.get("candidates"))
     threshold = run.parameters.get("AccuracyThreshold")
     again = _accuracies({"champion": run.evaluation.get("champion", {})}).get("champion")
@@ -132,7 +132,7 @@ def _first(run: Run) -> str:
 
 
 def _missed(gates: Any) -> list[str]:
-    """The settings of the gates that refused the model."""
+    """The settings of the gates that the model did not pass."""
     found = [gate for gate in gates if isinstance(gate, Mapping)] if isinstance(gates, list) else []
     return [str(gate.get("setting")) for gate in found if gate.get("passed") is False]
 
@@ -142,7 +142,7 @@ def _texts(items: Any) -> list[str]:
 
 
 def _accuracies(figures: Any) -> dict[str, float]:
-    """{"spot": {"accuracy": 0.97, …}, …} without what is no figure: the report may be another program's."""
+    """The numbers of {"spot": {"accuracy": 0.97, …}, …}. It skips other values: the report may be a user's."""
     match figures:
         case dict():
             found = {str(name): item.get("accuracy") for name, item in figures.items() if isinstance(item, Mapping)}

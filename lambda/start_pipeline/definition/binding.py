@@ -1,12 +1,16 @@
-"""From the portable definition to this environment's: names bound, and nothing foreign in it.
+"""Bind a portable definition to this environment, and refuse a definition that uses resources outside it.
 
-A definition names what it needs as `${headrace:DataBucket}`, `${headrace:JobRoleArn}`, …; any other `${…}` (shell
-text, say) stays as it is. A name of several values, `${headrace:SubnetIds}`, is an item of a list, and they take its
-place. Definitions are executable, so a bound one is also refused when it names a role, an image
-account, an output bucket, a subnet or a security group that the environment does not name, or leaves one of them to
-be decided at run time; when an ARN anywhere in it is of another account or region; and when it registers a model with
-another approval status than the environment's (the pipeline role's policy has the same limit), or with an artifact
-that StoreModel has not stored, which deploy_model would refuse after training and approval.
+A definition names the environment's resources as `${headrace:DataBucket}`, `${headrace:JobRoleArn}`, …; any other
+`${…}` (for example shell text) stays as it is. A name with several values, `${headrace:SubnetIds}`, is an item of a
+list, and its values replace the item.
+
+Definitions are executable, so a bound definition is refused in these cases:
+
+- it names a role, an image account, an output bucket, a subnet or a security group that the environment does not have,
+  or a reference decides one of them at run time;
+- an ARN anywhere in it belongs to another account or region;
+- it registers a model with another approval status than the environment's (the pipeline role's policy has the same
+  limit), or with an artifact that StoreModel has not stored: deploy_model would refuse it after training and approval.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from shared.errors import BindingError, DefinitionError
 from shared.hashing import canonical
 
 VERSION = "2020-12-01"
-LONGEST_DEFINITION = 1_048_576  # characters that CreatePipeline takes inline
+MAX_DEFINITION = 1_048_576  # characters that CreatePipeline accepts inline
 
 PLACEHOLDER = re.compile(r"\$\{headrace:([^}]*)\}")
 ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.[a-z]+)*/")
@@ -30,19 +34,19 @@ NUMBER = re.compile(r"\d+(\.\d+)?")
 IMAGE_KEYS = frozenset({"ImageUri", "TrainingImage", "Image"})
 OUTPUT_KEYS = frozenset({"S3OutputPath", "S3FailurePath", "DestinationS3Uri"})
 NETWORK_KEYS = {"Subnets": "SubnetIds", "SecurityGroupIds": "SecurityGroupIds"}  # of a VpcConfig, and their binding
-OUTPUT_PARENTS = frozenset({"S3Output", "CheckpointConfig"})  # whose S3Uri is written to
+OUTPUT_PARENTS = frozenset({"S3Output", "CheckpointConfig"})  # a job writes to their S3Uri
 PENDING = "PendingManualApproval"
 MODEL_DATA_KEYS = frozenset({"ModelDataUrl", "ModelDataSource"})
 BRANCHES = frozenset({"IfSteps", "ElseSteps"})
 
 
 Bindings = Mapping[str, str | Sequence[str]]
-"""What the environment's names stand for: one value, or several."""
+"""The values of the environment's names: a string, or several strings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A value in a definition: the step it is in, the path to it in that step, and the last two names of that path."""
+    """The place of a value in a definition: its step, its path in that step, and the last two names of that path."""
 
     step: str
     path: str = ""
@@ -56,15 +60,15 @@ class Place:
 def bound_definition(
     text: str | bytes, bindings: Bindings, defaults: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """The definition with every name bound, and with the environment's `defaults` of its parameters.
+    """Bind every name of the definition, and set the environment's `defaults` of its parameters.
 
-    Raises DefinitionError, BindingError for an unknown name.
+    Raises DefinitionError, and BindingError for an unknown name.
     """
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DefinitionError(
-            f"the definition is no JSON: {error}", hint="check it with: python -m json.tool <file>"
+            f"the definition is not valid JSON: {error}", hint="check it with: python -m json.tool <file>"
         ) from error
     definition: dict[str, Any] = bind(parsed, bindings)
     check(definition, bindings)
@@ -78,7 +82,7 @@ def bind(value: Any, bindings: Bindings) -> Any:
     def bound(name: str) -> str | Sequence[str]:
         if name not in bindings:
             raise BindingError(
-                f"the definition asks for ${{headrace:{name}}}, which this environment does not have",
+                f"the definition uses ${{headrace:{name}}}, which this environment does not have",
                 hint=f"known names: {', '.join(sorted(bindings))}",
             )
         return bindings[name]
@@ -87,8 +91,8 @@ def bind(value: Any, bindings: Bindings) -> Any:
         found = bound(match[1])
         if not isinstance(found, str):
             raise BindingError(
-                f"${{headrace:{match[1]}}} stands for {len(found)} values, and stands where one has to be",
-                hint=f'make it an item of a list and nothing else: ["${{headrace:{match[1]}}}"]',
+                f"${{headrace:{match[1]}}} has {len(found)} values, and is used where one value is required",
+                hint=f'use it as a whole item of a list: ["${{headrace:{match[1]}}}"]',
             )
         return found
 
@@ -109,7 +113,7 @@ def bind(value: Any, bindings: Bindings) -> Any:
 
 
 def set_defaults(parameters: Any, defaults: Mapping[str, str]) -> None:
-    """What was chosen for the environment goes before what the definition says; it may lack the parameter, too."""
+    """Replace the definition's default values with the environment's. The definition may lack a parameter."""
     for item in parameters if isinstance(parameters, list) else []:
         match item:
             case {"Name": str(name), "Type": str(kind)} if name in defaults:
@@ -127,25 +131,25 @@ def _typed(name: str, kind: str, value: str) -> str | int | float | bool:
         case "Boolean" if value in ("true", "false"):
             return value == "true"
     raise DefinitionError(
-        f"the parameter {name} is of type {kind}, and {value!r}, which was chosen for it, is none",
+        f"the parameter {name} has the type {kind}, and this environment's default {value!r} does not fit it",
         hint="give it the type that it has in the first definition, or another name",
     )
 
 
 def check(definition: Any, bindings: Bindings) -> None:
-    """Refuse what is no definition, and what reaches outside of the environment."""
+    """Raises DefinitionError for an invalid definition, and for one that uses resources outside the environment."""
     match definition:
         case {"Version": version, "Steps": list(steps)} if version == VERSION:
             pass
         case _:
             raise DefinitionError(
-                f'the definition is no JSON object with "Version": "{VERSION}" and a list "Steps"',
-                hint="put the JSON of a SageMaker pipeline definition, as describe-pipeline shows it",
+                f'the definition is not a JSON object with "Version": "{VERSION}" and a list "Steps"',
+                hint="upload the JSON of a SageMaker pipeline definition, as describe-pipeline shows it",
             )
     size = len(canonical(definition))
-    if size > LONGEST_DEFINITION:
+    if size > MAX_DEFINITION:
         raise DefinitionError(
-            f"the bound definition has {size:,} characters, and SageMaker takes {LONGEST_DEFINITION:,}",
+            f"the bound definition has {size:,} characters, and SageMaker accepts {MAX_DEFINITION:,}",
             hint="move data out of the definition, into files of the data bucket",
         )
     single = {name: value for name, value in bindings.items() if isinstance(value, str)}
@@ -153,7 +157,7 @@ def check(definition: Any, bindings: Bindings) -> None:
     images = {value for name, value in single.items() if name.endswith("Image")}
     accounts = {match[1] for image in images if (match := ECR_IMAGE.match(image))}
     found = list(every_step(steps))
-    functions = {step["Name"] for step in found if step["Type"] == "Lambda"}  # an argument of theirs serves no model
+    functions = {step["Name"] for step in found if step["Type"] == "Lambda"}  # their arguments register no model
     for place, value in _values(found):
         if value is None:
             continue
@@ -180,7 +184,7 @@ def check(definition: Any, bindings: Bindings) -> None:
 def _check_role(place: Place, value: Any, roles: set[str]) -> None:
     if not isinstance(value, str) or value not in roles:
         raise DefinitionError(
-            f"{place}: {_shown(value)} is no role of this environment",
+            f"{place}: {_shown(value)} is not a role of this environment",
             hint="write ${headrace:JobRoleArn}; roles are " + ", ".join(sorted(roles)),
         )
 
@@ -189,7 +193,7 @@ def _check_image(place: Place, value: Any, images: set[str], accounts: set[str])
     match = ECR_IMAGE.match(value) if isinstance(value, str) else None
     if not (isinstance(value, str) and value in images) and not (match and match[1] in accounts):
         raise DefinitionError(
-            f"{place}: {_shown(value)} is no image of an account that this environment names",
+            f"{place}: {_shown(value)} is not an image of an account that this environment uses",
             hint="write ${headrace:TrainingImage} or ${headrace:InferenceImage}, or an image of the account "
             + " or ".join(sorted(accounts)),
         )
@@ -207,13 +211,13 @@ def _check_network(place: Place, value: Any, known: str | Sequence[str], name: s
     foreign = [item for item in value if item not in known] if isinstance(value, list) else value
     if foreign or not isinstance(value, list):
         raise DefinitionError(
-            f"{place}: {_shown(foreign)} is not of this environment's network",
+            f"{place}: {_shown(foreign)} does not belong to this environment's network",
             hint=f'write ["${{headrace:{name}}}"]' if known else "leave VpcConfig out: this environment has no network",
         )
 
 
 def _check_group(place: Place, value: Any, group: str) -> None:
-    """A model in another group would be compared and deployed as another model line's, or nobody's."""
+    """A model in another group would be compared and deployed for another model line, or for none."""
     if value != group:
         raise DefinitionError(
             f"{place}: {_shown(value)} is not the model package group of this pipeline, which is {group}",
@@ -225,7 +229,7 @@ def _check_artifact(place: Place, value: Any, steps: list[dict[str, Any]], funct
     stored = [step["Name"] for step in steps if step["Type"] == "Lambda" and step.get("FunctionArn") == function]
     if value not in [{"Get": f"Steps.{name}.OutputParameters['ModelDataUrl']"} for name in stored]:
         raise DefinitionError(
-            f"{place}: the artifact {_shown(value)} is not the output of StoreModel, so it can be exchanged after the "
+            f"{place}: the artifact {_shown(value)} is not the output of StoreModel, so it can be replaced after the "
             "model's approval",
             hint="have a Lambda step with the function ${headrace:StoreModelFunctionArn} store it first, as the "
             "StoreModel step of pipeline_definition/decide.py does, and register that step's output ModelDataUrl",
@@ -233,7 +237,7 @@ def _check_artifact(place: Place, value: Any, steps: list[dict[str, Any]], funct
 
 
 def _check_approval(place: Place, value: Any, status: str) -> None:
-    """Only a literal: a parameter or a step's output would let the person who starts a run approve its model."""
+    """Only a literal is accepted: with a parameter or a step's output, the user who starts a run could approve it."""
     if value not in (PENDING, status):
         raise DefinitionError(
             f"{place}: a model would be registered with the approval status {_shown(value)}, and this environment "
@@ -244,9 +248,9 @@ def _check_approval(place: Place, value: Any, status: str) -> None:
 
 
 def _check_arns(value: Any, place: Place, bindings: Mapping[str, str]) -> None:
-    """At any depth, in shell text too. An ARN without region or account, as of S3 or IAM, is held to what it has.
+    """Check every ARN at any depth, also in shell text. Only the parts that an ARN has are checked: S3's has no region.
 
-    The account "aws" is that of what AWS itself keeps, such as managed policies.
+    The account "aws" owns AWS's resources, such as managed policies.
     """
     match value:
         case str():
@@ -257,9 +261,9 @@ def _check_arns(value: Any, place: Place, bindings: Mapping[str, str]) -> None:
                 ):
                     if given not in ("", "aws", own):
                         raise DefinitionError(
-                            f"{place}: {found[0][:200]} is of the {kind} {given}, and this environment is {own}",
-                            hint=f"write ${{headrace:{kind.capitalize()}}} for it, or the name of the whole thing, "
-                            "such as ${headrace:JobRoleArn}: an ARN that is written out fits one environment only",
+                            f"{place}: {found[0][:200]} has the {kind} {given}, and this environment has {own}",
+                            hint=f"write ${{headrace:{kind.capitalize()}}} for it, or the name of the whole ARN, "
+                            "such as ${headrace:JobRoleArn}: a literal ARN fits one environment only",
                         )
         case dict():
             for key, item in value.items():
@@ -271,7 +275,7 @@ def _check_arns(value: Any, place: Place, bindings: Mapping[str, str]) -> None:
 
 
 def _leading_text(value: Any) -> tuple[str, bool]:
-    """What a value is certain to begin with, and whether that is all of it: a reference is not known yet."""
+    """The known start of a value, and whether it is the whole value: references are resolved at run time."""
     match value:
         case str():
             return value, True
@@ -287,7 +291,7 @@ def _leading_text(value: Any) -> tuple[str, bool]:
 
 
 def every_step(steps: list[Any], within: str = "Steps") -> Iterator[dict[str, Any]]:
-    """The steps of a definition, those of a condition's branches after it."""
+    """The steps of a definition; the steps of a condition's branches follow the condition."""
     for number, step in enumerate(steps):
         match step:
             case {"Name": str(), "Type": str()}:
@@ -299,12 +303,13 @@ def every_step(steps: list[Any], within: str = "Steps") -> Iterator[dict[str, An
                         yield from every_step(branches[branch], f"{step['Name']}.{branch}")
             case _:
                 raise DefinitionError(
-                    f"{within}[{number}] is no object with a Name and a Type", hint="give every step both, as strings"
+                    f"{within}[{number}] is not an object with a Name and a Type",
+                    hint="give every step both, as strings",
                 )
 
 
 def _values(steps: Iterable[dict[str, Any]]) -> Iterator[tuple[Place, Any]]:
-    """Every value under a key, at any depth, with its place; a branch's steps come as steps of their own."""
+    """Every value under a key, at any depth, with its place; a branch's steps are separate items of `steps`."""
     for step in steps:
         yield from _values_below(step, Place(step["Name"]))
 

@@ -1,11 +1,11 @@
-"""The training code in force: what lies at code/source.tar.gz, wherever it came from.
+"""The current training code: the archive at code/source.tar.gz.
 
-A deployment puts the sources' code there, and a maintainer may put another archive over it, as with the definition.
-Jobs are given it at an address made of its content, so that executions under way keep the code they started with, and
-steps are taken from the cache for the same code only.
+A deployment writes the sources' code there, and a maintainer may overwrite it, as with the definition. Jobs get a copy
+whose key contains a hash of the content. So running executions keep the code with which they started, and the step
+cache is used for the same code only.
 
-A definition asks for the whole code, `${headrace:CodeUri}`, or for what one script needs of it,
-`${headrace:CodeUri/train.py}`; so a step is taken from the cache although a file was changed that it does not need.
+A definition uses the whole code, `${headrace:CodeUri}`, or the part that one script needs,
+`${headrace:CodeUri/train.py}`. With the part, the step cache is used although another file was changed.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ from start_pipeline.definition.binding import every_step
 from start_pipeline.environment import Environment
 
 KEY = "code/source.tar.gz"
-LARGEST = 64 * 1024 * 1024  # bytes: it is read into memory, of which the function has 1 GB
+MAX_BYTES = 64 * 1024 * 1024  # bytes: the function reads it into its memory of 1 GB
 OF_A_SCRIPT = re.compile(r"\$\{headrace:Code(?:Uri|Hash)/([^}]*)\}")
 
 
-class Replaced(Exception):
-    """The archive was replaced or removed while it was being looked at."""
+class ArchiveChanged(Exception):
+    """The archive was replaced or removed while it was being read."""
 
 
 def etag(s3: S3Client, environment: Environment) -> str | None:
-    """Which archive there is; None if there is none, and the code that was deployed is in force."""
+    """The archive's ETag; None without an archive: the deployed code is then used."""
     return s3_json.etag(s3, environment.data_bucket, KEY)
 
 
 def scripts_in(definition: str | bytes) -> set[str]:
     """The scripts that a definition names, as in `${headrace:CodeUri/train.py}` or `${headrace:CodeHash/train.py}`."""
     text = definition if isinstance(definition, str) else definition.decode("utf-8", "replace")
-    return set(OF_A_SCRIPT.findall(text.replace("\\/", "/")))  # JSON may write a slash so
+    return set(OF_A_SCRIPT.findall(text.replace("\\/", "/")))  # JSON may escape a slash
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a definition is bound to, and the networks that the training code knows, where that can be read from it."""
+    """The bindings for a definition, and the networks that the training code supports, if the code lists them."""
 
     bindings: Mapping[str, str]
     networks: Networks | None = None
@@ -62,19 +62,19 @@ class Code:
         for step in every_step(definition["Steps"]) if self.networks else ():
             match step:
                 case {"Type": "Training", "Arguments": {"HyperParameters": {"network": str(text)}}}:
-                    network = str(_decoded(text))  # as the toolkit gives it to the script
+                    network = str(_decoded(text))  # the toolkit decodes it for the script
                     if self.networks and not self.networks.know(network):
                         raise DefinitionError(
                             f"step {step['Name']}: model.py of the code does not know its network {network!r}",
-                            hint=f"use one of {self.networks}, or put code whose NETWORKS in model.py has it",
+                            hint=f"use one of {self.networks}, or upload code whose NETWORKS in model.py has it",
                         )
 
 
 def in_force(s3: S3Client, environment: Environment, version: str | None, scripts: Collection[str] = ()) -> Code:
-    """The code with that version of the archive, as a whole and for each of the scripts.
+    """The code of that version of the archive: the whole, and the part for each of the scripts.
 
-    The archive is read once for each version of it and each new script; what was found is noted under ledger/code/.
-    Raises DefinitionError for a bad one.
+    The archive is read once for each of its versions and each new script; the result is stored under ledger/code/.
+    Raises DefinitionError for an invalid archive.
     """
     if version is None:
         return deployed(environment, scripts)
@@ -90,14 +90,14 @@ def in_force(s3: S3Client, environment: Environment, version: str | None, script
 
 
 def deployed(environment: Environment, scripts: Collection[str]) -> Code:
-    """The code that was deployed, the whole of it for each script. It was checked when it was deployed."""
+    """The deployed code: each script gets the whole of it. The deployment has checked it."""
     known = {name: str(environment.bindings[name]) for name in ("CodeHash", "CodeUri") if name in environment.bindings}
     return Code({f"{name}/{script}": value for script in scripts for name, value in known.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The archive's hash, the address of what each script needs of it, and the networks that it knows."""
+    """The archive's hash, the hash of the part for each script, and the networks that the code supports."""
 
     hash: str
     scripts: Mapping[str, str]
@@ -105,7 +105,7 @@ class _Known:
 
     @classmethod
     def from_note(cls, note: Mapping[str, Any]) -> _Known:
-        """A note from before there were scripts and networks has none."""
+        """A note of an older version has no scripts and no networks."""
         known = note.get("networks")
         found = Networks(tuple(known["names"]), known["prefix"]) if known else None
         return cls(note["hash"], note.get("scripts", {}), found)
@@ -145,32 +145,32 @@ def _read(s3: S3Client, bucket: str, version: str, place: str) -> bytes:
         found = s3.get_object(Bucket=bucket, Key=KEY, IfMatch=version)
     except ClientError as error:
         if error_code(error) == "PreconditionFailed" or error_code(error) in NOT_FOUND:
-            raise Replaced(f"{place} is no longer the version {version}") from error
+            raise ArchiveChanged(f"{place} is no longer the version {version}") from error
         raise
-    if found["ContentLength"] > LARGEST:
+    if found["ContentLength"] > MAX_BYTES:
         raise DefinitionError(
-            f"{place} has {found['ContentLength']:,} bytes, and an archive of code {LARGEST:,} at most",
-            hint="leave data and weights out of it: those are objects of the bucket under pretrained/",
+            f"{place} has {found['ContentLength']:,} bytes, and an archive of code {MAX_BYTES:,} at most",
+            hint="leave data and weights out of it: weights are objects of the bucket under pretrained/",
         )
     return bytes(found["Body"].read())
 
 
 def _checked(content: bytes, place: str) -> dict[str, File]:
-    """The archive's files, which have to compile. This Python compiles them, and the jobs' image may have another."""
+    """The archive's files. They have to compile with this Python; the jobs' image may have another version."""
     files = unpack(content)
     if ENTRY not in files:
         raise SourceError(
             f"there is no {ENTRY} at its top level, with which every step starts",
-            "make it of what is in the folder, not of the folder: tar czf source.tar.gz -C <folder> .",
+            "archive the content of the folder, not the folder: tar czf source.tar.gz -C <folder> .",
         )
     refuse_uncompilable(files)
     return files
 
 
 def _put_first(s3: S3Client, bucket: str, key: str, content: bytes, source: str) -> None:
-    """Unless there is one: what lies there differs in comments at most, and executions were started with it.
+    """Write the object unless it exists: the existing one differs in comments at most, and executions use it.
 
-    `source` is the hash of the whole archive that it was taken from, which stays with the object.
+    `source` is the hash of the whole archive, and is stored in the object's metadata.
     """
     try:
         s3.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*", Metadata={"source": source})

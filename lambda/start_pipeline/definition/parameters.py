@@ -1,4 +1,4 @@
-"""Parameters that a person chose for one run, checked against the definition that the run will use."""
+"""Check the parameters that a user chose for one run against the run's definition."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.errors import ParameterError
 
-OWN = frozenset({"DataSet", "Fingerprint"})  # say which content is run: the trigger gives them
+OWN = frozenset({"DataSet", "Fingerprint"})  # the trigger sets them: they identify the content of the run
 WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 MAX_SHOWN = 100  # characters of a value in a message
 MAX_LENGTH = 1024  # characters of a value: API reference, Parameter

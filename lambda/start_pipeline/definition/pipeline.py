@@ -1,4 +1,4 @@
-"""The SageMaker pipeline, kept as the definition and the code in the bucket want it.
+"""Keep the SageMaker pipeline equal to the definition and the code in the bucket.
 
 A definition that is refused changes nothing: the pipeline stays as it was, and rejection.py reports why until a
 good one comes.
@@ -25,40 +25,42 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import DescribePipelineResponseTypeDef
 
-LARGEST_FILE = 4 * 1024 * 1024  # bytes: SageMaker takes a million characters, and indenting makes four of one
-MOST_REPLACED = 5  # times that a definition may be replaced while it is being published
+MAX_FILE = 4 * 1024 * 1024  # bytes: SageMaker accepts a million characters; indentation makes them four million
+MAX_ATTEMPTS = 5  # replacements of a definition while it is being published
 
 
-class KeepsChanging(Exception):
-    """The definition is being put again and again. No refusal: a later delivery publishes what is there then."""
+class ConcurrentUpdate(Exception):
+    """The definition was replaced again and again. Not a refusal: a later receive of the message publishes it."""
 
 
 def publish(
     s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment
 ) -> dict[str, Any] | None:
-    """Bind the definition to the code in force and upsert the pipeline; the definition that is in force then.
+    """Bind the definition to the current code and upsert the pipeline. Returns the pipeline's definition.
 
-    That is the new one, or the pipeline's current one if the new one is refused, or None if there is neither. Of two
-    uploads at once the later one wins: whoever has published one looks whether it is still the one in the bucket.
+    That is the new definition, or the pipeline's current one if the new one is refused, or None if there is neither. Of
+    two concurrent uploads the later one wins: after publishing, the function checks that the bucket has the same one.
     """
-    for _ in range(MOST_REPLACED):
+    for _ in range(MAX_ATTEMPTS):
         version = code.etag(s3, environment)
         try:
             etag, definition = _publish(s3, sqs, sagemaker, environment, version)
-        except code.Replaced as replaced:
+        except code.ArchiveChanged as replaced:
             log.info("the code was replaced meanwhile", reason=str(replaced))
             continue
         found = s3_json.etag(s3, environment.data_bucket, environment.definition_key)
         if (found, code.etag(s3, environment)) == (etag, version):
             return definition
         log.info("definition or code were replaced meanwhile", key=environment.definition_key, published=etag)
-    raise KeepsChanging(f"{environment.definition_key} was replaced {MOST_REPLACED} times while it was being published")
+    raise ConcurrentUpdate(
+        f"{environment.definition_key} was replaced {MAX_ATTEMPTS} times while it was being published"
+    )
 
 
 def _publish(
     s3: S3Client, sqs: SqsClient, sagemaker: SageMakerClient, environment: Environment, version: str | None
 ) -> tuple[str | None, dict[str, Any] | None]:
-    """The ETag of the definition that was found, and the definition in force after it."""
+    """The ETag of the definition in the bucket, and the definition of the pipeline afterwards."""
     found = _find_definition(s3, environment)
     etag = None if found is None else str(found["ETag"])
     try:
@@ -91,17 +93,17 @@ def upsert(sagemaker: SageMakerClient, environment: Environment, definition: dic
         if error_code(error) != "ValidationException":
             raise
         raise DefinitionError(
-            f"SageMaker refuses the definition: {error_message(error)}", hint="mend what it names and put it again"
+            f"SageMaker refuses the definition: {error_message(error)}", hint="fix what it names and upload it again"
         ) from error
     log.info("pipeline updated" if described else "pipeline created", pipeline=name, definition=digest(definition)[:8])
 
 
 def _create(sagemaker: SageMakerClient, environment: Environment, text: str) -> bool:
-    """False if another worker has created the pipeline in the meantime.
+    """Create the pipeline. False if another worker has created it in the meantime.
 
-    The request's token is a random one, the same for boto3's own retries. One that derives from the content might be
-    answered with the pipeline of the same content that was deleted before, and none would be made. The name keeps two
-    workers from making two.
+    The request's token is random, and the same for boto3's retries. With a token that derives from the content,
+    SageMaker might answer with a deleted pipeline of the same content and create none. The name is unique, so two
+    workers cannot create two pipelines.
     """
     try:
         sagemaker.create_pipeline(
@@ -112,7 +114,7 @@ def _create(sagemaker: SageMakerClient, environment: Environment, text: str) -> 
             Tags=[{"Key": key, "Value": value} for key, value in environment.pipeline_tags.items()],
         )
     except ClientError as error:
-        # SageMaker's words have changed over time; the SDK's upsert looks for both as well.
+        # SageMaker's message has changed over time; the SDK's upsert looks for both as well.
         if not (says(error, "already exist") or says(error, "unique within an aws account")):
             raise
         return False
@@ -120,7 +122,7 @@ def _create(sagemaker: SageMakerClient, environment: Environment, text: str) -> 
 
 
 def _find_definition(s3: S3Client, environment: Environment) -> dict[str, Any] | None:
-    """S3's answer, of whose body nothing is read yet."""
+    """S3's answer, before its body is read."""
     try:
         answer: dict[str, Any] = s3.get_object(Bucket=environment.data_bucket, Key=environment.definition_key)
     except ClientError as error:
@@ -134,11 +136,11 @@ def _content(found: dict[str, Any] | None, environment: Environment) -> bytes:
     place = f"s3://{environment.data_bucket}/{environment.definition_key}"
     if found is None:
         raise DefinitionError(
-            f"there is no definition at {place}", hint="deploy the stack again, or put a definition there"
+            f"there is no definition at {place}", hint="deploy the stack again, or upload a definition there"
         )
-    if found["ContentLength"] > LARGEST_FILE:
+    if found["ContentLength"] > MAX_FILE:
         raise DefinitionError(
-            f"{place} has {found['ContentLength']:,} bytes, and a definition has {LARGEST_FILE:,} at most",
+            f"{place} has {found['ContentLength']:,} bytes, and a definition has {MAX_FILE:,} at most",
             hint="is it the right file? Move data out of the definition, into files of the data bucket",
         )
     return bytes(found["Body"].read())

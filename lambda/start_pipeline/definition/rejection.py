@@ -1,7 +1,7 @@
-"""A refused definition's author is told twice: by an object beside the definition, and by a notice.
+"""Report a refused definition to its author: in an object beside the definition, and in a notice.
 
-pipelines/headrace-prod.json         what was put
-pipelines/headrace-prod.error.json   why it is refused, until a good one comes
+pipelines/headrace-prod.json         the definition that was uploaded
+pipelines/headrace-prod.error.json   the reason of the refusal, until a valid definition is uploaded
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from shared.aws import S3Client, SqsClient
 from shared.errors import DefinitionError
 from start_pipeline.environment import Environment, refusal_key_of
 
-LONGEST = 2_000  # characters: it may quote the definition, and a message holds 256 KB
+MAX_LENGTH = 2_000  # characters: it may quote the definition, and a message holds 256 KB
 
 
 def write(
     s3: S3Client, sqs: SqsClient, environment: Environment, key: str, etag: str | None, problem: DefinitionError
 ) -> None:
-    """`etag` says which upload is refused, None where there is none: one refusal is told once."""
+    """Report the refusal. `etag` identifies the upload, None without one: each refusal is reported once."""
     log.error("definition refused, the pipeline stays as it is", problem, key=key)
     refusal = {
-        "error": problem.what[:LONGEST],
-        "hint": problem.hint[:LONGEST],
+        "error": problem.what[:MAX_LENGTH],
+        "hint": problem.hint[:MAX_LENGTH],
         "definition": key,
         "version": etag or "",
     }
@@ -30,16 +30,16 @@ def write(
 
 
 def clear(s3: S3Client, environment: Environment, key: str) -> None:
-    """Asked first, because deleting nothing would leave a delete marker in the versioned bucket each time."""
+    """Delete the reason, if there is one: a deletion without an object adds a delete marker to a versioned bucket."""
     place = refusal_key_of(key)
     if s3_json.etag(s3, environment.data_bucket, place) is not None:
         s3.delete_object(Bucket=environment.data_bucket, Key=place)
 
 
-def mind_stray(s3: S3Client, sqs: SqsClient, environment: Environment, key: str, *, removed: bool) -> None:
-    """A definition under another name makes no pipeline: its author has renamed the file, or mistaken the bucket."""
+def reject_misnamed(s3: S3Client, sqs: SqsClient, environment: Environment, key: str, *, removed: bool) -> None:
+    """Refuse a definition whose key belongs to no pipeline: its author renamed the file, or used the wrong bucket."""
     etag = s3_json.etag(s3, environment.data_bucket, key)
-    if etag is None:  # removed again: what was said of it is no longer true
+    if etag is None:  # it was removed, so its refusal is out of date
         clear(s3, environment, key)
         return
     if removed:
@@ -47,8 +47,8 @@ def mind_stray(s3: S3Client, sqs: SqsClient, environment: Environment, key: str,
         return
     problem = DefinitionError(
         f"{key} is not a definition of this environment, whose {_pipelines(environment)}",
-        hint=f"put it as {' or '.join(environment.definition_keys)}, and delete {key}; another pipeline needs another "
-        "model line, [<environment>.lines.<name>] in environments.toml, or another environment",
+        hint=f"upload it as {' or '.join(environment.definition_keys)}, and delete {key}; another pipeline needs "
+        "another model line, [<environment>.lines.<name>] in environments.toml, or another environment",
     )
     write(s3, sqs, environment, key, etag, problem)
 

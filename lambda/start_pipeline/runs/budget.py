@@ -1,4 +1,4 @@
-"""The cost guard: no execution is started that may cost more than the environment's max_run_cost (`run_costs`)."""
+"""The cost guard: an execution that may cost more than the environment's max_run_cost is not started (`run_costs`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINES_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most that one run may cost in USD, and what an instance of each type costs in USD an hour."""
+    """The maximum cost of one run in USD, and the price of each instance type in USD per hour."""
 
     limit: float
     prices: Mapping[str, float]
@@ -29,7 +29,7 @@ class Budget:
         return cls(env_vars.number(source, "MAX_RUN_COST"), env_vars.named_numbers(source, "PRICES"))
 
     def approve(self, definition: Mapping[str, Any], parameters: Mapping[str, str]) -> Estimate:
-        """The estimate of a run that may be started. Raises BudgetError for one that may not."""
+        """The estimate of a run within the budget. Raises BudgetError for any other run."""
         estimated = estimate(definition, parameters, self.prices)
         if estimated.total > self.limit:
             dearest = sorted(estimated.lines, key=lambda line: -line.usd)
@@ -46,7 +46,7 @@ class Budget:
 
 
 def estimate(definition: Mapping[str, Any], parameters: Mapping[str, str], prices: Mapping[str, float]) -> Estimate:
-    """The most that one run of the definition may cost. Raises BudgetError where that cannot be known."""
+    """The maximum cost of one run of the definition. Raises BudgetError where it cannot be estimated."""
     try:
         return run_costs.estimate(definition, parameters, prices)
     except UnknownCostError as problem:

@@ -1,13 +1,13 @@
-"""What was started, so that one content is run once.
+"""The ledger of started executions, so that each content is run once.
 
-ledger/<run key>.json is written before the execution is started and completed with its ARN afterwards. Who finds an
-entry without an ARN first looks for the attempt's execution in SageMaker's list, and takes it. If there is none yet, it
-starts the attempt with the same ClientRequestToken: SageMaker answers with the execution that this token has started.
-For how long it remembers a token is documented nowhere: the token serves two workers at the same time, and the list a
-message that comes again hours after a crash. So neither makes two executions.
+ledger/<run key>.json is written before the execution is started, and completed with its ARN afterwards. A worker that
+finds an entry without an ARN first searches SageMaker's list for the attempt's execution. If there is none, it starts
+the attempt with the same ClientRequestToken: SageMaker answers with the execution that this token has started. No
+document says for how long SageMaker remembers a token. So the token covers two workers at the same time, and the list
+covers a message that is received again hours after a crash. Neither starts a second execution.
 
-ledger/latest/<data set>.json names the data set's last execution. While that is under way, other content of the data
-set waits: however often it is changed meanwhile, there is one more run afterwards, of what it is then.
+ledger/latest/<data set>.json names the data set's last execution. While it runs, other content of the data set waits:
+however often the content changes meanwhile, one more execution follows, with the latest content.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from start_pipeline.uploads.snapshot import Snapshot
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-LONGEST_DISPLAY_NAME = 82
+MAX_DISPLAY_NAME = 82
 RUNNING = frozenset({"Executing", "Stopping"})
-START_DIGITS = 16  # of the run key in a start's name, of which there are a thousand at most
-GONE = "Deleted"  # our word for an execution that SageMaker no longer knows
+START_DIGITS = 16  # of the run key in a start's name; there are a thousand starts at most
+GONE = "Deleted"  # our status for an execution that SageMaker no longer lists
 
 
-class UnderWay(Exception):
-    """Other content of the data set is being run: to be looked at again when that has ended."""
+class ExecutionInProgress(Exception):
+    """An execution processes other content of the data set: check again when it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One run key's line in the ledger; `newest_upload` in ISO 8601, `asked_by` the last run-again's request.
+    """The ledger's entry of a run key; `newest_upload` in ISO 8601, `asked_by` the last run-again's request.
 
-    `estimated_cost` is the most in USD that the attempt may cost; none where the environment sets no limit.
+    `estimated_cost` is the attempt's maximum cost in USD; None where the environment sets no limit.
     """
 
     run_key: str
@@ -67,27 +67,28 @@ def start_once(
     asked_by: str | None = None,
     chosen: Mapping[str, str] | None = None,
 ) -> str | None:
-    """Start the snapshot's execution unless it has been; the ARN of an execution that is started, else None.
+    """Start the snapshot's execution, unless it was started before. Returns the new execution's ARN, or None.
 
-    A failed or stopped one starts anew for a newer upload, and any that has ended for a `run-again` (`asked_by`).
-    Parameters that are `chosen` for this run are part of its run key: without them it is another run.
-    Raises UnderWay while other content of the data set is being run, BudgetError for a run that may cost too much, and
-    what RunLimits.reserve raises. Nothing is recorded then, so the same message starts it once the limit allows it.
+    A failed or stopped execution is started again for a newer upload; any execution that has ended, for a `run-again`
+    (`asked_by`). Parameters that are `chosen` for this run are part of its run key: without them it is another run.
+    Raises ExecutionInProgress while an execution processes other content of the data set, BudgetError for a run that
+    may cost too much, and what RunLimits.reserve raises. In these cases nothing is recorded, so the same message starts
+    the execution once the limit allows it.
     """
     bucket = environment.data_bucket
     chosen = chosen or {}
     parameters = {"DataSet": snapshot.data_set, "Fingerprint": snapshot.fingerprint, **chosen}
-    line = [environment.line] if environment.line else []  # the same content is run once in each line it comes to
+    line = [environment.line] if environment.line else []  # the same content is run once in each line
     run_key = digest([definition, parameters, snapshot.fingerprint, *line])
     key = f"ledger/{run_key}.json"
     uploaded = snapshot.newest_upload.isoformat()
     stored = s3_json.read(s3, bucket, key)
     entry = Entry(**stored.content) if stored else None
     ended = entry is not None and entry.execution_arn is not None
-    if entry and ended and not _may_start_anew(sagemaker, entry, snapshot.newest_upload, asked_by):
+    if entry and ended and not _may_restart(sagemaker, entry, snapshot.newest_upload, asked_by):
         return None
     _wait_for_other_content(s3, sagemaker, bucket, run_key, snapshot.data_set)
-    begun = entry is not None and not ended  # an attempt that was broken off, or is being made by another worker
+    begun = entry is not None and not ended  # an interrupted attempt, or one that another worker is starting
     attempt = 1 if entry is None else entry.attempt + ended
     cost = None if begun else _approved_cost(environment, definition, parameters)
     start = _start_name(run_key, attempt)
@@ -112,7 +113,7 @@ def start_once(
     arn = found or _start(sagemaker, environment.pipeline_name, parameters, entry, chosen)
     latest = {"data_set": snapshot.data_set, "run_key": run_key, "execution_arn": arn}
     s3_json.write(s3, bucket, _latest_key(snapshot.data_set), latest)
-    # Whoever has changed the entry meanwhile used the same token, so wrote the same ARN.
+    # A worker that changed the entry meanwhile used the same token, so it wrote the same ARN.
     s3_json.replace(s3, bucket, key, asdict(replace(entry, execution_arn=arn)), etag=etag)
     environment.limits.confirm(s3, bucket, start, arn)
     started = {"data_set": entry.data_set, "attempt": entry.attempt, "estimated_cost": entry.estimated_cost}
@@ -134,14 +135,14 @@ def _wait_for_other_content(s3: S3Client, sagemaker: SageMakerClient, bucket: st
         return
     execution_arn = latest.content["execution_arn"]
     if _status(sagemaker, execution_arn) in RUNNING:
-        raise UnderWay(execution_arn)
+        raise ExecutionInProgress(execution_arn)
 
 
 def _latest_key(data_set: str) -> str:
     return f"ledger/latest/{data_set}.json"
 
 
-def _may_start_anew(sagemaker: SageMakerClient, entry: Entry, newest_upload: datetime, asked_by: str | None) -> bool:
+def _may_restart(sagemaker: SageMakerClient, entry: Entry, newest_upload: datetime, asked_by: str | None) -> bool:
     assert entry.execution_arn is not None
     status = _status(sagemaker, entry.execution_arn)
     if status in RUNNING:
@@ -177,9 +178,9 @@ def _start_name(run_key: str, attempt: int) -> str:
 def _started_before(
     sagemaker: SageMakerClient, pipeline_name: str, entry: Entry, chosen: Mapping[str, str]
 ) -> str | None:
-    """The execution that a worker has started for this attempt before it was broken off; None if there is none.
+    """The execution that an interrupted worker has started for this attempt; None if there is none.
 
-    Runs of the same content under another definition have the same display name, but not the same description.
+    Runs of the same content with another definition have the same display name, but another description.
     """
     name, start = _display_name(entry, chosen), _start_name(entry.run_key, entry.attempt)
     pages = sagemaker.get_paginator("list_pipeline_executions").paginate(
@@ -207,8 +208,7 @@ def _start(
     answer = sagemaker.start_pipeline_execution(
         PipelineName=pipeline_name,
         PipelineExecutionDisplayName=_display_name(entry, chosen),
-        # `headrace runs` reads the cost here; so does who looks at the execution in Studio. `_started_before` reads the
-        # name of the start.
+        # `headrace runs` reads the cost here, and Studio shows it. `_started_before` reads the name of the start.
         PipelineExecutionDescription=f"{said}; start {_start_name(entry.run_key, entry.attempt)}",
         PipelineParameters=[{"Name": name, "Value": value} for name, value in parameters.items()],
         ClientRequestToken=digest([entry.run_key, entry.attempt]),
@@ -219,9 +219,9 @@ def _start(
 def _display_name(entry: Entry, chosen: Mapping[str, str]) -> str:
     """birds-zip-0123abcd, then birds-zip-0123abcd-2 for the second attempt: letters, digits and inner hyphens only.
 
-    Chosen parameters add a hash of theirs, since the run of the same content without them has the same fingerprint.
+    Chosen parameters add their hash: a run of the same content without them has the same fingerprint.
     """
     other = f"-{digest(dict(chosen))[:4]}" if chosen else ""
     end = f"-{entry.fingerprint[:8]}{other}" + (f"-{entry.attempt}" if entry.attempt > 1 else "")
-    name = re.sub("[^a-zA-Z0-9]+", "-", entry.data_set).strip("-")[: LONGEST_DISPLAY_NAME - len(end)].strip("-")
+    name = re.sub("[^a-zA-Z0-9]+", "-", entry.data_set).strip("-")[: MAX_DISPLAY_NAME - len(end)].strip("-")
     return (name or "data") + end

@@ -1,12 +1,12 @@
-"""How many runs an environment may start: max_runs_per_day and max_concurrent_runs, over all lines and data sets.
+"""The limits on an environment's runs: max_runs_per_day and max_concurrent_runs, over all lines and data sets.
 
-ledger/limits/starts.json lists the starts of the last 24 hours and those whose runs are under way. A start is noted
-there before the ledger knows of it, and only if the list is still the one that was read: of two workers at the same
-moment one sees the other's start. A start has a name, made of run key and attempt. A worker that comes again, after a
-crash or with a duplicate of the message, finds the name in the list, so the start counts once. A start that is never
-completed counts as a run of that day, and for UNCONFIRMED_SECONDS as one that is under way.
+ledger/limits/starts.json lists the starts of the last 24 hours, and the starts whose runs are in progress. A start is
+added to the list before the ledger has its entry, with a conditional write: of two workers at the same moment, one sees
+the other's start. A start's name consists of run key and attempt. A worker that retries, after a crash or with a
+duplicate of the message, finds the name in the list, so the start counts once. A start that is never completed counts
+as a run of that day, and as in progress for UNCONFIRMED_SECONDS.
 
-Executions that are started by hand are not limited, neither here nor by max_run_cost.
+Executions that users start themselves are not limited, neither here nor by max_run_cost.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from shared.aws import S3Client, SqsClient
 from shared.errors import RunLimitError
 
 DAY = 24 * 3600.0
-UNCONFIRMED_SECONDS = 3_600.0  # longer than a message that has failed takes to come again, five times
-ATTEMPTS = 10  # at noting a start while others note theirs
-LARGEST = 1_000
+UNCONFIRMED_SECONDS = 3_600.0  # longer than five receives of a failed message take
+ATTEMPTS = 10  # to add a start while other workers add theirs
+MAX_LIMIT = 1_000
 STARTS = "ledger/limits/starts.json"
 PER_DAY, CONCURRENT = "max_runs_per_day", "max_concurrent_runs"
 
 
-class RunsUnderWay(Exception):
-    """As many runs are under way as may be at the same time: to be looked at again when one of them has ended."""
+class ConcurrencyLimitReached(Exception):
+    """The maximum number of runs is in progress: check again when one of them has ended."""
 
 
 class Contended(Exception):
-    """Others have noted their starts again and again: to be looked at again in a moment."""
+    """Other workers changed the list at every attempt: try again in a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """`at` in seconds since 1970; without an execution as long as nobody has confirmed it."""
+    """`at` in seconds since 1970; `execution_arn` is None until the start is confirmed."""
 
     name: str
     at: float
@@ -51,7 +51,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """The most runs that may be started in 24 hours, and be under way at the same time; None for no limit."""
+    """The maximum number of runs in 24 hours, and of concurrent runs; None for no limit."""
 
     per_day: int | None = None
     concurrent: int | None = None
@@ -59,7 +59,7 @@ class RunLimits:
     @classmethod
     def from_variables(cls, source: Mapping[str, str]) -> RunLimits:
         def limit(name: str) -> int | None:
-            return env_vars.whole_number(source, name, low=1, high=LARGEST) if name in source else None
+            return env_vars.whole_number(source, name, low=1, high=MAX_LIMIT) if name in source else None
 
         return cls(limit("MAX_RUNS_PER_DAY"), limit("MAX_CONCURRENT_RUNS"))
 
@@ -77,9 +77,9 @@ class RunLimits:
         begun: bool,
         is_running: Callable[[str], bool],
     ) -> None:
-        """Note the start of that name, unless it is noted. One that has `begun` may be running: it is not refused.
+        """Add the start to the list, unless it is there. A start that has `begun` may be running: it is not refused.
 
-        Raises RunLimitError, RunsUnderWay, Contended.
+        Raises RunLimitError, ConcurrencyLimitReached, Contended.
         """
         if not self:
             return
@@ -104,7 +104,7 @@ class RunLimits:
         raise Contended(f"{STARTS} was changed {ATTEMPTS} times meanwhile")
 
     def confirm(self, s3: S3Client, bucket: str, name: str, execution_arn: str) -> None:
-        """The start has become that execution. If it cannot be noted, it counts as under way for a while."""
+        """Record the start's execution. If that fails, the start counts as in progress for UNCONFIRMED_SECONDS."""
         if not self:
             return
         for _ in range(ATTEMPTS):
@@ -136,7 +136,7 @@ class RunLimits:
             )
         under_way = sum(start.is_under_way(now) for start in starts)
         if self.concurrent is not None and under_way >= self.concurrent:
-            raise RunsUnderWay(f"{_runs(under_way)} under way, and {CONCURRENT} is {self.concurrent}")
+            raise ConcurrencyLimitReached(f"{_runs(under_way)} under way, and {CONCURRENT} is {self.concurrent}")
 
 
 def _runs(number: int) -> str:
@@ -146,7 +146,7 @@ def _runs(number: int) -> str:
 def send_notice(
     sqs: SqsClient, queue_url: str, data_set: str, setting: str, limit: int | None, *, now: float, free: str = ""
 ) -> None:
-    """Of all that are sent on one day of one limit, the first is passed on to people."""
+    """Queue the notice of a limit. `notify` publishes the first of each limit and day."""
     day = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
     notice_queue.send(
         sqs, queue_url, "run-limit", data_set=data_set, setting=setting, limit=limit or 0, free=free, day=day

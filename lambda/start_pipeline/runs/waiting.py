@@ -1,7 +1,7 @@
-"""Which data sets wait until fewer runs are under way: for `headrace status` and `headrace watch`.
+"""Record which data sets wait until fewer runs are in progress: for `headrace status` and `headrace watch`.
 
-What is written to quiet/waiting/<data set>.json decides nothing: the message of the data set comes again by itself. A
-note counts until the time that it says.
+The note quiet/waiting/<data set>.json is for display only: the function sends the data set's message again itself. A
+note is valid until the time in it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from shared.aws import S3Client, SqsClient
 from start_pipeline.environment import Environment
 from start_pipeline.runs.run_limits import CONCURRENT, send_notice
 
-SLACK_SECONDS = 120.0  # that a look which is due may wait in the queue
+SLACK_SECONDS = 120.0  # for a due check to wait in the queue
 
 
 def note(s3: S3Client, sqs: SqsClient, environment: Environment, data_set: str, *, now: float, wait: float) -> None:
-    """The next look is in `wait` seconds. The first of these notes sends a notice, of which one a day is passed on."""
+    """Write the note; the next check is in `wait` seconds. The first note also queues a notice (one a day is sent)."""
     held, most = s3_json.read(s3, environment.data_bucket, _key(data_set)), environment.limits.concurrent
     if held is None:
         send_notice(sqs, environment.notices_queue_url, data_set, CONCURRENT, most, now=now)

@@ -23,7 +23,7 @@ from start_pipeline.uploads.listing import Listed, prefix_of
 CHECKSUMS = ("SHA256", "SHA1", "CRC32", "CRC32C", "CRC64NVME", "SHA512", "MD5", "XXHASH3", "XXHASH64", "XXHASH128")
 CHECKSUM_HEADER, CHECKSUM_TYPE_HEADER = "x-amz-checksum-", "x-amz-checksum-type"
 HEAD_BATCH = 1_000  # objects asked for before the next ones are queued: an executor would queue all 100,000 at once
-SPARE_SECONDS = 30  # of the function's time, kept for the last batch and for writing down what was found
+SPARE_SECONDS = 30  # of the function's time, reserved for the last batch and for writing the results
 
 
 class ChangedMeanwhile(Exception):
@@ -41,8 +41,8 @@ def checksums(
 ) -> dict[Listed, str]:
     """Each object's checksum as "CRC32:<base64>", from `known` where that holds this very version.
 
-    Fewer than all, if the time did not suffice or S3 failed after some answers. Raises ChangedMeanwhile, and
-    DataSetError for an object that S3 holds no checksum of.
+    The result is incomplete if the time was too short, or if S3 failed after some answers. Raises ChangedMeanwhile, and
+    DataSetError for an object without a checksum in S3.
     """
     prefix = prefix_of(data_set)
     found = {listed: known[listed] for listed in objects if listed in known}
@@ -74,7 +74,7 @@ def _checksum(s3: S3Client, bucket: str, key: str, etag: str) -> str:
         return found
     uri = f"s3://{bucket}/{key}"
     raise DataSetError(
-        f"{uri} has no checksum, so a change of its content could not be told",
+        f"{uri} has no checksum, so a change of its content could not be detected",
         hint="copy it onto itself with a checksum algorithm: "
         f"aws s3 cp '{uri}' '{uri}' --checksum-algorithm CRC32 --metadata-directive REPLACE",
     )
@@ -83,7 +83,7 @@ def _checksum(s3: S3Client, bucket: str, key: str, etag: str) -> str:
 def checksum_in(head: Mapping[str, Any]) -> str | None:
     """The checksum in S3's answer, as "CRC32:<base64>"; None without one.
 
-    One of a kind that Lambda's boto3 has no member for is found in the headers: S3 takes more kinds over the years.
+    A checksum of an algorithm that Lambda's boto3 does not know is read from the headers: S3 adds algorithms over time.
     """
     for algorithm in CHECKSUMS:
         if f"Checksum{algorithm}" in head:

@@ -1,15 +1,15 @@
-"""One delayed check per data set, however many objects are uploaded.
+"""Debounce uploads: one delayed check per data set, however many objects are uploaded.
 
-The marker quiet/<data set>.json means: a check is on its way that will delete this marker and list the data set
+The marker quiet/<data set>.json means: a check is scheduled that will delete this marker and list the data set
 *afterwards*. Hence no upload is missed, whatever the order of events and checks:
 
-- an event that finds the marker needs do nothing: its object was there before the event, so before the check's list;
-- an event that comes after the check has deleted the marker finds none, and arms anew;
-- were the list to come before the deletion, an event in between would find the marker and be lost.
+- an event that finds the marker needs no action: its object existed before the event, so before the check's listing;
+- an event after the check has deleted the marker finds none, and schedules the next check;
+- if the listing came before the deletion, an event in between would find the marker and be lost.
 
-What is left is a marker whose check never comes. Who cannot send the check takes the marker back. A function that dies
-between the two steps of `arm` leaves its own message in the queue: when that comes again, it knows its marker by the
-message id and sends the check. And a check that is lost for good stops counting when the marker expires.
+One case remains: a marker whose check never arrives. A function that cannot send the check deletes the marker. If a
+function dies between the two steps of `schedule`, its message is delivered again: the message id identifies its marker,
+and the function sends the check. A check that is lost for good stops counting when the marker expires.
 """
 
 import json
@@ -17,12 +17,12 @@ from math import ceil
 
 from shared import log, s3_json
 from shared.aws import S3Client, SqsClient
-from start_pipeline.environment import LONGEST_DELAY, Environment
+from start_pipeline.environment import MAX_DELAY, Environment
 
 EXPIRY_SLACK = 60  # seconds that a due check may wait in the queue before its marker stops counting
 
 
-def arm(
+def schedule(
     s3: S3Client,
     sqs: SqsClient,
     environment: Environment,
@@ -34,13 +34,13 @@ def arm(
     removed: bool = False,
     seen: str = "",
 ) -> bool:
-    """Send a check of the data set, due in `wait` seconds (default: the quiet period), unless one is on its way.
+    """Send a check of the data set, due in `wait` seconds (default: the quiet period), unless one is scheduled.
 
-    `removed` is noted in the marker: the check then waits until nothing vanishes any more. `seen` is the state in which
-    this look has found the data set, for the next one to compare.
+    `removed` is stored in the marker: the check then waits until no more objects are removed. `seen` is the data set's
+    state at this check, for the next check to compare.
     """
     key = _marker_key(data_set)
-    delay = min(ceil(environment.quiet_seconds if wait is None else wait), LONGEST_DELAY)
+    delay = min(ceil(environment.quiet_seconds if wait is None else wait), MAX_DELAY)
     expires = now + environment.quiet_seconds + delay + EXPIRY_SLACK
     marker = {"data_set": data_set, "expires": expires, "armed_by": message_id, "removed": removed}
     held = s3_json.read(s3, environment.data_bucket, key)
@@ -51,7 +51,7 @@ def arm(
     else:
         placed = held.content["armed_by"] == message_id
         if removed and not held.content.get("removed"):
-            # If another event has changed the marker meanwhile, or the check has taken it, the check sees the removal.
+            # If another event has changed the marker meanwhile, or the check deleted it, the check sees the removal.
             s3_json.replace(s3, environment.data_bucket, key, held.content | {"removed": True}, etag=held.etag)
     if not placed:
         return False
@@ -59,19 +59,19 @@ def arm(
     try:
         sqs.send_message(QueueUrl=environment.queue_url, MessageBody=json.dumps(body), DelaySeconds=delay)
     except Exception:
-        disarm(s3, environment, data_set)  # no check is on its way, and a redriven message has another id
+        cancel(s3, environment, data_set)  # no check is scheduled, and a redriven message has another id
         raise
     log.info("check sent", data_set=data_set, delay=delay)
     return True
 
 
-def disarm(s3: S3Client, environment: Environment, data_set: str) -> None:
-    """From here on an event arms again. Call it before listing the data set, never after."""
+def cancel(s3: S3Client, environment: Environment, data_set: str) -> None:
+    """Delete the marker, so that the next event schedules a check. Call it before listing the data set, never after."""
     s3.delete_object(Bucket=environment.data_bucket, Key=_marker_key(data_set))
 
 
 def saw_removal(s3: S3Client, environment: Environment, data_set: str) -> bool:
-    """Whether an object was removed since the check was armed. Call it before `disarm`."""
+    """Whether an object was removed since the check was scheduled. Call it before `cancel`."""
     held = s3_json.read(s3, environment.data_bucket, _marker_key(data_set))
     return bool(held and held.content.get("removed"))
 

@@ -1,4 +1,4 @@
-"""The objects of a data set as S3 lists them, and the refusal of names that no run could use."""
+"""List the objects of a data set, and refuse names that a run could not use."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from start_pipeline.uploads.keys import (
     ARCHIVES,
     LONGEST_NAME,
     RECORDABLE,
-    first_that_is_no_file,
+    first_invalid_path,
     first_unrecordable,
     is_archive,
 )
 
 
 class Listed(NamedTuple):
-    """An object's version as the listing tells it; the key is relative to the data set's prefix."""
+    """An object in a listing; the key is relative to the data set's prefix."""
 
     key: str
     size: int
@@ -29,14 +29,14 @@ class Listed(NamedTuple):
 
 
 def prefix_of(data_set: str) -> str:
-    """What object keys are relative to: datasets/birds/ for a folder, datasets/ for an archive."""
+    """The prefix of the data set's keys: datasets/birds/ for a folder, datasets/ for an archive."""
     return "datasets/" if is_archive(data_set) else f"datasets/{data_set}/"
 
 
 def list_objects(s3: S3Client, bucket: str, data_set: str) -> list[Listed]:
     """The data set's objects by key, without junk and the zero-byte "folders" that the S3 console makes.
 
-    Junk is what Finder, Explorer and archivers leave beside files: it is never part of a data set.
+    Junk are the files that Finder, Explorer and archivers leave beside others: they are never part of a data set.
     """
     prefix = prefix_of(data_set)
     wanted = prefix + data_set if is_archive(data_set) else prefix
@@ -53,7 +53,7 @@ def list_objects(s3: S3Client, bucket: str, data_set: str) -> list[Listed]:
 
 
 def refuse_unrecordable_name(bucket: str, data_set: str) -> None:
-    """Raises DataSetError for a name that the registry would refuse, after hours of training on that data set."""
+    """Raises DataSetError for a name that the registry would reject, after hours of training on that data set."""
     sign = first_unrecordable(data_set)
     if sign is not None:
         suffix = next((suffix for suffix in ARCHIVES if data_set.lower().endswith(suffix)), "/")
@@ -67,12 +67,12 @@ def refuse_unrecordable_name(bucket: str, data_set: str) -> None:
         )
 
 
-def refuse_what_is_no_file(data_set: str, objects: list[Listed]) -> None:
-    """Raises DataSetError for a key that a job could not have as a file; it would fail at that, minutes later."""
-    key = first_that_is_no_file([listed.key for listed in objects])
+def refuse_invalid_paths(data_set: str, objects: list[Listed]) -> None:
+    """Raises DataSetError for a key that cannot be a file of a job; the job would fail with it minutes later."""
+    key = first_invalid_path([listed.key for listed in objects])
     if key is not None:
         raise DataSetError(
-            f"{prefix_of(data_set) + key!r} can be no file beside the other objects of its data set",
+            f"{prefix_of(data_set) + key!r} cannot be a file beside the other objects of its data set",
             hint="give it a key whose parts are names of files: not empty, not '.' or '..', not also a folder, "
             f"printable, at most {LONGEST_NAME} bytes each; then remove this one",
         )

@@ -1,7 +1,7 @@
-"""A look at a data set's objects before anything is paid for: what preprocessing would refuse is refused here.
+"""Check a data set's objects before any job starts: what preprocessing would refuse is refused here, free of charge.
 
-Keys and checksums say nearly everything. Files whose suffix says nothing, lists and tables are read, as far as the
-function's time allows; what is not known is taken to be in order, and left to the job.
+Keys and checksums show nearly everything. Files with an unknown suffix, lists and tables are read, as far as the
+function's time allows. What remains unknown passes, and the job checks it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from start_pipeline.uploads.keys import is_archive
 from start_pipeline.uploads.listing import Listed, prefix_of
 
 SCRIPT = "preprocess.py"
-MOST_LOOKS = 2_000  # files of which the first bytes are read: at 16 at once a few seconds
-MOST_CONFIRMED = 5  # pairs of objects with equal checksums that are read to be sure
-LARGEST_CONFIRMED = 32 * 2**20  # bytes
+MAX_HEADS = 2_000  # files whose first bytes are read: with 16 requests at once this takes a few seconds
+MAX_CONFIRMED = 5  # pairs of objects with equal checksums whose bytes are compared
+MAX_CONFIRMED_BYTES = 32 * 2**20  # bytes
 
 
 class Clock(Protocol):
@@ -56,7 +56,7 @@ class ObjectListing:
     def heads(self, paths: Sequence[str]) -> Mapping[str, bytes]:
         sizes = {entry.path: entry.size for entry in self.entries}
         found = {path: b"" for path in paths if sizes[path] == 0}
-        asked = [path for path in paths if sizes[path]][:MOST_LOOKS]
+        asked = [path for path in paths if sizes[path]][:MAX_HEADS]
         with ThreadPoolExecutor(max_workers=HEAD_REQUESTS_AT_ONCE) as pool:
             for start in range(0, len(asked), 10 * HEAD_REQUESTS_AT_ONCE):
                 if self.seconds_left() < SPARE_SECONDS:
@@ -94,9 +94,9 @@ def refuse_implausible(
     image_kinds: frozenset[str] = kinds.TAKEN,
     seconds_left: Clock,
 ) -> None:
-    """Raises DataSetError with all that is wrong, if the definition prepares data sets with preprocess.py.
+    """Raises DataSetError with all problems, if the definition prepares data sets with preprocess.py.
 
-    An archive is opened by the job only.
+    Only the job opens archives.
     """
     arguments = _arguments(definition)
     if arguments is None or is_archive(data_set):
@@ -110,7 +110,7 @@ def refuse_implausible(
     listing = ObjectListing(data_set, entries, s3, bucket, prefix_of(data_set), seconds_left)
     try:
         reading = read(listing, max_skipped_share=_limit(arguments), taken=image_kinds)
-    except ClientError as error:  # an object that is gone again: a later event has the data set looked at once more
+    except ClientError as error:  # an object was removed: its event schedules another check of the data set
         log.warning("the data set is not read before its run", data_set=data_set, error=str(error))
         return
     known = {entry.path: f"{entry.size} {entry.checksum}" for entry in entries if entry.size and entry.checksum}
@@ -128,19 +128,19 @@ def _confirmed(listing: ObjectListing, copies: Sequence[Sequence[Sample]]) -> It
     sizes = {entry.path: entry.size for entry in listing.entries}
     doubtful = [same for same in copies if len({(sample.label, sample.split) for sample in same}) > 1]
     for number, same in enumerate(doubtful):
-        if number < MOST_CONFIRMED and listing.seconds_left() > SPARE_SECONDS:
-            if sizes[same[0].path] > LARGEST_CONFIRMED:
+        if number < MAX_CONFIRMED and listing.seconds_left() > SPARE_SECONDS:
+            if sizes[same[0].path] > MAX_CONFIRMED_BYTES:
                 continue
             alike: dict[str, list[Sample]] = {}
             for sample in same[:10]:
                 alike.setdefault(hashlib.sha256(listing.read(sample.path)).hexdigest(), []).append(sample)
             yield from (found for found in alike.values() if len(found) > 1)
-        elif len(doubtful) > 2 * MOST_CONFIRMED:
-            yield same  # so many are no chance
+        elif len(doubtful) > 2 * MAX_CONFIRMED:
+            yield same  # so many cannot be a coincidence
 
 
 def _arguments(definition: Mapping[str, Any]) -> list[str] | None:
-    """What preprocess.py is called with; None if no step runs it: then the data sets are of another kind."""
+    """The arguments of preprocess.py; None if no step runs it: the definition then expects other data sets."""
     for step in every_step(definition.get("Steps", [])):
         match step:
             case {"Arguments": {"AppSpecification": {"ContainerArguments": [first, *words]}}} if first == SCRIPT:

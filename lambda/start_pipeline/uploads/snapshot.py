@@ -1,10 +1,10 @@
-"""A data set at one moment: its fingerprint, and the manifest that a pipeline execution reads it by.
+"""A snapshot of a data set: its fingerprint, and the manifest through which a pipeline execution reads it.
 
 manifests/<data set>/<fingerprint>/objects.manifest   SageMaker's ManifestFile: the prefix, then the relative keys
-manifests/<data set>/<fingerprint>/contents.json      key, size and checksum of each object, for the first job to
-                                                      verify that it got these very bytes
-manifests/<data set>/latest.json                      the last snapshot with each object's version, so that only
-                                                      new versions are asked for their checksum
+manifests/<data set>/<fingerprint>/contents.json      key, size and checksum of each object; the first job verifies
+                                                      that it got exactly these bytes
+manifests/<data set>/latest.json                      the last snapshot with each object's version: checksums are
+                                                      requested for new versions only
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from start_pipeline.uploads.checksums import ChangedMeanwhile, checksums
 from start_pipeline.uploads.listing import (
     Listed,
     prefix_of,
+    refuse_invalid_paths,
     refuse_unrecordable_name,
-    refuse_what_is_no_file,
 )
 
 FINGERPRINT_DIGITS = 32
 
 
-class Unfinished(Exception):
-    """Not every checksum is known, for the function's time or S3's patience did not suffice; those known are kept."""
+class ChecksumsIncomplete(Exception):
+    """Some checksums are missing: the function's time was too short, or S3 throttled. The others are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,16 @@ def take(
 ) -> Snapshot:
     """Fingerprint the listed objects and write the manifest, unless the last snapshot has the same content.
 
-    Raises ChangedMeanwhile, Unfinished, and DataSetError for an object without a checksum or one that can be no file,
-    and for a data set that no model could name.
+    Raises ChangedMeanwhile, ChecksumsIncomplete, and DataSetError: for an object without a checksum, for a key that
+    cannot be a file, and for a data set with a name that the model registry would refuse.
     """
     refuse_unrecordable_name(bucket, data_set)
-    refuse_what_is_no_file(data_set, objects)
+    refuse_invalid_paths(data_set, objects)
     known, written = _read_latest(s3, bucket, data_set)
     found = checksums(s3, bucket, data_set, objects, known, seconds_left=seconds_left)
     if len(found) < len(objects):
         _write_latest(s3, bucket, data_set, written, found)
-        raise Unfinished(f"{len(found)} of {len(objects)} checksums known")
+        raise ChecksumsIncomplete(f"{len(found)} of {len(objects)} checksums known")
     fingerprint = fingerprint_of(data_set, ((listed.key, listed.size, found[listed]) for listed in objects))
     if fingerprint != written:
         _write_manifest(s3, bucket, data_set, fingerprint, objects, found)
@@ -74,12 +74,12 @@ def take(
     return Snapshot(data_set, fingerprint, datetime.fromtimestamp(newest, UTC), found)
 
 
-def get_ahead(
+def prefetch(
     s3: S3Client, bucket: str, data_set: str, objects: list[Listed], *, seconds_left: Callable[[], float]
 ) -> None:
-    """Ask for checksums while an upload goes on, so that few are left to ask for once it is quiet.
+    """Fetch checksums while an upload goes on, so that few are missing when it has ended.
 
-    Whatever goes wrong is for the look that counts: here it is only logged.
+    Errors are only logged: the check after the upload reports them.
     """
     try:
         known, written = _read_latest(s3, bucket, data_set)
@@ -91,7 +91,7 @@ def get_ahead(
 
 
 def state_of(objects: Iterable[Listed]) -> str:
-    """What a listing has in common with another one of the same objects in the same versions."""
+    """A digest of keys and ETags: equal for two listings of the same objects in the same versions."""
     return digest([[listed.key, listed.etag] for listed in objects])[:FINGERPRINT_DIGITS]
 
 
@@ -111,7 +111,7 @@ def _write_manifest(
 
 
 def _read_latest(s3: S3Client, bucket: str, data_set: str) -> tuple[dict[Listed, str], str | None]:
-    """The checksums known, and the fingerprint of the last manifest; what was parsed is large, and gone at the end."""
+    """The known checksums, and the fingerprint of the last manifest. The large parsed JSON is freed on return."""
     latest = s3_json.read(s3, bucket, _latest_key(data_set))
     if latest is None:
         return {}, None

@@ -1,4 +1,4 @@
-"""Objects under datasets/ that no run can ever be started for: their owner is notified, once in a while."""
+"""Objects under datasets/ for which no run can start: their owner is notified once an hour for each name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def refuse_unusable(s3: S3Client, environment: Environment, key: str, *, now: fl
 
 
 def reason(bucket: str, key: str) -> DataSetError:
-    """Why the object can never be part of a run."""
+    """The reason why the object cannot be part of a run."""
     _, _, rest = key.partition("/")
     name, slash, _ = rest.partition("/")
     kinds = ", ".join(ARCHIVES)
