@@ -69,7 +69,7 @@ def changed(**arguments: object) -> str:
     return json.dumps(bad)
 
 
-def test_a_definition_that_is_no_json(row: Callable[..., None], refused: Callable[[str], str]) -> None:
+def test_a_definition_that_is_not_valid_json(row: Callable[..., None], refused: Callable[[str], str]) -> None:
     row("a definition that is not valid JSON", SEEN, refused(GOOD[:-1]))
 
 

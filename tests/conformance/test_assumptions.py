@@ -41,6 +41,6 @@ def test_rows_and_checks_name_each_other() -> None:
     assert named == {check.name for check in CHECKS}
 
 
-def test_every_check_has_a_name_of_its_own_and_says_how_it_is_answered() -> None:
+def test_every_check_has_a_unique_name_and_says_how_it_is_answered() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)
     assert all((check.act is None) == bool(check.by_hand) for check in CHECKS)

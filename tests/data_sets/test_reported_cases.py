@@ -89,7 +89,7 @@ def test_d02b_split_folders_beside_one_more(tmp_path: Path) -> None:
     }
 
 
-def test_d02d_nine_to_one_is_no_two_class_model(tmp_path: Path) -> None:
+def test_d02d_nine_to_one_is_not_a_two_class_model(tmp_path: Path) -> None:
     counts = {"training_set/cats": 36, "training_set/dogs": 36, "test_set/cats": 4, "test_set/dogs": 4}
     write(tmp_path / "data", images(counts))
     assert set(learned(tmp_path)["train"]) == {"cats", "dogs"}
@@ -103,7 +103,7 @@ def test_splits_under_unusual_names_are_refused_with_both_readings(tmp_path: Pat
     assert "as splits or copies: the classes cat, dog, emu" in said
 
 
-def test_subfolders_of_one_name_or_of_different_names_are_no_splits(tmp_path: Path) -> None:
+def test_subfolders_of_classes_are_not_taken_for_splits(tmp_path: Path) -> None:
     write(tmp_path / "data", images({"cat/images": 9, "dog/images": 9, "dog/2024": 3, "emu/a": 5, "emu/b": 5}))
     assert set(learned(tmp_path)["train"]) == {"cat", "dog", "emu"}
 
@@ -150,7 +150,7 @@ def test_d11_what_is_left_out_counts_and_is_listed_by_reason(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("labels", [("ソース", "ソーダ", "米"), ("ソース", "ソーダ"), ("表", "十")])
-def test_d08_names_from_a_japanese_windows_are_classes_of_their_own(tmp_path: Path, labels: tuple[str, ...]) -> None:
+def test_d08_names_from_a_japanese_windows_are_separate_classes(tmp_path: Path, labels: tuple[str, ...]) -> None:
     files = {f"{name}".encode("cp932"): content for name, content in images(dict.fromkeys(labels, 5)).items()}
     raw_zip(tmp_path / "data/foods.zip", files)
     try:
@@ -203,7 +203,7 @@ def test_d07_a_zip_from_windows_that_lists_its_folders(tmp_path: Path) -> None:
     assert set(learned(tmp_path)["train"]) == {"gull", "owl"}
 
 
-def test_a_backslash_in_a_name_from_unix_is_no_folder(tmp_path: Path) -> None:
+def test_a_backslash_in_a_name_from_unix_does_not_make_a_folder(tmp_path: Path) -> None:
     names = [f"pets/{label}/{number}.png" for label in ("a\\b", "c") for number in range(5)]
     path = tmp_path / "data/pets.zip"
     path.parent.mkdir(parents=True)
@@ -223,7 +223,7 @@ def test_a_backslash_in_a_name_from_unix_is_no_folder(tmp_path: Path) -> None:
     {"black  cat": 9, "black cat": 9},
     {"cat\u200b": 9, "cat": 9},
 ])  # fmt: skip
-def test_d09_names_that_look_equal_are_refused_and_told_apart(tmp_path: Path, counts: dict[str, int]) -> None:
+def test_d09_names_that_look_equal_are_refused_and_shown_by_code_point(tmp_path: Path, counts: dict[str, int]) -> None:
     write(tmp_path / "data", images(counts))
     said = refused(tmp_path)
     assert "differ only in case, white space or Unicode normalisation" in said

@@ -173,7 +173,7 @@ def test_an_upload_of_other_classes_ends_with_a_model_that_waits_for_a_person(li
 
 
 @pytest.mark.builds_on("test_an_upload_of_other_classes_ends_with_a_model_that_waits_for_a_person")
-def test_the_first_data_set_again_ends_with_a_model_too(line: Line) -> None:
+def test_the_first_data_set_again_also_ends_with_a_model(line: Line) -> None:
     """As `make demo` does after you have uploaded your own data; the training step is a cache hit."""
     found = line.again("digits")
     assert (found["version"], found["approval"]) == (3, "PendingManualApproval")
@@ -184,7 +184,7 @@ def test_the_first_data_set_again_ends_with_a_model_too(line: Line) -> None:
     assert line.answers() <= {"0", "1", "2"}
 
 
-@pytest.mark.builds_on("test_the_first_data_set_again_ends_with_a_model_too")
+@pytest.mark.builds_on("test_the_first_data_set_again_also_ends_with_a_model")
 def test_another_image_size_is_compared_each_model_at_its_own(line: Line) -> None:
     found = line.again("digits", ImageSize="96")
     assert (found["version"], found["approval"], found["recorded"]["ImageSize"]) == (4, "Approved", "96")
@@ -216,9 +216,7 @@ def test_one_class_fewer_is_compared_on_the_classes_that_both_know(line: Line) -
 
 
 @pytest.mark.builds_on("test_one_class_fewer_is_compared_on_the_classes_that_both_know")
-def test_a_network_of_ones_own_with_the_old_one_removed_is_compared_with_the_champions_own(
-    line: Line, project: Path
-) -> None:
+def test_a_custom_network_that_replaces_the_old_one_is_compared_with_the_champions(line: Line, project: Path) -> None:
     source = project / "training/model.py"
     text = source.read_text()
     old = re.search(r"\nclass SmallCNN.*?(?=\ndef is_known)", text, re.DOTALL)
@@ -233,7 +231,7 @@ def test_a_network_of_ones_own_with_the_old_one_removed_is_compared_with_the_cha
     line.serves(found["version"])
 
 
-@pytest.mark.builds_on("test_a_network_of_ones_own_with_the_old_one_removed_is_compared_with_the_champions_own")
+@pytest.mark.builds_on("test_a_custom_network_that_replaces_the_old_one_is_compared_with_the_champions")
 def test_a_champion_whose_artifact_was_deleted_is_followed_by_a_model_that_waits(line: Line) -> None:
     newest = registry.list_packages(line.environment)[0]
     package = line.environment.client("sagemaker").describe_model_package(ModelPackageName=newest["ModelPackageArn"])

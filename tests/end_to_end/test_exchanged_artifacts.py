@@ -195,8 +195,8 @@ def test_an_artifact_that_was_exchanged_before_it_was_stored_fails_the_run(app: 
     steps = {step.name: step for step in list_steps(app.environment, execution)}
     assert steps["StoreModel"].status == "Failed"
     assert len(registry.list_packages(app.environment)) == 1
-    told = eventually("it is notified", lambda: app.notified("execution-failed"))
-    assert "is not the artifact that Evaluate judged" in told[0].text
+    sent = eventually("it is notified", lambda: app.notified("execution-failed"))
+    assert "is not the artifact that Evaluate judged" in sent[0].text
 
 
 @pytest.mark.builds_on("test_an_artifact_that_was_exchanged_before_it_was_stored_fails_the_run")
@@ -204,8 +204,8 @@ def test_what_an_administrator_exchanges_is_notified_and_not_deployed(app: Regis
     key = app.artifact(1)
     app.as_administrator(lambda s3: s3.put_object(Bucket=app.bucket, Key=key, Body=OTHER))
     app.decide(1, registry.APPROVED)
-    (told,) = eventually("it is notified", lambda: app.notified("artifact-refused"))
-    assert "has another SHA-256" in told.text
+    (sent,) = eventually("it is notified", lambda: app.notified("artifact-refused"))
+    assert "has another SHA-256" in sent.text
     sagemaker = app.environment.client("sagemaker")
     sagemaker.delete_endpoint(EndpointName=app.environment.stack.endpoint)
     eventually("the endpoint is gone", lambda: endpoint.read_endpoint(app.environment) is None)

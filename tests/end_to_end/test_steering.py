@@ -123,7 +123,9 @@ def test_a_run_with_other_parameters_is_started_by_the_trigger_and_stopped(app: 
     assert {row["name"] for row in both} >= {"Epochs", "ImageSize", "status"}
 
 
-def test_approving_beneath_the_served_version_changes_nothing_and_a_rollback_does(app: Deployed, image: Path) -> None:
+def test_approving_an_older_version_than_the_served_one_changes_nothing_and_a_rollback_does(
+    app: Deployed, image: Path
+) -> None:
     """r03."""
     assert [copy_version(app), copy_version(app)] == [2, 3]
     headrace("approve", "3")
@@ -139,8 +141,8 @@ def test_approving_beneath_the_served_version_changes_nothing_and_a_rollback_doe
     assert differences() == []
 
 
-@pytest.mark.builds_on("test_approving_beneath_the_served_version_changes_nothing_and_a_rollback_does")
-def test_a_deleted_endpoint_is_seen_told_and_deployed_by_approving_its_version_again(
+@pytest.mark.builds_on("test_approving_an_older_version_than_the_served_one_changes_nothing_and_a_rollback_does")
+def test_a_deleted_endpoint_is_noticed_reported_and_deployed_by_approving_its_version_again(
     app: Deployed, image: Path
 ) -> None:
     """r01."""
@@ -159,8 +161,8 @@ def test_a_deleted_endpoint_is_seen_told_and_deployed_by_approving_its_version_a
         QueueUrl=next(queue.url for queue in app.environment.stack.queues if queue.name == "decisions"),
         MessageBody=json.dumps({"headrace": "periodic-look", "line": "", "seen": seen}),
     )
-    told = eventually("a notice is sent", lambda: notices("endpoint-differs"), seconds=200)
-    assert "headrace --env local repair" in told[0]["text"]
+    sent = eventually("a notice is sent", lambda: notices("endpoint-differs"), seconds=200)
+    assert "headrace --env local repair" in sent[0]["text"]
     assert sagemaker.list_endpoints()["Endpoints"] == []
 
     before = len(notices("deployed"))
@@ -172,7 +174,7 @@ def test_a_deleted_endpoint_is_seen_told_and_deployed_by_approving_its_version_a
     eventually("a notice is sent", lambda: len(notices("deployed")) > before, seconds=200)
 
 
-@pytest.mark.builds_on("test_approving_beneath_the_served_version_changes_nothing_and_a_rollback_does")
+@pytest.mark.builds_on("test_approving_an_older_version_than_the_served_one_changes_nothing_and_a_rollback_does")
 def test_a_deleted_version_is_seen_and_repair_serves_the_one_before(app: Deployed, image: Path) -> None:
     """r02."""
     (served,) = [item for item in list_packages(app.environment) if item["ModelPackageVersion"] == 2]
@@ -186,9 +188,9 @@ def test_a_deleted_version_is_seen_and_repair_serves_the_one_before(app: Deploye
 
 @pytest.mark.builds_on(
     "test_a_run_with_other_parameters_is_started_by_the_trigger_and_stopped",
-    "test_a_deleted_endpoint_is_seen_told_and_deployed_by_approving_its_version_again",
+    "test_a_deleted_endpoint_is_noticed_reported_and_deployed_by_approving_its_version_again",
 )
-def test_notices_tell_what_was_served(image: Path) -> None:
+def test_notices_report_what_was_served(image: Path) -> None:
     assert all(notices(kind) for kind in ("approval-needed", "endpoint-differs", "execution-stopped"))
 
     def of_version_1() -> list[dict[str, str]]:

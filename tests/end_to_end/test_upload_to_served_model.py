@@ -256,7 +256,7 @@ def test_an_archive_whose_event_comes_four_times_starts_one_run(
 
 
 @pytest.mark.usefixtures("served", "refused_run")
-def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images, subscribed: str) -> None:
+def test_people_are_notified_of_all_that_happened(deployed: Deployed, images: Images, subscribed: str) -> None:
     """As a subscriber receives it: of the tests above, of a version that does not come up, and of a run that fails."""
     environment, since = deployed.environment, datetime.now(UTC)
     broken = register_broken(environment)
@@ -270,26 +270,26 @@ def test_people_are_told_of_all_that_happened(deployed: Deployed, images: Images
     )
     execution = wait_for_execution(environment, after=since, seconds=60, interval=0.3)
     assert wait_for_end(deployed, execution).status == "Failed"
-    told = receive(environment, subscribed, until={"execution-failed", "rolled-back"})
+    received = receive(environment, subscribed, until={"execution-failed", "rolled-back"})
     decision.decide(environment, Output(), version=str(broken), approval="Rejected", note=None)
 
-    (failed,) = [notice for notice in told if notice["kind"] == "execution-failed"]
+    (failed,) = [notice for notice in received if notice["kind"] == "execution-failed"]
     assert failed["execution"] == execution.arn
     assert failed["headline"] == f"the run {execution.display_name} failed in Preprocess"
     assert "step Preprocess" in failed["text"]
     assert "the data set has one class only: 7" in failed["text"]
     assert f"headrace --env local logs {execution.display_name} Preprocess" in failed["text"]
-    waiting = [notice["version"] for notice in told if notice["kind"] == "approval-needed"]
+    waiting = [notice["version"] for notice in received if notice["kind"] == "approval-needed"]
     assert sorted({*waiting, broken}) == list(range(1, broken + 1))  # the broken one is approved too soon for a notice
     assert len(waiting) == len(set(waiting))
-    (back,) = [notice for notice in told if notice["kind"] == "rolled-back"]
+    (back,) = [notice for notice in received if notice["kind"] == "rolled-back"]
     assert (back["version"], back["serving"].startswith("headrace-local-v1-")) == (broken, True)
     now = endpoint.read_endpoint(environment)
     assert now is not None
     assert (now.status, now.version) == ("InService", 1)
-    (served,) = [notice for notice in told if notice["kind"] == "deployed"]
+    (served,) = [notice for notice in received if notice["kind"] == "deployed"]
     assert (served["version"], served["accuracy"] >= 0.9) == (1, True)
-    refused = [notice for notice in told if notice["kind"] == "gate-refused"]
+    refused = [notice for notice in received if notice["kind"] == "gate-refused"]
     assert refused
     assert all({"spot", "on-demand"} == set(notice["candidates"]) for notice in refused)
 

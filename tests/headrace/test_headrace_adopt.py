@@ -121,7 +121,7 @@ def test_a_bucket_deleted_by_other_hands_stops_the_import(
         adopt.adopt(environment, Output())
 
 
-def test_what_a_refused_import_left_is_no_stack(environment: Environment) -> None:
+def test_what_a_refused_import_left_does_not_count_as_a_stack(environment: Environment) -> None:
     template = json.dumps({"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}})
     environment.client("cloudformation").create_change_set(
         StackName=environment.stack_name, ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=template

@@ -160,7 +160,7 @@ def serves(headrace: Callable[..., Result], version: int) -> None:
     assert headrace("status", "--json").data["differences"] == []
 
 
-def test_beneath_the_served_version_nothing_is_promised_and_a_rollback_serves_it(
+def test_approving_an_older_version_promises_nothing_and_a_rollback_serves_it(
     headrace: Callable[..., Result],
 ) -> None:
     """r03."""
@@ -188,7 +188,7 @@ def test_a_deleted_endpoint_is_deployed_by_approving_its_version_once_more(
     serves(headrace, 2)
 
 
-def test_a_deleted_version_is_told_and_repair_serves_the_one_before(
+def test_a_deleted_version_is_reported_and_repair_serves_the_one_before(
     headrace: Callable[..., Result], connect: Callable[[str], Any], stack: list[str]
 ) -> None:
     """r02."""

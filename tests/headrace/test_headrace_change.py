@@ -57,7 +57,7 @@ def test_without_a_champion_there_is_nothing_to_say(environment: Environment, sa
     assert said(environment, "cat", "dog") == ""
 
 
-def test_whoever_may_not_read_the_registry_can_upload_all_the_same(environment: Environment, aws: FakeAws) -> None:
+def test_a_user_who_may_not_read_the_registry_can_still_upload(environment: Environment, aws: FakeAws) -> None:
     def denied(request: object) -> object:
         raise Refusal("AccessDeniedException", "not authorized to perform: sagemaker:ListModelPackages")
 

@@ -120,7 +120,7 @@ def test_an_environment_is_rehearsed_here_in_the_account_and_the_region_that_it_
     assert all("Credential=222222222222/" in line and "/eu-west-3/" in line for line in aws.authorizations)
 
 
-def test_status_tells_everything_in_a_few_lines(headrace: Headrace, sagemaker: FakeSageMaker) -> None:
+def test_status_shows_everything_in_a_few_lines(headrace: Headrace, sagemaker: FakeSageMaker) -> None:
     sagemaker.add_run("run1", "Succeeded", minutes_ago=3)
     sagemaker.add_package(1, "Approved")
     sagemaker.add_package(2, "PendingManualApproval")
@@ -136,7 +136,9 @@ def test_status_tells_everything_in_a_few_lines(headrace: Headrace, sagemaker: F
     assert headrace("status", "--json").data["endpoint"]["version"] == 1
 
 
-def test_status_of_what_is_not_there_yet_is_no_error(headrace: Headrace, cloud: FakeCloud, aws: FakeAws) -> None:
+def test_status_without_a_stack_or_a_local_cloud_is_not_an_error(
+    headrace: Headrace, cloud: FakeCloud, aws: FakeAws
+) -> None:
     aws.outputs = None
     missing = headrace("status")
     assert missing.status == 0
@@ -219,7 +221,7 @@ def test_every_command_and_argument_is_explained(command: str) -> None:
 
 
 @pytest.mark.process
-def test_output_into_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
+def test_output_into_a_closed_pipe_prints_no_traceback(tmp_path: Path) -> None:
     code = "import sys; from headrace.terminal.output import Output\nfor n in range(99999): Output().line('x' * 99)"
     process = subprocess.run(
         ["sh", "-c", f'"{sys.executable}" -c "$1" | head -1', "sh", f"import headrace.cli.main as c\n{code}"],

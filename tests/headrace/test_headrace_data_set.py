@@ -54,7 +54,7 @@ def test_what_the_job_would_refuse_is_a_problem_here(
     assert problem is None or problem in reading.problems[0].message
 
 
-def test_junk_is_no_part_and_other_files_are_sent_and_listed(tmp_path: Path) -> None:
+def test_junk_is_left_out_and_other_files_are_sent_and_listed(tmp_path: Path) -> None:
     root = images(tmp_path / "birds", *(f"{label}/{number}.jpg" for label in "ab" for number in range(20)))
     for name in (".DS_Store", "a/._1.jpg", "__MACOSX/a/1.jpg", "Icon\r", ".git/HEAD"):
         (root / name).parent.mkdir(exist_ok=True, parents=True)

@@ -101,7 +101,7 @@ def test_pinning_changes_those_values_and_nothing_else_in_the_file(
     assert path.read_text() == before
 
 
-def test_a_tag_that_has_been_moved_is_shown_and_pinned_anew(headrace: Headrace, tmp_path: Path) -> None:
+def test_a_tag_that_has_been_moved_is_shown_and_pinned_again(headrace: Headrace, tmp_path: Path) -> None:
     path, old = tmp_path / "environments.toml", "sha256:" + "0" * 64
     path.write_text(TOML.replace("2.13-cu133", f"2.13-cu133@{old}"))
     rows = headrace("--env", "prod", "images").out.splitlines()
@@ -112,7 +112,7 @@ def test_a_tag_that_has_been_moved_is_shown_and_pinned_anew(headrace: Headrace, 
     assert training == f"pytorch:2.13-cu133@{DIGESTS['2.13-cu133']}"
 
 
-def test_an_image_of_ones_own_is_looked_up_where_its_uri_says(headrace: Headrace, aws: FakeAws, tmp_path: Path) -> None:
+def test_a_custom_image_is_looked_up_where_its_uri_says(headrace: Headrace, aws: FakeAws, tmp_path: Path) -> None:
     own = "123456789012.dkr.ecr.us-west-2.amazonaws.com/team/own"
     path = tmp_path / "environments.toml"
     pinned = DIGESTS["2.13-cu133"]
@@ -139,7 +139,7 @@ def test_an_image_of_ones_own_is_looked_up_where_its_uri_says(headrace: Headrace
          "headrace --env prod"),
     ],
 )  # fmt: skip
-def test_what_ecr_refuses_is_told_with_a_hint(
+def test_what_ecr_refuses_is_reported_with_a_hint(
     headrace: Headrace, aws: FakeAws, tmp_path: Path, refused: Refusal, said: str, hint: str
 ) -> None:
     def refuse(request: dict[str, Any]) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def test_without_credentials_it_says_how_to_get_some(
     assert result.hint.startswith("aws sso login (or aws configure)")
 
 
-def test_a_tag_that_is_not_there_is_told(headrace: Headrace, tmp_path: Path) -> None:
+def test_a_missing_tag_is_reported(headrace: Headrace, tmp_path: Path) -> None:
     (tmp_path / "environments.toml").write_text(TOML.replace("2.13-cu133", "9.9"))
     result = headrace("--env", "prod", "images", "--pin")
     assert "the registry of account 763104351884 in eu-central-1 has no pytorch:9.9: Requested image not" in result.err

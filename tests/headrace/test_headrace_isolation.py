@@ -183,7 +183,7 @@ def test_an_account_number_of_other_than_12_digits_is_explained(
     assert "12 digits" in result.err
 
 
-def test_projects_is_no_environment(headrace: Callable[..., Result], tmp_path: Path) -> None:
+def test_projects_is_not_an_environment(headrace: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "environments.toml").write_text('[prod]\naccount = "222222222222"\n[projects]\n')
     result = headrace("--env", "projects", "status")
     assert result.status == 1

@@ -76,7 +76,7 @@ def serve(sagemaker: FakeSageMaker, line: str) -> None:
 
 
 @pytest.mark.usefixtures("lined")
-def test_a_line_is_the_same_environment_with_resources_of_its_own(environment: Environment) -> None:
+def test_a_line_is_the_same_environment_with_its_own_resources(environment: Environment) -> None:
     pets = environment.in_line("pets")
     assert (pets.stack.pipeline, pets.stack.endpoint) == (f"{PIPELINE}-pets", "headrace-local-pets")
     assert pets.stack.model_package_group == f"{GROUP}-pets"

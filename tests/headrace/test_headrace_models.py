@@ -196,9 +196,7 @@ def test_no_endpoint_yet_says_how_to_get_one(
     )
 
 
-def test_an_endpoint_out_of_service_is_no_place_to_ask(
-    headrace: Headrace, three_versions: FakeSageMaker, image: Path
-) -> None:
+def test_a_failed_endpoint_is_not_invoked(headrace: Headrace, three_versions: FakeSageMaker, image: Path) -> None:
     three_versions.serve(1, status="Failed", FailureReason="the container did not answer /ping")
     result = headrace("predict", str(image), "--wait", "60")
     assert result.status == 1

@@ -78,7 +78,7 @@ def test_what_lies_in_the_source_s_account_is_not_asked_for(
     assert aws.requests("ListPipelineParametersForExecution") == []
 
 
-def test_status_tells_the_source_its_versions_and_the_endpoint(headrace: Headrace, versions: FakeSageMaker) -> None:
+def test_status_shows_the_source_its_versions_and_the_endpoint(headrace: Headrace, versions: FakeSageMaker) -> None:
     versions.serve(1)
     result = headrace(*SERVING, "status")
     assert result.status == 0, result.err
@@ -90,7 +90,7 @@ def test_status_tells_the_source_its_versions_and_the_endpoint(headrace: Headrac
     assert "next: headrace --local --env live predict IMAGE" in result.err
 
 
-def test_a_registry_that_is_closed_is_told_with_what_opens_it(
+def test_a_closed_registry_is_reported_with_the_command_that_opens_it(
     headrace: Headrace, aws: FakeAws, sagemaker: FakeSageMaker
 ) -> None:
     def refuse(request: object) -> None:

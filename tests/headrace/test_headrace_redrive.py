@@ -33,7 +33,7 @@ def queues(storage: tuple[FakeCloud, Environment]) -> Iterator[tuple[Queue, ...]
         environment.client("sqs").purge_queue(QueueUrl=url)
 
 
-def set_aside(environment: Environment, queue: Queue, body: str, reason: str | None = REASON) -> None:
+def dead_letter(environment: Environment, queue: Queue, body: str, reason: str | None = REASON) -> None:
     attributes = {"Reason": {"DataType": "String", "StringValue": reason}} if reason else {}
     environment.client("sqs").send_message(
         QueueUrl=queue.dead_letters_url, MessageBody=body, MessageAttributes=attributes
@@ -52,8 +52,8 @@ def test_messages_go_back_to_the_queue_they_came_from(
 ) -> None:
     cloud, environment = storage
     uploads, decisions, _ = queues
-    set_aside(environment, uploads, EVENT)
-    set_aside(environment, decisions, "{}")
+    dead_letter(environment, uploads, EVENT)
+    dead_letter(environment, decisions, "{}")
     result = headrace("redrive", on=cloud)
     assert result.status == 0, result.err
     assert "2 sent again" in result.err
@@ -61,14 +61,14 @@ def test_messages_go_back_to_the_queue_they_came_from(
     assert "empty" in headrace("redrive", on=cloud).err
 
 
-def test_who_waits_for_a_run_is_told_what_was_set_aside(
+def test_waiting_for_a_run_reports_what_was_dead_lettered(
     headrace: Headrace, storage: tuple[FakeCloud, Environment], queues: tuple[Queue, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """The true reason why none starts, and not that of another case."""
     cloud, environment = storage
     monkeypatch.setattr(executions, "list_executions", lambda environment: iter(()))
-    set_aside(environment, queues[0], EVENT, "OverBudgetError: a run may cost 14.38 USD")
+    dead_letter(environment, queues[0], EVENT, "OverBudgetError: a run may cost 14.38 USD")
     for _ in range(2):  # the message is left where it is
         result = headrace("watch", "--wait-for-start", "0", on=cloud)
         assert result.status == 1
@@ -78,14 +78,14 @@ def test_who_waits_for_a_run_is_told_what_was_set_aside(
     assert count_set_aside(environment) == 1
 
 
-def test_no_foreign_and_no_old_reason_is_told(
+def test_reasons_of_other_data_sets_and_old_reasons_are_not_reported(
     headrace: Headrace, storage: tuple[FakeCloud, Environment], queues: tuple[Queue, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Another data set's message of 11 minutes before was given as the reason."""
     cloud, environment = storage
     monkeypatch.setattr(executions, "list_executions", lambda environment: iter(()))
-    set_aside(environment, queues[0], EVENT, "DataSetError: rawpets/cat/0.jpg has no checksum")
+    dead_letter(environment, queues[0], EVENT, "DataSetError: rawpets/cat/0.jpg has no checksum")
     time.sleep(0.01)
     now = datetime.now(UTC).isoformat()
     later = headrace("watch", "--after", now, "--wait-for-start", "0", on=cloud)
@@ -105,7 +105,7 @@ def test_more_messages_than_one_answer_holds_are_all_moved(
 ) -> None:
     cloud, environment = storage
     for number in range(25):
-        set_aside(environment, queues[0], str(number))
+        dead_letter(environment, queues[0], str(number))
     assert len(headrace("redrive", "--json", on=cloud).data) == 25
 
 
@@ -113,8 +113,8 @@ def test_listing_shows_what_and_why_and_leaves_them_there(
     headrace: Headrace, storage: tuple[FakeCloud, Environment], queues: tuple[Queue, ...]
 ) -> None:
     cloud, environment = storage
-    set_aside(environment, queues[0], EVENT)
-    set_aside(environment, queues[0], "no json", reason=None)
+    dead_letter(environment, queues[0], EVENT)
+    dead_letter(environment, queues[0], "no json", reason=None)
     for _ in range(2):
         result = headrace("redrive", "--list", "--json", on=cloud)
         assert sorted(result.data, key=lambda row: row["message"]) == [
@@ -131,12 +131,12 @@ def test_a_message_that_fails_again_at_once_is_moved_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cloud, environment = storage
-    set_aside(environment, queues[0], "no json")
+    dead_letter(environment, queues[0], "no json")
     move = redrive._move
 
     def move_and_fail(environment: Environment, queue: Queue, message: dict[str, Any]) -> None:
         move(environment, queue, message)
-        set_aside(environment, queue, message["Body"])
+        dead_letter(environment, queue, message["Body"])
 
     monkeypatch.setattr(redrive, "_move", move_and_fail)
     assert len(headrace("redrive", "--json", on=cloud).data) == 1

@@ -70,7 +70,7 @@ def test_waiting_in_vain_for_a_deleted_endpoint_ends_with_the_command_that_makes
     assert sagemaker.sent == [DEPLOY]
 
 
-def test_an_endpoint_moved_to_another_model_is_told_and_repaired(
+def test_an_endpoint_moved_to_another_model_is_reported_and_repaired(
     headrace: Headrace, three_approved: FakeSageMaker
 ) -> None:
     three_approved.model_of["config-v9"] = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/others/3"
@@ -80,7 +80,7 @@ def test_an_endpoint_moved_to_another_model_is_told_and_repaired(
     assert result.next == "headrace repair"
 
 
-def test_an_endpoint_moved_to_an_older_version_is_told(headrace: Headrace, three_approved: FakeSageMaker) -> None:
+def test_an_endpoint_moved_to_an_older_version_is_reported(headrace: Headrace, three_approved: FakeSageMaker) -> None:
     three_approved.serve(1)
     expected = "the endpoint serves version 1, which is approved; version 3 is the newest approved one: headrace repair"
     assert status_lines(headrace("status"))["differs"].startswith(expected)
@@ -107,7 +107,7 @@ def test_a_version_that_was_rolled_back_is_not_repaired_but_approved_again(
 
 
 @pytest.mark.parametrize("status", ["OutOfService", "UpdateRollbackFailed"])
-def test_an_endpoint_that_can_only_be_deleted_is_told_with_the_call_that_deletes_it(
+def test_an_endpoint_that_can_only_be_deleted_is_reported_with_the_call_that_deletes_it(
     headrace: Headrace, three_approved: FakeSageMaker, status: str
 ) -> None:
     three_approved.serve(3, status=status, FailureReason="no capacity")
@@ -138,7 +138,7 @@ def test_status_says_so_too_where_no_other_version_is_approved(headrace: Headrac
     assert follow(headrace, result.next, VERSION="1").status == 0
 
 
-def test_the_hint_of_a_failed_endpoint_mends_it(
+def test_the_hint_of_a_failed_endpoint_repairs_it(
     headrace: Headrace, three_approved: FakeSageMaker, tmp_path: Path
 ) -> None:
     del three_approved.packages[2]
@@ -153,7 +153,7 @@ def test_the_hint_of_a_failed_endpoint_mends_it(
 # r03: versions older than the served one, and beside it
 
 
-def test_approving_a_version_beneath_the_served_one_says_that_the_newer_one_stays(
+def test_approving_an_older_version_than_the_served_one_says_that_the_newer_one_stays(
     headrace: Headrace, three_approved: FakeSageMaker
 ) -> None:
     three_approved.packages[1]["ModelApprovalStatus"] = "PendingManualApproval"
@@ -297,7 +297,7 @@ def test_repair_can_wait_for_the_endpoint(headrace: Headrace, three_approved: Fa
     assert "serves version 3" in result.err
 
 
-def test_a_wanted_version_without_a_recorded_hash_is_told_with_the_run_that_registers_it_anew(
+def test_a_wanted_version_without_a_recorded_hash_is_reported_with_the_run_that_registers_it_again(
     headrace: Headrace, three_approved: FakeSageMaker
 ) -> None:
     """As one that an earlier version of Headrace registered, or that somebody approved in the console."""

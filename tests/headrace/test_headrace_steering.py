@@ -262,8 +262,8 @@ def test_notices_are_listed_newest_first_with_their_text(
         s3.put_object(Bucket=bucket, Key=f"notices/{9 - number}.json", Body=json.dumps(record).encode())
     result = headrace("notices", "--limit", "2", on=cloud)
     assert result.status == 0, result.err
-    told = [line for line in result.out.splitlines() if "is served" in line]
-    assert told[0].strip() == "version 2 is served"
+    served = [line for line in result.out.splitlines() if "is served" in line]
+    assert served[0].strip() == "version 2 is served"
     assert "version 0" not in result.out
     assert "the newest 2 of 3 notices: headrace notices --limit 0 shows all" in result.err
     assert "nobody is subscribed" in result.err

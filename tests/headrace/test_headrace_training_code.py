@@ -54,7 +54,7 @@ def test_a_script_that_cannot_be_imported_is_named_with_the_line_in_our_code(pro
     assert hint.startswith("correct it; ")
 
 
-def test_a_package_that_is_not_there_is_told_with_the_line_that_mends_it(project: Path) -> None:
+def test_a_missing_package_is_reported_with_the_command_that_installs_it(project: Path) -> None:
     write(project, "train.py", f"import nothing_of_the_kind.deep\n{GUARD}")
     what, hint = refusal(project)
     assert what == "training/train.py, line 1: ModuleNotFoundError: No module named 'nothing_of_the_kind'"
@@ -62,7 +62,7 @@ def test_a_package_that_is_not_there_is_told_with_the_line_that_mends_it(project
     assert hint.endswith(" -m pip install -r training/requirements.txt")
 
 
-def test_where_requirements_have_hashes_a_package_that_is_not_there_goes_by_make_lock(project: Path) -> None:
+def test_where_requirements_have_hashes_a_missing_package_is_added_with_make_lock(project: Path) -> None:
     write(project, "requirements.txt", f"numpy=={metadata.version('numpy')} \\\n    --hash=sha256:{'0' * 64}\n")
     write(project, "train.py", f"import nothing_of_the_kind\n{GUARD}")
     _, hint = refusal(project)
@@ -71,7 +71,7 @@ def test_where_requirements_have_hashes_a_package_that_is_not_there_goes_by_make
 
 
 @pytest.mark.parametrize("end", ["import os; os._exit(3)", "import sys; sys.exit(3)"])
-def test_a_module_that_ends_python_is_told(project: Path, end: str) -> None:
+def test_a_module_that_ends_python_is_reported(project: Path, end: str) -> None:
     write(project, "train.py", f"print('hello')\n{end}\n{GUARD}")
     what, _ = refusal(project)
     assert what.startswith("training/train.py")
@@ -97,7 +97,7 @@ def test_what_a_script_prints_is_not_taken_for_the_answer(project: Path) -> None
         ("numpy>=99", f"line 2 asks for numpy>=99, and {metadata.version('numpy')} is installed"),
     ],
 )
-def test_a_requirement_that_is_not_met_here_is_told_with_the_line_that_mends_it(
+def test_a_requirement_that_is_not_met_here_is_reported_with_the_command_that_installs_it(
     project: Path, line: str, found: str
 ) -> None:
     write(project, "requirements.txt", f"# of the jobs\n{line}  # why\n")
@@ -108,7 +108,7 @@ def test_a_requirement_that_is_not_met_here_is_told_with_the_line_that_mends_it(
     assert hint.split()[0].strip("'").endswith(Path(sys.executable).name)
 
 
-def test_a_requirement_that_is_met_or_not_meant_for_here_is_no_matter(project: Path) -> None:
+def test_a_requirement_that_is_met_or_not_meant_for_here_is_accepted(project: Path) -> None:
     write(project, "requirements.txt", f"numpy=={metadata.version('numpy')}\nabsent; python_version < '3'\n--pre\n")
     training_code.check(project, [])
 
@@ -126,7 +126,7 @@ def test_a_wheel_of_the_code_that_fits_is_enough(project: Path, tag: str, fits: 
         assert hint.endswith("-m pip download --dest training/wheels --only-binary :all: absent==1.0")
 
 
-def test_a_network_that_the_model_refuses_is_told_in_its_words(project: Path) -> None:
+def test_a_network_that_the_model_refuses_is_reported_in_its_words(project: Path) -> None:
     shutil.copy(PROJECT / "training/model.py", project / "training")
     shutil.copy(PROJECT / "training/backbone.py", project / "training")
     what, hint = refusal(project, "resnet18")

@@ -156,7 +156,7 @@ def test_run_needs_again(headrace: Callable[..., Result]) -> None:
     assert "headrace run --again" in result.err
 
 
-def test_junk_in_the_bucket_is_no_object_of_the_data_set(
+def test_junk_in_the_bucket_is_not_part_of_the_data_set(
     headrace: Callable[..., Result], storage: Storage, birds: Path
 ) -> None:
     cloud, environment = storage

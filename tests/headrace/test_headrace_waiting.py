@@ -45,7 +45,7 @@ def test_status_without_a_data_set_that_waits_has_no_line_of_it(headrace: Headra
     assert "waiting" not in headrace("status").out
 
 
-def test_who_waits_for_a_run_is_told_that_it_has_to_wait(
+def test_waiting_for_a_run_reports_that_the_run_has_to_wait(
     headrace: Headrace, sagemaker: FakeSageMaker, waits: Callable[..., None]
 ) -> None:
     waits("birds")
@@ -58,7 +58,7 @@ def test_who_waits_for_a_run_is_told_that_it_has_to_wait(
     assert "no run started within 0 s" in other.err
 
 
-def test_who_may_not_read_the_notes_is_told_the_rest(
+def test_without_permission_to_read_the_notes_the_rest_is_shown(
     environment: Environment, waits: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits("birds")

@@ -202,7 +202,7 @@ def test_environment_that_no_repository_deploys_is_left_alone(tmp_path: Path) ->
     assert target(tmp_path, "dev", "deploy", "false") == target(tmp_path, "gone", "diff") == ["configured=false"]
 
 
-def test_job_that_does_not_wait_for_the_reviewer_whom_the_role_asks_for_is_told(tmp_path: Path) -> None:
+def test_job_that_does_not_wait_for_the_reviewer_that_the_role_requires_is_reported(tmp_path: Path) -> None:
     """AWS would only say that the job may not assume the role."""
     (tmp_path / "environments.toml").write_text(GOOD + "[dev.delivery]\n" + REPOSITORY)
     with pytest.raises(subprocess.CalledProcessError) as caught:

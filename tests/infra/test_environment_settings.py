@@ -235,7 +235,7 @@ def test_region_without_deep_learning_images_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_image_is_of_the_region_or_ones_own(tmp_path: Path, region: str, image: str, uri: str, arn: str) -> None:
+def test_image_is_of_the_region_or_custom(tmp_path: Path, region: str, image: str, uri: str, arn: str) -> None:
     kinds = ("training", "processing", "inference")
     named = "".join(f'{kind}_image = "{image}"\n' for kind in kinds)
     settings = load(tmp_path, f'[dev]\naccount = "123456789012"\nregion = "{region}"\n{named}')

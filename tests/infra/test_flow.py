@@ -55,7 +55,7 @@ def test_queue_feeds_its_function(prod: Any, queue: str, function: str) -> None:
     }
 
 
-def test_trigger_is_told_its_environment(prod: Any) -> None:
+def test_trigger_has_its_environment_in_variables(prod: Any) -> None:
     variables = prod.properties("StartPipeline/Function")["Environment"]["Variables"]
     assert variables["PIPELINE_NAME"] == "headrace-prod"
     assert variables["QUIET_SECONDS"] == "300"

@@ -103,5 +103,5 @@ def test_every_function_of_the_folder_is_deployed(prod: Any) -> None:
 
 
 def test_the_triggers_time_suffices_for_a_look(prod: Any) -> None:
-    """With less it would put off every look, for ever."""
+    """With less, it would postpone every check indefinitely."""
     assert prod.properties("StartPipeline/Function")["Timeout"] >= 2 * MIN_SECONDS

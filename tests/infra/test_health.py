@@ -71,9 +71,9 @@ def test_dashboard_shows_metrics_that_the_functions_write(prod: Any) -> None:
     metrics += widgets(prod)["Seconds from the last upload to the start"]["metrics"]
     found = {(name, function) for namespace, name, _, function, *_ in metrics if namespace == "Headrace"}
     start, notify = (f"<{prod.logical_id(path)}>" for path in ("StartPipeline/Function", "Notify/Function"))
-    told = ("ExecutionsFailed", "GateRefused", "DefinitionsRefused", "Deployments", "ArtifactsRefused", "Rollbacks")
+    notified = ("ExecutionsFailed", "GateRefused", "DefinitionsRefused", "Deployments", "ArtifactsRefused", "Rollbacks")
     started = ("Uploads", "ExecutionsStarted", "WaitSeconds")
-    assert found == {(name, start) for name in started} | {(name, notify) for name in told}
+    assert found == {(name, start) for name in started} | {(name, notify) for name in notified}
 
 
 def test_every_function_keeps_its_log_as_long_as_the_environment_says(prod: Any, local: Any) -> None:

@@ -38,7 +38,7 @@ def test_a_line_has_the_environments_settings_where_it_says_nothing(tmp_path: Pa
     assert found.endpoint_instances("pets") == ("ml.m5.large", 3)
 
 
-def test_a_line_has_an_endpoint_of_its_own_choice(tmp_path: Path) -> None:
+def test_a_line_chooses_its_own_endpoint(tmp_path: Path) -> None:
     own = 'endpoint_instance_type = "ml.c5.xlarge"\nendpoint_instance_count = 2\n'
     found = load(tmp_path, DEV + PETS + own)
     assert found.endpoint_instances("pets") == ("ml.c5.xlarge", 2)

@@ -174,7 +174,7 @@ def test_events_of_every_line_reach_the_functions(lined: Any) -> None:
     assert [arn.rpartition("/")[2] for arn in detail["Notices/ExecutionEnded"]["pipelineArn"]] == names
 
 
-def test_the_command_line_is_told_of_the_lines(lined: Any) -> None:
+def test_an_output_names_the_lines_for_the_command_line(lined: Any) -> None:
     assert json.loads(lined.content["Outputs"]["ModelLines"]["Value"]) == {"pets": ["pets*", "animals.zip"]}
 
 

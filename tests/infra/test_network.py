@@ -274,7 +274,7 @@ def make(training: Path, requirements: str, wheels: list[str]) -> None:
         (training / "wheels" / name).touch()
 
 
-def test_a_key_of_ones_own_is_used_and_none_is_made(synthesized: Callable[..., Any]) -> None:
+def test_a_custom_key_is_used_and_none_is_made(synthesized: Callable[..., Any]) -> None:
     arn = "arn:aws:kms:eu-central-1:222222222222:key/11112222-3333-4444-5555-666677778888"
     stack = synthesized("prod", data_key=arn)
     assert "Data/Key" not in stack.resources

@@ -61,7 +61,7 @@ def test_dead_letters_raise_an_alarm_that_says_what_is_lost(prod: Any, queue: st
     assert name in parts
 
 
-def test_alarms_are_worded_by_the_function_too(prod: Any) -> None:
+def test_alarms_are_also_worded_by_the_function(prod: Any) -> None:
     prod.template.has_resource_properties(
         "AWS::SNS::Subscription",
         {
@@ -79,7 +79,7 @@ def test_topic_is_encrypted_with_a_key_that_alarms_may_use(dev: Any, topic: str)
     assert_may_publish(dev, topic, [("AlarmsPublish", "cloudwatch.amazonaws.com")])
 
 
-def test_a_budget_tells_of_a_month_that_will_be_or_is_too_dear(prod: Any) -> None:
+def test_a_budget_reports_a_month_that_is_or_will_be_too_expensive(prod: Any) -> None:
     """Only of this environment's costs: two may share an account."""
     properties = prod.properties("MonthlyBudget/Budget")
     assert properties["Budget"] == {
@@ -90,9 +90,9 @@ def test_a_budget_tells_of_a_month_that_will_be_or_is_too_dear(prod: Any) -> Non
         "CostTypes": {"IncludeCredit": False, "IncludeRefund": False},  # in a new account, credits pay for all of it
     }
     people = {"SubscriptionType": "SNS", "Address": {"Ref": prod.logical_id("Notices/Topic")}}
-    told = [(item["Notification"], item["Subscribers"]) for item in properties["NotificationsWithSubscribers"]]
+    sent = [(item["Notification"], item["Subscribers"]) for item in properties["NotificationsWithSubscribers"]]
     common = {"ComparisonOperator": "GREATER_THAN", "ThresholdType": "PERCENTAGE"}
-    assert told == [
+    assert sent == [
         ({"NotificationType": "FORECASTED", "Threshold": 80} | common, [people]),
         ({"NotificationType": "ACTUAL", "Threshold": 100} | common, [people]),
     ]
@@ -128,7 +128,7 @@ def assert_may_publish(stack: Any, topic: str, publishers: list[tuple[str, str]]
 
 
 @pytest.mark.parametrize("function", ["StartPipeline", "DeployModel"])
-def test_functions_send_what_they_have_to_tell_to_the_queue(prod: Any, function: str) -> None:
+def test_functions_send_their_notices_to_the_queue(prod: Any, function: str) -> None:
     variables = prod.properties(f"{function}/Function")["Environment"]["Variables"]
     assert variables["NOTICES_QUEUE_URL"] == {"Ref": prod.logical_id("Notices/Queue/Queue")}
     queue = {"Fn::GetAtt": [prod.logical_id("Notices/Queue/Queue"), "Arn"]}

@@ -232,7 +232,7 @@ def test_roles_are_passed_to_sagemaker_only(prod: Any, role: str, passed: str) -
         ("EndpointRole/Role", ["*"]),
     ],
 )
-def test_sagemaker_takes_a_role_on_for_our_own_things_only(prod: Any, role: str, sources: list[str]) -> None:
+def test_sagemaker_assumes_a_role_for_our_own_resources_only(prod: Any, role: str, sources: list[str]) -> None:
     """The confused deputy: SageMaker works for every account. Hosting takes no narrower form (SageMaker's guide)."""
     (statement,) = prod.properties(role)["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}

@@ -190,7 +190,7 @@ class StackIn:
         return self._aws or default
 
 
-def test_an_image_of_ones_own_adds_its_account_and_a_region_without_images_of_aws_adds_none() -> None:
+def test_a_custom_image_adds_its_account_and_a_region_without_images_of_aws_adds_none() -> None:
     own = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/training:3"
     found = registries(StackIn("il-central-1", ""), ["pytorch:2.13-cpu", own])  # type: ignore[arg-type]
     assert found == [

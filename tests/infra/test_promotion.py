@@ -129,7 +129,7 @@ def test_decisions_go_to_the_bus_of_the_consumer(source: Any) -> None:
     }
 
 
-def test_a_decision_that_does_not_arrive_is_told_where_it_was_made(source: Any) -> None:
+def test_a_decision_that_does_not_arrive_is_reported_where_it_was_made(source: Any) -> None:
     alarm = source.properties("To-headrace-live/NotDelivered")
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Events", "FailedInvocations")
     assert alarm["Dimensions"] == [{"Name": "RuleName", "Value": RULE.rpartition("/")[2]}]
@@ -272,7 +272,7 @@ def test_a_promotion_that_cannot_be_is_one_clear_error(tmp_path: Path, old: str,
     assert "\nhint: " in str(raised.value)
 
 
-def test_a_source_has_a_key_of_its_own_making(tmp_path: Path) -> None:
+def test_a_source_cannot_have_a_custom_key(tmp_path: Path) -> None:
     """The stack cannot write the policy of another's key, which the consumer's endpoint needs."""
     file = promoting_project(tmp_path)
     key = f"arn:aws:kms:{REGION}:{SOURCE}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -281,7 +281,7 @@ def test_a_source_has_a_key_of_its_own_making(tmp_path: Path) -> None:
         load_settings(file, "dev")
 
 
-def test_a_consumer_without_an_account_is_told_to_its_source(tmp_path: Path) -> None:
+def test_a_consumer_without_an_account_is_reported_to_its_source(tmp_path: Path) -> None:
     """The source grants the account its models, so it has to know it."""
     file = promoting_project(tmp_path)
     file.write_text(file.read_text().replace('"333333333333"', '"3333"'))

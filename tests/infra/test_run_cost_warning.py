@@ -51,5 +51,5 @@ def test_each_line_is_judged_on_its_own(tmp_path: Path) -> None:
     assert "under [dev.lines.pets.pipeline]" in found.entry.data
 
 
-def test_a_limit_that_is_enough_is_no_matter(tmp_path: Path) -> None:
+def test_a_limit_that_is_enough_gives_no_warning(tmp_path: Path) -> None:
     assert warnings(tmp_path, limit=3.0) == []

@@ -59,7 +59,7 @@ def test_a_network_that_the_code_does_not_know_is_refused_with_the_known_ones() 
     )
 
 
-def test_the_network_of_a_variant_is_checked_too() -> None:
+def test_the_network_of_a_variant_is_also_checked() -> None:
     found = settings(capacity="spot", variants=(Variant(name="a"), Variant(name="b", network="vgg")))
     assert "network is 'vgg'" in refusal(found)
 
@@ -114,12 +114,12 @@ def test_a_file_without_any_hash_is_taken() -> None:
     check_training_code(settings(), CODE | {"requirements.txt": File(b"pillow==13.0.0\nsimplejpeg\n")})
 
 
-def test_what_the_requirements_are_made_from_is_no_part_of_the_code() -> None:
+def test_what_the_requirements_are_made_from_is_not_part_of_the_code() -> None:
     assert "requirements.txt" in CODE
     assert "requirements.in" not in CODE
 
 
-def test_options_comments_and_markers_are_requirements_too() -> None:
+def test_options_comments_and_markers_are_accepted_in_requirements() -> None:
     text = b"--extra-index-url https://example.com  # ours\n\npillow==13.0.0  # images\ntimm; python_version > '3'\n"
     check_training_code(settings(), CODE | {"requirements.txt": File(text)})
 

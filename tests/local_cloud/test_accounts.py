@@ -125,7 +125,7 @@ def test_a_registry_without_a_policy_is_its_accounts_alone(of: Connect, version:
     assert of(OWNER, "sagemaker").describe_model_package(ModelPackageName=version)["ModelApprovalStatus"] == "Approved"
 
 
-def test_a_name_is_of_ones_own_account(of: Connect, version: str) -> None:
+def test_a_name_refers_to_the_callers_account(of: Connect, version: str) -> None:
     with pytest.raises(ClientError, match="does not exist"):
         of(OTHER, "sagemaker").list_model_packages(ModelPackageGroupName=GROUP)
 
@@ -145,7 +145,7 @@ def test_the_policy_opens_the_registry_for_what_it_names(of: Connect, shared: An
     )
 
 
-def test_a_caller_needs_its_own_permission_too(as_role: Connect, shared: Any, version: str) -> None:
+def test_a_caller_also_needs_its_own_permission(as_role: Connect, shared: Any, version: str) -> None:
     """Said for the other account's version: what a role may do with versions at home does not count."""
     shared(READ)
     at_home = {"Action": "sagemaker:*", "Resource": f"arn:aws:sagemaker:{REGION}:{OTHER}:*"}
@@ -228,7 +228,7 @@ def test_an_object_is_read_by_the_role_that_the_bucket_names_alone(of: Connect, 
 
 
 @pytest.fixture(scope="module")
-def telling(of: Connect) -> Callable[[], list[dict[str, Any]]]:
+def forwarded(of: Connect) -> Callable[[], list[dict[str, Any]]]:
     """A rule of the owner's whose target is a bus of the other account; what a queue behind that bus then gets."""
     events, sqs = of(OTHER, "events"), of(OTHER, "sqs")
     events.create_event_bus(Name=BUS)
@@ -236,10 +236,10 @@ def telling(of: Connect) -> Callable[[], list[dict[str, Any]]]:
     events.put_rule(Name="decided", EventBusName=BUS, EventPattern=json.dumps({"account": [OWNER]}))
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events.put_targets(Rule="decided", EventBusName=BUS, Targets=[{"Id": "queue", "Arn": arn}])
-    teller = make_role(of(OWNER, "iam"), "teller", ["events:PutEvents"], [BUS_ARN])
+    forwarder = make_role(of(OWNER, "iam"), "forwarder", ["events:PutEvents"], [BUS_ARN])
     own = of(OWNER, "events")
-    own.put_rule(Name="tell", EventPattern=json.dumps({"source": ["test.decisions"]}))
-    own.put_targets(Rule="tell", Targets=[{"Id": "bus", "Arn": BUS_ARN, "RoleArn": teller}])
+    own.put_rule(Name="forward", EventPattern=json.dumps({"source": ["test.decisions"]}))
+    own.put_targets(Rule="forward", Targets=[{"Id": "bus", "Arn": BUS_ARN, "RoleArn": forwarder}])
 
     def put() -> list[dict[str, Any]]:
         own.put_events(Entries=[{"Source": "test.decisions", "DetailType": "decided", "Detail": '{"version": 1}'}])
@@ -253,7 +253,7 @@ def telling(of: Connect) -> Callable[[], list[dict[str, Any]]]:
 
 def failures(of: Connect) -> float:
     metrics = of(OWNER, "cloudwatch").get_metric_statistics(
-        Namespace="AWS/Events", MetricName="FailedInvocations", Dimensions=[{"Name": "RuleName", "Value": "tell"}],
+        Namespace="AWS/Events", MetricName="FailedInvocations", Dimensions=[{"Name": "RuleName", "Value": "forward"}],
         StartTime=time.time() - 600, EndTime=time.time() + 60, Period=3600, Statistics=["Sum"],
     )  # fmt: skip
     return sum(point["Sum"] for point in metrics["Datapoints"])
@@ -291,15 +291,15 @@ def wait_for_stack(of: Connect, status: str) -> None:
     raise AssertionError(f"the stack is not {status}")
 
 
-def test_an_event_crosses_to_the_bus_whose_policy_lets_the_rule_in(of: Connect, telling: Any) -> None:
+def test_an_event_crosses_to_the_bus_whose_policy_lets_the_rule_in(of: Connect, forwarded: Any) -> None:
     """Not without a policy, nor for another rule; what does not arrive is counted. The sender stays in the event."""
-    assert telling() == []
+    assert forwarded() == []
     assert failures(of) == 1
     bus_policy(of, "another")
-    assert telling() == []
+    assert forwarded() == []
     assert failures(of) == 2
-    bus_policy(of, "tell")
-    (event,) = telling()
+    bus_policy(of, "forward")
+    (event,) = forwarded()
     assert (event["account"], event["source"], event["detail"]) == (OWNER, "test.decisions", {"version": 1})
     assert failures(of) == 2
     of(OTHER, "cloudformation").delete_stack(StackName=BUS)
@@ -307,10 +307,10 @@ def test_an_event_crosses_to_the_bus_whose_policy_lets_the_rule_in(of: Connect, 
     assert "Policy" not in of(OTHER, "events").describe_event_bus(Name=BUS)
 
 
-def test_the_rules_role_needs_the_permission_too(of: Connect, telling: Any) -> None:
-    bus_policy(of, "tell")
+def test_the_rules_role_also_needs_the_permission(of: Connect, forwarded: Any) -> None:
+    bus_policy(of, "forward")
     nothing = document({"Action": "events:PutEvents", "Resource": f"{BUS_ARN}-another"})
-    of(OWNER, "iam").put_role_policy(RoleName="teller", PolicyName="all", PolicyDocument=nothing)
+    of(OWNER, "iam").put_role_policy(RoleName="forwarder", PolicyName="all", PolicyDocument=nothing)
     before = failures(of)
-    assert telling() == []
+    assert forwarded() == []
     assert failures(of) == before + 1

@@ -107,7 +107,7 @@ def test_only_like_values_are_equal(left: Any, right: Any, outcome: bool) -> Non
 
 
 @pytest.mark.parametrize("left", [True, "many", None, [1]])
-def test_what_is_no_number_is_not_compared(left: Any) -> None:
+def test_what_is_not_a_number_is_not_compared(left: Any) -> None:
     with pytest.raises(ConditionError, match="cannot be compared"):
         holds({"Type": "LessThan", "LeftValue": left, "RightValue": 2})
 

@@ -58,7 +58,7 @@ def literal_paths() -> list[str]:
     return sorted(found)
 
 
-def test_no_path_of_the_emulators_own_is_served(cloud: Running, connect: Connect) -> None:
+def test_no_private_path_of_the_emulator_is_served(cloud: Running, connect: Connect) -> None:
     paths = literal_paths()
     assert {"/_ministack/reset", "/_ministack/config", "/_ministack/sqs/messages"} <= set(paths)
     connect("sqs").create_queue(QueueName="stays")
@@ -69,7 +69,7 @@ def test_no_path_of_the_emulators_own_is_served(cloud: Running, connect: Connect
     assert any(url.endswith("/stays") for url in connect("sqs").list_queues()["QueueUrls"])
 
 
-def test_the_health_check_tells_nothing_but_that_the_cloud_runs(cloud: Running) -> None:
+def test_the_health_check_says_only_that_the_cloud_runs(cloud: Running) -> None:
     ((status, text),) = send(cloud.endpoint, [Attempt("GET", served.HEALTH)])
     assert (status, json.loads(text)) == (200, {"status": "running"})
 

@@ -94,7 +94,7 @@ def test_a_lost_answer_leaves_what_the_call_did(once: Any, ask: Ask, role: str) 
     assert len(once.list_pipeline_executions(PipelineName="lost")["PipelineExecutionSummaries"]) == 1
 
 
-def test_an_invocation_goes_wrong_too(cloud: Running, ask: Ask) -> None:
+def test_an_invocation_can_also_fail(cloud: Running, ask: Ask) -> None:
     ask({"operation": "InvokeEndpoint", "kind": "error", "code": "ServiceUnavailable"})
     runtime = client(cloud, "sagemaker-runtime", Config(retries={"total_max_attempts": 1}))
     assert outcome(lambda: runtime.invoke_endpoint(EndpointName="none", Body=b"")) == (503, "ServiceUnavailable")
@@ -107,7 +107,7 @@ def test_a_throttled_step_is_tried_again_until_its_job_runs(connect: Connect, as
     assert steps["Busy"]["AttemptCount"] == 1
 
 
-def test_a_malformed_file_is_an_error_until_it_is_put_right(once: Any, cloud: Running, ask: Ask) -> None:
+def test_a_malformed_file_is_an_error_until_it_is_corrected(once: Any, cloud: Running, ask: Ask) -> None:
     ask({"operation": "ListPipelines", "kind": "flood"})
     with pytest.raises(ClientError, match=r"faults.toml: fault 1: kind is 'flood', not one of throttle.*\nhint: ") as e:
         once.list_training_jobs()
@@ -153,7 +153,7 @@ def test_every_second_call_can_be_struck(sagemaker: InProcess) -> None:
     ('[[fault]]\noperation = "*"\nkind = "error"\ntime = 3', "'time' is none of operation"),
     ('[[fault]]\noperation = ["*"]\nkind = "error"', "operation is"),
 ])  # fmt: skip
-def test_what_is_no_rule_is_named(sagemaker: InProcess, text: str, message: str) -> None:
+def test_what_is_not_a_rule_is_named(sagemaker: InProcess, text: str, message: str) -> None:
     (sagemaker.service.context.directory / "faults.toml").write_text(text)
     with pytest.raises(Refused, match=rf"ValidationException: .*faults.toml: .*({message})"):
         sagemaker.call("ListPipelines")

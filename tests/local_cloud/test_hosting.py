@@ -164,7 +164,7 @@ def test_an_endpoint_deleted_while_it_is_created_leaves_no_process(sagemaker: In
         endpoint(sagemaker)
 
 
-def test_an_endpoint_made_anew_is_not_touched_by_the_old_deployment(sagemaker: InProcess, servers: Servers) -> None:
+def test_an_endpoint_created_again_is_not_touched_by_the_old_deployment(sagemaker: InProcess, servers: Servers) -> None:
     servers.script = "import time; time.sleep(60)"
     sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="second")
     eventually("a server has started", lambda: bool(servers.started), interval=0.01)
@@ -188,7 +188,7 @@ def test_a_model_that_could_not_be_served_is_refused(sagemaker: InProcess, reque
 
 
 @pytest.mark.parametrize("folders", ["/proc/self/fd", "/not/there/as/on/macOS"])
-def test_a_model_answers_at_a_socket_of_its_own_user_alone(
+def test_a_model_answers_only_at_a_socket_of_its_own_user(
     tmp_path: Path, folders: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A port would answer every user of the machine, and a page in its browsers. Its path may be a long one."""

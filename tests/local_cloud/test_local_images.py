@@ -32,7 +32,7 @@ def test_an_image_that_is_pinned_to_a_digest_has_the_counterpart_of_its_reposito
     assert pinned == image(f"{registry}/pytorch:2.13", tmp_path)
 
 
-def test_what_is_no_digest_has_no_counterpart(tmp_path: Path) -> None:
+def test_what_is_not_a_digest_has_no_counterpart(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="has no local counterpart"):
         image("1.dkr.ecr.us-east-1.amazonaws.com/pytorch@sha256:12", tmp_path)
 

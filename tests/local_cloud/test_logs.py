@@ -191,7 +191,7 @@ def test_each_invocation_has_its_own_lines_however_busy_the_machine_is(connect: 
     assert len(lines) == 10
 
 
-def test_invocations_that_nothing_tells_apart_are_not_mixed(
+def test_invocations_that_nothing_distinguishes_are_not_mixed(
     cloud: Running, connect: Connect, bucket: str, role: str
 ) -> None:
     logs, group = connect("logs"), f"/aws/lambda/mute-{secrets.token_hex(4)}"

@@ -32,7 +32,7 @@ def encrypted_bucket(connect: Connect, name: str) -> dict[str, Any]:
     return {"Type": "AWS::S3::Bucket", "Properties": properties}
 
 
-def test_the_etag_of_a_kms_object_is_no_hash_of_its_content(connect: Connect, bucket: str) -> None:
+def test_the_etag_of_a_kms_object_is_not_a_hash_of_its_content(connect: Connect, bucket: str) -> None:
     deploy(connect, "etags", {"Bucket": encrypted_bucket(connect, "etag-bucket")})
     s3 = connect("s3")
     first = s3.put_object(Bucket="etag-bucket", Key="a", Body=b"same")["ETag"]

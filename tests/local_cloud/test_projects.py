@@ -168,14 +168,14 @@ def test_an_update_changes_the_stack_and_a_failed_one_leaves_it(
 @pytest.mark.parametrize(
     "missing", ["iam:PassRole", "s3:GetObject", "cloudformation:CreateStack", "sagemaker:CreateProject"]
 )
-def test_whoever_creates_a_project_needs_each_of_these(cloud: Running, url: str, role: str, missing: str) -> None:
+def test_creating_a_project_needs_each_of_these(cloud: Running, url: str, role: str, missing: str) -> None:
     given = ["sagemaker:CreateProject", "cloudformation:CreateStack", "s3:GetObject", "iam:PassRole"]
     key = user(cloud, missing.replace(":", "-"), [action for action in given if action != missing])
     with pytest.raises(ClientError, match=f"AccessDenied.* is not authorized to perform: {missing} "):
         client(cloud, "sagemaker", key).create_project(ProjectName="denied", TemplateProviders=[provider(url, role)])
 
 
-def test_tags_and_the_service_that_gets_the_role_are_checked_too(cloud: Running, url: str, role: str) -> None:
+def test_tags_and_the_service_that_gets_the_role_are_also_checked(cloud: Running, url: str, role: str) -> None:
     """As on AWS the role is passed to CloudFormation, whose name a policy may demand."""
     iam = client(cloud, "iam")
     key = user(cloud, "exact", ["cloudformation:CreateStack", "s3:GetObject", "sagemaker:CreateProject"])
@@ -195,7 +195,7 @@ def test_tags_and_the_service_that_gets_the_role_are_checked_too(cloud: Running,
     assert end_of(client(cloud, "sagemaker"), "passed")["ProjectStatus"] == "CreateCompleted"
 
 
-def test_somebody_without_rights_of_their_own_may_make_a_project_with_the_launch_role(
+def test_a_user_without_other_permissions_may_create_a_project_with_the_launch_role(
     cloud: Running, url: str, role: str
 ) -> None:
     key = user(cloud, "scientist", MAY_CREATE)

@@ -96,7 +96,7 @@ def test_a_job_above_its_quota_is_refused_in_awss_words(sagemaker: InProcess) ->
     train(sagemaker, "three")
 
 
-def test_spot_training_on_demand_training_and_processing_have_quotas_of_their_own(sagemaker: InProcess) -> None:
+def test_spot_training_on_demand_training_and_processing_have_separate_quotas(sagemaker: InProcess) -> None:
     limit(sagemaker, "ml.m5.large for spot training job usage", 0)
     train(sagemaker, "on-demand")
     with pytest.raises(Refused, match=r"'ml.m5.large for spot training job usage' is 0 Instances"):

@@ -25,7 +25,7 @@ def test_what_was_put_at_a_path_is_found_there(parts: list[str | int], value: in
 
 
 @pytest.mark.parametrize("text", ["", ".", "A..B", "A.", "A['b'", "A b", "A[-1]"])
-def test_what_is_no_path_is_refused(text: str) -> None:
+def test_what_is_not_a_path_is_refused(text: str) -> None:
     with pytest.raises(DefinitionError):
         split(text)
 

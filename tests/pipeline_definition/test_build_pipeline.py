@@ -298,7 +298,7 @@ def test_scripts_know_every_flag_they_are_given(name: str) -> None:
     assert set(flags) <= known
 
 
-def test_pretrained_weights_come_in_a_channel_of_their_own() -> None:
+def test_pretrained_weights_come_in_a_separate_channel() -> None:
     steps = steps_by_name(pretrained="resnet50")
     for name in ("TrainSpot", "TrainOnDemand"):
         uris = {

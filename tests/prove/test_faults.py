@@ -113,7 +113,7 @@ def test_content_that_returns_is_not_run_again_nor_is_a_late_duplicate(trigger: 
         trigger.put("datasets/returning/1.jpg", content)
         trigger.settle()
     assert trigger.count_runs("returning") == {"returning": 2}
-    trigger.tell("datasets/returning/1.jpg")
+    trigger.notify("datasets/returning/1.jpg")
     trigger.settle()
     assert trigger.count_runs("returning") == {"returning": 2}
 
@@ -122,7 +122,7 @@ def test_a_failed_run_is_run_again_for_an_upload_and_not_for_a_late_duplicate(tr
     trigger.define("Failing", ends_well=False)
     trigger.put("datasets/failing/1.jpg")
     trigger.settle()
-    trigger.tell("datasets/failing/1.jpg")
+    trigger.notify("datasets/failing/1.jpg")
     trigger.settle()
     assert trigger.count_runs("failing") == {"failing": 1}
     trigger.put("datasets/failing/1.jpg")

@@ -49,7 +49,7 @@ def test_what_can_be_files_is_run_by_its_very_key(trigger: RealTrigger) -> None:
     assert len(trigger.runs()) == len(seen)
 
 
-def test_what_can_be_no_file_or_no_model_is_set_aside_with_its_reason(trigger: RealTrigger) -> None:
+def test_what_cannot_be_a_file_or_a_model_is_dead_lettered_with_its_reason(trigger: RealTrigger) -> None:
     messages = []
     while (
         answer := trigger.client("sqs")

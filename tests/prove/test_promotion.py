@@ -52,7 +52,7 @@ def live(source: Environment) -> Environment:
 
 
 @pytest.fixture(scope="module")
-def told(live: Environment) -> Callable[[set[str]], list[dict[str, Any]]]:
+def received(live: Environment) -> Callable[[set[str]], list[dict[str, Any]]]:
     """The notices of `live`, at the latest when one of each of the given kinds is among them."""
     url = subscribe(live)
     return lambda kinds: receive(live, url, until=kinds)
@@ -115,7 +115,7 @@ def test_a_version_that_waits_is_seen_and_not_served(source: Environment, live: 
 
 
 def test_what_the_source_approves_is_served_in_the_other_account(
-    source: Environment, live: Environment, images: Images, told: Callable[[set[str]], list[dict[str, Any]]]
+    source: Environment, live: Environment, images: Images, received: Callable[[set[str]], list[dict[str, Any]]]
 ) -> None:
     approve(source, 1)
     endpoint.wait_for_endpoint(live, seconds=60, interval=0.3)
@@ -125,13 +125,13 @@ def test_what_the_source_approves_is_served_in_the_other_account(
     (model,) = live.client("sagemaker").list_models()["Models"]
     assert model["ModelName"].startswith("headrace-live-v1-")
     assert f":{CONSUMER}:model/" in model["ModelArn"]
-    (notice,) = [notice for notice in told({"deployed"}) if notice["kind"] == "deployed"]
+    (notice,) = [notice for notice in received({"deployed"}) if notice["kind"] == "deployed"]
     assert f":{SOURCE}:model-package/headrace-local/1" in notice["model_package"]
     assert "headrace --env local reject 1" in notice["text"]
     assert "headrace --env live predict IMAGE" in notice["text"]
 
 
-def test_a_package_of_another_group_or_account_is_refused_whoever_tells_of_it(
+def test_a_package_of_another_group_or_account_is_refused_from_any_sender(
     source: Environment, live: Environment
 ) -> None:
     """Onto the bus nobody gets it but the source's rule; and put into the queue itself, it is looked at and left."""
@@ -143,8 +143,10 @@ def test_a_package_of_another_group_or_account_is_refused_whoever_tells_of_it(
         trust = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sts:AssumeRole"}
         put = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus}
         iam, events = account_of(live, account, "iam"), account_of(live, account, "events")
-        role = iam.create_role(RoleName="teller", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]
-        iam.put_role_policy(RoleName="teller", PolicyName="put", PolicyDocument=json.dumps({"Statement": [put]}))
+        role = iam.create_role(RoleName="forwarder", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))[
+            "Role"
+        ]
+        iam.put_role_policy(RoleName="forwarder", PolicyName="put", PolicyDocument=json.dumps({"Statement": [put]}))
         events.put_rule(Name="forged", EventPattern=json.dumps({"source": ["aws.sagemaker"]}))
         events.put_targets(Rule="forged", Targets=[{"Id": "bus", "Arn": bus, "RoleArn": role["Arn"]}])
 
@@ -185,8 +187,8 @@ def test_a_package_of_another_group_or_account_is_refused_whoever_tells_of_it(
     source.client("events").delete_rule(Name="forged")
 
 
-def test_without_the_policy_nothing_is_served_and_people_are_told(
-    source: Environment, live: Environment, told: Callable[[set[str]], list[dict[str, Any]]]
+def test_without_the_policy_nothing_is_served_and_people_are_notified(
+    source: Environment, live: Environment, received: Callable[[set[str]], list[dict[str, Any]]]
 ) -> None:
     """The endpoint keeps serving; once the policy is back, `redrive` sends the dead-lettered messages again."""
     sagemaker, group = source.client("sagemaker"), {"ModelPackageGroupName": source.stack.model_package_group}
@@ -194,7 +196,7 @@ def test_without_the_policy_nothing_is_served_and_people_are_told(
     sagemaker.delete_model_package_group_policy(**group)
     version = another_version(source)
     approve(source, version)
-    (notice,) = [notice for notice in told({"set-aside"}) if notice["kind"] == "set-aside"]
+    (notice,) = [notice for notice in received({"set-aside"}) if notice["kind"] == "set-aside"]
     assert "no resource-based policy allows the sagemaker:ListModelPackages action" in notice["reason"]
     assert ":assumed-role/headrace-live-deploy-model/" in notice["reason"]
     assert served(live) == 1
@@ -212,7 +214,7 @@ def test_a_rejection_brings_the_version_before_back(source: Environment, live: E
 
 
 def test_what_is_exchanged_in_the_source_is_not_deployed_here_and_nothing_but_artifacts_can_be_read(
-    source: Environment, live: Environment, told: Callable[[set[str]], list[dict[str, Any]]]
+    source: Environment, live: Environment, received: Callable[[set[str]], list[dict[str, Any]]]
 ) -> None:
     model, bucket = registry.find_model(source, "1"), source.stack.data_bucket
     assert model.artifact is not None
@@ -237,7 +239,7 @@ def test_what_is_exchanged_in_the_source_is_not_deployed_here_and_nothing_but_ar
     sagemaker.delete_endpoint(EndpointName=live.stack.endpoint)
     eventually("the endpoint is gone", lambda: endpoint.read_endpoint(live) is None)
     ask_for_deployment(live)
-    (notice,) = [notice for notice in told({"artifact-refused"}) if notice["kind"] == "artifact-refused"]
+    (notice,) = [notice for notice in received({"artifact-refused"}) if notice["kind"] == "artifact-refused"]
     assert "has another SHA-256" in notice["reason"]
     assert "headrace --env local reject 1" in notice["text"]
     assert endpoint.read_endpoint(live) is None

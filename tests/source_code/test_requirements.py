@@ -54,7 +54,7 @@ def test_a_file_is_read_as_pip_reads_it(name: str, tmp_path: Path) -> None:
     assert ours == read_by_pip(tmp_path / "requirements.txt")
 
 
-def test_options_are_told_from_requirements() -> None:
+def test_options_are_distinguished_from_requirements() -> None:
     assert read("--only-binary :all:  # no builds\n") == [Line(1, "--only-binary :all:", ())]
     assert read("--only-binary :all:")[0].is_option
 

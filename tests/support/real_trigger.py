@@ -71,7 +71,7 @@ class RealTrigger:
             list(pool.map(lambda key: self.put(key, key), keys))
         return time.time()
 
-    def tell(self, key: str) -> None:
+    def notify(self, key: str) -> None:
         """S3's event of an object once more: a late duplicate."""
         s3 = {"bucket": {"name": self.bucket}, "object": {"key": key}}
         body = {"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]}

@@ -140,7 +140,7 @@ def test_a_data_set_that_cannot_be_used_fails_with_what_to_do(
     assert "\nhint: " in said
 
 
-def test_a_loss_that_is_no_number_fails_with_what_to_do(colors: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_fails_with_a_hint(colors: Path, tmp_path: Path) -> None:
     words = ("--train", colors / "train", "--validation", colors / "validation", "--model-dir", tmp_path / "model")
     said = reason_of(tmp_path / "ml", "train.py", *words, "--learning-rate", "1e30", training=True)
     assert re.match("the (validation )?loss became (nan|inf) in epoch 1\n", said)

@@ -182,7 +182,7 @@ def test_what_shares_too_few_classes_is_not_compared_and_needs_a_person(
     ],
     ids=["raises", "misses a package", "is killed", "hangs", "answers otherwise", "refuses all"],
 )
-def test_a_champion_that_cannot_be_asked_is_no_comparison_with_the_reason(
+def test_a_champion_that_cannot_be_asked_is_not_compared_and_the_reason_is_reported(
     colors: Path, tmp_path: Path, broken: str, reason: str
 ) -> None:
     champion = by_color(tmp_path / "champion", ("blue", "green", "red"), broken)
@@ -206,7 +206,7 @@ def test_requirements_that_are_not_installed_are_named(colors: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["damaged", "without code", "empty"])
-def test_a_damaged_champion_is_no_comparison(colors: Path, tmp_path: Path, kind: str) -> None:
+def test_a_damaged_champion_is_not_compared(colors: Path, tmp_path: Path, kind: str) -> None:
     champion = tmp_path / "champion"
     champion.mkdir()
     if kind == "damaged":
@@ -219,7 +219,7 @@ def test_a_damaged_champion_is_no_comparison(colors: Path, tmp_path: Path, kind:
     assert report["gate"]["needs_person"] == 1
 
 
-def test_a_champion_whose_artifact_is_gone_is_no_comparison(colors: Path, tmp_path: Path) -> None:
+def test_a_champion_whose_artifact_is_gone_is_not_compared(colors: Path, tmp_path: Path) -> None:
     options = ("--champion-state", "gone", "--champion-version", "2")
     report = run(colors, tmp_path, None, by_color(tmp_path / "candidate", ("blue", "green", "red")), *options)
     assert (report["comparison"]["kind"], report["comparison"]["champion_version"]) == ("champion-gone", 2)

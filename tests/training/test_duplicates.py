@@ -55,7 +55,7 @@ def test_encodings_sizes_and_slight_crops_are_found_and_other_pictures_are_not()
     assert [pair for pair in found if pair.first != pair.second] == []
 
 
-def test_flat_and_tiny_images_are_no_duplicates() -> None:
+def test_flat_and_tiny_images_are_not_duplicates() -> None:
     flat = reduced(np.full((9, SIZE, SIZE, 3), 200, dtype=np.uint8))
     assert near_duplicates(flat, flat) == []
     tiny = reduced(np.zeros((3, 8, 8, 3), dtype=np.uint8))

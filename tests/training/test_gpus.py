@@ -35,7 +35,7 @@ def test_a_driver_that_is_not_loaded_is_said(tmp_path: Path) -> None:
         require_cuda(False, HOST, tmp_path / "none")
 
 
-def test_of_an_open_kernel_module_the_version_is_read_too(driver: Path) -> None:
+def test_the_version_of_an_open_kernel_module_is_also_read(driver: Path) -> None:
     driver.write_text(
         DRIVER.replace("Kernel Module  ", "Open Kernel Module for x86_64  ").replace("x86_64 Open", "Open")
     )

@@ -41,7 +41,7 @@ def test_a_training_that_ends_early_does_not_wait_for_an_error_that_nobody_will_
     assert not thread.is_alive()
 
 
-def test_original_images_of_several_splits_are_no_split(tmp_path: Path) -> None:
+def test_original_images_of_several_splits_are_not_one_split(tmp_path: Path) -> None:
     for split in ("train", "test"):
         write_pictures(tmp_path / split, {"red": 2, "blue": 2})
     with pytest.raises(DataSetError, match=r"images for test and train\nhint: name the folder of one split"):

@@ -258,7 +258,7 @@ def test_missing_and_additional_files_are_named(tmp_path: Path) -> None:
         verify(contents, data, threads=1)
 
 
-def test_contents_that_are_no_contents_are_refused(tmp_path: Path) -> None:
+def test_malformed_contents_are_refused(tmp_path: Path) -> None:
     for text in ("", "[]", json.dumps({"objects": [{"key": "a"}]})):
         (tmp_path / "contents.json").write_text(text)
         with pytest.raises(ContentsError, match="is not a list of contents"):

@@ -9,7 +9,7 @@ def report(device: str = "2 processes", instances: int = 2) -> Report:
     return Report("resident", device, instances, 100, 10, 50)
 
 
-def test_the_seconds_of_earlier_starts_are_billable_too_on_every_instance() -> None:
+def test_the_seconds_of_earlier_starts_are_also_billable_on_every_instance() -> None:
     first, second = report(), report()
     first.began -= 100
     second.restore(first.state())

@@ -210,7 +210,7 @@ def test_each_epoch_prints_one_line_that_the_metric_definitions_match(
         assert re.fullmatch(line % number, text)
 
 
-def test_a_loss_that_is_no_number_ends_the_training_with_a_hint(colors: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_ends_the_training_with_a_hint(colors: Path, tmp_path: Path) -> None:
     with pytest.raises(DivergenceError, match=r"loss became (nan|inf) in epoch 1\nhint: lower --learning-rate"):
         train.main(command(colors, tmp_path, "--learning-rate", "1e30"))
     assert not list((tmp_path / "model").iterdir())
