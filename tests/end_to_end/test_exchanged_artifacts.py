@@ -82,7 +82,7 @@ class Registered:
 
 
 def writes(key: str) -> dict[str, Callable[[Any, str], object]]:
-    """Each way to change what lies there."""
+    """Each way to change the stored objects."""
     where = {"Key": key}
     return {
         "PutObject": lambda s3, bucket: s3.put_object(Bucket=bucket, **where, Body=OTHER),
@@ -147,7 +147,7 @@ def test_no_role_can_exchange_a_registered_artifact(app: Registered, moment: str
         (role, operation): answer_to(write, app.as_role(role, "s3"), app.bucket)
         for role in others
         for operation, write in writes(key).items()
-        # It empties the bucket when the stack is destroyed; a deletion serves nobody other bytes.
+        # It empties the bucket when the stack is destroyed; a deletion cannot serve other bytes.
         if not (role == "SourceDeployment" and operation.startswith("Delete"))
     }
     assert {tried: answer for tried, answer in answers.items() if answer != "AccessDenied"} == {}

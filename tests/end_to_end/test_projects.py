@@ -278,7 +278,7 @@ def test_another_choice_reaches_the_pipeline(account: Environment, teams: dict[s
 def test_a_deleted_project_leaves_nothing_behind(
     account: Environment, teams: dict[str, Environment], name: str
 ) -> None:
-    """And the other one, if it is still there, goes on."""
+    """The other one, if it still exists, keeps working."""
     project = projects.read_project(account, name)
     assert remains(account, project.id)
     projects.delete(account, Output(), name=name, wait=True, interval=0.3)

@@ -1,4 +1,4 @@
-"""What somebody else named reaches a terminal as text: no escape, no control character, no mark that turns a line."""
+"""Names chosen by others reach a terminal as text: without escapes, control characters and bidirectional marks."""
 
 from __future__ import annotations
 

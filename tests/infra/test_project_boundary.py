@@ -125,7 +125,7 @@ def test_no_role_of_a_project_reaches_a_log_group_of_others(
 def test_a_policy_that_allows_everything_reaches_no_log_group_but_those_of_projects(
     boundary: dict[str, Any], group: str
 ) -> None:
-    """A template that somebody has changed may put any policy on its roles."""
+    """A changed template may attach any policy to its roles."""
     assert reached(EVERYTHING, boundary, of_logs(), group) == set()
 
 

@@ -1,4 +1,4 @@
-"""The door by itself, before an application that only notes what reached it: tokens, bodies, headers, times."""
+"""The front door alone, before an application that only records what reaches it: tokens, bodies, headers, times."""
 
 import asyncio
 import datetime
