@@ -59,7 +59,7 @@ class Registered:
         return [notice for notice in notices.read_notices(self.environment, 0)[0] if notice.kind == kind]
 
     def as_administrator(self, change: Callable[[Any], object]) -> None:
-        """Nobody is let past the bucket's policy, but who may change it."""
+        """Change objects past the bucket's policy, as only a principal that may change the policy can."""
         s3 = self.environment.client("s3")
         policy = s3.get_bucket_policy(Bucket=self.bucket)["Policy"]
         s3.delete_bucket_policy(Bucket=self.bucket)

@@ -212,7 +212,7 @@ def denied(call: Callable[[], object]) -> bool:
 def test_its_owner_changes_code_and_definition_without_the_repository(
     account: Environment, teams: dict[str, Environment], roles: dict[str, dict[str, str]], images: Images
 ) -> None:
-    """With nothing but S3: what is in force is fetched, changed and put back; the next run is made of it."""
+    """The owner needs S3 only: fetches code and definition, changes them and puts them back; the next run uses them."""
     team = teams[BIRDS]
     s3, bucket = as_role(account, roles[BIRDS]["Maintainer"], "s3"), team.stack.data_bucket
     seed = s3.get_object(Bucket=bucket, Key="code/source.tar.gz")["Body"].read()

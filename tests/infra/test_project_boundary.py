@@ -97,7 +97,7 @@ def arns(group: str) -> Iterator[str]:
 
 
 def reached(policy: dict[str, Any], boundary: dict[str, Any], actions: list[str], group: str) -> set[str]:
-    """Those of the actions that a role with this policy may do with the log group or a stream of it."""
+    """The actions that a role with this policy may perform on the log group or a stream of it."""
     statements, limit = parse_policy_document(policy), parse_policy_document(boundary)
     return {
         action
