@@ -154,7 +154,7 @@ def test_a_full_disk_is_named(environment: Path, tmp_path: Path) -> None:
 
 
 def test_npm_says_what_it_could_not_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: Path) -> None:
-    """It was silent: behind a proxy one saw `Error 1` alone."""
+    """npm was silent: behind a proxy, `make install` printed only `Error 1`."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(ROOT / name, tmp_path)
     monkeypatch.setattr(install, "ROOT", tmp_path)
@@ -246,7 +246,7 @@ def test_another_python_than_that_of_the_environment_is_refused(
 
 @pytest.mark.parametrize("target", ["demo", "down"])
 def test_what_suggests_commands_sees_the_path_of_the_callers_shell(project: Path, target: str) -> None:
-    """With .venv/bin before it, as other targets have it, `headrace models` would be suggested and not be found."""
+    """Other targets put .venv/bin first in PATH: a suggested `headrace models` would fail in the caller's shell."""
     for name in ("python", "headrace"):
         program = project / ".venv" / "bin" / name
         program.parent.mkdir(parents=True, exist_ok=True)

@@ -76,7 +76,7 @@ def test_what_jobs_install_is_locked_at_the_versions_of_its_source() -> None:
 
 
 def test_a_lock_of_jobs_leaves_out_what_only_an_image_brings() -> None:
-    """torch's own dependencies come with it, except those that somebody else asks for, or that are named."""
+    """torch's own dependencies come with it, except those that another package requires or that are named."""
     asked = {"torch": [], "numpy": ["simplejpeg"], "sympy": ["torch"], "mpmath": ["sympy"], "jinja2": ["torch"]}
     asked |= {"filelock": ["torch", "timm"], "timm": [], "simplejpeg": []}
     found = [(name, f"{name}==1\n" + "".join(f"    #   {by}\n" for by in askers)) for name, askers in asked.items()]

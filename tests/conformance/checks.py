@@ -1,4 +1,4 @@
-"""What a check is, how the checks are run one after the other, and what comes of each."""
+"""What a check is, how the checks run one after the other, and the outcome of each."""
 
 from __future__ import annotations
 

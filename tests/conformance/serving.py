@@ -1,4 +1,4 @@
-"""An endpoint: that an approval makes it, what it answers, and what comes of a model that cannot be loaded."""
+"""Checks of an endpoint: an approval creates it, it answers, and a model that cannot be loaded is rolled back."""
 
 from __future__ import annotations
 

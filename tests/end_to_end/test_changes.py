@@ -54,7 +54,7 @@ NETWORKS: dict[str, Callable[[ModelConfig], nn.Module]] = {"own": Own}
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a training folder that the tests may change, and models that are approved by themselves."""
+    """A project with a training folder that the tests may change, and with automatically approved models."""
     settings = dict(SETTINGS)
     settings["epochs"] += f"\nmodel_approval_status = {settings.pop('model_approval_status')}"
     folder = project_with(tmp_path_factory.mktemp("project"), **settings)

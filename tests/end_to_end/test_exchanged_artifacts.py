@@ -62,7 +62,7 @@ class Registered:
         return [notice for notice in notices.read_notices(self.environment, 0)[0] if notice.kind == kind]
 
     def as_administrator(self, change: Callable[[Any], object]) -> None:
-        """Nobody is let past the bucket's policy, but who may change it."""
+        """Change objects past the bucket's policy, as only a principal that may change the policy can."""
         s3 = self.environment.client("s3")
         policy = s3.get_bucket_policy(Bucket=self.bucket)["Policy"]
         s3.delete_bucket_policy(Bucket=self.bucket)
@@ -85,7 +85,7 @@ class Registered:
 
 
 def writes(key: str) -> dict[str, Callable[[Any, str], object]]:
-    """Each way to change what lies there."""
+    """Each way to change the stored objects."""
     where = {"Key": key}
     return {
         "PutObject": lambda s3, bucket: s3.put_object(Bucket=bucket, **where, Body=OTHER),
@@ -150,7 +150,7 @@ def test_no_role_can_exchange_a_registered_artifact(app: Registered, moment: str
         (role, operation): answer_to(write, app.as_role(role, "s3"), app.bucket)
         for role in others
         for operation, write in writes(key).items()
-        # It empties the bucket when the stack is destroyed; a deletion serves nobody other bytes.
+        # It empties the bucket when the stack is destroyed; a deletion cannot serve other bytes.
         if not (role == "SourceDeployment" and operation.startswith("Delete"))
     }
     assert {tried: answer for tried, answer in answers.items() if answer != "AccessDenied"} == {}

@@ -214,7 +214,7 @@ def denied(call: Callable[[], object]) -> bool:
 def test_its_owner_changes_code_and_definition_without_the_repository(
     account: Environment, teams: dict[str, Environment], roles: dict[str, dict[str, str]], images: Images
 ) -> None:
-    """With nothing but S3: what is in force is fetched, changed and put back; the next run is made of it."""
+    """The owner needs S3 only: fetches code and definition, changes them and puts them back; the next run uses them."""
     team = teams[BIRDS]
     s3, bucket = as_role(account, roles[BIRDS]["Maintainer"], "s3"), team.stack.data_bucket
     seed = s3.get_object(Bucket=bucket, Key="code/source.tar.gz")["Body"].read()
@@ -280,7 +280,7 @@ def test_another_choice_reaches_the_pipeline(account: Environment, teams: dict[s
 def test_a_deleted_project_leaves_nothing_behind(
     account: Environment, teams: dict[str, Environment], name: str
 ) -> None:
-    """And the other one, if it is still there, goes on."""
+    """The other one, if it still exists, keeps working."""
     project = projects.read_project(account, name)
     assert remains(account, project.id)
     projects.delete(account, Output(), name=name, wait=True, interval=0.3)

@@ -87,7 +87,7 @@ def test_a_protected_stack_is_destroyed_in_two_steps(headrace: Headrace, aws: Fa
 
 
 def test_the_cdk_does_not_read_the_users_own_settings_of_the_cdk(headrace: Headrace, tmp_path: Path) -> None:
-    """It reads ~/.cdk.json, which may name another app, context or toolkit stack."""
+    """The CDK reads ~/.cdk.json, which may name another app, context or toolkit stack."""
     (tmp_path / ".headrace").mkdir()
     npx = tmp_path / ".venv/bin/npx"
     npx.parent.mkdir(parents=True)

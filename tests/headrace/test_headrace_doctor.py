@@ -105,7 +105,7 @@ def budget(account: Account) -> None:
 
 
 def broken_stack(account: Account) -> None:
-    """It could not be created, and CloudFormation does not update what was rolled back."""
+    """A stack whose creation was rolled back: CloudFormation does not update such a stack."""
     group(account)
     cloudformation = account.client("cloudformation")
     resource = {

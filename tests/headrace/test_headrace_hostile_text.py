@@ -1,4 +1,4 @@
-"""What somebody else named reaches a terminal as text: no escape, no control character, no mark that turns a line."""
+"""Names chosen by others reach a terminal as text: without escapes, control characters and bidirectional marks."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_ordinary_text_of_any_script_stays_as_it_is() -> None:
 
 
 def test_nothing_but_the_output_layer_writes_to_the_terminal() -> None:
-    """By name: print, and the standard streams' write."""
+    """Finds the writers by name: print, and `write` of the standard streams."""
     found = set()
     for path in Path(package.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

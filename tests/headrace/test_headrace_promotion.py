@@ -54,7 +54,7 @@ def test_models_are_those_of_the_source(headrace: Headrace, versions: FakeSageMa
 def test_a_stack_of_one_kind_is_not_deployed_over_one_of_the_other(
     headrace: Headrace, aws: FakeAws, tmp_path: Path, serves: bool
 ) -> None:
-    """It would delete what the one that is there holds; the CDK is not even asked."""
+    """The deployment would delete the resources of the existing stack. The CDK is not even called."""
     text = (tmp_path / "environments.toml").read_text()
     if serves:
         (tmp_path / "environments.toml").write_text(text.replace('promotes_from = "dev"', ""))

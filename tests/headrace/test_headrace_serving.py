@@ -300,7 +300,7 @@ def test_repair_can_wait_for_the_endpoint(headrace: Headrace, three_approved: Fa
 def test_a_wanted_version_without_a_recorded_hash_is_reported_with_the_run_that_registers_it_again(
     headrace: Headrace, three_approved: FakeSageMaker
 ) -> None:
-    """As one that an earlier version of Headrace registered, or that somebody approved in the console."""
+    """Such as a version that an earlier Headrace registered, or that a user approved in the console."""
     del three_approved.packages[2]["CustomerMetadataProperties"]["ArtifactSha256"]
     three_approved.serve(2)
     (difference,) = headrace("status", "--json").data["differences"]

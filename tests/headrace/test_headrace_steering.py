@@ -293,7 +293,7 @@ def test_notices_are_listed_newest_first_with_their_text(
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bash_completes(tmp_path: Path, typed: list[str], offered: set[str]) -> None:
-    """In a real bash, as it calls the function when somebody presses Tab."""
+    """In a real bash, which calls the function as it does when a user presses Tab."""
     (tmp_path / "birds").mkdir()
     (tmp_path / "completion.bash").write_text(script(build_parser(), "bash"))
     lines = [

@@ -60,7 +60,7 @@ def test_launch_role_has_the_actions_of_the_templates_resource_types_and_no_othe
 
 @pytest.mark.parametrize("kind", sorted(HANDLERS))
 def test_actions_of_a_type_are_those_that_its_handlers_declare(kind: str) -> None:
-    """And what they declare and the role does not have, is left out for a reason."""
+    """Each declared action that the role lacks is left out for a reason."""
     declared = set(HANDLERS[kind]["declared"])
     left_out = {action for item in HANDLERS[kind].get("without", []) for action in item["actions"]}
     assert granted({kind}) - TAGGING.get(kind, set()) <= declared
@@ -79,7 +79,7 @@ def test_launch_role_makes_roles_within_the_boundary_only(catalog: Any) -> None:
 
 
 def test_launch_role_touches_what_projects_call_their_own(catalog: Any) -> None:
-    """Or names no resource, because IAM has none for the action or a condition says the same."""
+    """A statement may name no resource where IAM has none for the action, or where a condition has the same effect."""
     for actions, statement in statements(catalog.properties("Launch/Role/DefaultPolicy")["PolicyDocument"]):
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         for resource in map(json.dumps, resources):

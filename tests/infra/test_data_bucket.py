@@ -149,7 +149,7 @@ def test_what_is_executed_can_be_read(prod: Any, action: str) -> None:
 
 
 def test_policy_leaves_the_bucket_itself_to_its_administrators(prod: Any) -> None:
-    """Neither deploying nor destroying needs what is denied: no statement denies bucket actions but over plain HTTP."""
+    """Deploying and destroying need no denied action: bucket actions are denied only over plain HTTP."""
     for statement in prod.properties("Data/Bucket/Policy")["PolicyDocument"]["Statement"]:
         if "aws:SecureTransport" not in str(statement):
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
@@ -175,7 +175,7 @@ def test_queue_lets_s3_in_before_the_bucket_is_made(prod: Any) -> None:
 
 
 def test_queue_takes_notifications_of_buckets_of_ours_alone(prod: Any) -> None:
-    """Not of this bucket alone, which does not exist yet; CloudFormation begins its name with the stack's."""
+    """The policy cannot name this bucket, which does not exist yet; its generated name begins with the stack's name."""
     policy = prod.properties("Uploads/Queue/Policy")["PolicyDocument"]
     (statement,) = [it for it in policy["Statement"] if it["Principal"] == {"Service": "s3.amazonaws.com"}]
     condition = resolved(prod, statement["Condition"])

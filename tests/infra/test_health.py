@@ -1,4 +1,4 @@
-"""What nobody would notice raises an alarm, and one page shows how all of it does."""
+"""Failures that are otherwise silent raise an alarm, and one dashboard shows the health of everything."""
 
 import json
 from typing import Any

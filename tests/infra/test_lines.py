@@ -47,7 +47,7 @@ def test_without_lines_nothing_in_the_template_speaks_of_lines(plain: Any) -> No
 
 
 def test_a_line_changes_no_resource_but_those_that_have_to_know_it(plain: Any, lined: Any) -> None:
-    """And replaces none: names and types stay, so that a line can be added to an environment that is deployed."""
+    """A line replaces no resource: names and types stay, so that it can be added to a deployed environment."""
     changed = {
         path for path, resource in plain.resources.items() if _content(lined.resources[path]) != _content(resource)
     }
@@ -146,7 +146,7 @@ def test_a_line_is_cleared_up_by_a_policy_that_lives_as_long_as_the_line(
 def test_each_role_may_do_to_a_lines_resources_what_it_may_do_to_the_default_lines(
     lined: Any, plain: Any, role: str, action: str
 ) -> None:
-    """And to nothing else: what the line adds is named after it."""
+    """The role gets no other permission: the resources that a line adds are named after it."""
     path = f"{role}/Role"
     before, now = (set(on(stack.statements(path), action)) for stack in (plain, lined))
     assert before < now

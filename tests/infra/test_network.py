@@ -183,7 +183,7 @@ def test_the_deployed_definition_is_bound_to_the_network(isolated: Any) -> None:
 
 
 def test_the_network_is_deleted_after_its_interfaces_were_waited_for(isolated: Any) -> None:
-    """And after the roles under which SageMaker deletes them are no longer needed."""
+    """The roles under which SageMaker deletes the interfaces also exist until then."""
     after = set(isolated.resources["Source/Resource"]["DependsOn"])
     needed = [*SUBNETS, GROUP, "Network/Vpc", "Network/S3"]
     needed += [f"{role}/Role/DefaultPolicy" for role in ("JobRole", "EndpointRole")]

@@ -97,7 +97,7 @@ def arns(group: str) -> Iterator[str]:
 
 
 def reached(policy: dict[str, Any], boundary: dict[str, Any], actions: list[str], group: str) -> set[str]:
-    """Those of the actions that a role with this policy may do with the log group or a stream of it."""
+    """The actions that a role with this policy may perform on the log group or a stream of it."""
     statements, limit = parse_policy_document(policy), parse_policy_document(boundary)
     return {
         action
@@ -125,7 +125,7 @@ def test_no_role_of_a_project_reaches_a_log_group_of_others(
 def test_a_policy_that_allows_everything_reaches_no_log_group_but_those_of_projects(
     boundary: dict[str, Any], group: str
 ) -> None:
-    """A template that somebody has changed may put any policy on its roles."""
+    """A changed template may attach any policy to its roles."""
     assert reached(EVERYTHING, boundary, of_logs(), group) == set()
 
 

@@ -290,7 +290,7 @@ def test_a_consumer_without_an_account_is_reported_to_its_source(tmp_path: Path)
 
 
 def test_the_example_is_a_comment(tmp_path: Path) -> None:
-    """Until somebody wants it, nothing is granted to anybody."""
+    """Until the user uncomments it, nothing is granted."""
     text = (PROJECT / "environments.toml").read_text()
     assert with_example(text) != text
     assert load_settings(promoting_project(tmp_path).with_name("environments.toml"), "dev").consumers

@@ -108,7 +108,7 @@ def denied(call: Callable[[], Any]) -> str:
 
 
 def test_a_registry_without_a_policy_is_its_accounts_alone(of: Connect, version: str) -> None:
-    """Not even the root of another account reads it, which may do everything at home."""
+    """Not even another account's root user, which may do everything in that account, can read it."""
     other = of(OTHER, "sagemaker")
     for call, action in (
         (lambda: other.describe_model_package(ModelPackageName=version), "DescribeModelPackage"),
@@ -200,7 +200,7 @@ def test_a_policy_is_put_got_and_deleted_with_its_group(of: Connect) -> None:
 
 
 def test_an_object_is_read_by_the_role_that_the_bucket_names_alone(of: Connect, as_role: Connect) -> None:
-    """And by that only as far as its own policy goes, which may say whose the bucket has to be."""
+    """The role's own policy must allow it as well; the policy may require the account that owns the bucket."""
     s3 = of(OWNER, "s3")
     s3.create_bucket(Bucket=BUCKET)
     for key in ("runs/model", "datasets/secret"):
@@ -292,7 +292,7 @@ def wait_for_stack(of: Connect, status: str) -> None:
 
 
 def test_an_event_crosses_to_the_bus_whose_policy_lets_the_rule_in(of: Connect, forwarded: Any) -> None:
-    """Not without a policy, nor for another rule; what does not arrive is counted. The sender stays in the event."""
+    """Without a policy, or for another rule, the event is refused and counted. The event keeps its sender's account."""
     assert forwarded() == []
     assert failures(of) == 1
     bus_policy(of, "another")

@@ -1,4 +1,4 @@
-"""The local cloud under HEADRACE_AWKWARD: what AWS may do, from a definition and an event to what comes of them."""
+"""The local cloud under HEADRACE_AWKWARD does what AWS may do, from a definition or an event to its outcome."""
 
 import json
 import re

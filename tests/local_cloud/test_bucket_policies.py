@@ -16,7 +16,7 @@ Connect = Callable[[str], Any]
 
 @pytest.fixture
 def s3(connect: Connect) -> Iterator[Any]:
-    """A bucket in which nobody but a role may write under `code/`."""
+    """A bucket in which only one role may write under `code/`."""
     client = connect("s3")
     client.create_bucket(Bucket=BUCKET)
     client.put_object(Bucket=BUCKET, Key="code/source", Body=b"trusted")

@@ -1,4 +1,4 @@
-"""The door by itself, before an application that only notes what reached it: tokens, bodies, headers, times."""
+"""The front door alone, before an application that only records what reaches it: tokens, bodies, headers, times."""
 
 import asyncio
 import datetime
@@ -228,7 +228,7 @@ def test_only_the_expected_token_opens_the_way_of_custom_resources(application: 
 
 
 def test_a_refusal_does_not_wait_for_the_client_to_go(application: Application) -> None:
-    """It took 1 s for a request whose body had been read for its hash."""
+    """A refusal took 1 s for a request whose body had been read for its hash."""
     made, content = request("sqs")
     sign(made, "sqs", secret="wrong")
     asked = []

@@ -36,7 +36,7 @@ class SmallDisk:
         )
 
     def fill(self) -> None:
-        """To the last byte, but for what is left of the log's last block: it takes a line or ten."""
+        """Fill the disk to the last byte, except the rest of the log's last block, which takes up to ten lines."""
         with (self.cloud.state / "server.log").open("ab") as log:
             log.write(b"\n" * (4097 - log.tell() % 4096))
         size = 1 << 20

@@ -19,7 +19,7 @@ from local_cloud.process import Running
 Connect = Callable[[str], Any]
 
 CODE = "def handle(event, context):\n    return {answer!r}\n"
-# Waits, be it in its handler or while it is imported, until somebody says that it may finish, or 20 s.
+# Waits, in its handler or during its import, until the test lets it finish, at most 20 s.
 SLOW = """
 import time
 from pathlib import Path

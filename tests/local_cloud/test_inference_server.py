@@ -155,7 +155,7 @@ def test_requests_wait_for_a_model_that_is_being_loaded_and_the_ping_does_not(tm
 
 
 def serve(connect: Any, role: str, name: str, model: Path) -> str:
-    """An endpoint of the local cloud for what lies in `model`."""
+    """An endpoint of the local cloud that serves the folder `model`."""
     with tarfile.open(model.with_suffix(".tar.gz"), "w:gz") as archive:
         archive.add(model, arcname=".")
     connect("s3").upload_file(str(model.with_suffix(".tar.gz")), BUCKET, f"{name}/model.tar.gz")
@@ -176,7 +176,7 @@ def endpoint(connect: Any, bucket: str, role: str, tmp_path_factory: pytest.Temp
 
 @pytest.fixture(scope="session")
 def classifier(connect: Any, bucket: str, role: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The artifact that training writes, with weights that nobody trained."""
+    """The artifact that training writes, with untrained weights."""
     folder = tmp_path_factory.mktemp("classifier") / "model"
     config = ModelConfig("small-cnn", ("a", "b"), 16, (0.5,) * 3, (0.5,) * 3)
     artifact.write_model(folder, build(config), config, {})

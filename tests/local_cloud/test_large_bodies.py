@@ -140,7 +140,7 @@ def test_each_version_of_a_large_object_stays_what_it_was(s3: Any) -> None:
 
 @pytest.mark.parametrize("size", [0, 5])
 def test_each_version_of_a_small_object_stays_what_it_was(s3: Any, size: int) -> None:
-    """It is not kept in memory any more either."""
+    """Small bodies are no longer kept in memory either."""
     key = f"small-{size}"
     first = s3.put_object(Bucket=BUCKET, Key=key, Body=b"a" * size)["VersionId"]
     second = s3.put_object(Bucket=BUCKET, Key=key, Body=b"b" * size)["VersionId"]

@@ -152,7 +152,7 @@ def test_logs_of_eight_steps_of_three_runs_at_once_are_each_its_own(
 
 
 def test_a_job_that_ends_before_it_writes_has_no_log(cloud: Running, connect: Connect, bucket: str, role: str) -> None:
-    """It had the lines of every job before it."""
+    """Such a job once had the lines of every earlier job."""
     sagemaker, pipeline = connect("sagemaker"), f"silent-{secrets.token_hex(4)}"
     missing = {
         "InputName": "data",

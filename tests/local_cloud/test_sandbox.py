@@ -213,7 +213,7 @@ def test_a_job_ends_as_its_command_did(connect: Connect, role: str, code: str, s
 def test_a_jobs_credentials_are_its_own_and_end_with_it(
     cloud: Running, connect: Connect, bucket: str, role: str
 ) -> None:
-    """Nobody can make them from the name of the role."""
+    """The credentials cannot be derived from the name of the role."""
     code = (
         "import json, time\nnames = ('ACCESS_KEY_ID', 'SECRET_ACCESS_KEY', 'SESSION_TOKEN')\n"
         "print(json.dumps([os.environ['AWS_' + name] for name in names]))"

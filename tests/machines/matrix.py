@@ -199,7 +199,7 @@ plain_user_name = "not root, in `mes modèles à moi/`"
 
 
 def public_python() -> str:
-    """One that another user may run: pyenv's are in the home of the one who built them."""
+    """A Python that another user may run: pyenv's are in the home folder of their owner."""
     for path in ("/usr/bin/python3", "/usr/local/bin/python3"):
         if os.path.exists(path):
             return path

@@ -88,7 +88,7 @@ def test_capacity_chooses_the_lanes(capacity: str, trainings: list[str], candida
 
 @pytest.mark.parametrize("more", [{}, {"tuning_jobs": 2}])
 def test_what_a_run_changes_is_known_before_anything_trains(more: dict[str, Any]) -> None:
-    """By the classes that Preprocess has found, which it stays cached for; a training is in no cache key of it."""
+    """From the classes that Preprocess found. No training is in its cache key: it is cached for the same classes."""
     steps = steps_by_name(**more)
     trainings = [step for step in steps.values() if step["Type"] in ("Training", "Tuning")]
     assert len(trainings) == 2 + bool(more)
@@ -112,7 +112,7 @@ def test_only_the_spot_lane_has_spot_and_checkpoints() -> None:
 
 
 def test_checkpoints_are_addressed_by_what_training_depends_on() -> None:
-    """Not by the execution, which would end step caching; and two configurations never share a prefix."""
+    """The prefix leaves out the execution, which would defeat step caching. Configurations never share a prefix."""
     prefix = steps_by_name()["TrainSpot"]["Arguments"]["CheckpointConfig"]["S3Uri"]
     text = json.dumps(prefix)
     assert "Execution" not in text

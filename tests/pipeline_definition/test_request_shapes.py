@@ -113,7 +113,7 @@ def test_the_optional_step_channel_and_settings_fit_the_requests() -> None:
 
 
 def test_in_a_vpc_every_job_is_there_and_isolated() -> None:
-    """And its requests still fit; the names of subnets are bound in the place of one item."""
+    """The requests of its jobs still fit the model. The subnets' names are bound in place of one list item."""
     in_network = 0
     for step in steps(build_pipeline(EVERYTHING, in_vpc=True)):
         if step["Type"] not in OPERATIONS:

@@ -40,7 +40,7 @@ def test_the_request_and_the_document_are_as_they_were(request: pytest.FixtureRe
 
 
 def test_the_request_fits_botocores_model() -> None:
-    """And SageMaker's limits of lengths, which botocore leaves to the server."""
+    """The request also fits SageMaker's length limits, which botocore leaves to the server."""
     shape = botocore.session.get_session().get_service_model("sagemaker").operation_model("CreatePipeline").input_shape
     assert isinstance(shape, StructureShape)
     sent = request() | {"ClientRequestToken": "0" * 36}

@@ -115,7 +115,7 @@ def test_a_large_body_signed_with_a_wrong_secret_takes_no_memory(cloud: Running)
 
 
 def test_a_body_that_inflates_a_thousandfold_takes_no_memory(cloud: Running) -> None:
-    """Of a stranger nothing is inflated; of somebody known, as much as the service takes."""
+    """A body is inflated only for a known caller, and only up to what the service accepts."""
     bomb = gzip.compress(bytes(300 * MB), 9)
     assert len(bomb) < 300 * MB / 1000
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-amz-json-1.0"}

@@ -134,7 +134,7 @@ def test_what_the_source_approves_is_served_in_the_other_account(
 def test_a_package_of_another_group_or_account_is_refused_from_any_sender(
     source: Environment, live: Environment
 ) -> None:
-    """Onto the bus nobody gets it but the source's rule; and put into the queue itself, it is looked at and left."""
+    """Only the source's rule may put events on the bus. An event put into the queue itself is checked and ignored."""
     event = {"Source": "aws.sagemaker", "DetailType": VERSION_CHANGE, "Detail": "{}", "EventBusName": "headrace-live"}
     (refused,) = live.client("events").put_events(Entries=[event])["Entries"]
     assert refused["ErrorCode"] == "NotAuthorizedForSourceException"

@@ -76,7 +76,7 @@ class Use:
 
 
 def service_named(node: ast.expr) -> str | None:
-    """Of `client("s3")` and `environment.client("s3")`: s3."""
+    """The service of a call: s3 for `client("s3")` and `environment.client("s3")`."""
     match node:
         case ast.Call(func=ast.Name(id="client") | ast.Attribute(attr="client"), args=[ast.Constant(value=str(name))]):
             return name

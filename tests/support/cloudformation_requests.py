@@ -17,7 +17,7 @@ from custom_resource import handler
 from shared import aws
 
 PHYSICAL_ID = f"{NAME}-Published"
-# Models of other environments, one of which is named as this one with "-v2" behind it, and what somebody made by hand.
+# Models of other environments, one of which has this one's name with the suffix "-v2", and models made by hand.
 OTHERS = [f"another-{NAME}-v1", f"{NAME}-v2-v1", f"{NAME}-v2-v1-0123abcd", f"{NAME}-v1-by-hand"]
 
 

@@ -128,7 +128,7 @@ def function_of(environment: Environment, construct: str) -> str:
 
 
 def store_artifact(environment: Environment, content: bytes) -> tuple[str, dict[str, str]]:
-    """Its URL and what a version records of it, stored as the artifact of a run is: nobody else may write there."""
+    """Its URL and what a version records of it. It is stored as a run stores it: no other principal may write there."""
     bucket, sha256 = environment.stack.data_bucket, hashlib.sha256(content).hexdigest()
     key = f"runs/{sha256[:12]}/evaluate/winner/model.tar.gz"
     environment.client("s3").put_object(Bucket=bucket, Key=key, Body=content)

@@ -1,4 +1,4 @@
-"""The suite's one way to wait: look again and again until there is something to see."""
+"""The suite's one way to wait: poll until a condition holds."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ class Life:
         return int(arn.rsplit("/", 1)[-1])
 
     def _approve(self, arn: str) -> None:
-        """As the person does whose role may: looks at the versions, at the figures of the first, and decides."""
+        """Approve with the approver's role, as a person does: list versions, read the first one's metrics, decide."""
         sagemaker, s3 = self._as_role("Approver", "sagemaker"), self._as_role("Approver", "s3")
         versions = sagemaker.list_model_packages(ModelPackageGroupName=self.environment.stack.model_package_group)
         first = min(versions["ModelPackageSummaryList"], key=lambda version: version["ModelPackageVersion"])

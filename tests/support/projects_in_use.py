@@ -1,4 +1,4 @@
-"""What tests of projects need: a template in S3, a launch role, somebody who may create projects, and the end of it."""
+"""What tests of projects need: a template in S3, a launch role, a user who may create projects, and the clean-up."""
 
 import json
 import time
@@ -81,7 +81,7 @@ def launch_role(
 
 
 def user(cloud: Running, name: str, actions: list[str]) -> tuple[str, str]:
-    """Key and secret of somebody who may do these things."""
+    """Access key and secret of a user who is allowed these actions."""
     iam = client(cloud, "iam")
     iam.create_user(UserName=name)
     allowed = {"Effect": "Allow", "Action": actions, "Resource": "*"}

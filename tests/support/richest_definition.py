@@ -125,7 +125,7 @@ def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
 
 
 def _members(value: Any) -> dict[str, Any] | None:
-    """Of an object, or of a list whose elements have names."""
+    """The members of an object, or of a list whose elements have names; None for other values."""
     if isinstance(value, dict):
         return value
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):

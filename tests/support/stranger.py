@@ -74,7 +74,7 @@ def _main() -> None:
 
 
 def other_user_can_open(paths: Sequence[Path]) -> list[str]:
-    """Those of the paths that another user of the machine can list or read. Needs root."""
+    """The paths that another user of the machine can list or read. Needs root."""
     script = (
         "import os, sys\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"

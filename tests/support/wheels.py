@@ -15,7 +15,7 @@ def named(training: Path) -> list[tuple[str, str]]:
 
 
 def make_wheels(training: Path) -> None:
-    """Of each line of training/requirements.txt, into training/wheels/, with their hashes in the place of PyPI's."""
+    """Make a wheel of each line of training/requirements.txt in training/wheels/, with its hash in place of PyPI's."""
     requirements = named(training)
     folder = training / "wheels"
     folder.mkdir()

@@ -30,13 +30,13 @@ def as_bytes(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def changed(content: bytes) -> bytes:
-    """With other bytes in the midst of its compressed pixels."""
+    """The content with other bytes in the middle of its compressed pixels."""
     middle = len(content) // 2
     return content[:middle] + bytes(255 - byte for byte in content[middle : middle + 30]) + content[middle + 30 :]
 
 
 def huge() -> bytes:
-    """A PNG whose header speaks of 2.5 thousand million pixels."""
+    """A PNG whose header claims 2.5 thousand million pixels."""
     content = bytearray(as_bytes(Image.new("L", (4, 4)), "PNG"))
     content[16:24] = (50_000).to_bytes(4, "big") * 2
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")

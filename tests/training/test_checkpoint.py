@@ -67,7 +67,7 @@ def test_what_was_cut_off_while_it_was_written_is_removed_at_the_next_start(tmp_
 
 
 def leaves(value: Any) -> Any:
-    """With what equality of tensors does not look at."""
+    """The values, with what `==` of tensors does not compare: dtype, shape and strides."""
     if isinstance(value, torch.Tensor):
         return value.dtype, tuple(value.shape), value.stride(), value.tolist()
     if isinstance(value, dict):

@@ -149,7 +149,7 @@ def test_a_failed_installation_is_the_reason_and_pips_words_are_in_the_log(job: 
     ],
 )
 def test_a_requirement_without_a_hash_is_named_with_what_finds_it(job: Job, said: str) -> None:
-    """As pip puts it: what is missing stands in the lines below."""
+    """pip names what is missing in the lines below its message."""
     (job.root / "code/requirements.txt").write_text("pillow==13.0.0 --hash=sha256:00\ntimm==1\n")
     job.run("", PIP_FAILS=f"WARNING: old\n{said}\n")
     reason = job.reason()

@@ -1,4 +1,4 @@
-"""The artifact answers requests by itself, and says what is wrong with bad ones."""
+"""The artifact answers requests without other code, and says what is wrong with bad requests."""
 
 from __future__ import annotations
 

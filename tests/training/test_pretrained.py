@@ -120,7 +120,7 @@ def test_a_backbone_of_timm_says_what_it_needs_where_timm_is_not() -> None:
 
 
 class Body(nn.Module):
-    """Of a network of timm: features before and after the layer that leads to the head."""
+    """The body of a timm network: its features before and after the layer in front of the head."""
 
     def __init__(self, side: int | None = None) -> None:
         super().__init__()
