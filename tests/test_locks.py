@@ -92,6 +92,7 @@ def test_what_is_installed_is_what_the_lock_files_name() -> None:
     assert {name: version for name, version in installed.items() if lock.get(name) != version} == {}
 
 
+@pytest.mark.process
 def test_everything_is_installed_from_lock_files_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one exception is the project itself, which is built here and brings no dependency."""
     commands: list[list[str]] = []

@@ -36,7 +36,7 @@ def test_the_first_approved_version_gets_an_endpoint(registry: DeployWorld) -> N
 
 
 def test_in_a_network_the_model_is_isolated_and_another_than_outside_of_it(registry: DeployWorld) -> None:
-    """A model cannot be moved: an environment that gets a network gets its models anew."""
+    """A model cannot be moved: an environment that gets a network gets new models."""
     serving(registry)
     vpc = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1", "subnet-2"]}
     registry.environment = replace(registry.environment, vpc_config=vpc)

@@ -1,4 +1,4 @@
-"""The periodic look: what differs twice is told, and repaired only where no person can have wished for it."""
+"""The periodic look: what differs twice is reported, and repaired only where no person can have wished for it."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_an_endpoint_that_is_being_changed_is_not_judged(serving: DeployWorld, s
 
 @pytest.mark.parametrize("status", ["OutOfService", "UpdateRollbackFailed"])
 def test_an_endpoint_out_of_order_with_the_champion_is_not_touched(serving: DeployWorld, status: str) -> None:
-    """Only its deletion helps, and SageMaker's own event has told of it."""
+    """Only its deletion helps, and SageMaker's own event has reported it."""
     serving.cloud.endpoints[NAME]["EndpointStatus"] = status
     assert look(serving) == []
     assert serving.cloud.dead_letters == []
@@ -175,7 +175,7 @@ def test_a_look_at_a_line_that_is_no_longer_declared_is_ignored(registry: Deploy
 
 
 def test_two_periodic_looks_tell_the_same_thing(serving: DeployWorld) -> None:
-    """notify leaves out what it has told: a notice of the same difference has the same state."""
+    """notify leaves out what it has sent: a notice of the same difference has the same state."""
     del serving.cloud.endpoints[NAME]
     states = []
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""After a deployment the endpoint is looked at until it rests, and people are told what became of it."""
+"""After a deployment the endpoint is looked at until it rests, and people are notified of the outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""InService is no proof that the model answers: a request is sent before people are told that it is deployed."""
+"""InService does not prove that the model answers: a request is sent before people are notified that it is deployed."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_malformed_arguments_are_refused(registry: DeployWorld, event: dict[str,
 
 
 def test_the_answer_is_logged_as_one_json_line(registry: DeployWorld, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the execution that has asked, which SageMaker tells a function in its arguments only."""
+    """With the execution that has asked, which SageMaker passes to a function in its arguments only."""
     handle(ARGUMENTS | {"PipelineExecutionArn": "arn:x"}, CONTEXT)
     line = json.loads(capsys.readouterr().out)
     assert (line["message"], line["execution"], line["request_id"]) == ("no champion yet", "arn:x", "r1")

@@ -1,4 +1,4 @@
-"""Notices: told once, never lost, readable by people and by programs."""
+"""Notices: sent once, never lost, readable by people and by programs."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_refused_model_is_told_with_the_figures_of_all(world: NoticeWorld) -> 
 def test_a_refused_model_without_a_report_is_told_by_the_steps_message(
     world: NoticeWorld, report: dict[str, Any] | None
 ) -> None:
-    """The definition may be another one, with an evaluation of its own."""
+    """The definition may be another one, with its own evaluation."""
     world.refuse_model(report=report)
     text, data = world.told(world.ended())
     assert "reason: The model was not registered: 'spot' has accuracy 0.81" in text
@@ -208,7 +208,7 @@ def test_an_alarm_that_ends_is_not_told(world: NoticeWorld) -> None:
 def test_a_refused_definition_is_told(world: NoticeWorld) -> None:
     text, data = world.told(own("definition-refused", definition=f"pipelines/{NAME}.json"))
     assert text.startswith(f"the definition pipelines/{NAME}.json was refused; the pipeline {NAME} stays as it was\n")
-    assert "error: it is bad\nhint: mend" in text
+    assert "error: it is bad\nhint: fix" in text
     assert f"aws s3 cp definition.json s3://{BUCKET}/pipelines/{NAME}.json\n" in text
     assert f"s3://{BUCKET}/pipelines/{NAME}.error.json" in text
     assert data["definition"] == f"s3://{BUCKET}/pipelines/{NAME}.json"

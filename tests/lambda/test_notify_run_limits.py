@@ -1,4 +1,4 @@
-"""What people are told of a limit on runs: once a day, for all data sets that it concerns."""
+"""Notices about a limit on runs: once a day, for all data sets that it concerns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment that serves what another account has approved: the deployer goes by that registry, and by no event."""
+"""An environment that serves what another account has approved: the deployer follows that registry, and by no event."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def world() -> DeployWorld:
 
 
 def test_a_version_that_the_source_approved_is_served(world: DeployWorld) -> None:
-    """By its ARN, which tells the account; the model has the name of this environment's endpoint."""
+    """By its ARN, which names the account; the model has the name of this environment's endpoint."""
     assert world.deliver(world.decide(3, "Approved")) == []
     assert world.served() == f"arn:aws:sagemaker:{REGION}:{SOURCE}:model-package/{GROUP}/3"
     (model,) = world.cloud.models
@@ -27,7 +27,7 @@ def test_a_version_that_the_source_approved_is_served(world: DeployWorld) -> Non
 
 
 def test_an_event_that_says_approved_of_a_pending_version_changes_nothing(world: DeployWorld, logged: Any) -> None:
-    """Whoever can put an event onto the bus cannot so approve: what counts is what the registry says."""
+    """A principal that can put an event onto the bus cannot so approve: what counts is what the registry says."""
     forged = world.decide(1, "PendingManualApproval")
     forged["detail"]["ModelApprovalStatus"] = "Approved"
     assert world.deliver(forged) == []

@@ -196,7 +196,7 @@ def priced(world: UploadWorld, limit: float) -> None:
 
 
 def deliver_all(world: UploadWorld) -> None:
-    """Until the queue is empty, whatever is set aside."""
+    """Until the queue is empty, whatever is dead-lettered."""
     while world.cloud.queue:
         message = min(world.cloud.queue, key=lambda message: message.due)
         world.cloud.now = max(world.cloud.now, message.due)
@@ -241,7 +241,7 @@ def test_it_runs_when_it_is_redriven_after_the_limit_was_raised(world: UploadWor
 
 
 def test_a_run_that_has_been_is_not_asked_for_its_cost_again(world: UploadWorld) -> None:
-    """A late event of content that ran before the limit was lowered is no dead letter."""
+    """A late event of content that ran before the limit was lowered is not dead-lettered."""
     priced(world, limit=2)
     world.upload_and_settle("datasets/birds/1.jpg")
     world.finish("Succeeded")

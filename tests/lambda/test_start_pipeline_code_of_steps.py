@@ -107,7 +107,7 @@ def test_only_the_steps_that_need_what_changed_get_another_address(
 
 
 def test_what_lies_at_an_address_is_what_was_stored_there_first(world: UploadWorld) -> None:
-    """Executions under way read it; another comment is another archive as a whole, with a hash of its own."""
+    """Executions under way read it; another comment is another archive as a whole, with a separate hash."""
     found = put(world, CODE)
     key = found["CodeUri train.py"].removeprefix(f"s3://{BUCKET}/")
     first = world.cloud.text(BUCKET, key)

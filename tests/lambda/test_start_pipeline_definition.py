@@ -333,12 +333,12 @@ def test_a_bad_definition_leaves_the_pipeline_and_says_why(
 def test_a_definition_that_sagemaker_refuses_says_why(world: UploadWorld) -> None:
     def refuse(moment: str, operation: str, parameters: dict[str, Any]) -> None:
         if operation == "CreatePipeline":
-            raise Refused("ValidationException", "Unable to parse pipeline definition. Step Train is no step.")
+            raise Refused("ValidationException", "Unable to parse pipeline definition. Step Train is not a step.")
 
     world.cloud.interrupt = refuse
     world.put_definition(lambda definition: None)
     world.settle()
-    assert "Step Train is no step" in world.document(f"pipelines/{NAME}.error.json")["error"]
+    assert "Step Train is not a step" in world.document(f"pipelines/{NAME}.error.json")["error"]
 
 
 def test_a_good_definition_clears_the_former_error(world: UploadWorld) -> None:

@@ -1,4 +1,4 @@
-"""Faults of AWS at each moment: an upload is neither lost nor doubled, and what is set aside can be sent again."""
+"""Faults of AWS at each moment: an upload is neither lost nor doubled, and what is dead-lettered can be sent again."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_a_data_set_changed_during_its_run_waits(actions: list[Any]) -> None:
 
 
 def after(actions: list[Any], world: UploadWorld | None = None) -> UploadWorld:
-    """The world when all that was set aside has been sent again and the queue is empty."""
+    """The world when all dead letters have been sent again and the queue is empty."""
     world = world or UploadWorld()
     world.upload("datasets/birds/0.jpg", "always there")
     for action in actions:

@@ -1,4 +1,4 @@
-"""A definition that is refused: the pipeline stays, its author is told once, and a good one clears it."""
+"""A definition that is refused: the pipeline stays, its author is notified once, and a good one clears it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""max_runs_per_day and max_concurrent_runs: what is beyond them waits or is set aside, and nothing is lost."""
+"""max_runs_per_day and max_concurrent_runs: what is beyond them waits or is dead-lettered, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -375,7 +375,7 @@ def assert_within(world: UploadWorld, per_day: int, concurrent: int) -> None:
 
 
 def come_to_rest(world: UploadWorld, per_day: int, concurrent: int) -> None:
-    """Deliver all, and send again each day what was set aside, until nothing is left."""
+    """Deliver all, and send the dead letters again each day, until nothing is left."""
     for _ in range(3_000):
         if not world.cloud.queue:
             if not world.cloud.dead_letters:

@@ -22,11 +22,11 @@ Each row is what a test in `tests/lambda/test_trigger_inputs.py` sees; it fails 
 
 - **run**: the data set is run, once.
 - **ignored**: the function's log says why; nothing is kept.
-- **refused**: the definition in force stays; its author is told by an object beside it and by a notice.
+- **refused**: the definition in force stays; its author is informed by an object beside it and by a notice.
 - **dead-lettered**: the message is in the dead-letter queue with this reason, a notice is sent, and `headrace redrive`
   sends it again.
 
-`python -m pytest tests/lambda/test_trigger_inputs.py --write-trigger-inputs` writes this file anew.
+`python -m pytest tests/lambda/test_trigger_inputs.py --write-trigger-inputs` writes this file again.
 """
 HEADER = "| what was given | outcome | the reason |\n| --- | --- | --- |\n"
 SECTIONS = {"Objects in the data bucket": KEYS, "Messages in the queue": MESSAGES}

@@ -52,7 +52,7 @@ class Told:
     subscriber: str
 
     def by(self, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """SNS's envelope and the notice in it, of what a message has told."""
+        """SNS's envelope and the notice in it, of what a message has reported."""
         self._handle(json.dumps(body))
         ((envelope, notice),) = receive_batch(self.connect("sqs"), self.subscriber)
         return envelope, notice
@@ -68,7 +68,7 @@ class Told:
             if received := receive_batch(self.connect("sqs"), self.subscriber):
                 (one,) = received
                 return one
-        raise AssertionError("nothing was told")
+        raise AssertionError("nothing was sent")
 
     def _handle(self, body: str) -> None:
         event = {"Records": [{"messageId": "m", "body": body}]}

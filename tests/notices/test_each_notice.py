@@ -199,7 +199,7 @@ def test_an_endpoint_that_is_out_of_order(told: Any, entry: Check) -> None:
 
 
 def test_a_dead_letter(connect: Connect, told: Any, entry: Check) -> None:
-    """A message in a queue, its alarm, the topic for alarms, and the queue of what has to be told."""
+    """A message in a queue, its alarm, the topic for alarms, and the queue of notices."""
     sqs, sns = connect("sqs"), connect("sns")
     alarms = sns.create_topic(Name="alarms")["TopicArn"]
     arn = sqs.get_queue_attributes(QueueUrl=told.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -254,7 +254,7 @@ def test_a_run_beyond_the_budget(told: Any, entry: Check) -> None:
 
 def test_more_runs_than_a_day_may_have(told: Any, entry: Check) -> None:
     """The trigger's own message."""
-    when = "More runs were wanted than `max_runs_per_day`. One notice a day; all that comes after it is set aside."
+    when = "More runs were wanted than `max_runs_per_day`. One notice a day; further uploads go to the dead-letter queue."
     entry(when, told.by(run_limit_notice(MAX_RUNS_PER_DAY="1")))
 
 

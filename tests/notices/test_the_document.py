@@ -7,7 +7,7 @@ from notify.messages import OWN
 
 OF_EVENTS = {"execution-failed", "gate-refused", "approval-needed", "dead-letter"}
 
-RENAMED = {"run-waits"}  # a message of the kind run-limit about a data set that is not set aside
+RENAMED = {"run-waits"}  # a message of the kind run-limit about a data set that is not dead-lettered
 
 
 def test_the_document_has_every_kind(request: pytest.FixtureRequest) -> None:

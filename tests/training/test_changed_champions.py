@@ -304,15 +304,15 @@ def test_imbalance_and_small_classes_are_warned_of(tmp_path: Path) -> None:
 
 def test_what_a_version_carries_is_short_and_in_the_characters_that_sagemaker_takes() -> None:
     classes = tuple(f"it's, a «{index}» class (of many)" for index in range(30))
-    found = summary(classes, {"image_size": 16}, "compared (with all); «it»", ["'a' is rare, it is", "b" * 300])
+    found = summary(classes, {"image_size": 16}, "compared (with all); «it»", ["'a' is rare, it is", "b" * 300], "cat 0.9731")
     for value in found.values():
         assert 1 <= len(value) <= 256
         assert all(letter.isalnum() or letter in " _.:/=+-@" for letter in value), value
     assert found["classes"].startswith("30: its a _0_ class - of many / ")
     assert found["classes"].endswith(" / and more")
-    assert found["classes_digest"] == summary(classes[::-1], {}, "", [])["classes_digest"]
+    assert found["classes_digest"] == summary(classes[::-1], {}, "", [], "none")["classes_digest"]
     assert (found["image_size"], found["network"]) == ("16", "not recorded")
-    assert summary(("cat", "dog"), {}, "", [])["classes"] == "2: cat / dog"
+    assert summary(("cat", "dog"), {}, "", [], "none")["classes"] == "2: cat / dog"
 
 
 def test_the_test_files_are_the_ones_of_the_data_set_and_repeat(tmp_path: Path) -> None:
