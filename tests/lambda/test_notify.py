@@ -23,7 +23,7 @@ REPORT = {
     "warnings": ["the classes are imbalanced"],
 }
 OWN: dict[str, dict[str, Any]] = {
-    "definition-refused": {"definition": "pipelines/x.json", "version": '"v1"', "error": "it is bad", "hint": "mend"},
+    "definition-refused": {"definition": "pipelines/x.json", "version": '"v1"', "error": "it is bad", "hint": "fix"},
     "budget": {
         "data_set": "birds",
         "fingerprint": "0123abcd",

@@ -254,7 +254,7 @@ def test_a_run_beyond_the_budget(told: Any, entry: Check) -> None:
 
 def test_more_runs_than_a_day_may_have(told: Any, entry: Check) -> None:
     """The trigger's own message."""
-    when = "More runs were wanted than `max_runs_per_day`. One notice a day; further uploads go to the dead-letter queue."
+    when = "More runs were wanted than `max_runs_per_day`. One notice a day; further uploads are dead-lettered."
     entry(when, told.by(run_limit_notice(MAX_RUNS_PER_DAY="1")))
 
 

@@ -304,7 +304,8 @@ def test_imbalance_and_small_classes_are_warned_of(tmp_path: Path) -> None:
 
 def test_what_a_version_carries_is_short_and_in_the_characters_that_sagemaker_takes() -> None:
     classes = tuple(f"it's, a «{index}» class (of many)" for index in range(30))
-    found = summary(classes, {"image_size": 16}, "compared (with all); «it»", ["'a' is rare, it is", "b" * 300], "cat 0.9731")
+    warnings = ["'a' is rare, it is", "b" * 300]
+    found = summary(classes, {"image_size": 16}, "compared (with all); «it»", warnings, "cat 0.9731")
     for value in found.values():
         assert 1 <= len(value) <= 256
         assert all(letter.isalnum() or letter in " _.:/=+-@" for letter in value), value
