@@ -26,17 +26,20 @@ PLANTED = {
     "the local cloud knows nothing of the rest": ("local_cloud.errors", "headrace.errors"),
     "the definition knows nothing of the rest": ("pipeline_definition.build", "infra.parts.arns"),
     "the infrastructure may use the definition, its costs, the archives of code and the reader of data sets only": (
-        "infra.parts.arns", "headrace.project.folder.folder",
+        "infra.parts.arns", "headrace.project.folder",
     ),
     "the archives of code import nothing of the project": ("source_code", "pipeline_definition"),
     "the reader of data sets imports nothing of the project": ("data_sets", "headrace.errors"),
     "the language of definitions imports nothing of the project": ("pipeline_language.graph", "local_cloud.errors"),
     "the command line uses the local cloud, environments, and the readers of data sets and code": (
-        "headrace.cli.main.main", "infra.parts.arns",
+        "headrace.cli.main", "infra.parts.arns",
     ),
     "the costs of a run import nothing of the project": ("run_costs", "infra.parts.arns"),
     "environments know the definition's settings only": ("environments.settings", "headrace.errors"),
     "the rooms of the infrastructure, from the top floor down": ("infra.parts.arns", "infra.stacks.choose"),
+    "the rooms of the command line, from the top floor down; client and project print nothing": (
+        "headrace.client.executions", "headrace.terminal.output",
+    ),
     "no circle of imports, between files or between folders": (
         "local_cloud.sagemaker.core.store", "local_cloud.sagemaker.core.context",
     ),

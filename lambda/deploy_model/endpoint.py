@@ -76,9 +76,9 @@ def serve_champion(
     status = "Absent" if endpoint is None else endpoint["EndpointStatus"]
     log.info("endpoint found", endpoint=name, status=status, champion=champion.model_package_arn, wanted=wanted)
     recheck = _recheck(hint, champion)
-    if endpoint is None and recheck.requested == wanted:
+    if endpoint is None and recheck.was_there:
         log.warning(
-            "the endpoint was deleted after this function asked for it: it stays deleted",
+            "the endpoint was deleted after the decision: it stays deleted",
             endpoint=name,
             configuration=wanted,
             hint="the next approval makes it; or now: headrace repair",
@@ -87,7 +87,9 @@ def serve_champion(
         _create(sagemaker, sqs, environment, wanted, recheck)
     elif status in BUSY:
         requested = recheck.requested == wanted or (status in ON_ITS_WAY and _target(endpoint) == wanted)
-        _recheck_later(sqs, environment, replace(recheck, requested=wanted if requested else None), f"it is {status}")
+        was_there = recheck.was_there or status != "Deleting"
+        later = replace(recheck, requested=wanted if requested else None, was_there=was_there)
+        _recheck_later(sqs, environment, later, f"it is {status}")
     elif status != "Failed" and status not in UPDATABLE:
         raise EndpointError(
             f"the endpoint {name} has the unknown status {status}",
@@ -109,7 +111,7 @@ def serve_champion(
     elif status == "Failed":
         # The only operation that SageMaker allows on a failed endpoint is its deletion.
         sagemaker.delete_endpoint(EndpointName=name)
-        _recheck_later(sqs, environment, recheck, "a failed endpoint is being deleted")
+        _recheck_later(sqs, environment, replace(recheck, was_there=False), "a failed endpoint is being deleted")
     elif endpoint["EndpointConfigName"] != wanted:
         former = endpoint["EndpointConfigName"] if status == "InService" else None
         _update(sagemaker, sqs, environment, wanted, replace(recheck, former=former))
@@ -140,12 +142,12 @@ def _create(
         _refuse_quota(error, environment, "created")
         if not says(error, "already existing"):
             raise
-        _recheck_later(sqs, environment, recheck, "another worker has created it")
+        _recheck_later(sqs, environment, replace(recheck, was_there=True), "another worker has created it")
     else:
         _recheck_later(
             sqs,
             environment,
-            Recheck(requested=wanted, execution=recheck.execution, line=recheck.line),
+            Recheck(requested=wanted, execution=recheck.execution, line=recheck.line, was_there=True),
             "it is being created",
         )
 
@@ -159,10 +161,10 @@ def _update(
         _refuse_quota(error, environment, "updated")
         if not says(error, "in-progress"):
             raise
-        _recheck_later(sqs, environment, recheck, "another worker has begun to update it")
+        _recheck_later(sqs, environment, replace(recheck, was_there=True), "another worker has begun to update it")
     else:
         later = Recheck(requested=wanted, execution=recheck.execution, line=recheck.line, former=recheck.former)
-        _recheck_later(sqs, environment, later, "it is being updated")
+        _recheck_later(sqs, environment, replace(later, was_there=True), "it is being updated")
 
 
 def _conclude(

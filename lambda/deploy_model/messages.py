@@ -5,8 +5,9 @@
     check the endpoint for the third time. All members but the count are optional. `asked` is the configuration that
     the function requested. `again` allows another attempt with a configuration that was rolled back. `former` is the
     configuration that the endpoint served before. `probes` counts the failed probes of the model. `reason` is the
-    reason of a rollback. `execution`, which produced the model, is for the log. `line` is the model line of the
-    endpoint, by default the default line.
+    reason of a rollback. `was_there`: the endpoint existed after the decision, so a user has deleted it if it is gone.
+    `execution`, which produced the model, is for the log. `line` is the model line of the endpoint, by default the
+    default line.
 {"headrace": "periodic-look"}
     check the endpoint of each line for drift. `seen` and `line` name the difference that was found for one line.
 """
@@ -49,6 +50,7 @@ class Recheck:
     former: str | None = None
     probes: int = 0
     reason: str | None = None
+    was_there: bool = False
 
     def body(self) -> str:
         more = {WIRE_NAMES.get(name, name): value for name, value in asdict(self).items() if name != "count" and value}
@@ -89,7 +91,7 @@ def parse(body: str, *, group_arns: Mapping[str, str]) -> Message:
             probes = content.get("probes")
             return Recheck(
                 count, requested=content.get("asked"), allow_retry=content.get("again") is True, line=line,
-                probes=probes if isinstance(probes, int) else 0, **known,
+                probes=probes if isinstance(probes, int) else 0, was_there=content.get("was_there") is True, **known,
             )  # fmt: skip
         case {"headrace": "periodic-look"}:
             line = content.get("line")

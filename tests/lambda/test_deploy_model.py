@@ -106,11 +106,23 @@ def test_a_busy_endpoint_is_looked_at_again(registry: DeployWorld, status: str) 
     assert registry.deliver(registry.decide(2, "Approved")) == []
     (message,) = registry.cloud.queue
     assert (json.loads(message.body), message.due - registry.cloud.now) == (
-        LOOK_AGAIN | {"again": True, "execution": EXECUTION},
+        LOOK_AGAIN | {"again": True, "execution": EXECUTION} | ({} if status == "Deleting" else {"was_there": True}),
         30,
     )
     registry.cloud.endpoints[NAME]["EndpointStatus"] = "Deleting" if status == "Deleting" else "InService"
     registry.settle()
+    assert registry.served().endswith("/2")
+
+
+@pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack"])
+def test_a_busy_endpoint_that_is_deleted_before_the_recheck_stays_deleted(registry: DeployWorld, status: str) -> None:
+    serving(registry, 1)
+    registry.cloud.endpoints[NAME]["EndpointStatus"] = status
+    assert registry.deliver(registry.decide(2, "Approved")) == []
+    registry.cloud.endpoints.clear()
+    registry.settle()
+    assert registry.cloud.endpoints == {}
+    serving(registry, 2)
     assert registry.served().endswith("/2")
 
 

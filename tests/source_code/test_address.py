@@ -57,7 +57,7 @@ def f(x):
         more,
     ]
 '''
-GOLDEN = "bff5de152cf9a0ef773a29f4efda2f37df51024a173e71090236a099bea482b6"
+GOLDEN = "27c682cd2eba457ad76500a20dde2d174657687e646fe941acc1d5e7e4004569"
 
 
 def of(text: str | bytes, **more: bytes) -> str:
