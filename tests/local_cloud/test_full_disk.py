@@ -149,9 +149,10 @@ def test_the_end_of_a_job_is_recorded_once_there_is_room(disk: SmallDisk, role: 
     while "Metadata" not in str(sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    before = len(disk.log())  # the test before has logged the same
     disk.fill()
     hold.unlink()
-    disk.until_logged("waiting for room on the disk")
+    disk.until_logged("waiting for room on the disk", before)
     execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     assert execution["PipelineExecutionStatus"] == "Executing"
     disk.free()
