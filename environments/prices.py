@@ -25,6 +25,8 @@ def load_prices(path: Path, region: str) -> dict[str, float]:
     for kind, price in prices.items():
         if type(price) not in (int, float) or price <= 0:
             raise SettingsError(
-                f"{kind} is {price!r}", f"{path.name} [{region}.usd_per_hour]", "a price is a number above 0, say 0.23"
+                f"{kind} is {price!r}",
+                f"{path.name} [{region}.usd_per_hour]",
+                "a price is a number above 0, for example 0.23",
             )
     return prices

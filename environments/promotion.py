@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from environments.names import ACCOUNT
 from environments.typed_table import SettingsError
 
 KEY = "promotes_from"
@@ -28,8 +28,6 @@ SERVING_KEYS = frozenset(
         "endpoint_instance_count",
     }
 )
-
-_ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +91,11 @@ def consumers_of(environments: Mapping[str, Any], environment: str, file: str, *
     for name, table in environments.items():
         if isinstance(table, dict) and table.get(KEY) == environment:
             account = table.get("account")
-            if not isinstance(account, str) or not _ACCOUNT.fullmatch(account):
+            if not isinstance(account, str) or not ACCOUNT.fullmatch(account):
                 raise SettingsError(
                     f"account is {account!r}",
                     f"{file} [{name}]",
-                    f'[{environment}] grants this account its models: write 12 digits in quotes, say "123456789012"',
+                    f'[{environment}] grants it its models: write 12 digits in quotes, for example "123456789012"',
                 )
             found.append(Consumer(f"{project}-{name}", account))
     return tuple(found)

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 from environments.image_names import IMAGE
 from environments.lines import LineSettings, line_problems, load_lines, require_distinct_names
+from environments.names import ACCOUNT, NAME, REGION, ZONE
 from environments.prices import PRICES_FILE, load_prices
 from environments.promotion import Consumer, consumers_of, source_of
 from environments.typed_table import SettingsError, typed_values
+from pipeline_definition import CAPACITIES as CAPACITIES  # for the command line, which knows environments alone
 from pipeline_definition import PipelineSettings, PipelineSettingsError
 
 PROJECT = "headrace"
@@ -26,10 +28,6 @@ MOST_RUNS = 1_000  # of a limit on runs; lambda/start_pipeline/runs/run_limits.p
 MOST_INSTANCES = 100  # behind an endpoint; lambda/deploy_model/environment.py has the same value
 FEWEST_ZONES, MOST_ZONES = 2, 16  # an endpoint's model takes subnets in two zones at least, VpcConfig 16 at most
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9]")
-_ZONE = re.compile(r"[a-z]{2}(-[a-z]+){1,2}-[0-9][a-z]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
 
@@ -42,6 +40,8 @@ _FOUND_OUT = {
     "consumers": "they are known by their promotes_from: leave it out",
 }
 
+NetworkAccess: TypeAlias = Literal["public", "vpc"]
+NETWORK_ACCESS: tuple[str, ...] = get_args(NetworkAccess)
 Problem = tuple[str, str]
 """What is wrong, and what to do about it."""
 
@@ -83,7 +83,7 @@ class Settings:
     """Image of processing jobs, written like `training_image`."""
     inference_image: str = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
     """Image of the endpoint, written like `training_image`."""
-    network_access: Literal["public", "vpc"] = "public"
+    network_access: NetworkAccess = "public"
     """vpc runs jobs and endpoint in private subnets without a way out but to the data bucket."""
     availability_zones: tuple[str, ...] = ()
     """Zones of the VPC, two at least; without it the first two of the region."""
@@ -180,7 +180,7 @@ class Settings:
             raise SettingsError(what, self.table, hint)
 
     def _place_problems(self) -> Iterator[Problem]:
-        if not _NAME.fullmatch(self.environment):
+        if not NAME.fullmatch(self.environment):
             yield (
                 f"{self.environment!r} is not a valid name for an environment",
                 "use at most 20 small letters, digits and hyphens: it becomes part of resource names",
@@ -196,10 +196,13 @@ class Settings:
                 f"choose another: models are called {PROJECT}-<environment>-v<number>, and those of two environments "
                 "could not be told apart",
             )
-        if not _ACCOUNT.fullmatch(self.account):
-            yield f"account is {self.account!r}", 'an AWS account number is 12 digits in quotes, say "123456789012"'
-        if not _REGION.fullmatch(self.region):
-            yield f"region is {self.region!r}", 'use a region\'s code, say "eu-central-1"'
+        if not ACCOUNT.fullmatch(self.account):
+            yield (
+                f"account is {self.account!r}",
+                'an AWS account number is 12 digits in quotes, for example "123456789012"',
+            )
+        if not REGION.fullmatch(self.region):
+            yield f"region is {self.region!r}", 'use a region\'s code, for example "eu-central-1"'
 
     def _problems(self) -> Iterator[Problem]:
         if not 1 <= self.quiet_seconds <= LONGEST_QUIET:
@@ -212,7 +215,7 @@ class Settings:
             yield f"log_retention_days is {self.log_retention_days}", f"use one of {days}"
         for email in self.notice_emails:
             if not _EMAIL.fullmatch(email):
-                yield f"notice_emails holds {email!r}", "each entry is an e-mail address, say team@example.com"
+                yield f"notice_emails holds {email!r}", "each entry is an e-mail address, for example team@example.com"
         for key in self.tags:
             if key.startswith(("aws:", f"{PROJECT}:")):
                 yield f"tags holds {key!r}", f"tags that begin with aws: or {PROJECT}: are not yours to set"
@@ -272,7 +275,7 @@ class Settings:
                 f"name {FEWEST_ZONES} to {MOST_ZONES} different ones: an endpoint's subnets lie in two zones at least",
             )
         for zone in zones:
-            if not _ZONE.fullmatch(zone) or zone[:-1] != self.region:
+            if not ZONE.fullmatch(zone) or zone[:-1] != self.region:
                 yield (
                     f"availability_zones holds {zone!r}, which is not a zone of {self.region}",
                     f"choose from: aws ec2 describe-availability-zones --region {self.region}",
@@ -286,11 +289,11 @@ class Settings:
             if not 1 <= limit <= MOST_RUNS:
                 yield f"{name} is {limit}", f"use a whole number from 1 to {MOST_RUNS:,}"
         if self.monthly_budget is not None and not 0 < self.monthly_budget < inf:
-            yield f"monthly_budget is {self.monthly_budget}", "use a number of USD above 0, say 200.0"
+            yield f"monthly_budget is {self.monthly_budget}", "use a number of USD above 0, for example 200.0"
         if self.max_run_cost is None:
             return
         if not 0 < self.max_run_cost < inf:
-            yield f"max_run_cost is {self.max_run_cost}", "use a number of USD above 0, say 10.0"
+            yield f"max_run_cost is {self.max_run_cost}", "use a number of USD above 0, for example 10.0"
         if not self.prices:
             yield (
                 f"max_run_cost is set, and {PRICES_FILE} has no prices for region {self.region!r}",
@@ -360,11 +363,10 @@ def load_settings(path: Path, environment: str) -> Settings:
 def refuse_strays(tables: Mapping[str, Any], path: Path) -> None:
     """Raises SettingsError for a table that nothing would ever read: for example [project] or [Dev]."""
     for name, table in tables.items():
-        if name == PROJECTS or (isinstance(table, dict) and "account" in table and _NAME.fullmatch(name)):
+        if name == PROJECTS or (isinstance(table, dict) and "account" in table and NAME.fullmatch(name)):
             continue
         raise SettingsError(
-            "it is not an environment: that has a name of at most 20 small letters, digits and hyphens, an account and "
-            "a region",
+            "it is not an environment: one has account, region and a name of at most 20 small letters, digits, hyphens",
             f"{path.name} [{name}]",
             f"complete it, or take it out; what projects from the template get is called [{PROJECTS}]",
         )

@@ -203,7 +203,7 @@ class PipelineSettings:
         if self.seed < 0:
             yield f"seed is {self.seed}", "use a whole number from 0 up"
         if self.learning_rate <= 0:
-            yield f"learning_rate is {self.learning_rate}", "use a number above 0, say 0.001"
+            yield f"learning_rate is {self.learning_rate}", "use a number above 0, for example 0.001"
         for name in (
             "accuracy_threshold",
             "champion_tolerance",
@@ -215,7 +215,7 @@ class PipelineSettings:
                 yield f"{name} is {getattr(self, name)}", "it is a share: use 0 to 1, e.g. 0.8 for 80 %"
         for name in ("validation_share", "test_share"):
             if not 0 < getattr(self, name) < 1:
-                yield f"{name} is {getattr(self, name)}", "use a share between 0 and 1, say 0.15"
+                yield f"{name} is {getattr(self, name)}", "use a share between 0 and 1, for example 0.15"
         if self.validation_share + self.test_share >= 1:
             total = self.validation_share + self.test_share
             yield f"validation_share + test_share is {total}", "leave something to train on: stay below 1"

@@ -101,7 +101,7 @@ class TrainingWatch:
         for step in running:
             try:
                 found[step.name] = self._progress(execution, step)
-            except HeadraceError:  # no permission to read logs, say: the run is watched all the same
+            except HeadraceError:  # for example without permission to read logs: the run is watched all the same
                 continue
         return found
 

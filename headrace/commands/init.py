@@ -6,7 +6,6 @@ has them; what else is not given stays as it is in the file, or gets its default
 
 from __future__ import annotations
 
-import re
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
@@ -14,17 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from environments.names import ACCOUNT, NAME, REGION
+from environments.settings import CAPACITIES, NETWORK_ACCESS
 from headrace.client.data_set import read_data_set
 from headrace.commands.inspection import FOLDER_NAME, refuse, show
 from headrace.errors import SetupError, UsageError
-from headrace.project.folder import ACCOUNT, LOCAL, NAME, PROJECTS, find_root
+from headrace.project.folder import LOCAL, PROJECTS, find_root
 from headrace.project.settings import FILE
 from headrace.project.toml_edit import set_values
 from headrace.terminal.output import Output
-
-REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
-CAPACITIES = ("spot", "on-demand", "both")
-NETWORKS = ("public", "vpc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +58,10 @@ QUESTIONS = (
         "",
         "network_access",
         "Run jobs and endpoint in an isolated VPC (docs/network.md), or with public access",
-        " or ".join(NETWORKS),
+        " or ".join(NETWORK_ACCESS),
         "public",
         "public",
-        NETWORKS.__contains__,
+        NETWORK_ACCESS.__contains__,
     ),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from data_sets.reading import MAX_SKIPPED_SHARE
+from environments.names import ACCOUNT, NAME
 from headrace.errors import SetupError
 
 PROJECT = "headrace"
 LOCAL = "local"
 PROJECTS = "projects"  # the table that is not an environment
-NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")  # of an environment, as the CDK app takes it
-ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,7 @@ def _account(table: dict[str, Any], environment: str, path: Path) -> str | None:
     if account is not None and not ACCOUNT.fullmatch(account):
         raise SetupError(
             f"{path}: account of [{environment}] is {account!r}",
-            hint='an AWS account number is 12 digits in quotes, say "123456789012"',
+            hint='an AWS account number is 12 digits in quotes, for example "123456789012"',
         )
     return account
 

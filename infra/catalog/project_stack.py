@@ -10,7 +10,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from environments.projects import PROJECT_ID, PROJECT_NAME, ProjectSettings
-from infra.stacks.training_stack import HeadraceStack
+from infra.stacks.training_stack import TrainingStack
 from pipeline_definition import CAPACITIES
 
 TEMPLATE_BUCKET = "TEMPLATE_BUCKET"  # stands for the bucket in which the template and its assets will lie
@@ -18,7 +18,7 @@ ASSETS = "assets/"
 BOUNDARY = "HeadraceProjectBoundary"  # the policy beyond which no role of a project may go; the catalog makes it
 
 
-class ProjectStack(HeadraceStack):
+class ProjectStack(TrainingStack):
     """Self-contained: its assets lie beside it in the template bucket, and no bootstrapping is asked for.
 
     Synthesized for no account and no region; `project_template` makes the file of it that is published.

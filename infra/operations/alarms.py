@@ -21,7 +21,7 @@ PERIOD = Duration.minutes(5)
 LONGEST_WAIT = Duration.hours(1)  # the longest that is meant to be: four of SQS's longest delays
 
 
-class Health(Construct):
+class Alarms(Construct):
     """Functions and queues by the name of the function's package; `notify` reads its own queue like the others."""
 
     def __init__(

@@ -15,7 +15,7 @@ from infra.parts.lambda_function import FunctionCode, LambdaFunction
 from infra.parts.notices import TIMEOUT, Notices
 from infra.parts.private_bucket import PrivateBucket
 from infra.registry.model_registry import ModelRegistry
-from infra.registry.source_registry import SourceEnvironment
+from infra.registry.source_registry import SourceRegistry
 
 
 class Notifier(LambdaFunction):
@@ -30,7 +30,7 @@ class Notifier(LambdaFunction):
         code: FunctionCode,
         notices: Notices,
         markers: PrivateBucket,
-        registries: Sequence[ModelRegistry | SourceEnvironment],
+        registries: Sequence[ModelRegistry | SourceRegistry],
     ) -> None:
         super().__init__(
             scope,

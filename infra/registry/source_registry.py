@@ -14,7 +14,7 @@ from infra.parts.grants import allow
 ACROSS = "Across accounts the owner's policy has to allow it as well, and says which"
 
 
-class SourceEnvironment(Construct):
+class SourceRegistry(Construct):
     """It stands in for the ModelRegistry and the DataBucket of the environment `source`, which are in its account.
 
     Decisions arrive on a bus of this environment's own, so that nothing else does: it takes events of one rule of the

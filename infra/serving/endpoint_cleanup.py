@@ -10,7 +10,7 @@ from infra.data.sent_markers import SentMarkers
 from infra.parts.arns import sagemaker_arn
 from infra.parts.grants import Grantee, allow
 from infra.parts.lambda_function import FunctionCode, LambdaFunction
-from infra.registry.source_registry import SourceEnvironment
+from infra.registry.source_registry import SourceRegistry
 
 
 class EndpointCleanup(Construct):
@@ -28,7 +28,7 @@ class EndpointCleanup(Construct):
         endpoint: str,
         instances: str,
         code: FunctionCode,
-        source: SourceEnvironment,
+        source: SourceRegistry,
         markers: SentMarkers,
         decisions: sqs.IQueue,
     ) -> None:

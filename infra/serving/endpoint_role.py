@@ -13,7 +13,7 @@ from infra.data.network import Network
 from infra.parts.container_grants import run_containers
 from infra.parts.grants import sagemaker_principal
 from infra.parts.images import Images
-from infra.registry.source_registry import SourceEnvironment
+from infra.registry.source_registry import SourceRegistry
 
 
 class EndpointRole(Construct):
@@ -24,7 +24,7 @@ class EndpointRole(Construct):
         scope: Construct,
         id: str,
         *,
-        data: DataBucket | SourceEnvironment,
+        data: DataBucket | SourceRegistry,
         images: Images,
         endpoints: Sequence[str],
         network: Network | None = None,

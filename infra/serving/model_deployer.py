@@ -20,7 +20,7 @@ from infra.parts.lambda_function import FunctionCode, LambdaFunction
 from infra.parts.notices import Notices
 from infra.parts.watched_queue import WatchedQueue
 from infra.registry.model_registry import ModelRegistry, decisions_on
-from infra.registry.source_registry import SourceEnvironment
+from infra.registry.source_registry import SourceRegistry
 
 TIMEOUT = Duration.seconds(120)
 LOOK_EVERY = Duration.hours(1)
@@ -41,9 +41,9 @@ class ModelDeployer(LambdaFunction):
         code: FunctionCode,
         decisions: WatchedQueue,
         notices: Notices,
-        registries: Sequence[ModelRegistry | SourceEnvironment],
+        registries: Sequence[ModelRegistry | SourceRegistry],
         endpoint_role: iam.IRole,
-        data: DataBucket | SourceEnvironment,
+        data: DataBucket | SourceRegistry,
         network: Network | None = None,
     ) -> None:
         """`data` holds the artifacts of the versions."""

@@ -10,7 +10,7 @@ from constructs import Construct
 from environments.settings import Settings
 
 
-class EnvironmentStack(Stack):
+class BaseStack(Stack):
     def __init__(
         self,
         scope: Construct,

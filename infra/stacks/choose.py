@@ -13,17 +13,17 @@ from aws_cdk import App, CfnWaitConditionHandle, IStackSynthesizer
 from aws_cdk import aws_ssm as ssm
 
 from environments.settings import Settings
-from infra.stacks.base_stack import EnvironmentStack
+from infra.stacks.base_stack import BaseStack
 from infra.stacks.serving_stack import ServingStack
-from infra.stacks.training_stack import HeadraceStack
+from infra.stacks.training_stack import TrainingStack
 
 REFUSAL = "DestroyBeforePromotesFromChanges"
 
 
 def environment_stack(
     app: App, *, settings: Settings, root: Path, synthesizer: IStackSynthesizer | None = None
-) -> EnvironmentStack:
-    kind = HeadraceStack if settings.source is None else ServingStack
+) -> BaseStack:
+    kind = TrainingStack if settings.source is None else ServingStack
     stack = kind(app, settings.name, settings=settings, root=root, synthesizer=synthesizer)
     # Both are free and do nothing.
     if settings.source is None:

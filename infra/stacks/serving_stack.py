@@ -11,7 +11,7 @@ from constructs import Construct
 from environments.promotion import Consumer
 from environments.settings import Settings
 from infra.data.sent_markers import SentMarkers
-from infra.operations.alarms import Health
+from infra.operations.alarms import Alarms
 from infra.operations.dashboard import Dashboard
 from infra.operations.monthly_budget import MonthlyBudget
 from infra.operations.notifier import Notifier
@@ -19,15 +19,15 @@ from infra.parts.images import Images
 from infra.parts.lambda_function import lambda_code
 from infra.parts.notices import Notices
 from infra.parts.watched_queue import WatchedQueue
-from infra.registry.source_registry import SourceEnvironment
+from infra.registry.source_registry import SourceRegistry
 from infra.serving import model_deployer
 from infra.serving.endpoint_cleanup import EndpointCleanup
 from infra.serving.endpoint_role import EndpointRole
 from infra.serving.model_deployer import ModelDeployer
-from infra.stacks.base_stack import EnvironmentStack
+from infra.stacks.base_stack import BaseStack
 
 
-class ServingStack(EnvironmentStack):
+class ServingStack(BaseStack):
     def __init__(
         self,
         scope: Construct,
@@ -57,7 +57,7 @@ class ServingStack(EnvironmentStack):
             what_is_lost="Approved or rejected models were not taken up.",
             read_by="deploy_model",
         )
-        source = SourceEnvironment(self, "Source", source=settings.source, consumer=consumer)
+        source = SourceRegistry(self, "Source", source=settings.source, consumer=consumer)
 
         images = Images.of(self, settings)
         endpoint = EndpointRole(self, "EndpointRole", data=source, images=images, endpoints=settings.names)
@@ -90,7 +90,7 @@ class ServingStack(EnvironmentStack):
 
         functions = {"deploy_model": deployer, "notify": notifier}
         queues = {"deploy_model": decisions, "notify": notices.queue}
-        Health(self, "Health", notices=notices, functions=functions, queues=queues)
+        Alarms(self, "Health", notices=notices, functions=functions, queues=queues)
         dashboard = Dashboard(self, "Dashboard", name=settings.name)
         dashboard.show_endpoint()
         dashboard.show_functions(functions, queues)

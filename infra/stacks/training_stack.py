@@ -12,7 +12,7 @@ from environments.settings import Settings
 from infra.data.data_bucket import DataBucket
 from infra.data.maintainer_role import MaintainerRole
 from infra.data.network import Network
-from infra.operations.alarms import Health
+from infra.operations.alarms import Alarms
 from infra.operations.dashboard import Dashboard
 from infra.operations.monthly_budget import MonthlyBudget
 from infra.operations.notifier import Notifier
@@ -26,7 +26,7 @@ from infra.registry.model_registry import ModelRegistry
 from infra.serving import model_deployer
 from infra.serving.endpoint_role import EndpointRole
 from infra.serving.model_deployer import ModelDeployer
-from infra.stacks.base_stack import EnvironmentStack
+from infra.stacks.base_stack import BaseStack
 from infra.stacks.run_cost_warning import warn_of_run_cost
 from infra.training import upload_trigger
 from infra.training.champion_finder import ChampionFinder
@@ -38,7 +38,7 @@ from infra.training.published_source import PublishedSource
 from infra.training.upload_trigger import UploadTrigger
 
 
-class HeadraceStack(EnvironmentStack):
+class TrainingStack(BaseStack):
     def __init__(
         self,
         scope: Construct,
@@ -185,7 +185,7 @@ class HeadraceStack(EnvironmentStack):
             "notify": notifier,
         }
         queues = {"start_pipeline": uploads, "deploy_model": decisions, "notify": notices.queue}
-        Health(self, "Health", notices=notices, functions=functions, queues=queues)
+        Alarms(self, "Health", notices=notices, functions=functions, queues=queues)
         dashboard = Dashboard(self, "Dashboard", name=settings.name)
         dashboard.show_runs(functions)
         dashboard.show_endpoint()

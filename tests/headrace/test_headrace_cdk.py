@@ -18,7 +18,7 @@ pytestmark = pytest.mark.process
 Headrace = Callable[..., Result]
 APP = """(node:1) Warning: something of npm's
 error: environments.toml [dev]: region is 'frankfurt'
-hint: use a region's code, say "eu-central-1"
+hint: use a region's code, for example "eu-central-1"
 python app.py: Subprocess exited with error 1
 """
 TAKEN = "headrace-local | CREATE_FAILED | Model Package Group already exists: arn:aws:sagemaker:…/headrace-local\n"
@@ -42,7 +42,8 @@ def failing(tmp_path: Path) -> Callable[[str], None]:
 def test_what_the_app_says_of_its_settings_is_the_error(headrace: Headrace, failing: Callable[[str], None]) -> None:
     failing(APP)
     assert headrace("deploy").err.endswith(
-        "error: environments.toml [dev]: region is 'frankfurt'\n\nhint: use a region's code, say \"eu-central-1\"\n"
+        "error: environments.toml [dev]: region is 'frankfurt'\n\n"
+        'hint: use a region\'s code, for example "eu-central-1"\n'
     )
 
 

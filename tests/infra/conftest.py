@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Synthesized:
-    """`resources` by their path in the stack, say `Data/Bucket`; `findings` is cdk-nag's report."""
+    """`resources` by their path in the stack, for example `Data/Bucket`; `findings` is cdk-nag's report."""
 
     template: Template
     content: dict[str, Any]
