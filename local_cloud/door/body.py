@@ -16,6 +16,8 @@ Receive = Callable[[], Awaitable[Message]]
 _IN_MEMORY = 2**20  # bytes; what is larger waits on the disk until its signature is verified
 _CHUNK = 2**16
 _UNVERIFIED_SECONDS = 60.0  # for the whole of a body whose sender is not known yet
+_LINGERING_SECONDS = 30.0  # nginx's lingering_time
+_LINGERING_IDLE_SECONDS = 5.0  # nginx's lingering_timeout
 _IDLE_SECONDS = 60.0  # between two pieces of a body whose sender is known
 
 
@@ -146,16 +148,16 @@ class Streamed:
 
 
 async def drain(incoming: Incoming) -> None:
-    """Takes a little of a body that is refused: a client that is still sending may not look for the answer."""
+    """Takes what is left of a body that nobody reads, and forgets it; gives up after nginx's two limits."""
     if incoming.ended:
         return
-    size = 0
     with suppress(TimeoutError, Disconnected):
-        async with asyncio.timeout(1.0):
-            async for piece in _pieces(incoming):
-                size += len(piece)
-                if size > _IN_MEMORY:
-                    return
+        async with asyncio.timeout(_LINGERING_SECONDS):
+            pieces = _pieces(incoming)
+            while True:
+                async with asyncio.timeout(_LINGERING_IDLE_SECONDS):
+                    if await anext(pieces, None) is None:
+                        return
 
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:

@@ -37,7 +37,8 @@ class Door:
         if scope["type"] == "lifespan":
             await self._application(scope, receive, send)
         elif scope["type"] == "http":
-            await self._enter(scope, Incoming(receive), send)
+            incoming = Incoming(receive)
+            await self._enter(scope, incoming, _end_after(incoming, send))
         else:  # no service here has WebSockets
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -48,7 +49,7 @@ class Door:
         try:
             stranger = _stranger(request, scope["scheme"])
             if stranger is not None:
-                await _refuse(stranger, request, receive, send)
+                await _answer(stranger, request, send, closing=True)
             elif scope["path"].startswith("/_"):
                 await self._unsigned(scope, request, receive, send)
             else:
@@ -57,7 +58,7 @@ class Door:
                 await self._signed(scope, request, found, receive, send)
         except Refused as refused:
             log.info("refused: %s %s: %s", request.method, request.raw_path, refused)
-            await _refuse(refusals.answer(refused, request.headers, service), request, receive, send)
+            await _answer(refusals.answer(refused, request.headers, service), request, send, closing=True)
         except body.Disconnected:
             pass
 
@@ -74,7 +75,7 @@ class Door:
             with await body.read(receive, _MAX_RESPONSE) as response:
                 await self._application(scope, response.receive(receive), send)
             return
-        await _refuse(refusals.plain(404, "not served"), request, receive, send)
+        await _answer(refusals.plain(404, "not served"), request, send, closing=True)
 
     async def _signed(
         self, scope: Scope, request: Request, found: signature.Claim, receive: Receive, send: Send
@@ -113,9 +114,22 @@ def _stranger(request: Request, scheme: str) -> Answer | None:
     return None
 
 
-async def _refuse(answer: Answer, request: Request, receive: Incoming, send: Send) -> None:
-    await body.drain(receive)
-    await _answer(answer, request, send, closing=True)
+def _end_after(incoming: Incoming, send: Send) -> Send:
+    """Ends an answer after the body of its request, whoever answers.
+
+    The connection closes at the end of an answer if the body has not been read. A client that is still sending would
+    see that the connection was reset, and not the answer.
+    """
+
+    async def send_message(message: Message) -> None:
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_last and not incoming.ended:
+            await send({**message, "more_body": True})
+            await body.drain(incoming)
+            message = {"type": "http.response.body", "body": b""}
+        await send(message)
+
+    return send_message
 
 
 async def _answer(answer: Answer, request: Request, send: Send, *, closing: bool = False) -> None:

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import ministack
 import pytest
 import root_clients
 from attempts import CALLS, OBJECT, RUNTIME, signed, ways
+from botocore.config import Config
 from stranger import Attempt, other_user_can_open, send
 
 from local_cloud import process
@@ -47,6 +49,36 @@ def test_the_same_calls_with_the_right_signature_pass_the_door(cloud: Running) -
     reading = {"sts": ("sts", "get_caller_identity", {}), "s3": ("s3", "list_buckets", {})}
     calls = [signed(cloud, call, cloud.account, cloud.secret_key(cloud.account)) for call in reading.values()]
     assert [status for status, _ in send(cloud.endpoint, calls)] == [200, 200]
+
+
+def presigned(cloud: Running, bucket: str, secret_key: str) -> str:
+    session = boto3.Session(cloud.account, secret_key, region_name=cloud.region)
+    s3 = session.client("s3", endpoint_url=cloud.endpoint, config=Config(signature_version="s3v4"))
+    url = urlsplit(s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "refused"}))
+    return f"PUT {url.path}?{url.query}"
+
+
+@pytest.mark.parametrize(
+    ("why", "status"), [("wrong secret", 403), ("no signature", 403), ("no such bucket", 404), ("not served", 404)]
+)
+def test_a_client_that_sends_all_of_a_large_body_reads_why_it_is_refused(
+    cloud: Running, bucket: str, why: str, status: int
+) -> None:
+    """If the server closed while the client still sends, the client would see a reset connection and no reason."""
+    first_line = {
+        "wrong secret": presigned(cloud, bucket, "wrong"),
+        "no signature": f"PUT /{bucket}/refused",
+        "no such bucket": presigned(cloud, "no-such-bucket", cloud.secret_key(cloud.account)),
+        "not served": "PUT /_not-served",
+    }[why]
+    size = 32 * 2**20  # more than the sockets of both sides hold
+    head = f"{first_line} HTTP/1.1\r\nHost: localhost:{urlsplit(cloud.endpoint).port}\r\nContent-Length: {size}\r\n\r\n"
+    context = ssl.create_default_context(cafile=str(cloud.certificate))
+    address = ("localhost", urlsplit(cloud.endpoint).port)
+    with socket.create_connection(address) as plain, context.wrap_socket(plain, server_hostname="localhost") as client:
+        client.sendall(head.encode())
+        client.sendall(bytes(size))
+        assert client.recv(65536).startswith(f"HTTP/1.1 {status} ".encode())
 
 
 def literal_paths() -> list[str]:
