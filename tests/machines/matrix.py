@@ -1,6 +1,7 @@
 """Run the demo on each kind of machine and in each kind of place that can be had here, and write docs/machines.md.
 
     make matrix                                          # every row; about 5 minutes for each Python
+    make matrix ROWS=--suite                             # `make test` too; 20 minutes more for each Python
     python tests/machines/matrix.py --rows "no network"  # only the rows whose names hold these words
     python tests/machines/matrix.py --python /usr/bin/python3 --python python3.14
 
@@ -115,6 +116,12 @@ def judged(status: int, said: str, *, fails: bool = False) -> tuple[str, bool]:
     return f"fails with status {status}: {escaped(said.strip().splitlines()[-1] if said.strip() else '')}", False
 
 
+def tested(status: int, said: str) -> tuple[str, bool]:
+    """pytest's own count of what passed, failed and was skipped."""
+    counted = re.findall(r"(?:^|=) ?(\d+ (?:passed|failed|skipped|error)[^=\n]*?) in [\d.]+s", said, re.MULTILINE)
+    return counted[-1] if counted else judged(status, said)[0], status == 0
+
+
 def escaped(text: str) -> str:
     plain = re.sub(r"/\S*?/state-\w+", "<state>", text)
     return plain.replace("|", "\\|")[:300]
@@ -142,8 +149,8 @@ def install(
     return outcome, expected, seconds
 
 
-def python_rows(machine: Machine, python: str, version: str) -> Iterable[Row]:
-    """The installation, the demo and `make clean` with one Python."""
+def python_rows(machine: Machine, python: str, version: str, suite: bool) -> Iterable[Row]:
+    """The installation, the demo, the checks of a team's project and `make clean` with one Python."""
     clone = machine.work / f"python-{version}"
     name = f"Python {version}"
     outcome, expected, seconds = install(machine, clone, python)
@@ -156,6 +163,11 @@ def python_rows(machine: Machine, python: str, version: str) -> Iterable[Row]:
     status, said, seconds = machine.run("make demo", clone, HOME=str(home), HEADRACE_STATE=None)
     yield Row(name, "make demo", *judged(status, said), seconds, f".headrace {size(clone / '.headrace')}")
     machine.run("make down", clone, HEADRACE_STATE=None)
+    for command in ("make check", "make test") if suite else ("make check",):
+        status, said, seconds = machine.run(command, clone, HOME=str(home), HEADRACE_STATE=None)
+        if status:
+            (machine.work.parent / f"{clone.name}-{command[5:]}.log").write_text(said, "utf-8")
+        yield Row(name, command, *tested(status, said), seconds)
     if machine.clone is None:
         machine.clone = clone  # for the places; it goes with the work folder
     else:
@@ -327,6 +339,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="The demo on each machine and in each place that can be had here.")
     parser.add_argument("--rows", default="", help="only the rows whose names hold this text")
     parser.add_argument("--python", action="append", default=[], help="a Python to try; may be given several times")
+    parser.add_argument("--suite", action="store_true", help="run `make test` with each Python, too")
     parser.add_argument("--work", type=Path, help="a folder for the clones; default: a temporary one")
     parser.add_argument("--clone", type=Path, help="an installed clone for the places, in the place of a new one")
     options = parser.parse_args()
@@ -344,7 +357,7 @@ def main() -> int:
             if python is None and options.rows in f"Python {version}":
                 add(Row(f"Python {version}", "", f"not available: python{version} is not on PATH", True))
             elif python is not None and (options.rows in f"Python {version}" or machine.clone is None):
-                for row in python_rows(machine, python, version):
+                for row in python_rows(machine, python, version, options.suite):
                     add(row)
         for name, place in PLACES.items():
             if options.rows in name:
