@@ -14,7 +14,7 @@ CALLERS_PATH := $(PATH)
 # The project's own python, node and cdk come before any other on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo check test test-unit prove conformance sdk audit matrix lint lock shipped synth up down clean
+.PHONY: help install demo check test test-unit prove conformance sdk audit matrix mutants lint lock shipped synth up down clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -82,6 +82,9 @@ audit: install .venv/audit/installed ## Checkov, an IAM linter and a search for 
 
 matrix: install ## the demo on each Python and in each place that this machine offers; writes docs/machines.md
 	@$(BIN)/python tests/machines/matrix.py $(ROWS)
+
+mutants: install ## changes of the code that no test notices; hours: MUTANTS='--area notify' tries one area
+	@$(BIN)/python tests/mutation/mutants.py $(MUTANTS)
 
 lint: install ## style, types, import rules, words
 	@$(BIN)/ruff check .
