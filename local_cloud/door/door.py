@@ -115,7 +115,7 @@ def _stranger(request: Request, scheme: str) -> Answer | None:
 
 
 def _end_after(incoming: Incoming, send: Send) -> Send:
-    """Ends an answer after the body of its request, whoever answers.
+    """Ends an answer after the body of its request, whether the door or the application answers.
 
     The connection closes at the end of an answer if the body has not been read. A client that is still sending would
     see that the connection was reset, and not the answer.
