@@ -199,6 +199,31 @@ def test_a_policy_is_put_got_and_deleted_with_its_group(of: Connect) -> None:
     sagemaker.delete_model_package_group(ModelPackageGroupName="passing")
 
 
+def test_a_group_that_another_account_deletes_takes_its_tags_with_it(of: Connect, as_role: Connect) -> None:
+    owner, name = of(OWNER, "sagemaker"), "deleted-by-another"
+    made = {"ModelPackageGroupName": name}
+    arn = owner.create_model_package_group(**made, Tags=[{"Key": "k", "Value": "v"}])["ModelPackageGroupArn"]
+    allowed = {"Action": "sagemaker:DeleteModelPackageGroup", "Resource": arn}
+    owner.put_model_package_group_policy(**made, ResourcePolicy=document({"Principal": IN_OTHER, **allowed}))
+    as_role("deleter", "sagemaker", allowed).delete_model_package_group(ModelPackageGroupName=arn)
+    owner.create_model_package_group(**made)
+    assert owner.list_tags(ResourceArn=arn)["Tags"] == []
+    owner.delete_model_package_group(**made)
+
+
+def test_tags_of_another_account_and_region_are_refused(of: Connect, version: str) -> None:
+    tags = [{"Key": "k", "Value": "v"}]
+    elsewhere = GROUP_ARN.replace(REGION, "eu-west-1")
+    for client, arn in ((of(OTHER, "sagemaker"), GROUP_ARN), (of(OWNER, "sagemaker"), elsewhere)):
+        for call in (
+            lambda client=client, arn=arn: client.add_tags(ResourceArn=arn, Tags=tags),
+            lambda client=client, arn=arn: client.list_tags(ResourceArn=arn),
+            lambda client=client, arn=arn: client.delete_tags(ResourceArn=arn, TagKeys=["k"]),
+        ):
+            with pytest.raises(ClientError, match="another account or region"):
+                call()
+
+
 def test_an_object_is_read_by_the_role_that_the_bucket_names_alone(of: Connect, as_role: Connect) -> None:
     """The role's own policy must allow it as well; the policy may require the account that owns the bucket."""
     s3 = of(OWNER, "s3")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local_cloud.sagemaker.core import arns
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
 from local_cloud.sagemaker.core.documents import DocumentKind
@@ -54,14 +55,23 @@ class Tags:
         }
 
     def _add_tags(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"Tags": add(self._store, call.scope, request["ResourceArn"], request["Tags"])}
+        return {"Tags": add(self._store, call.scope, _own(call, request), request["Tags"])}
 
     def _list_tags(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return page(as_list(get(self._store, call.scope, request["ResourceArn"])), request, "Tags", newest_first=False)
+        return page(as_list(get(self._store, call.scope, _own(call, request))), request, "Tags", newest_first=False)
 
     def _delete_tags(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        arn = _own(call, request)
         with self._store.transaction():
-            known = get(self._store, call.scope, request["ResourceArn"])
+            known = get(self._store, call.scope, arn)
             kept = {key: value for key, value in known.items() if key not in request["TagKeys"]}
-            self._store.put(call.scope, DocumentKind.TAGS, request["ResourceArn"], kept)
+            self._store.put(call.scope, DocumentKind.TAGS, arn, kept)
         return {}
+
+
+def _own(call: Call, request: dict[str, Any]) -> str:
+    """The resource's ARN. No policy gives another account access to tags."""
+    arn: str = request["ResourceArn"]
+    if arns.scope_of(arn, call.scope) != call.scope:
+        raise ValidationException(f"{arn} is a resource of another account or region than the request.")
+    return arn

@@ -74,7 +74,7 @@ class ModelRegistry:
                 )
             self._store.delete(home, DocumentKind.MODEL_PACKAGE_GROUP, name)
             group_policy.forget(self._context, home, name)
-            tags.delete(self._store, call.scope, group["ModelPackageGroupArn"])
+            tags.delete(self._store, home, group["ModelPackageGroupArn"])
         return {}
 
     def _existing_group(self, scope: Scope, name_or_arn: str) -> Document:
