@@ -37,3 +37,30 @@ def test_a_waiting_model_is_told_with_its_comparison_classes_and_warnings(world:
     assert "classes: 3: bird / cat / dog\nother classes than version 3 has: 2: cat / dog\n" in text
     assert "warning: the classes are imbalanced\n" in text
     assert (data["comparison"], data["classes"]) == (reason, "3: bird / cat / dog")
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "headline"),
+    [
+        ("missing", "Absent", f"there is no endpoint {NAME}, though version 4 is approved"),
+        ("foreign", "InService", f"the endpoint {NAME} serves something that is not of the registry"),
+        ("older", "InService", f"the endpoint {NAME} serves an older approved version than 4"),
+        (
+            "configuration",
+            "InService",
+            f"the endpoint {NAME} serves version 4 with other settings than the environment",
+        ),
+        ("unapproved", "InService", f"the endpoint {NAME} serves a version, and none is approved"),
+        ("withdrawn", "InService", f"the endpoint {NAME} serves a version that was rejected or deleted"),
+        ("failed", "Failed", f"the endpoint {NAME} is Failed and answers nobody"),
+        ("of a later release", "InService", f"the endpoint {NAME} is not as wanted"),
+    ],
+)
+def test_each_difference_of_the_endpoint_is_told_in_words(
+    world: NoticeWorld, what: str, status: str, headline: str
+) -> None:
+    event = {"headrace": "notice", "kind": "endpoint-differs", "endpoint": NAME, "what": what, "status": status,
+             "serving": "one", "wanted": "another", "version": 4, "repaired": False}  # fmt: skip
+    text, data = world.told(event)
+    assert text.startswith(headline)
+    assert (data["what"], data["status"], data["serving"], data["wanted"]) == (what, status, "one", "another")
