@@ -20,6 +20,7 @@ import evaluate
 import known_answer
 from artifact import write_model
 from inference import input_fn, model_fn, output_fn, predict_fn
+from local_cloud.sagemaker.hosting.model_archive import unpack
 from model import ModelConfig, build
 from originals import Originals, read_originals
 from pipeline_definition import PipelineSettings, build_pipeline
@@ -92,7 +93,7 @@ def test_the_winners_answer_to_the_probe_is_recorded(
     for number, artifact in enumerate((good, bad)):
         recorded = run(digits, tmp_path / str(number), none, spot=artifact)["summary"]["probe_answer"]
         unpacked = tmp_path / f"model-{number}"
-        shutil.unpack_archive(artifact / "model.tar.gz", unpacked, filter="data")
+        unpack(artifact / "model.tar.gz", unpacked)
         model = model_fn(str(unpacked))
         (answer,) = json.loads(output_fn(predict_fn(input_fn(known_answer.IMAGE, "image/png"), model), "*/*"))[
             "predictions"
