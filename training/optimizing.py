@@ -73,8 +73,3 @@ class Averaged:
     def update(self, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.means, self.values, 1 - decay)
-
-
-def describe_groups(optimizer: torch.optim.Optimizer) -> str:
-    counts = [sum(parameter.numel() for parameter in group["params"]) for group in optimizer.param_groups]
-    return f"{sum(counts):,} weights, {counts[0]:,} of them decay"
