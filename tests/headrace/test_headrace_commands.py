@@ -204,8 +204,24 @@ def test_commands_for_a_local_cloud_that_is_down_say_up(headrace: Headrace, clou
 )  # fmt: skip
 def test_a_mistake_on_the_command_line_has_status_2(headrace: Headrace, arguments: tuple[str, ...]) -> None:
     result = headrace(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert re.fullmatch(r"usage: headrace .*\nerror: .+\n\nhint: \S*headrace[a-z ]* --help\n", result.err)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("statsu", "'status'"), ("upload --delet a", "'--delete'"), ("projects creat a", "'create'")]
+)
+def test_a_misspelt_name_is_answered_with_the_one_that_is_meant(headrace: Headrace, typed: str, meant: str) -> None:
+    result = headrace(*typed.split())
     assert result.status == 2
-    assert "Traceback" not in result.err
+    assert meant in result.err.partition("Did you mean ")[2]
+
+
+def test_options_of_every_command_are_taken_before_and_after_it(headrace: Headrace) -> None:
+    """The one after it counts."""
+    for arguments in (("--env", "prod", "up"), ("up", "--env", "prod"), ("--env", "dev", "up", "--env", "prod")):
+        assert "up concerns the local cloud, and prod is on AWS" in headrace(*arguments).err
+    assert "--line has no meaning for projects" in headrace("projects", "--line", "x", "list").err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
