@@ -23,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 
+from boto3.s3.transfer import TransferConfig
 from photographs import write_photographs
 from pipeline_runs import BUCKET, client, definition, make_role, processing_step, run
 
@@ -73,7 +74,7 @@ def measure_memory(cloud: Running, folder: Path, size: int) -> None:
     rest = resident(cloud, "VmRSS")
     print(f"server at rest {rest:.0f} MB")
     with peak(cloud, rest, f"{size} MB in parts, as `headrace upload` sends it"):
-        s3.upload_file(str(archive), BUCKET, "data/archive.zip", Config=TRANSFER)
+        s3.upload_file(str(archive), BUCKET, "data/archive.zip", Config=TransferConfig(**TRANSFER))
     with peak(cloud, rest, f"{size} MB in one PUT"), archive.open("rb") as file:
         s3.put_object(Bucket=BUCKET, Key="data/archive.zip", Body=file)
     with peak(cloud, rest, "a job reads it"):

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_cloud import root_key
-from local_cloud.certificate import certificate
 from local_cloud.errors import LocalCloudError, StartFailed
 from local_cloud.state_directory import choose_port, claim, make_room, try_lock, usable
 
@@ -174,6 +173,8 @@ def interrupt(state: Path, job: str, number: signal.Signals = signal.SIGTERM) ->
 
 
 def _make_certificate(directory: Path) -> None:
+    from local_cloud.certificate import certificate  # cryptography, which only `start` needs
+
     try:
         certificate(directory)
     except OSError:

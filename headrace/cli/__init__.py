@@ -1,1 +1,1 @@
-"""The command line: arguments, dispatch, exit status."""
+"""The command line: parses it, calls the command, and ends with its exit status."""

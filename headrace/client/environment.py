@@ -9,18 +9,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from boto3.exceptions import S3UploadFailedError
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from headrace.client.prices import Prices, read_prices
 from headrace.errors import SetupError, UsageError, from_aws, is_missing
 from headrace.project.folder import LOCAL, PROJECT, read_target, state_folder
 from headrace.project.local_cloud import LocalCloud, Running
-from headrace.project.session import isolated_config, isolated_session, users_config
+
+if TYPE_CHECKING:  # boto3 takes longer to import than all the rest: only what asks AWS imports it
+    import boto3
+    from botocore.config import Config
 
 QUEUES = ("Upload", "Decision", "Notice")  # as the stack's outputs name them
 SERVING_QUEUES = QUEUES[1:]
@@ -214,9 +214,10 @@ class Environment:
         """Turns boto3's errors into ours, with what was being done."""
         try:
             yield
-        except (BotoCoreError, ClientError, S3UploadFailedError) as failure:
+        except _errors_of_boto3() as failure:
             # A transfer wraps the error that it failed with in another one.
-            cause = failure.__context__ if isinstance(failure, S3UploadFailedError) else failure
+            own = isinstance(failure, BotoCoreError | ClientError)
+            cause = failure if own else failure.__context__
             error = cause if isinstance(cause, Exception) else failure
             status = self.command("status")
             raise from_aws(error, doing=what, environment=self.name, status_command=status) from error
@@ -287,6 +288,8 @@ def open_environment(name: str, cloud: LocalCloud, *, rehearsed: bool = False) -
         environment = environment_on_aws(name)
         _require_its_account(environment)
         return environment
+    from headrace.project.session import isolated_config, isolated_session
+
     target = read_target(name)
     state = state_folder()
     running = cloud.running(state)
@@ -299,6 +302,10 @@ def open_environment(name: str, cloud: LocalCloud, *, rehearsed: bool = False) -
 
 def environment_on_aws(name: str) -> Environment:
     """Nothing is asked of AWS yet. Raises AwsError for a profile that is not there."""
+    import boto3
+
+    from headrace.project.session import users_config
+
     target = read_target(name)
     try:
         session = boto3.Session(profile_name=target.profile, region_name=target.region)
@@ -307,6 +314,12 @@ def environment_on_aws(name: str) -> Environment:
             error, doing="opening a session", environment=name, status_command="aws configure list"
         ) from error
     return Environment(name, session, users_config(), account=target.account)
+
+
+def _errors_of_boto3() -> tuple[type[Exception], ...]:
+    from boto3.exceptions import S3UploadFailedError
+
+    return BotoCoreError, ClientError, S3UploadFailedError
 
 
 def _require_its_account(environment: Environment) -> None:

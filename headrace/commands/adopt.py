@@ -18,6 +18,7 @@ from botocore.exceptions import WaiterError
 
 from headrace.client.environment import Environment
 from headrace.commands import cdk
+from headrace.commands.command import command
 from headrace.errors import SetupError
 from headrace.terminal.output import Output
 
@@ -35,6 +36,10 @@ class Kept:
     physical_id: str
 
 
+@command(
+    "adopt", 'The data bucket, its key and the model registry, which removal = "retain" keeps. To be followed by a '
+    "deployment, which adds the rest.", takes_project=False,
+)  # fmt: skip
 def adopt(environment: Environment, output: Output) -> None:
     """Make a stack of what the last destroyed one retained.
 

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from headrace.client.environment import Environment
+from headrace.commands.command import command
 from headrace.errors import SetupError
 from headrace.project import training_code
 from headrace.project.folder import find_root, read_target, state_folder
@@ -75,6 +76,10 @@ def _deploy(environment: Environment, what: str) -> None:
     run(["deploy", "--all", "--require-approval", "never", *_chosen(environment, what)], environment)
 
 
+@command(
+    "destroy", "Runs cdk destroy, which removes the data bucket and the models too, as removal in environments.toml "
+    "says.", local_only=True,
+)  # fmt: skip
 def destroy(environment: Environment, output: Output) -> None:
     """`cdk destroy` of the app."""
     assert environment.running is not None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import click
 from botocore.exceptions import ClientError
 
 from headrace.client import lines
@@ -17,6 +18,7 @@ from headrace.client.evaluation import Report, find_report, is_version
 from headrace.client.executions import find_execution
 from headrace.client.model_packages import Model, find_model
 from headrace.client.runs import Run, read_run
+from headrace.commands.command import command
 from headrace.errors import HeadraceError, NotFound, UsageError, is_missing
 from headrace.formats import duration, money, share, when
 from headrace.terminal.output import Output
@@ -53,6 +55,15 @@ class Row:
         return len(set(self.values)) > 1
 
 
+@command(
+    "compare", "Compares parameters, data set, code and figures. Shows only what differs, and marks the best figure "
+    "with *.", training="compare RUN_OR_VERSION RUN_OR_VERSION",
+)  # fmt: skip
+@click.argument(
+    "names", nargs=-1, required=True, metavar="RUN|VERSION...",
+    help="two or more: a run's id, ARN or name, or a version's number",
+)  # fmt: skip
+@click.option("--all", "every", is_flag=True, help="also show what is the same")
 def show_comparison(environment: Environment, output: Output, *, names: Sequence[str], every: bool) -> list[Row]:
     """The command."""
     if len(names) < 2:

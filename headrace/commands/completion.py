@@ -1,18 +1,18 @@
 """A script that completes commands and options in a shell: `headrace completion`.
 
-The script is generated from the parser, so it knows what this version of the command line knows, and starts no process
-while somebody types.
+The script is generated from the commands themselves, so it knows what this version of the command line knows, and
+starts no process while somebody types.
 """
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from headrace.terminal.output import Output
+import click
+
+from headrace.commands.command import Call, command
 
 BASH = """\
 _headrace() {{
@@ -32,6 +32,7 @@ _headrace() {{
 }}
 complete -F _headrace headrace
 """
+SHELLS = ("bash", "zsh", "fish")
 ZSH = "autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n"
 
 
@@ -54,68 +55,71 @@ class Command:
     takes_file: bool
 
 
-def show_completion(parser: argparse.ArgumentParser, output: Output, *, shell: str) -> None:
-    """The command."""
-    output.line(script(parser, shell).rstrip())
+@command(
+    "completion", 'For bash: eval "$(headrace completion bash)". For zsh: eval "$(headrace completion zsh)". For '
+    "fish: headrace completion fish | source.", takes_project=False, opens=False,
+)  # fmt: skip
+@click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL", help="bash, zsh or fish")
+def show_completion(call: Call, *, shell: str) -> None:
+    call.output.line(script(click.get_current_context().find_root(), shell).rstrip())
 
 
-def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    commands = list(read_commands(parser))
+def script(headrace: click.Context, shell: str) -> str:
+    commands = list(read_commands(headrace))
     if shell == "fish":
         return "\n".join(_fish(commands)) + "\n"
     return (ZSH if shell == "zsh" else "") + _bash(commands)
 
 
-def read_commands(parser: argparse.ArgumentParser, path: tuple[str, ...] = (), meaning: str = "") -> Iterator[Command]:
-    """The parser and all its commands, each with what can follow it."""
-    words: list[str] = []
-    options: list[Option] = []
-    takes_file = False
-    below: list[tuple[argparse.ArgumentParser, tuple[str, ...], str]] = []
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
-            words += action.choices
-            below += [(inner, (*path, name), helps.get(name, "")) for name, inner in action.choices.items()]
-        elif not action.option_strings:
-            words += [str(choice) for choice in action.choices or ()]
-            takes_file = takes_file or action.type is Path
-        elif action.help != argparse.SUPPRESS:
-            takes_value = action.nargs != 0
-            meant = (action.help or "").split("\n")[0]
-            options.append(Option(tuple(action.option_strings), meant, takes_value, action.type is Path))
-    yield Command(path, meaning, tuple(words), tuple(options), takes_file)
-    for inner, inner_path, inner_meaning in below:
-        yield from read_commands(inner, inner_path, inner_meaning)
+def read_commands(context: click.Context, path: tuple[str, ...] = ()) -> Iterator[Command]:
+    """The context's command and all that it has, each with what can follow it."""
+    command = context.command
+    inner = {}
+    if isinstance(command, click.Group):
+        inner = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    words, options, takes_file = [*inner], [], False
+    for parameter in command.get_params(context):
+        file = isinstance(parameter.type, click.Path)
+        if isinstance(parameter, click.Option):
+            if not parameter.hidden:
+                names = (*parameter.opts, *parameter.secondary_opts)
+                options.append(Option(names, parameter.help or "", not parameter.is_flag, file))
+        else:
+            words += getattr(parameter.type, "choices", ())
+            takes_file = takes_file or file
+    yield Command(path, command.short_help or "", tuple(words), tuple(options), takes_file)
+    for name, each in inner.items():
+        assert each
+        yield from read_commands(click.Context(each, parent=context), (*path, name))
 
 
 def _bash(commands: list[Command]) -> str:
     steps, values, words = [], [], []
-    for command in commands:
-        name = " ".join(command.path)
-        if command.path:
-            before = " ".join(command.path[:-1])
-            steps.append(f'            "{before} {command.path[-1]}") command="{name}" ;;')
-        for option in command.options:
+    for each in commands:
+        name = " ".join(each.path)
+        if each.path:
+            before = " ".join(each.path[:-1])
+            steps.append(f'            "{before} {each.path[-1]}") command="{name}" ;;')
+        for option in each.options:
             if option.takes_value:
                 files = 'COMPREPLY=($(compgen -f -- "$word")); return' if option.takes_file else "COMPREPLY=(); return"
                 values += [f'        "{name} {flag}") {files} ;;' for flag in option.names]
-        known = [*command.words, *(flag for option in command.options for flag in option.names)]
-        files = ' $(compgen -f -- "$word")' if command.takes_file else ""
+        known = [*each.words, *(flag for option in each.options for flag in option.names)]
+        files = ' $(compgen -f -- "$word")' if each.takes_file else ""
         words.append(f'        "{name}") COMPREPLY=($(compgen -W "{" ".join(known)}" -- "$word"){files}) ;;')
     return BASH.format(steps="\n".join(steps), values="\n".join(values), words="\n".join(words))
 
 
 def _fish(commands: list[Command]) -> Iterator[str]:
-    meanings = {command.path: command.meaning for command in commands}
-    for command in commands:
-        condition = _fish_condition(command)
+    meanings = {each.path: each.meaning for each in commands}
+    for each in commands:
+        condition = _fish_condition(each)
         begin = f"complete -c headrace -n {shlex.quote(condition)}"
-        if not command.takes_file:
+        if not each.takes_file:
             yield f"{begin} -f"
-        for word in command.words:
-            yield f"{begin} -a {word} -d {shlex.quote(meanings.get((*command.path, word), ''))}"
-        for option in command.options:
+        for word in each.words:
+            yield f"{begin} -a {word} -d {shlex.quote(meanings.get((*each.path, word), ''))}"
+        for option in each.options:
             names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
             value = (" -r -F" if option.takes_file else " -x") if option.takes_value else ""
             yield f"{begin} {names}{value} -d {shlex.quote(option.meaning)}"

@@ -8,16 +8,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import click
+
+from headrace.commands.command import Call, command
 from headrace.errors import NotFound
-from headrace.project.folder import LOCAL
+from headrace.project.folder import LOCAL, read_target
 from headrace.project.settings import FILE, Setting, _path, _tables, read_settings, unknown_settings
-from headrace.terminal.output import Output
 
 COLUMNS = ("setting", "value", "default", "where", "meaning")
 
 
-def show_config(name: str, output: Output, *, setting: str | None) -> list[Setting]:
-    """The command. `name` is the environment's."""
+@command(
+    "config", "With value, default, where it is set and what it means. docs/settings.md lists all settings.",
+    takes_project=False, opens=False,
+)  # fmt: skip
+@click.argument("setting", required=False, metavar="[SETTING]", help="only this one, such as quiet_seconds")
+def show_config(call: Call, *, setting: str | None) -> list[Setting]:
+    """The command."""
+    name, output = call.env, call.output
+    read_target(name)  # judges the file and the environment's name
     path = _path()
     tables = _tables(path)
     found = list(read_settings(name, tables, path))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import click
+
+from headrace.client import lines
 from headrace.client.environment import Environment
 from headrace.client.evaluation import class_names
-from headrace.client.model_packages import APPROVED, Model, find_model, read_model
+from headrace.client.model_packages import APPROVED, REJECTED, Model, find_model, read_model
 from headrace.client.serving import Serving, after_rejecting, ask_for_deployment, read_serving
+from headrace.commands.command import command
 from headrace.errors import SetupError, UsageError
 from headrace.formats import counted, share
 from headrace.terminal.output import Output
@@ -14,8 +18,31 @@ MAX_NOTE = 1024  # characters, SageMaker's limit
 CLASSES_SHOWN = 5
 
 
+VERSION = click.argument("version", metavar="VERSION", help="its number, or latest")
+NOTE = click.option("--note", metavar="TEXT", help=f"why; kept with the version, at most {MAX_NOTE} characters")
+
+
+@command("approve", "Shows its accuracy beside that of the version in use.", training="approve VERSION")
+@VERSION
+@NOTE
+def approve(environment: Environment, output: Output, *, version: str, note: str | None) -> None:
+    environment = lines.of_version(environment, version, f"approve {version}")
+    decide(environment, output, version=version, approval=APPROVED, note=note)
+
+
+@command(
+    "reject", "A version in use that is rejected gives way to the newest approved one; without any, it goes on.",
+    training="reject VERSION",
+)  # fmt: skip
+@VERSION
+@NOTE
+def reject(environment: Environment, output: Output, *, version: str, note: str | None) -> None:
+    environment = lines.of_version(environment, version, f"reject {version}")
+    decide(environment, output, version=version, approval=REJECTED, note=note)
+
+
 def decide(environment: Environment, output: Output, *, version: str, approval: str, note: str | None) -> Model:
-    """The commands: shows the version beside the served one, writes the decision, and says what follows from it."""
+    """Shows the version beside the served one, writes the decision, and says what follows from it."""
     check_note(note)
     model = find_model(environment, version)
     serving = read_serving(environment)

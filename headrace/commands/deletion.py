@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import click
+
 from headrace.client.environment import Environment
 from headrace.client.stored_data_sets import data_set_location
+from headrace.commands.command import command
 from headrace.commands.upload import delete_objects, list_objects
 from headrace.errors import UsageError
 from headrace.formats import counted, size
 from headrace.terminal.output import Output
 
 
+@command("delete", "All its objects. What was trained on it stays, and a deletion starts no run.")
+@click.argument("data_set", metavar="DATA_SET", help="its name, as in datasets/NAME")
+@click.option("--yes", "confirmed", is_flag=True, help="needed, because the objects are deleted")
 def delete(environment: Environment, output: Output, *, data_set: str, confirmed: bool) -> None:
     """Deletes every object of the data set. Runs and models that came of it stay, and a deletion starts no run.
 

@@ -6,8 +6,13 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
+from headrace.client import lines
 from headrace.client.environment import Environment
 from headrace.client.evaluation import Report, find_report
+from headrace.commands.command import command
+from headrace.commands.parameters import FILE
 from headrace.errors import UsageError
 from headrace.formats import counted, share
 from headrace.terminal.output import Output
@@ -16,10 +21,23 @@ MAX_CLASSES = 20  # up to here every class and the whole matrix are shown withou
 MAX_LABEL = 12  # characters of a class in the matrix
 
 
+@command(
+    "evaluation", "With precision, recall and F1 of each class and the confusion matrix. With more than 20 classes "
+    "it shows the worst classes and the most frequent confusions. --json prints the whole report.",
+    training="evaluation",
+)  # fmt: skip
+@click.argument(
+    "name", required=False, metavar="[RUN|VERSION]",
+    help="a run's id, ARN or name, a version's number, or latest for the newest version (default: the newest run "
+    "that was evaluated)",
+)  # fmt: skip
+@click.option("--all", "every", is_flag=True, help="show every class and the whole matrix")
+@click.option("--csv", "csv_file", type=FILE, metavar="FILE", help="write the confusion matrix to FILE as CSV")
 def show_evaluation(
     environment: Environment, output: Output, *, name: str | None, every: bool, csv_file: Path | None
 ) -> Report:
     """The command."""
+    environment = lines.of_subject(environment, name, f"evaluation {name}")
     report = find_report(environment, name)
     if csv_file is not None:
         _write_matrix(report, csv_file)

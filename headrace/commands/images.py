@@ -6,36 +6,40 @@ which has those of all its layers: what is pinned is what runs, until `headrace 
 
 from __future__ import annotations
 
-from headrace.client.environment import Environment
+import click
+
 from headrace.client.images import Image, _images, find_digest
+from headrace.commands.command import Call, command
 from headrace.errors import UsageError
 from headrace.project.folder import LOCAL, find_root, read_target
 from headrace.project.settings import FILE
 from headrace.project.toml_edit import set_values
-from headrace.terminal.output import Output
 
 COLUMNS = ("setting", "image", "pinned to", "its tag is now")
 SHOWN = len("sha256:") + 12  # characters of a digest in a table
 
 
-def refuse_local(name: str, *, is_local: bool) -> None:
-    if is_local:
-        raise UsageError(
-            "the local cloud runs no container images: an image's local counterpart is a Python environment, which its "
-            "repository's name chooses, and a digest is taken as given",
-            hint="headrace --env dev images" if name == LOCAL else f"headrace --env {name} images",
-        )
-
-
-def show_images(environment: Environment, output: Output, *, pin: bool) -> None:
+@command(
+    "images", "A tag can be moved to another image, a digest cannot. Asks ECR with your own credentials, which need "
+    "ecr:BatchGetImage.", takes_project=False, opens=False,
+)  # fmt: skip
+@click.option("--pin", is_flag=True, help="write what each tag stands for now into environments.toml")
+def show_images(call: Call, *, pin: bool) -> None:
     """The command.
 
     Raises:
-        UsageError: the environment serves what another one registers, with that one's image.
+        UsageError: it is local, or serves what another environment registers, with that one's image.
         SetupError: an image is not as the settings have it, or its region has none of AWS's images.
         NotFound: the registry has no image of that name.
         AwsError: it may not be looked up, or what ECR answers does not fit together.
     """
+    if call.is_local:
+        raise UsageError(
+            "the local cloud runs no container images: an image's local counterpart is a Python environment, which its "
+            "repository's name chooses, and a digest is taken as given",
+            hint="headrace --env dev images" if call.env == LOCAL else f"headrace --env {call.env} images",
+        )
+    environment, output = call.open(), call.output
     source = read_target(environment.name).promotes_from
     if source is not None:
         raise UsageError(

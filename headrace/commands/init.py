@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from environments.names import ACCOUNT, NAME, REGION
 from environments.settings import CAPACITIES, NETWORK_ACCESS
 from headrace.client.data_set import read_data_set
+from headrace.commands.command import Call, command
 from headrace.commands.inspection import FOLDER_NAME, refuse, show
 from headrace.errors import SetupError, UsageError
 from headrace.project.folder import LOCAL, PROJECTS, find_root
@@ -66,19 +69,24 @@ QUESTIONS = (
 )
 
 
-def init(
-    name: str,
-    output: Output,
-    *,
-    given: dict[str, str | None],
-    data: str | None,
-) -> None:
+@command(
+    "init", "Asks for account, region, capacity and network of the environment that --env names, and keeps "
+    "everything else in the file. Without a terminal, what is missing has to be given as options.",
+    takes_project=False, opens=False,
+)  # fmt: skip
+@click.option("--account", metavar="NUMBER", help="the AWS account, 12 digits")
+@click.option("--region", metavar="REGION", help="the AWS region, such as eu-central-1")
+@click.option("--capacity", metavar="CAPACITY", help="spot, on-demand or both")
+@click.option("--network", metavar="ACCESS", help="public or vpc")
+@click.option("--data", metavar="PATH", help="a folder or an archive, which is inspected first")
+def init(call: Call, *, data: str | None, **given: str | None) -> None:
     """`given` has the options by name, None for those that were left out.
 
     Raises:
         UsageError: the name or an answer does not fit, an answer is missing, or the data set would be refused.
         SetupError: there is no environments.toml here, it cannot be read, or it has a form that cannot be changed.
     """
+    name, output = call.env, call.output
     _require_environment(name)
     path = _file()
     table = _table(path, name)

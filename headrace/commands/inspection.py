@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from data_sets.reading import Reading
 from data_sets.report import as_data, report
 from data_sets.wording import refusal
@@ -11,6 +13,7 @@ from headrace.client import lines
 from headrace.client.data_set import read_data_set
 from headrace.client.environment import Environment
 from headrace.client.stored_data_sets import _in_bucket
+from headrace.commands.command import Call, command
 from headrace.errors import UsageError
 from headrace.project.folder import read_target
 from headrace.terminal.output import Output
@@ -18,8 +21,16 @@ from headrace.terminal.output import Output
 FOLDER_NAME = "folder"
 
 
-def is_here(target: str) -> bool:
-    return Path(target).expanduser().exists()
+@command(
+    "inspect", "Layout, classes with the images of each split, what is left out and why, and what is odd or would be "
+    "refused. Nothing is sent. Ends with status 0 if preprocessing would take it.", opens=False,
+)  # fmt: skip
+@click.argument("target", metavar="PATH|DATA_SET", help="a folder, an archive, or a data set in the bucket")
+def inspect(call: Call, *, target: str) -> None:
+    if Path(target).expanduser().exists():
+        inspect_here(call.env, call.output, target=target)
+    else:
+        inspect_stored(call.open(), call.output, target=target)
 
 
 def inspect_here(environment: str, output: Output, *, target: str) -> None:
@@ -32,7 +43,7 @@ def inspect_here(environment: str, output: Output, *, target: str) -> None:
     _tell(output, reading, target)
 
 
-def inspect(environment: Environment, output: Output, *, target: str) -> None:
+def inspect_stored(environment: Environment, output: Output, *, target: str) -> None:
     """`target` is a data set in the data bucket.
 
     Raises:

@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 import shlex
 
+import click
+
+from headrace.client.environment import Environment
+from headrace.commands.command import Call, command
+from headrace.commands.parameters import PORT
 from headrace.errors import SetupError
 from headrace.invocation import with_path
 from headrace.project.folder import state_folder
-from headrace.project.local_cloud import UNSET, LocalCloud, Running, description, exports
+from headrace.project.local_cloud import UNSET, description, exports
 from headrace.terminal.output import Output
 
 
-def up(cloud: LocalCloud, output: Output, *, port: int | None) -> None:
-    """Starts the local cloud of this project, or says that it is up already."""
+@command(
+    "up", "AWS on this machine, in one process, with IAM enforced; no account and no Docker. Says so if it is up "
+    "already. Deploys nothing. Prints the endpoint.", local_only=True, opens=False,
+)  # fmt: skip
+@click.option(
+    "--port", type=PORT, metavar="PORT", help="the port to listen on (default: the one it had, or a free one)"
+)
+def up(call: Call, *, port: int | None) -> None:
+    cloud, output = call.cloud, call.output
     state = state_folder()
     running = cloud.running(state)
     if running:
@@ -32,10 +44,11 @@ def up(cloud: LocalCloud, output: Output, *, port: int | None) -> None:
     output.next("headrace status", "says what is deployed in it, and how to deploy")
 
 
-def down(cloud: LocalCloud, output: Output) -> None:
-    """Stops the local cloud; what it holds stays in the state folder."""
+@command("down", "What it holds stays in the state folder and is there after `up`.", local_only=True, opens=False)
+def down(call: Call) -> None:
+    output = call.output
     state = state_folder()
-    stopped = cloud.stop(state)
+    stopped = call.cloud.stop(state)
     if output.as_json:
         output.json({"stopped": stopped, "state": str(state)})
     output.note(
@@ -43,8 +56,13 @@ def down(cloud: LocalCloud, output: Output) -> None:
     )
 
 
-def interrupt(cloud: LocalCloud, output: Output, *, job: str) -> None:
-    """Takes the spot capacity of a running training job away."""
+@command(
+    "interrupt", "The job gets SIGTERM, as on AWS, and starts again on a new instance from its last checkpoint.",
+    local_only=True, opens=False,
+)  # fmt: skip
+@click.argument("job", metavar="JOB", help="the training job's name; headrace runs --json shows them")
+def interrupt(call: Call, *, job: str) -> None:
+    cloud, output = call.cloud, call.output
     if cloud.running(state_folder()) is None:
         raise SetupError("the local cloud is not up, so no job runs", hint="headrace up")
     cloud.interrupt(state_folder(), job)
@@ -52,9 +70,15 @@ def interrupt(cloud: LocalCloud, output: Output, *, job: str) -> None:
     output.next("headrace watch")
 
 
-def print_exports(running: Running, output: Output, *, account: str, region: str) -> None:
+@command(
+    "env", 'Use it as eval "$(headrace env)": after that, aws, cdk and boto3 in this shell talk to the local cloud '
+    "and to nothing else. One exception: version 1 of the AWS CLI has its own addresses for sqs, rds and emr, which "
+    "--endpoint-url $AWS_ENDPOINT_URL alone overrides.", local_only=True,
+)  # fmt: skip
+def print_exports(environment: Environment, output: Output) -> None:
     """Lines for `eval`, or the same as JSON."""
-    variables = exports(running, account=account, region=region)
+    assert environment.running is not None
+    variables = exports(environment.running, account=str(environment.account), region=environment.region)
     if output.as_json:
         output.json(variables)
         return

@@ -6,10 +6,14 @@ import json
 import time
 from typing import Any
 
+import click
+
 from headrace.client.environment import Environment
 from headrace.client.executions import Execution, Step, find_execution, list_steps, name_of, refresh
 from headrace.client.log_events import Line, read_lines
 from headrace.client.new_lines import NewLines, _last
+from headrace.commands.command import command
+from headrace.commands.parameters import COUNT
 from headrace.errors import Interrupted, NotFound
 from headrace.formats import iso
 from headrace.terminal.output import Output
@@ -17,6 +21,14 @@ from headrace.terminal.output import Output
 INTERVAL = 2.0  # seconds between two looks at what is new
 
 
+@command(
+    "logs", "Of one step, or of every step that ran a job. `headrace logs STEP` is that step of the newest run.",
+    training="logs",
+)  # fmt: skip
+@click.argument("name", required=False, metavar="[RUN]", help="its name, id or ARN (default: the newest)")
+@click.argument("step_name", required=False, metavar="[STEP]", help="the step's name, e.g. Preprocess (default: all)")
+@click.option("--tail", type=COUNT, metavar="N", help="only the last N lines of each step")
+@click.option("--follow", "-f", is_flag=True, help="print new lines as they come, until the run ends")
 def show_logs(
     environment: Environment,
     output: Output,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from headrace.client.environment import Environment
 from headrace.client.model_packages import APPROVED, PENDING, Model, list_models
+from headrace.commands.command import command
 from headrace.formats import share, when
 from headrace.terminal.output import Output
 
@@ -13,6 +14,7 @@ COLUMNS = ("version", "created", "status", "approval", "accuracy", "data set", "
 SHA256_SHOWN = 12  # digits of it in the table; --json has all 64
 
 
+@command("models", "With approval, accuracy, data set, the run that registered each, and the note of its decision.")
 def show_models(environment: Environment, output: Output) -> None:
     """The command `models`."""
     every = environment.every_line

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import click
+
 from headrace.client.environment import Environment
+from headrace.commands.command import command
+from headrace.commands.parameters import COUNT
 from headrace.errors import SetupError
 from headrace.formats import counted, iso, when
 from headrace.terminal.output import Output
@@ -39,6 +43,8 @@ class Topic:
     subscribers: tuple[str, ...]
 
 
+@command("notices", "With what happened and what to do about it. Also shows who is subscribed to them.")
+@click.option("--limit", type=COUNT, default=10, metavar="N", help="how many; 0 for all (default: 10)")
 def show_notices(environment: Environment, output: Output, *, limit: int) -> list[Notice]:
     """The command."""
     topic = read_topic(environment)

@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
+from headrace.client import lines
 from headrace.client.endpoint import LARGEST_BODY, Endpoint, ask, wait_for_endpoint
-from headrace.client.environment import Environment
 from headrace.client.image_types import is_image
+from headrace.commands.command import Call, command
+from headrace.commands.parameters import FILE, interval_option, wait_option
 from headrace.errors import AwsError, UsageError
 from headrace.formats import counted, share, size
-from headrace.terminal.output import Output
 
 
-def predict(environment: Environment, output: Output, *, files: Sequence[Path], wait: float, interval: float) -> None:
+@command(
+    "predict", "Prints file, label and probability; --json adds the probability of every class. A file that cannot "
+    "be read as an image has the reason in its line, and the exit status is then 1.", opens=False,
+)  # fmt: skip
+@click.argument(
+    "files", type=FILE, nargs=-1, required=True, metavar="FILE...",
+    help="images, or folders of them: JPEG, PNG, WebP, BMP, TIFF, GIF or AVIF by their content, not their name",
+)  # fmt: skip
+@wait_option("how long to wait for the endpoint to serve the newest approved version")
+@interval_option()
+def predict(call: Call, *, files: Sequence[Path], wait: float, interval: float) -> None:
     """The command: one line an image, in the order given; a refused image does not keep the others from an answer."""
-    images = list_images(files)
+    images, output = list_images(files), call.output  # what cannot be sent is refused before AWS is asked
+    environment = lines.of_endpoint(call.open(), "predict IMAGE")
 
     def waiting(endpoint: Endpoint | None) -> None:
         state = f"{endpoint.status}" if endpoint else "not there yet"

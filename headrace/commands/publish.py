@@ -14,6 +14,7 @@ from pathlib import Path
 from headrace.client.catalog import Catalog, read_catalog
 from headrace.client.environment import Environment
 from headrace.commands import cdk
+from headrace.commands.command import command
 from headrace.project.folder import PROJECT, read_target
 from headrace.terminal.output import Output
 
@@ -23,6 +24,11 @@ _VISIBLE = "sagemaker:studio-visibility=true"
 _LOCATION = "sagemaker:projectS3TemplatesLocation"  # a tag of the Studio domain
 
 
+@command(
+    "publish", "Into the template bucket, which cdk deploy -c catalog=NAME makes (in the local cloud, this command "
+    "does). Studio shows it to the users of the roles that the catalog names; headrace projects create uses it as "
+    "well. Prints the template's URL.", takes_project=False,
+)  # fmt: skip
 def publish(environment: Environment, output: Output) -> None:
     """Raises SetupError where there is no catalog, or the template cannot be synthesized."""
     if environment.running is not None:

@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
+import click
+
 from headrace.client.environment import Environment, Queue
+from headrace.commands.command import command
 from headrace.terminal.output import Output
 
 COLUMNS = ("queue", "message", "reason")
@@ -17,6 +20,11 @@ HIDDEN_SECONDS = 600  # for which others do not see a message that was received;
 SHOWN = 100  # characters of a message
 
 
+@command(
+    "redrive", "Messages that a function could not process lie in dead-letter queues, with the reason. Shows them, "
+    "and moves them back to where they came from.",
+)  # fmt: skip
+@click.option("--list", "list_only", is_flag=True, help="only show them")
 def redrive(environment: Environment, output: Output, *, list_only: bool) -> None:
     """Move every message of the dead-letter queues, or only show them.
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from headrace.client import lines
 from headrace.client.endpoint import wait_for_endpoint
 from headrace.client.environment import Environment
 from headrace.client.model_packages import PENDING, find_model
 from headrace.client.serving import Serving, ask_for_deployment, read_serving
+from headrace.commands.command import command
 from headrace.commands.decision import refuse_unpinned
+from headrace.commands.parameters import interval_option, wait_option
 from headrace.errors import NotFound
 from headrace.terminal.output import Output
 
 
+@command(
+    "repair", "For an endpoint that was deleted, moved or broken by hand. Deploys what the registry wants, also if "
+    "it was rolled back before.",
+)  # fmt: skip
+@wait_option("how long to wait for the endpoint")
+@interval_option()
 def repair(environment: Environment, output: Output, *, wait: float, interval: float) -> Serving:
     """The command: says what there is, asks for the deployment and, with --wait, waits for it."""
+    environment = lines.of_one(environment, "repair")
     serving = read_serving(environment)
     if serving.wanted is None:
         waiting = any(item.get("ModelApprovalStatus") == PENDING for item in serving.packages)

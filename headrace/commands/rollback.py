@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import click
+
+from headrace.client import lines
 from headrace.client.environment import Environment
 from headrace.client.model_packages import APPROVED, REJECTED, Model, find_model
 from headrace.client.serving import Serving, ask_for_deployment, read_serving
+from headrace.commands.command import command
 from headrace.commands.decision import check_note, refuse_unpinned, warn_of_classes, write_decision
 from headrace.errors import NotFound, UsageError
 from headrace.formats import share
@@ -34,8 +38,23 @@ class Plan:
         return [*rejections, f"version {self.target.version}: served, accuracy {share(self.target.accuracy)}"]
 
 
+@command(
+    "rollback", "Rejects every approved version above it with a note. The endpoint serves the newest approved "
+    "version, so it goes back, and stays there until a newer version is approved. Shows what it does before it does "
+    "it; `headrace approve` undoes it.", training="rollback",
+)  # fmt: skip
+@click.argument(
+    "version", required=False, metavar="[VERSION]",
+    help="its number (default: the approved version before the newest)",
+)  # fmt: skip
+@click.option("--note", metavar="TEXT", help="why; kept with the rejected versions")
+@click.option("--dry-run", is_flag=True, help="only show what would be done")
 def rollback(environment: Environment, output: Output, *, version: str | None, note: str | None, dry_run: bool) -> Plan:
     """The command: shows the plan, then carries it out unless it is a dry run."""
+    if version is None:
+        environment = lines.of_one(environment, "rollback")
+    else:
+        environment = lines.of_version(environment, version, f"rollback {version}")
     check_note(note)
     serving = read_serving(environment)
     plan = make_plan(environment, serving, version, note)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from shlex import quote
 from typing import Any
 
+import click
 from botocore.exceptions import ClientError
 
 from headrace.client import lines, pipeline_parameters
@@ -15,6 +16,8 @@ from headrace.client.environment import Environment
 from headrace.client.executions import list_executions, read_parameters
 from headrace.client.prices import PRICES_FILE
 from headrace.client.runs import Run, read_runs
+from headrace.commands.command import command
+from headrace.commands.parameters import COUNT, set_option
 from headrace.errors import NotFound, UsageError, is_missing
 from headrace.formats import duration, iso, money, share, when
 from headrace.terminal.output import Output
@@ -22,6 +25,13 @@ from headrace.terminal.output import Output
 COLUMNS = ("run", "started", "duration", "status", "data set", "accuracy", "spot saves", "cost", "at most", "reason")
 
 
+@command(
+    "runs", "With data set, accuracy on the test set, the share of spot training time that was not billed and its "
+    "worth, what the run's jobs cost and the most that they might have cost, and the reason of a failure. Money is "
+    "USD at the prices in prices.toml; runs of the local cloud show what the same seconds cost on AWS. --json adds "
+    "parameters, steps and each job's billed seconds and cost.", training="runs",
+)  # fmt: skip
+@click.option("--limit", type=COUNT, default=20, metavar="N", help="how many; 0 for all (default: 20)")
 def show_runs(environment: Environment, output: Output, *, limit: int) -> None:
     """The command `runs`."""
     now = datetime.now(UTC)
@@ -59,6 +69,14 @@ def warn_of_unpriced(environment: Environment, output: Output, runs: list[Run]) 
         output.warn(f"no price for {', '.join(types)}: add it under [{region}.usd_per_hour] in {PRICES_FILE}")
 
 
+@command(
+    "run", "A run starts by itself when data changes; this asks for one more on the same data, for example after a "
+    "failure or with other parameters. Needs --again or --set, because it starts paid jobs on AWS.",
+    training="run --again",
+)  # fmt: skip
+@click.option("--again", is_flag=True, help="start a run on data that has been run already")
+@set_option("chosen", metavar="NAME=VALUE", text="a parameter of the pipeline for this run, such as Epochs=3")
+@click.argument("data_set", required=False, metavar="[DATA_SET]", help="the data set (default: that of the newest run)")
 def run_again(
     environment: Environment,
     output: Output,

@@ -11,26 +11,30 @@ from headrace.client.endpoint import read_endpoint
 from headrace.client.environment import Environment, open_environment
 from headrace.client.executions import list_executions
 from headrace.client.model_packages import APPROVED, PENDING, list_packages
+from headrace.client.projects import choose_project
 from headrace.client.serving import Difference, find_differences, read_serving
 from headrace.client.waiting import find_waiting
-from headrace.commands.projects import choose_project
+from headrace.commands.command import Call, command
 from headrace.commands.redrive import count_set_aside
 from headrace.errors import AwsError, SetupError
 from headrace.formats import ago, counted, iso
 from headrace.project.folder import state_folder
-from headrace.project.local_cloud import LocalCloud, description
+from headrace.project.local_cloud import description
 from headrace.terminal.output import Output
 
 LAST_RUNS = 3
 
 
-def status(
-    name: str, cloud: LocalCloud, output: Output, *, is_local: bool, project: str | None, line: str | None = None
-) -> None:
+@command(
+    "status", "The local cloud, the stack, the last runs, the versions by approval, the endpoint and the version it "
+    "serves.", opens=False,
+)  # fmt: skip
+def status(call: Call) -> None:
     """The command. A part that does not exist yet gets a line that says so; it is not an error."""
+    output, is_local = call.output, call.is_local
     lines: dict[str, str] = {}
-    data: dict[str, Any] = {"environment": name, "project": project}
-    running = cloud.running(state_folder()) if is_local else None
+    data: dict[str, Any] = {"environment": call.env, "project": call.project}
+    running = call.cloud.running(state_folder()) if is_local else None
     if is_local:
         data["local_cloud"] = description(running) if running else None
         lines["local cloud"] = f"up, {running.endpoint} (process {running.pid})" if running else "down"
@@ -38,9 +42,9 @@ def status(
         output.facts(lines, data)
         output.next("headrace up")
         return
-    environment = open_environment(name, cloud, rehearsed=is_local)
+    environment = open_environment(call.env, call.cloud, rehearsed=is_local)
     try:
-        _show(environment, output, lines, data, project=project, line=line)
+        _show(environment, output, lines, data, project=call.project, line=call.line)
     except AwsError as error:
         if error.hint is None or not error.hint.endswith(" status"):
             raise

@@ -7,9 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import click
+
 from headrace.client.environment import Environment
 from headrace.client.executions import Execution, find_execution, list_executions, list_steps, read_execution
 from headrace.client.runs import Run, read_run
+from headrace.commands.command import command
+from headrace.commands.parameters import interval_option
 from headrace.commands.runs import warn_of_unpriced
 from headrace.errors import Interrupted, NotFound, UsageError
 from headrace.formats import duration, money
@@ -24,6 +28,13 @@ class Stopped:
     steps: tuple[str, ...]
 
 
+@command(
+    "stop", "Stops its jobs, waits until it has ended, and says which steps were stopped and what was billed. "
+    "`headrace run --again` starts another one on the same data.", training="stop",
+)  # fmt: skip
+@click.argument("name", required=False, metavar="[RUN]", help="its id, ARN or name (default: the one going on)")
+@click.option("--wait/--no-wait", default=True, help="wait until it has ended (default: yes)")
+@interval_option()
 def stop(environment: Environment, output: Output, *, name: str | None, wait: bool, interval: float) -> Stopped:
     """The command."""
     execution = find_running(environment, name)

@@ -19,14 +19,16 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from boto3.s3.transfer import TransferConfig
+import click
 
 from data_sets.names import is_junk
 from headrace.client import lines
 from headrace.client.data_set import DataSet, File, name_of, read_data_set
 from headrace.client.environment import Environment
 from headrace.commands.change import explain_change
+from headrace.commands.command import command
 from headrace.commands.inspection import refuse, show
+from headrace.commands.parameters import FILE
 from headrace.errors import AwsError, Interrupted, UsageError
 from headrace.formats import counted, iso, size
 from headrace.project.folder import read_target
@@ -36,7 +38,7 @@ from headrace.terminal.progress import UploadProgress
 THREADS = 16
 # A single PUT up to here (16 threads hold at most 256 MiB), parts of this size above.
 PART_SIZE = 16 * 2**20
-TRANSFER = TransferConfig(multipart_threshold=PART_SIZE + 1, multipart_chunksize=PART_SIZE, max_concurrency=4)
+TRANSFER = {"multipart_threshold": PART_SIZE + 1, "multipart_chunksize": PART_SIZE, "max_concurrency": 4}
 
 Sent = Callable[[int], None]  # called with the number of bytes just sent
 Done = Callable[[], None]  # called for each file that is in place
@@ -51,6 +53,20 @@ class Summary:
     extra: int  # objects of the data set that are not in the folder, and were left
 
 
+@command(
+    "upload", "PATH is a folder of class folders of images (or of train, validation and test folders of class "
+    "folders), one with a table (labels.csv, metadata.csv, metadata.jsonl) or the lists of CUB-200-2011, or a .zip, "
+    ".tar, .tar.gz, .tar.bz2 or .tar.xz of one. It is read as preprocessing will read it, and refused for the same "
+    "reasons. Files that are there already with the same content are not sent again, so an interrupted upload goes "
+    "on where it stopped. Prints the data set's S3 URI.", training="upload PATH",
+)  # fmt: skip
+@click.argument("path", type=FILE, metavar="PATH", help="a folder or an archive")
+@click.option("--name", metavar="NAME", help="the data set's name (default: the folder's or file's name)")
+@click.option("--delete", is_flag=True, help="remove objects of the data set that the folder no longer holds")
+@click.option(
+    "--no-check", "check", is_flag=True, flag_value=False, default=True,
+    help="send it without reading it: for your own training code",
+)  # fmt: skip
 def upload(
     environment: Environment, output: Output, *, path: Path, name: str | None, delete: bool, check: bool = True
 ) -> Summary:
@@ -182,8 +198,11 @@ def _send_one(client: Any, bucket: str, file: File, size_there: int | None, sent
             client.put_object(Bucket=bucket, Key=file.key, Body=content, ContentType=kind, ChecksumCRC32=checksum)
             sent(len(content))
         else:
+            from boto3.s3.transfer import TransferConfig
+
             options = {"ChecksumAlgorithm": "CRC32", "ContentType": kind}
-            client.upload_file(str(file.path), bucket, file.key, ExtraArgs=options, Config=TRANSFER, Callback=sent)
+            config = TransferConfig(**TRANSFER)
+            client.upload_file(str(file.path), bucket, file.key, ExtraArgs=options, Config=config, Callback=sent)
     except OSError as error:
         raise UsageError(f"cannot read {file.path}: {error.strerror}", hint=f"ls -l {file.path}") from error
     return True

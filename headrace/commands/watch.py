@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import click
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -28,6 +29,8 @@ from headrace.client.runs import Run, read_run
 from headrace.client.time_limits import find_time_limit
 from headrace.client.training_progress import Progress, TrainingWatch
 from headrace.client.waiting import find_waiting
+from headrace.commands.command import command
+from headrace.commands.parameters import SECONDS, interval_option, moment
 from headrace.commands.redrive import find_dead_letters
 from headrace.commands.runs import warn_of_unpriced
 from headrace.errors import Interrupted, NotFound, RunFailed
@@ -53,6 +56,26 @@ class Look:
 Show = Callable[[Look], None]
 
 
+@command(
+    "watch", "Shows each step with its duration, cache hits and what spot capacity saved, and of a training step the "
+    "epoch, the metric and the time left. Ends with status 0 if the run succeeded, else 1 with the failed step's "
+    "reason and the last lines of its log.", training="watch",
+)  # fmt: skip
+@click.argument(
+    "name", required=False, metavar="[RUN]",
+    help="its name, id or ARN (default: the one going on, else the next to start)",
+)  # fmt: skip
+@click.option(
+    "--wait-for-start", type=SECONDS, metavar="SECONDS",
+    help="how long to wait for a run to start (default: 120, or the environment's quiet_seconds and a minute, if that "
+    "is more)",
+)  # fmt: skip
+@click.option(
+    "--after", type=moment, metavar="TIME",
+    help="also take a run that started at this time or later and has ended, like 2026-01-31T12:00:00Z (default: now)",
+)  # fmt: skip
+@click.option("--data-set", metavar="NAME", help="wait for a run on this data set, whatever else starts")
+@interval_option(hidden=False)
 def watch(
     environment: Environment,
     output: Output,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_sets.reading import MAX_SKIPPED_SHARE
 from environments.names import ACCOUNT, NAME
 from headrace.errors import SetupError
 
@@ -34,6 +33,8 @@ class Target:
 
     def skipped_share_of(self, line: str | None) -> float:
         """The limit for a model line: its own, else the environment's, else the pipeline's default."""
+        from data_sets.reading import MAX_SKIPPED_SHARE  # with the reader, which few commands need
+
         own = self.max_skipped_share
         return own.get(line, own.get(None, MAX_SKIPPED_SHARE))
 

@@ -24,6 +24,7 @@ from headrace.client import model_packages as registry
 from headrace.client.endpoint import ask, wait_for_endpoint
 from headrace.client.environment import LOCAL, Environment, open_environment
 from headrace.client.executions import Execution, list_executions, list_steps, read_execution
+from headrace.client.projects import choose_project, read_project
 from headrace.commands import decision, projects, publish, upload
 from headrace.commands.predict import list_images
 from headrace.project.local_cloud import ProcessCloud
@@ -66,7 +67,7 @@ def teams(account: Environment) -> dict[str, Environment]:
     for name in (BIRDS, FISH):
         projects.create(account, Output(), name=name, settings=CHOICES, description="", wait=True, interval=0.3)
         found[name] = open_environment(LOCAL, ProcessCloud())
-        projects.choose_project(found[name], name)
+        choose_project(found[name], name)
     return found
 
 
@@ -281,7 +282,7 @@ def test_a_deleted_project_leaves_nothing_behind(
     account: Environment, teams: dict[str, Environment], name: str
 ) -> None:
     """The other one, if it still exists, keeps working."""
-    project = projects.read_project(account, name)
+    project = read_project(account, name)
     assert remains(account, project.id)
     projects.delete(account, Output(), name=name, wait=True, interval=0.3)
     assert remains(account, project.id) == []

@@ -77,10 +77,7 @@ def headrace(
 
     def run(*arguments: str, on: FakeCloud | None = None) -> Result:
         capsys.readouterr()
-        try:
-            status = main(arguments, cloud=on or cloud)
-        except SystemExit as ended:  # argparse's own way out
-            status = int(ended.code or 0)
+        status = main(arguments, cloud=on or cloud)
         said = capsys.readouterr()
         return Result(status, said.out, said.err)
 

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import pty
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_reference import every_command
 from scripted_aws import FakeAws, Refusal
 from scripted_cloud import FakeCloud, FakeRunning, Result
 from scripted_sagemaker import FakeSageMaker
 
-from headrace.cli.parser import build_parser
+import headrace.commands.command as registry
+from headrace.commands.table import COMMANDS
 from headrace.formats import counted, duration, size
 
 Headrace = Callable[..., Result]
-COMMANDS = [
-    "up", "down", "deploy", "destroy", "adopt", "publish", "interrupt", "env", "status", "upload", "watch", "runs",
-    "inspect", "delete",
-    "run", "redrive", "logs", "models", "approve", "reject", "predict", "projects", "stop", "evaluation", "compare",
-    "notices", "rollback", "repair", "completion", "config", "images", "doctor", "init",
-]  # fmt: skip
 
 
 def test_up_starts_the_local_cloud_once(headrace: Headrace, cloud: FakeCloud, tmp_path: Path) -> None:
@@ -206,18 +204,52 @@ def test_commands_for_a_local_cloud_that_is_down_say_up(headrace: Headrace, clou
 )  # fmt: skip
 def test_a_mistake_on_the_command_line_has_status_2(headrace: Headrace, arguments: tuple[str, ...]) -> None:
     result = headrace(*arguments)
+    assert (result.status, result.out) == (2, "")
+    assert re.fullmatch(r"usage: headrace .*\nerror: .+\n\nhint: \S*headrace[a-z ]* --help\n", result.err)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("statsu", "'status'"), ("upload --delet a", "'--delete'"), ("projects creat a", "'create'")]
+)
+def test_a_misspelt_name_is_answered_with_the_one_that_is_meant(headrace: Headrace, typed: str, meant: str) -> None:
+    result = headrace(*typed.split())
     assert result.status == 2
-    assert "Traceback" not in result.err
+    assert meant in result.err.partition("Did you mean ")[2]
+
+
+def test_options_of_every_command_are_taken_before_and_after_it(headrace: Headrace) -> None:
+    """The one after it counts."""
+    for arguments in (("--env", "prod", "up"), ("up", "--env", "prod"), ("--env", "dev", "up", "--env", "prod")):
+        assert "up concerns the local cloud, and prod is on AWS" in headrace(*arguments).err
+    assert "--line has no meaning for projects" in headrace("projects", "--line", "x", "list").err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_and_argument_is_explained(command: str) -> None:
-    commands: Any = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
-    assert set(commands) == set(COMMANDS)
-    parser = commands[command]
-    assert len(parser.description) > 30
-    assert all(action.help for action in parser._actions)
-    assert command in build_parser().format_help()
+    found: Any = dict(every_command())[(command,)]
+    assert len(found.help) > 30
+    assert all(parameter.help for parameter in found.params)
+    assert found.short_help == COMMANDS[command][1]
+
+
+def test_the_table_has_every_command_and_its_module() -> None:
+    """A command that no line of the table names could not be called."""
+    for module in pkgutil.walk_packages(import_module("headrace.commands").__path__, "headrace.commands."):
+        import_module(module.name)
+    modules = {name: f"headrace.commands.{module}" for name, (module, _) in COMMANDS.items()}
+    defined = {path[0]: command.callback.__module__ for path, command in every_command() if path and command.callback}
+    assert defined == modules
+    assert registry._loaded.keys() == COMMANDS.keys()
+
+
+@pytest.mark.process
+def test_help_imports_no_module_of_a_command() -> None:
+    code = (
+        "import sys\nfrom headrace.cli.main import main\nmain(['--help'])\n"
+        "print(*(name for name in sys.modules if name.startswith('headrace.commands.')))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(ran.stdout.splitlines()[-1].split()) == {"headrace.commands.command", "headrace.commands.table"}
 
 
 @pytest.mark.process
@@ -276,11 +308,19 @@ def test_counts_and_sizes_are_worded() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["status", "--help"], ["nothing"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["nothing"]])
 def test_help_and_mistakes_import_nothing_that_takes_long(arguments: list[str]) -> None:
-    code = (
-        "import sys\nfrom headrace.cli.main import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
-        "print(*sorted({'boto3', 'botocore', 'rich', 'data_sets', 'environments'} & set(sys.modules)))"
-    )
+    assert imported(arguments, "boto3", "botocore", "rich", "data_sets", "environments") == set()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_does_not_import_boto3(command: str) -> None:
+    """Which takes longer than everything else together."""
+    assert imported([command, "--help"], "boto3", "botocore.session", "torch", "aws_cdk") == set()
+
+
+def imported(arguments: list[str], *modules: str) -> set[str]:
+    code = "import sys\nfrom headrace.cli.main import main\nmain(sys.argv[1:])\nprint(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines()[-1] == ""
+    return {*modules} & {*ran.stdout.splitlines()[-1].split()}

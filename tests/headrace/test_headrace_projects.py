@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_reference import every_command
 from pipeline_runs import free_port
 from projects_in_use import client, launch_role, put_template
 from scripted_aws import ACCOUNT, OUTPUTS, REGION, FakeAws
@@ -16,7 +17,6 @@ from scripted_cloud import Result
 from started_processes import starts_process
 
 from headrace.cli.main import main
-from headrace.cli.parser import build_parser
 from headrace.project.local_cloud import ProcessCloud
 from local_cloud import process
 from local_cloud.process import Running
@@ -237,8 +237,6 @@ def test_a_project_with_capitals_is_refused_with_the_name_to_use(headrace: Headr
 
 @pytest.mark.parametrize("action", ["list", "show", "create", "update", "delete"])
 def test_every_action_and_argument_is_explained(action: str) -> None:
-    commands: Any = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
-    actions = commands["projects"]._subparsers._group_actions[0].choices
-    assert action in actions
-    assert len(actions[action].description) > 30
-    assert all(argument.help for argument in actions[action]._actions)
+    command: Any = dict(every_command())["projects", action]
+    assert len(command.help) > 30
+    assert all(parameter.help for parameter in command.params)

@@ -1,16 +1,13 @@
-"""docs/cli.md: every command with its arguments, written from the parser itself.
-
-argparse's own help text differs between Python versions, so it is not used.
-"""
+"""docs/cli.md: every command with its arguments, written from the commands themselves."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
+import click
 from suite import ROOT
 
-from headrace.cli.parser import DESCRIPTION, build_parser
+from headrace.cli.main import DESCRIPTION, build
 
 DOCUMENT = ROOT / "docs" / "cli.md"
 BAR = "\\|"
@@ -18,59 +15,51 @@ COMMAND = "python -m pytest tests/headrace/test_headrace_reference.py --write-cl
 
 
 def reference() -> str:
-    parser = build_parser()
+    headrace = build()
     parts = [
-        f"# The command line\n\nThis file is written from `headrace/cli/parser.py`: `{COMMAND}`.\n\n{DESCRIPTION}\n",
+        f"# The command line\n\nThis file is written from `headrace/commands/`: `{COMMAND}`.\n\n{DESCRIPTION}\n",
         "## Options of every command\n\nThey come before the command: `headrace --env dev status`.\n\n"
-        + _table(parser, root=True),
+        + _table(headrace),
     ]
-    parts += [_command(name, child, help_text) for name, child, help_text in _children(parser)]
+    shared = {parameter.name for parameter in headrace.params}
+    parts += [_section(command, path, shared) for path, command in every_command() if path]
     return "\n".join(parts)
 
 
-def _command(name: str, parser: argparse.ArgumentParser, help_text: str) -> str:
-    text = f"## headrace {name}\n\n{_text(parser.description or help_text)}\n"
-    if table := _table(parser):
-        text += f"\n{table}"
-    for child, child_parser, child_help in _children(parser):
-        text += f"\n### headrace {name} {child}\n\n{_text(child_parser.description or child_help)}\n"
-        if table := _table(child_parser):
-            text += f"\n{table}"
-    return text
+def every_command() -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """headrace itself, and each of its commands by the words that it is typed with."""
+    pending: list[tuple[tuple[str, ...], click.Command]] = [((), build())]
+    while pending:
+        path, command = pending.pop(0)
+        yield path, command
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            found = [((*path, name), command.get_command(context, name)) for name in command.list_commands(context)]
+            pending[:0] = [(inner, each) for inner, each in found if each]
 
 
-def _children(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser, str]]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
-            for name, child in action.choices.items():
-                yield name, child, helps.get(name, "")
+def _section(command: click.Command, path: tuple[str, ...], shared: Container[str]) -> str:
+    text = f"{'#' * (len(path) + 1)} headrace {' '.join(path)}\n\n{_text(command.help or '')}\n"
+    table = _table(command, shared)
+    return f"{text}\n{table}" if table else text
 
 
-def _table(parser: argparse.ArgumentParser, *, root: bool = False) -> str:
+def _table(command: click.Command, shared: Container[str] = ()) -> str:
     """Without the options that every command has, which stand at the top."""
-    common = {action.dest for action in build_parser()._actions}
     rows = [
-        f"| `{_name(action).replace('|', BAR)}` | {_text(action.help or '')} |"
-        for action in parser._actions
-        if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
-        and action.help != argparse.SUPPRESS
-        and (root or action.dest not in common)
+        f"| `{_name(parameter).replace('|', BAR)}` | {_text(getattr(parameter, 'help', None) or '')} |"
+        for parameter in command.params
+        if parameter.name not in shared and not getattr(parameter, "hidden", False)
     ]
     return "\n".join(["| argument | meaning |", "| --- | --- |", *rows, ""]) if rows else ""
 
 
-def _name(action: argparse.Action) -> str:
-    choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else None
-    value = str(action.metavar or choices or action.dest)
-    if not action.option_strings:
-        return {"?": f"[{value}]", "*": f"[{value} ...]", "+": f"{value} [{value} ...]"}.get(str(action.nargs), value)
-    options = ", ".join(action.option_strings)
-    takes_value = action.nargs != 0
-    return (
-        f"{options} {value if action.option_strings and action.metavar else value.upper()}" if takes_value else options
-    )
+def _name(parameter: click.Parameter) -> str:
+    if not isinstance(parameter, click.Option):
+        return str(parameter.metavar)
+    options = ", ".join([*parameter.opts, *parameter.secondary_opts])
+    return options if parameter.is_flag else f"{options} {parameter.metavar}"
 
 
 def _text(text: str) -> str:
-    return (text[:1].upper() + text[1:]).replace("|", "\\|").replace("%%", "%").rstrip(".") + "."
+    return (text[:1].upper() + text[1:]).replace("|", "\\|").rstrip(".") + "."

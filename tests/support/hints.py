@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
+from unittest.mock import patch
 
 import botocore.session
 from botocore import xform_name
 
-from headrace.cli.parser import build_parser
+from headrace.cli.main import main
+from headrace.commands.command import Command
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "tests" / "hints.toml"
@@ -158,12 +160,9 @@ def _headrace_problem(arguments: list[str]) -> str | None:
     command = next((word for word in arguments if not word.startswith("--")), None)
     if command is None or any(re.fullmatch("1+", word) for word in arguments[:3]):
         return None  # which command it is, the caller knows
-    try:
-        with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
-            build_parser().parse_args(arguments)
-    except SystemExit as ended:
-        return None if not ended.code else f"headrace does not take {' '.join(arguments)}"
-    return None
+    parsed_only = patch.object(Command, "invoke", lambda *_: None)
+    with parsed_only, redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+        return f"headrace does not take {' '.join(arguments)}" if main(arguments) else None
 
 
 @cache

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headrace.client.environment import Environment, environment_on_aws, open_environment
+from headrace.client.environment import Environment, environment_on_aws
+from headrace.commands.command import Call, command
 from headrace.commands.doctor.billing import check_budgets, check_cost_tag
 from headrace.commands.doctor.deployment import (
     check_bootstrap,
@@ -21,8 +22,6 @@ from headrace.commands.doctor.quotas import check_quotas, check_vpcs
 from headrace.commands.doctor.subscriptions import check_subscriptions
 from headrace.commands.doctor.zones import check_zones
 from headrace.errors import AwsError, SetupError
-from headrace.project.folder import LOCAL
-from headrace.project.local_cloud import LocalCloud
 from headrace.terminal.output import Output
 
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -42,17 +41,20 @@ CHECKS: tuple[tuple[str, Check], ...] = (
 )
 
 
-def doctor(name: str, cloud: LocalCloud, output: Output, *, rehearsed: bool) -> None:
+@command(
+    "doctor", "Before anything costs: credentials, account, region, quotas by name, Lambda's concurrency, the CDK's "
+    "bootstrap, the stack, images, zones, cost allocation tag and budget. Each problem with its cure; changes "
+    "nothing. Ends with status 1 if there is a problem. deploy runs it before a first deployment to AWS.",
+    takes_project=False, opens=False,
+)  # fmt: skip
+def doctor(call: Call) -> None:
     """The command. Raises SetupError if there is a problem; what could not be checked is none."""
-    if name == LOCAL or rehearsed:
-        environment = open_environment(name, cloud, rehearsed=rehearsed)
-    else:
-        try:
-            environment = environment_on_aws(name)
-        except AwsError as error:  # a profile that is not there
-            show([problem("credentials", str(error), hint=error.hint or "aws configure list")], output)
-            raise _failed(name, 1) from error
-    require_healthy(environment, output)
+    try:  # with credentials of another account as well, which is a finding
+        environment = call.open() if call.is_local else environment_on_aws(call.env)
+    except AwsError as error:  # a profile that is not there
+        show([problem("credentials", str(error), hint=error.hint or "aws configure list")], call.output)
+        raise _failed(call.env, 1) from error
+    require_healthy(environment, call.output)
 
 
 def require_healthy(environment: Environment, output: Output) -> None:

@@ -1,4 +1,4 @@
-"""`headrace --env NAME deploy`: the account is looked at before the first deployment, then the CDK deploys."""
+"""`headrace deploy`. On AWS the account is looked at before the first deployment, then the CDK deploys."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import os
 import subprocess
 
 from headrace.client.environment import Environment
+from headrace.commands import cdk
+from headrace.commands.command import command
 from headrace.commands.doctor.command import require_healthy
 from headrace.errors import SetupError
 from headrace.project.folder import find_root, read_target
 from headrace.terminal.output import Output
 
 
+@command(
+    "deploy", "Into the local cloud: cdk bootstrap, once, and cdk deploy of the real app. To AWS: headrace doctor, "
+    "where there is no stack yet, and npx cdk deploy -c env=NAME, which asks before it changes permissions.",
+    takes_project=False,
+)  # fmt: skip
 def deploy(environment: Environment, output: Output) -> None:
+    (_deploy_to_aws if environment.running is None else cdk.deploy)(environment, output)
+
+
+def _deploy_to_aws(environment: Environment, output: Output) -> None:
     """`npx cdk deploy`, with the terminal for its questions.
 
     Raises:
