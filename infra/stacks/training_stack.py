@@ -12,20 +12,10 @@ from environments.settings import Settings
 from infra.data.data_bucket import DataBucket
 from infra.data.maintainer_role import MaintainerRole
 from infra.data.network import Network
-from infra.operations.alarms import Alarms
-from infra.operations.dashboard import Dashboard
-from infra.operations.monthly_budget import MonthlyBudget
-from infra.operations.notifier import Notifier
-from infra.parts.images import Images
-from infra.parts.lambda_function import lambda_code
-from infra.parts.notices import Notices
 from infra.parts.watched_queue import WatchedQueue
 from infra.registry.approver_role import ApproverRole
 from infra.registry.decision_forwarding import DecisionForwarding
 from infra.registry.model_registry import ModelRegistry
-from infra.serving import model_deployer
-from infra.serving.endpoint_role import EndpointRole
-from infra.serving.model_deployer import ModelDeployer
 from infra.stacks.base_stack import BaseStack
 from infra.stacks.run_cost_warning import warn_of_run_cost
 from infra.training import upload_trigger
@@ -49,12 +39,10 @@ class TrainingStack(BaseStack):
         synthesizer: IStackSynthesizer | None = None,
     ) -> None:
         purpose = "from uploaded data to a tested, approved, served model"
-        super().__init__(scope, id, settings=settings, purpose=purpose, synthesizer=synthesizer)
+        super().__init__(scope, id, settings=settings, root=root, purpose=purpose, synthesizer=synthesizer)
         warn_of_run_cost(self, settings)
-        images = Images.of(self, settings)
-        code = lambda_code(root, log_retention_days=settings.log_retention_days)
+        images, code, notices, decisions = self.images, self.code, self.notices, self.decisions
 
-        self.notices = notices = Notices(self, "Notices", settings=settings)
         uploads = WatchedQueue(
             self,
             "Uploads",
@@ -63,18 +51,6 @@ class TrainingStack(BaseStack):
             what_is_lost="Uploads were not taken up.",
             read_by="start_pipeline",
         )
-        decisions = WatchedQueue(
-            self,
-            "Decisions",
-            timeout=model_deployer.TIMEOUT,
-            alarm_topic=notices.alarms,
-            what_is_lost="Approved or rejected models were not taken up.",
-            read_by="deploy_model",
-        )
-        if settings.monthly_budget:
-            MonthlyBudget(
-                self, "MonthlyBudget", tag=settings.environment_tag, usd=settings.monthly_budget, notices=notices
-            )
         data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
         network = Network(self, "Network", settings=settings, data=data) if settings.network_access == "vpc" else None
         registry = ModelRegistry(
@@ -90,7 +66,6 @@ class TrainingStack(BaseStack):
 
         jobs = JobRole(self, "JobRole", pipelines=settings.every_pipeline, data=data, images=images, network=network)
         names = settings.names
-        endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, endpoints=names, network=network)
         champion = ChampionFinder(self, "FindChampion", code=code, registries=registries, data=data)
         storer = ModelStorer(self, "StoreModel", code=code, data=data)
         pipeline = PipelineRole(
@@ -148,22 +123,8 @@ class TrainingStack(BaseStack):
                 **(network.bindings if network else {}),
             },
         )
-        deployer = ModelDeployer(
-            self,
-            "DeployModel",
-            settings=settings,
-            code=code,
-            decisions=decisions,
-            notices=notices,
-            registries=registries,
-            endpoint_role=endpoint.role,
-            data=data,
-            network=network,
-        )
-        notifier = Notifier(
-            self, "Notify", settings=settings, code=code, notices=notices, markers=data, registries=registries
-        )
-        notifier.allow_to_read_runs(data, settings.names)
+        self.serve(registries=registries, data=data, markers=data, network=network)
+        self.notifier.allow_to_read_runs(data, settings.names)
         notices.tell_of_runs()
         for consumer in settings.consumers:
             registry.share(consumer)
@@ -177,29 +138,15 @@ class TrainingStack(BaseStack):
                 notices=notices,
             )
 
-        functions = {
-            "start_pipeline": trigger,
-            "find_champion": champion,
-            "store_model": storer,
-            "deploy_model": deployer,
-            "notify": notifier,
-        }
-        queues = {"start_pipeline": uploads, "deploy_model": decisions, "notify": notices.queue}
-        Alarms(self, "Health", notices=notices, functions=functions, queues=queues)
-        dashboard = Dashboard(self, "Dashboard", name=settings.name)
-        dashboard.show_runs(functions)
-        dashboard.show_endpoint()
-        for line in lines:
-            dashboard.show_line(line.name)
-        dashboard.show_functions(functions, queues)
-
         # On destroy: the event sources stop first; then the cleanup function runs, while the roles that it needs exist.
-        feeds = (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier))
+        functions = {"start_pipeline": trigger, "find_champion": champion, "store_model": storer}
+        feeds = self.watch(functions, {"start_pipeline": uploads}, lines=[line.name for line in lines])
+        feeds.append(uploads.feed(trigger))
         for feed in feeds:
             feed.node.add_dependency(source.resource)
         # On update: it runs only after the functions have been updated.
         source.resource.node.add_dependency(
-            data, registry, pipeline, jobs, endpoint, trigger.function, deployer.function
+            data, registry, pipeline, jobs, self.endpoint, trigger.function, self.deployer.function
         )
         for line in lines:  # cleared up before the bucket is emptied: until then its jobs may write to it
             resource = line.clear_up_with(source.deployment, data=data, decisions=decisions.queue)
@@ -217,17 +164,10 @@ class TrainingStack(BaseStack):
                 "DataBucketName": data.bucket.bucket_name,
                 "PipelineName": settings.name,
                 "ModelPackageGroupName": registry.group_name,
-                "EndpointName": settings.name,
                 **({"ModelLines": declared_lines(settings.lines)} if lines else {}),
                 "UploadQueueUrl": uploads.queue.queue_url,
                 "UploadDeadLetterQueueUrl": uploads.dead_letters.queue_url,
-                "DecisionQueueUrl": decisions.queue.queue_url,
-                "DecisionDeadLetterQueueUrl": decisions.dead_letters.queue_url,
-                "NoticeQueueUrl": notices.queue.queue.queue_url,
-                "NoticeDeadLetterQueueUrl": notices.queue.dead_letters.queue_url,
-                "NoticeTopicArn": notices.topic.topic_arn,
                 "StartPipelineFunctionName": trigger.function.function_name,
-                "DeployModelFunctionName": deployer.function.function_name,
                 "MaintainerRoleArn": maintainer.role.role_arn,
                 "ApproverRoleArn": approver.role.role_arn,
             }
