@@ -20,12 +20,13 @@ from infra.parts.images import Images
 from infra.parts.lambda_function import LambdaFunction, lambda_code
 from infra.parts.notices import Notices
 from infra.parts.private_bucket import PrivateBucket
+from infra.parts.roles import SageMakerRole
 from infra.parts.watched_queue import WatchedQueue
 from infra.registry.model_registry import ModelRegistry
 from infra.registry.source_registry import SourceRegistry
 from infra.serving import model_deployer
-from infra.serving.endpoint_role import EndpointRole
 from infra.serving.model_deployer import ModelDeployer
+from infra.stacks.role_grants import ServingGrants
 
 
 class BaseStack(Stack):
@@ -53,9 +54,15 @@ class BaseStack(Stack):
             # CloudFormation takes no reference as a tag of the stack itself.
             Tags.of(self).add(key, value, exclude_resource_types=["aws:cdk:stack"] * Token.is_unresolved(value))
         self.settings = settings
-        self.images = Images.of(self, settings)
+        self.images = Images.of(
+            self,
+            training=settings.training_image,
+            processing=settings.processing_image,
+            inference=settings.inference_image,
+            where=settings.table,
+        )
         self.code = lambda_code(root, log_retention_days=settings.log_retention_days)
-        self.notices = Notices(self, "Notices", settings=settings)
+        self.notices = Notices(self, "Notices", names=settings.names, emails=settings.notice_emails)
         self.decisions = WatchedQueue(
             self,
             "Decisions",
@@ -76,15 +83,19 @@ class BaseStack(Stack):
         data: DataBucket | SourceRegistry,
         markers: PrivateBucket,
         network: Network | None = None,
-    ) -> None:
+    ) -> ServingGrants:
         """`data` holds the artifacts of the versions in `registries`, `markers` those of notices that were sent."""
-        self.endpoint = EndpointRole(
-            self, "EndpointRole", data=data, images=self.images, endpoints=self.settings.names, network=network
-        )
+        settings = self.settings
+        # Hosting wants the account-wide form: an ARN of an endpoint or model in it is refused (SageMaker's guide).
+        sources = [self.format_arn(service="sagemaker", resource="*")]
+        self.endpoint = SageMakerRole(self, "EndpointRole", description="Endpoint and its models", sources=sources)
         self.deployer = ModelDeployer(
             self,
             "DeployModel",
-            settings=self.settings,
+            name=settings.name,
+            instances=(settings.endpoint_instance_type, settings.endpoint_instance_count),
+            lines={line: settings.endpoint_instances(line) for line in settings.lines},
+            tags=settings.all_tags,
             code=self.code,
             decisions=self.decisions,
             notices=self.notices,
@@ -96,12 +107,21 @@ class BaseStack(Stack):
         self.notifier = Notifier(
             self,
             "Notify",
-            settings=self.settings,
+            label=settings.label,
+            command=settings.command,
+            registry_command=(settings.source or settings).command,
+            name=settings.name,
+            lines=list(settings.lines),
             code=self.code,
             notices=self.notices,
             markers=markers,
             registries=registries,
         )
+        grants = ServingGrants(names=settings.names, registries=registries, data=data, network=network)
+        grants.deployer(self.deployer.role, self.decisions, self.notices, self.endpoint.role)
+        grants.endpoint(self.endpoint.role, self.images)
+        grants.notifier(self.notifier.role, self.notices, markers)
+        return grants
 
     def watch(
         self,

@@ -8,7 +8,7 @@ from aws_cdk import IStackSynthesizer
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from environments.promotion import Consumer
+from environments.promotion import Consumer, announcement_rule
 from environments.settings import Settings
 from infra.data.sent_markers import SentMarkers
 from infra.registry.source_registry import SourceRegistry
@@ -31,8 +31,16 @@ class ServingStack(BaseStack):
         super().__init__(scope, id, settings=settings, root=root, purpose=purpose, synthesizer=synthesizer)
         consumer = Consumer(settings.name, settings.account)
         markers = SentMarkers(self, "Told", key=self.notices.key)
-        source = SourceRegistry(self, "Source", source=settings.source, consumer=consumer)
-        self.serve(registries=[source], data=source, markers=markers)
+        source = SourceRegistry(
+            self,
+            "Source",
+            name=settings.source.name,
+            account=settings.source.account,
+            region=settings.source.region,
+            rule_name=announcement_rule(settings.source.name, consumer.name),
+            bus=consumer.bus,
+        )
+        grants = self.serve(registries=[source], data=source, markers=markers)
         _name(self.endpoint.role, consumer.endpoint_role)
         _name(self.deployer.role, consumer.deployer_role)
         cleanup = EndpointCleanup(
@@ -45,6 +53,7 @@ class ServingStack(BaseStack):
             markers=markers,
             decisions=self.decisions.queue,
         )
+        grants.cleanup(cleanup.deployment.role, self.decisions, markers)
 
         # As in training_stack.py: event sources stop first; then the cleanup function runs, while its roles exist.
         for feed in self.watch({}, {}):
