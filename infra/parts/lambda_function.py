@@ -48,6 +48,18 @@ def lambda_code(root: Path, *, log_retention_days: int) -> FunctionCode:
     return FunctionCode(code, log_retention_days)
 
 
+def custom_resource_function(scope: Construct, code: FunctionCode, description: str) -> LambdaFunction:
+    return LambdaFunction(
+        scope,
+        "Deployment",
+        code=code,
+        package="custom_resource",
+        description=description,
+        timeout=Duration.minutes(15),
+        when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
+    )
+
+
 class LambdaFunction(Construct):
     """`package` is the folder under `lambda/` whose `handler.handle` is called.
 

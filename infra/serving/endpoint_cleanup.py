@@ -7,7 +7,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.data.sent_markers import SentMarkers
-from infra.parts.lambda_function import FunctionCode, LambdaFunction
+from infra.parts.lambda_function import FunctionCode, custom_resource_function
 from infra.registry.source_registry import SourceRegistry
 
 
@@ -31,15 +31,8 @@ class EndpointCleanup(Construct):
         decisions: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
-        self.deployment = LambdaFunction(
-            self,
-            "Deployment",
-            code=code,
-            package="custom_resource",
-            description="Has the endpoint looked at, and clears up before a stack is destroyed",
-            timeout=Duration.minutes(15),
-            when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
-        )
+        description = "Has the endpoint looked at, and clears up before a stack is destroyed"
+        self.deployment = custom_resource_function(self, code, description)
         self.resource = CustomResource(
             self,
             "Resource",

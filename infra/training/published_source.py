@@ -15,7 +15,7 @@ from constructs import Construct
 from data_sets import kinds
 from infra.data.data_bucket import CODE, DataBucket
 from infra.data.network import Network
-from infra.parts.lambda_function import FunctionCode, LambdaFunction
+from infra.parts.lambda_function import FunctionCode, custom_resource_function
 from infra.registry.model_registry import ModelRegistry
 from infra.training.code_archive import CodeArchive
 from infra.training.model_line import ModelLine
@@ -77,15 +77,8 @@ class PublishedSource(Construct):
             )
             for line in lines
         }
-        self.deployment = LambdaFunction(
-            self,
-            "Deployment",
-            code=code,
-            package="custom_resource",
-            description="Puts code and definition into the data bucket, and clears up before a stack is destroyed",
-            timeout=Duration.minutes(15),
-            when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
-        )
+        description = "Puts code and definition into the data bucket, and clears up before a stack is destroyed"
+        self.deployment = custom_resource_function(self, code, description)
         self.copied = [_arn(asset) for asset in (code_asset, *definitions.values(), *of_lines.values())]
         self.written = ["code/*", definition_key, *of_lines, NO_CHAMPION]
         self.resource = CustomResource(
