@@ -258,7 +258,8 @@ class Settings:
         if kind not in types:
             yield (
                 f"endpoint_instance_type{of} is {kind!r}, for which no model is registered",
-                f"use one of {', '.join(types)}, or add it to [{table}.pipeline] inference_instance_types",
+                f"use one of {', '.join(types)}, or add it to [{table}.pipeline] inference_instance_types if SageMaker "
+                "runs batch transforms on it",
             )
         if not 1 <= count <= MOST_INSTANCES:
             yield f"endpoint_instance_count{of} is {count}", f"use a whole number from 1 to {MOST_INSTANCES}"
