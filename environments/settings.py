@@ -148,9 +148,10 @@ class Settings:
         return {self.pipeline.capacity: self.pipeline}
 
     @property
-    def every_pipeline(self) -> list[PipelineSettings]:
-        """Those of all lines, the default line's first."""
-        return [self.pipeline, *(line.pipeline for line in self.lines.values())]
+    def pipeline_tables(self) -> dict[str, PipelineSettings]:
+        """The pipelines of all lines by their tables, the default line's first."""
+        of_lines = {f"{self.environment}.lines.{name}.pipeline": line.pipeline for name, line in self.lines.items()}
+        return {f"{self.environment}.pipeline": self.pipeline, **of_lines}
 
     @property
     def capacity(self) -> str:
@@ -257,7 +258,8 @@ class Settings:
         if kind not in types:
             yield (
                 f"endpoint_instance_type{of} is {kind!r}, for which no model is registered",
-                f"use one of {', '.join(types)}, or add it to [{table}.pipeline] inference_instance_types",
+                f"use one of {', '.join(types)}, or add it to [{table}.pipeline] inference_instance_types if SageMaker "
+                "runs batch transforms on it",
             )
         if not 1 <= count <= MOST_INSTANCES:
             yield f"endpoint_instance_count{of} is {count}", f"use a whole number from 1 to {MOST_INSTANCES}"
@@ -299,16 +301,13 @@ class Settings:
                 f"max_run_cost is set, and {PRICES_FILE} has no prices for region {self.region!r}",
                 f"check the region's spelling; or add [{self.region}.usd_per_hour] there, or take max_run_cost out",
             )
-        for name, kind in (
-            (name, getattr(pipeline, name))
-            for pipeline in self.every_pipeline
-            for name in ("processing_instance_type", "train_instance_type")
-        ):
-            if kind not in self.prices:
-                yield (
-                    f"{name} is {kind!r}, for which {PRICES_FILE} has no price in {self.region}",
-                    f'add "{kind}" = <USD an hour> under [{self.region}.usd_per_hour], or take max_run_cost out',
-                )
+        for pipeline in self.pipeline_tables.values():
+            for name in ("processing_instance_type", "train_instance_type"):
+                if (kind := getattr(pipeline, name)) not in self.prices:
+                    yield (
+                        f"{name} is {kind!r}, for which {PRICES_FILE} has no price in {self.region}",
+                        f'add "{kind}" = <USD an hour> under [{self.region}.usd_per_hour], or take max_run_cost out',
+                    )
 
     def _promotion_problems(self) -> Iterator[Problem]:
         if self.consumers and self.data_key is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal, get_args
 
 from pipeline_definition import variants
@@ -27,6 +28,19 @@ _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
 
+@cache
+def _inference_instance_types() -> list[str]:
+    """The instance types for which SageMaker registers a model: botocore's model has those of batches and endpoints.
+
+    A definition with another one is refused. About half of the endpoints' types run no batch transforms.
+    """
+    from botocore.loaders import Loader  # 0.2 s, which the command line does without
+
+    shapes = Loader().load_service_model("sagemaker", "service-2")["shapes"]
+    on_endpoints = shapes["ProductionVariantInstanceType"]["enum"]
+    return [kind for kind in shapes["TransformInstanceType"]["enum"] if kind in on_endpoints]
+
+
 class PipelineSettingsError(ValueError):
     """A setting of the pipeline is wrong: `what` it is, and a `hint` that says what to do."""
 
@@ -40,8 +54,7 @@ class PipelineSettingsError(ValueError):
 class PipelineSettings:
     """Defaults of the pipeline's parameters, and what is fixed in its steps.
 
-    The text below a setting says what it means; docs/settings.md is written from it. SageMaker takes fewer of the
-    `inference_instance_types` for batches than for endpoints.
+    The text below a setting says what it means; docs/settings.md is written from it.
     """
 
     capacity: Capacity = "both"
@@ -112,7 +125,7 @@ class PipelineSettings:
     variants: tuple[Variant, ...] = ()
     """Models to train in place of one, of which the best is registered; of equals, the one listed first."""
     inference_instance_types: tuple[str, ...] = ("ml.m5.large", "ml.m5.xlarge", "ml.c5.xlarge")
-    """Instance types on which a registered model may serve and transform batches."""
+    """Instance types on which a registered model may serve and transform batches; SageMaker takes fewer for batches."""
 
     def __post_init__(self) -> None:
         in_variants = variants.problems(self.variants, self.capacity, self.tuning_jobs)
@@ -151,12 +164,23 @@ class PipelineSettings:
                 "give NAME for the data bucket's folder pretrained/NAME/, which holds one file; other weights are "
                 "another folder",
             )
-        for name in ("processing_instance_type", "train_instance_type", "inference_instance_types"):
-            value = getattr(self, name)
-            types = (value,) if isinstance(value, str) else value
-            if not types or not all(map(_INSTANCE_TYPE.fullmatch, types)):
-                yield f"{name} is {value!r}", "an instance type is ml.<family>.<size>, for example ml.m5.xlarge"
-
+        for name in ("processing_instance_type", "train_instance_type"):
+            if not _INSTANCE_TYPE.fullmatch(getattr(self, name)):
+                yield (
+                    f"{name} is {getattr(self, name)!r}",
+                    "an instance type is ml.<family>.<size>, for example ml.m5.xlarge",
+                )
+        if not self.inference_instance_types:
+            yield "inference_instance_types is ()", "name at least one, for example ml.m5.large"
+        taken = _inference_instance_types()
+        if refused := [kind for kind in self.inference_instance_types if kind not in taken]:
+            family = f"ml.{refused[0].removeprefix('ml.').partition('.')[0]}."
+            alike = [kind for kind in taken if kind.startswith(family)] or ["ml.m5.large"]
+            yield (
+                f"inference_instance_types holds {', '.join(refused)}, which SageMaker does not take for endpoints and "
+                "batch transforms alike",
+                f"use others, for example {', '.join(alike)}",
+            )
         try:
             re.compile(self.group_pattern)
         except re.error as error:

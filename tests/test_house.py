@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from import_roots import imported
 from suite import PROJECT
 
 from headrace.commands.table import COMMANDS
@@ -39,13 +40,21 @@ def test_training_code_imports_only_what_its_image_and_requirements_have() -> No
     for path in (PROJECT / "training").rglob("*.py"):
         # AWS's inference image has the toolkit, and inference.py goes without it elsewhere.
         toolkit = {"sagemaker_inference"} if path.name == "inference.py" else set()
-        assert imports(path) <= sys.stdlib_module_names | known | own | toolkit | {"data_sets"}, path
+        assert foreign(path, known | own | toolkit | {"data_sets"}) == set(), path
 
 
 @pytest.mark.parametrize("package", ["data_sets", "pipeline_language", "run_costs", "source_code"])
 def test_a_package_that_others_share_needs_the_standard_library_only(package: str) -> None:
     for path in (ROOT / package).rglob("*.py"):
-        assert imports(path) <= sys.stdlib_module_names | {package}, path
+        assert foreign(path, {package}) == set(), path
+
+
+def test_an_import_of_another_package_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(
+        "import json\nimport torch.nn\n\n\ndef late():\n    from boto3 import client\n    import infra.parts\n"
+    )
+    assert foreign(file, {"torch"}) == {"boto3", "infra"}
 
 
 @pytest.mark.parametrize("path", tracked("*.py"), ids=lambda path: str(path.relative_to(ROOT)))
@@ -82,14 +91,9 @@ def test_every_link_between_documents_leads_somewhere(path: Path) -> None:
     assert missing == []
 
 
-def imports(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add(str(node.module).partition(".")[0])
-    return names
+def foreign(path: Path, allowed: set[str]) -> set[str]:
+    """The packages that a file imports beside those of the standard library and the allowed ones."""
+    return {name.partition(".")[0] for name in imported(path.read_text())} - sys.stdlib_module_names - allowed
 
 
 USERS_OWN = re.compile(r"""(?:ROOT|parents\[\d\]\)?) / ["'](?:environments\.toml|prices\.toml|training\b)""")

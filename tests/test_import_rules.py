@@ -1,17 +1,20 @@
 """The import rules of pyproject.toml: each one is broken by an import that it is there to forbid."""
 
 import copy
+from pathlib import Path
 
 import grimp
 import pytest
+from import_roots import circle, imported, texts
 from importlinter.api import read_configuration
 from importlinter.contracts.acyclic_siblings import AcyclicSiblingsContract
 from importlinter.contracts.forbidden import ForbiddenContract
 from importlinter.contracts.independence import IndependenceContract
 from importlinter.contracts.layers import LayersContract
 from importlinter.domain.contract import Contract
-from suite import ROOT
+from suite import ROOT, TRAINING
 
+IMPORT_ROOTS = [ROOT / "lambda", TRAINING]
 CONFIGURATION = read_configuration(str(ROOT / "pyproject.toml"))
 RULES = {options["name"]: options for options in CONFIGURATION["contracts_options"]}
 TYPES: dict[str, type[Contract]] = {
@@ -37,6 +40,9 @@ PLANTED = {
     "the costs of a run import nothing of the project": ("run_costs", "infra.parts.arns"),
     "environments know the definition's settings only": ("environments.settings", "headrace.errors"),
     "the rooms of the infrastructure, from the top floor down": ("infra.parts.arns", "infra.stacks.choose"),
+    "constructs take values: only stacks and the catalog know the settings": (
+        "infra.parts.notices", "environments.settings",
+    ),
     "the rooms of the command line, from the top floor down; client and project print nothing": (
         "headrace.client.executions", "headrace.terminal.output",
     ),
@@ -101,3 +107,13 @@ def test_a_room_that_has_no_place_among_the_layers_is_refused(rule: str, imports
     (container,) = RULES[rule]["containers"]
     planted.add_module(f"{container}.attic")
     assert not is_kept(rule, planted)
+
+
+@pytest.mark.parametrize("root", IMPORT_ROOTS, ids=lambda root: root.name)
+def test_an_import_root_has_no_circle_of_imports(root: Path) -> None:
+    """lambda/ and training/, file by file. Which folders a function may import: tests/lambda/test_lambda_folder.py."""
+    files = texts(root)
+    assert circle(files) == []
+    importer, needed = next((module, found) for module in files for found in imported(files[module]) & files.keys())
+    assert circle(files | {needed: f"{files[needed]}\nimport {importer}\n"})
+    assert circle(files | {needed: f"{files[needed]}\ndef late():\n    from {importer} import x\n"})

@@ -6,7 +6,8 @@ from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.parts.nag import AWS_SOLUTIONS, NIST, acknowledge
+from infra.parts.nag import NIST, acknowledge
+from infra.parts.private_bucket import acknowledge_one_copy
 
 STUDIO = "https://*.sagemaker.aws"
 # Methods and headers are those of AWS's sample, with which Studio is known to list templates. IAM says who may do what.
@@ -62,18 +63,7 @@ class TemplateBucket(Construct):
                 )
             ],
         )
-        why = (
-            "CloudTrail's data events record who read or wrote which object; an account enables them for all its "
-            "buckets. Server access logs are best effort and need a separate bucket."
-        )
-        acknowledge(self.bucket, AWS_SOLUTIONS, "S1", why)
-        acknowledge(self.bucket, NIST, "S3BucketLoggingEnabled", why)
-        acknowledge(
-            self.bucket,
-            NIST,
-            "S3BucketReplicationEnabled",
-            "One command creates everything in it again from the sources.",
-        )
+        acknowledge_one_copy(self.bucket, "One command creates everything in it again from the sources.")
         acknowledge(
             self.bucket, NIST, "S3DefaultEncryptionKMS", "S3's own keys encrypt it; it holds source code and no secret."
         )

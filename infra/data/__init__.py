@@ -1,1 +1,1 @@
-"""The data bucket, the network, and the roles that write to the bucket."""
+"""The data bucket, the markers of notices that were sent, and the network."""

@@ -11,8 +11,6 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from environments.promotion import Consumer
-from environments.settings import PROJECT, Settings
 from infra.data.sent_markers import SENT_MARKERS_EXPIRE
 from infra.parts.private_bucket import PrivateBucket
 
@@ -26,17 +24,28 @@ MODELS = "models/*"  # the artifacts of registered versions: lambda/shared/store
 class DataBucket(PrivateBucket):
     """Changes of uploads and definition go to a queue."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings, changes: sqs.Queue) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        name: str,
+        project: str,
+        destroys: bool,
+        key_arn: str | None,
+        changes: sqs.Queue,
+    ) -> None:
+        """The names of all buckets of environments begin with `project`. `destroys`: the data goes with the stack."""
         super().__init__(
             scope,
             id,
-            description=f"{settings.name}: data",
-            removal=RemovalPolicy.DESTROY if settings.destroys else RemovalPolicy.RETAIN,
+            description=f"{name}: data",
+            removal=RemovalPolicy.DESTROY if destroys else RemovalPolicy.RETAIN,
             lifecycle_rules=_lifecycle(),
             # Your own key needs a policy that lets IAM policies of the account grant its use.
-            key=kms.Key.from_key_arn(scope, f"{id}Key", settings.data_key) if settings.data_key else None,
+            key=kms.Key.from_key_arn(scope, f"{id}Key", key_arn) if key_arn else None,
         )
-        self._notify(changes)
+        self._notify(changes, f"arn:{Aws.PARTITION}:s3:::{project}-*")
 
     def grant_read_models(self, role: iam.Role) -> None:
         """The artifacts of registered versions."""
@@ -47,24 +56,22 @@ class DataBucket(PrivateBucket):
         """Ask for the checksum of an artifact, which takes the right to read it."""
         self.grant_read(role, MODELS)
 
-    def share_models(self, consumer: Consumer) -> None:
-        """The consumer's deployer checks artifacts, and its endpoint reads them: nothing else here is shared.
+    def share_models(self, account: str, roles: Sequence[str]) -> None:
+        """A consumer's deployer checks artifacts, and its endpoint reads them: nothing else here is shared.
 
         It has to be said three times: here, by the key, by their roles.
 
         https://repost.aws/knowledge-center/cross-account-access-denied-error-s3
         """
-        roles = [
-            Stack.of(self).format_arn(
-                service="iam", region="", account=consumer.account, resource="role", resource_name=name
-            )
-            for name in (consumer.endpoint_role, consumer.deployer_role)
+        arns = [
+            Stack.of(self).format_arn(service="iam", region="", account=account, resource="role", resource_name=name)
+            for name in roles
         ]
         # Not as the principal: a policy may not name a role that is not there yet.
-        only = {"aws:PrincipalArn": roles}
+        only = {"aws:PrincipalArn": arns}
         self.bucket.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.AccountPrincipal(consumer.account)],
+                principals=[iam.AccountPrincipal(account)],
                 actions=["s3:GetObject"],
                 resources=[self.bucket.arn_for_objects(MODELS)],
                 conditions={"StringEquals": only},
@@ -72,7 +79,7 @@ class DataBucket(PrivateBucket):
         )
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.AccountPrincipal(consumer.account)],
+                principals=[iam.AccountPrincipal(account)],
                 actions=["kms:Decrypt"],
                 resources=["*"],  # in a key policy: this key
                 conditions={"StringEquals": {**only, "kms:ViaService": f"s3.{Stack.of(self).region}.amazonaws.com"}},
@@ -97,7 +104,7 @@ class DataBucket(PrivateBucket):
             )
         )
 
-    def _notify(self, changes: sqs.Queue) -> None:
+    def _notify(self, changes: sqs.Queue, buckets: str) -> None:
         """Said in the bucket's own properties: CDK's way needs a second function, in Node, that has to be kept.
 
         S3 tests that it may write to the queue when the bucket is made, so the queue's policy comes first and cannot
@@ -113,7 +120,7 @@ class DataBucket(PrivateBucket):
                 resources=[changes.queue_arn],
                 conditions={
                     "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
-                    "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:s3:::{PROJECT}-*"},
+                    "ArnLike": {"aws:SourceArn": buckets},
                 },
             )
         )

@@ -11,7 +11,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from environments.settings import FEWEST_ZONES, Settings
 from infra.data.data_bucket import DataBucket
 from infra.parts.grants import allow
 from infra.parts.lambda_function import RETENTION
@@ -20,6 +19,11 @@ from infra.parts.nag import NIST, acknowledge
 OBJECTS = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]  # as the roles have them
 JOIN = ["ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission"]
 LOOK = ["DescribeDhcpOptions", "DescribeNetworkInterfaces", "DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcs"]
+
+
+def first_zones(count: int) -> list[str]:
+    """CloudFormation names them when it deploys: CDK would look them up with credentials when it synthesizes."""
+    return [Fn.select(number, Fn.get_azs()) for number in range(count)]
 
 
 class Network(Construct):
@@ -33,7 +37,15 @@ class Network(Construct):
     go through SageMaker's own network, and S3 asks KMS itself.
     """
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings, data: DataBucket) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        zones: Sequence[str],
+        log_retention_days: int,
+        data: DataBucket,
+    ) -> None:
         super().__init__(scope, id)
         # It is not connected to another network, so any addresses will do: 16 subnets, which is the most that VpcConfig
         # takes, of 4,091 addresses; a job needs two per instance.
@@ -46,12 +58,10 @@ class Network(Construct):
             "alone, and it lets its own members in, whom it does not have.",
         )
         routes = ec2.CfnRouteTable(self, "Routes", vpc_id=self.vpc.ref)
-        # Their names by CloudFormation, when it deploys: CDK would look them up with credentials when it synthesizes.
-        zones = settings.availability_zones or [Fn.select(number, Fn.get_azs()) for number in range(FEWEST_ZONES)]
         self.subnet_ids = [self._subnet(number, zone, routes) for number, zone in enumerate(zones)]
         self.security_group_ids = [self._security_group()]
-        self._reach_s3(settings, data, routes)
-        self._log_flows(settings)
+        self._reach_s3(data, routes)
+        self._log_flows(RETENTION[log_retention_days])
 
     @property
     def vpc_config(self) -> dict[str, list[str]]:
@@ -137,7 +147,7 @@ class Network(Construct):
         acknowledge(inbound, NIST, "EC2RestrictedCommonPorts", "The source is the group itself: instances of the jobs.")
         return group.attr_group_id
 
-    def _reach_s3(self, settings: Settings, data: DataBucket, routes: ec2.CfnRouteTable) -> None:
+    def _reach_s3(self, data: DataBucket, routes: ec2.CfnRouteTable) -> None:
         """To the data bucket, for this account; which objects there are whose is in the roles' policies."""
 
         def allowed(actions: list[str], resource: str) -> iam.PolicyStatement:
@@ -145,7 +155,7 @@ class Network(Construct):
                 principals=[iam.AnyPrincipal()],
                 actions=actions,
                 resources=[resource],
-                conditions={"StringEquals": {"aws:PrincipalAccount": settings.account}},
+                conditions={"StringEquals": {"aws:PrincipalAccount": Stack.of(self).account}},
             )
 
         document = iam.PolicyDocument(
@@ -159,15 +169,13 @@ class Network(Construct):
             "S3",
             vpc_id=self.vpc.ref,
             vpc_endpoint_type="Gateway",
-            service_name=f"com.amazonaws.{settings.region}.s3",
+            service_name=f"com.amazonaws.{Stack.of(self).region}.s3",
             route_table_ids=[routes.ref],
             policy_document=document,
         )
 
-    def _log_flows(self, settings: Settings) -> None:
-        group = logs.LogGroup(
-            self, "Flows", retention=RETENTION[settings.log_retention_days], removal_policy=RemovalPolicy.DESTROY
-        )
+    def _log_flows(self, retention: logs.RetentionDays) -> None:
+        group = logs.LogGroup(self, "Flows", retention=retention, removal_policy=RemovalPolicy.DESTROY)
         acknowledge(
             group,
             NIST,
@@ -178,7 +186,8 @@ class Network(Construct):
             self,
             "FlowsRole",
             assumed_by=iam.ServicePrincipal(
-                "vpc-flow-logs.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": settings.account}}
+                "vpc-flow-logs.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
             ),
             description="Writes the network's flow log",
         )

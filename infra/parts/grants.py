@@ -53,17 +53,6 @@ def allow_to_pass(role: iam.Role, passed: iam.IRole) -> None:
     allow(role, ["iam:PassRole"], [passed.role_arn], conditions=conditions)
 
 
-def sagemaker_principal(scope: IConstruct, sources: Sequence[str]) -> iam.IPrincipal:
-    """SageMaker, but only on behalf of these things of this account: another account cannot make it use the role."""
-    return iam.ServicePrincipal(
-        "sagemaker.amazonaws.com",
-        conditions={
-            "StringEquals": {"aws:SourceAccount": Stack.of(scope).account},
-            "ArnLike": {"aws:SourceArn": list(sources)},
-        },
-    )
-
-
 def _as_shown(resource: Any) -> str:
     """A resolved ARN as cdk-nag shows it: `<Bucket.Arn>/runs/*`."""
     match resource:

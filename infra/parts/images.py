@@ -15,7 +15,6 @@ from aws_cdk import Stack
 from aws_cdk.region_info import FactName
 
 from environments.image_names import PINNED, URI
-from environments.settings import Settings
 from environments.typed_table import SettingsError
 
 NOWHERE = "none"
@@ -34,12 +33,10 @@ class Images:
     inference: Image
 
     @classmethod
-    def of(cls, stack: Stack, settings: Settings) -> Images:
-        return cls(
-            training=_image(settings.training_image, stack, settings),
-            processing=_image(settings.processing_image, stack, settings),
-            inference=_image(settings.inference_image, stack, settings),
-        )
+    def of(cls, stack: Stack, *, training: str, processing: str, inference: str, where: str) -> Images:
+        """Of the names as the settings have them; `where` is the table of the settings, for an error."""
+        named = (training, processing, inference)
+        return cls(*(_image(name, stack, where) for name in named))
 
 
 def registries(stack: Stack, names: Sequence[str]) -> list[str]:
@@ -53,7 +50,7 @@ def registries(stack: Stack, names: Sequence[str]) -> list[str]:
     return [f"arn:{stack.partition}:ecr:{region}:{account}:repository/*" for region, account in sorted(places)]
 
 
-def _image(name: str, stack: Stack, settings: Settings) -> Image:
+def _image(name: str, stack: Stack, where: str) -> Image:
     name = PINNED.sub("", name)
     own = URI.fullmatch(name)
     if own:
@@ -62,11 +59,11 @@ def _image(name: str, stack: Stack, settings: Settings) -> Image:
     account = stack.regional_fact(FactName.DLC_REPOSITORY_ACCOUNT, NOWHERE)
     if account == NOWHERE:
         raise SettingsError(
-            f"AWS has no deep-learning images in region {settings.region!r}",
-            settings.table,
+            f"AWS has no deep-learning images in region {stack.region!r}",
+            where,
             "check the region's spelling, or give whole image URIs of your own repositories",
         )
     suffix = stack.regional_fact(FactName.DOMAIN_SUFFIX, "amazonaws.com")
     repository = re.split("[:@]", name)[0]
     arn = stack.format_arn(service="ecr", account=account, resource="repository", resource_name=repository)
-    return Image(f"{account}.dkr.ecr.{settings.region}.{suffix}/{name}", arn)
+    return Image(f"{account}.dkr.ecr.{stack.region}.{suffix}/{name}", arn)

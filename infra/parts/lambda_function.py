@@ -25,7 +25,7 @@ RETENTION = {
     365: logs.RetentionDays.ONE_YEAR,
 }
 
-SHARED = ("data_sets", "run_costs", "source_code")
+COPIED = ("data_sets", "run_costs", "source_code")  # packages that functions import, beside lambda/shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,27 @@ class FunctionCode:
 
 
 def lambda_code(root: Path, *, log_retention_days: int) -> FunctionCode:
-    """The whole `lambda/` folder with the SHARED packages in it. Each function is a package; `shared` is for all."""
+    """The whole `lambda/` folder with the COPIED packages in it. Each function is a package; `shared` is for all."""
     left_out = ["__pycache__", "*.pyc", ".*", "tests"]
     folder = mkdtemp()
     atexit.register(shutil.rmtree, folder)  # CDK copies the files when the first function is made
     shutil.copytree(root / "lambda", folder, dirs_exist_ok=True)
-    for package in SHARED:
+    for package in COPIED:
         shutil.copytree(root / package, Path(folder, package))
     code = lambda_.Code.from_asset(folder, exclude=left_out, ignore_mode=IgnoreMode.GIT)
     return FunctionCode(code, log_retention_days)
+
+
+def custom_resource_function(scope: Construct, code: FunctionCode, description: str) -> LambdaFunction:
+    return LambdaFunction(
+        scope,
+        "Deployment",
+        code=code,
+        package="custom_resource",
+        description=description,
+        timeout=Duration.minutes(15),
+        when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
+    )
 
 
 class LambdaFunction(Construct):

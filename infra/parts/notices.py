@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -16,7 +16,6 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from environments.settings import Settings
 from infra.parts.arns import sagemaker_arn
 from infra.parts.grants import allow
 from infra.parts.watched_queue import WatchedQueue
@@ -35,14 +34,15 @@ class Notices(Construct):
     dead letters goes to people directly: it means that the function does not work.
     """
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, id: str, *, names: Sequence[str], emails: Sequence[str]) -> None:
+        """`names` are the environment's pipelines, model package groups and endpoints, the default line's first."""
         super().__init__(scope, id)
-        self._settings = settings
-        self._of_this_account = {"StringEquals": {"aws:SourceAccount": settings.account}}
+        self._names = list(names)
+        self._of_this_account = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
         self.key = self._key()
         self._allow_key(ALARMS, "AlarmsPublish")
         self.topic = self._topic("Topic")
-        for email in settings.notice_emails:
+        for email in emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
         self.queue = WatchedQueue(
             self,
@@ -59,7 +59,7 @@ class Notices(Construct):
             ENDPOINT_CHANGE,
             # In upper snake case, unlike in the API. deploy_model reports deployments and rollbacks, because it knows
             # what was requested: an endpoint that was rolled back is IN_SERVICE.
-            {"EndpointName": settings.names, "EndpointStatus": ["FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"]},
+            {"EndpointName": self._names, "EndpointStatus": ["FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"]},
         )
 
     def tell_of_runs(self) -> None:
@@ -69,13 +69,13 @@ class Notices(Construct):
             EXECUTION_CHANGE,
             {
                 "currentPipelineExecutionStatus": ["Failed", "Stopped"],
-                "pipelineArn": [sagemaker_arn(self, "pipeline", name) for name in self._settings.names],
+                "pipelineArn": [sagemaker_arn(self, "pipeline", name) for name in self._names],
             },
         )
         self._add_rule(
             "ModelWaits",
             MODEL_PACKAGE_CHANGE,
-            {"ModelPackageGroupName": self._settings.names, "ModelApprovalStatus": ["PendingManualApproval"]},
+            {"ModelPackageGroupName": self._names, "ModelApprovalStatus": ["PendingManualApproval"]},
         )
 
     def grant_send(self, role: iam.Role) -> None:
@@ -106,7 +106,7 @@ class Notices(Construct):
         return kms.Key(
             self,
             "Key",
-            description=f"{self._settings.name}: notices",
+            description=f"{self._names[0]}: notices",
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.DESTROY,
         )

@@ -46,16 +46,8 @@ class PrivateBucket(Construct):
         )
         assert self.bucket.policy
         self.bucket.policy.apply_removal_policy(removal)  # a retained bucket keeps its policy
-        why = (
-            "CloudTrail's data events record who read or wrote which object; an account enables them for all its "
-            "buckets. Server access logs are best effort and need a separate bucket."
-        )
-        acknowledge(self.bucket, AWS_SOLUTIONS, "S1", why)
-        acknowledge(self.bucket, NIST, "S3BucketLoggingEnabled", why)
-        acknowledge(
+        acknowledge_one_copy(
             self.bucket,
-            NIST,
-            "S3BucketReplicationEnabled",
             "Versioning keeps what was overwritten or deleted for 30 days. A copy in a second region doubles the cost "
             "of storage: a team whose data has to survive the loss of a region adds it.",
         )
@@ -96,6 +88,17 @@ class PrivateBucket(Construct):
 
     def _grant_key(self, role: iam.Role, *actions: str) -> None:
         allow(role, actions, [self.key.key_arn])
+
+
+def acknowledge_one_copy(bucket: s3.Bucket, why: str) -> None:
+    """The bucket has no access logs, and `why` is the reason for which it has no replica."""
+    logged = (
+        "CloudTrail's data events record who read or wrote which object; an account enables them for all its buckets. "
+        "Server access logs are best effort and need a separate bucket."
+    )
+    acknowledge(bucket, AWS_SOLUTIONS, "S1", logged)
+    acknowledge(bucket, NIST, "S3BucketLoggingEnabled", logged)
+    acknowledge(bucket, NIST, "S3BucketReplicationEnabled", why)
 
 
 def _old_versions_expire() -> list[s3.LifecycleRule]:

@@ -1,1 +1,1 @@
-"""The model package group, who may decide about its versions, and who else reads it."""
+"""The model package group, and what other accounts have of it."""

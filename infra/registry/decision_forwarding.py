@@ -9,7 +9,6 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from environments.promotion import Consumer, announcement_rule
 from infra.parts.grants import allow
 from infra.parts.notices import Notices
 from infra.registry.model_registry import ModelRegistry, decisions_on
@@ -27,39 +26,42 @@ class DecisionForwarding(Construct):
         scope: Construct,
         id: str,
         *,
-        source: str,
+        rule_name: str,
         registry: ModelRegistry,
-        consumer: Consumer,
+        consumer: str,
+        account: str,
+        bus: str,
         notices: Notices,
     ) -> None:
+        """`consumer` is the name of its stack, and `bus` that of its event bus in `account`.
+
+        The policies of role and bus name the rule.
+        """
         super().__init__(scope, id)
-        rule_name = announcement_rule(source, consumer.name)  # the policies of role and bus name it
         own = Stack.of(self).format_arn(service="events", resource="rule", resource_name=rule_name)
-        bus = Stack.of(self).format_arn(
-            service="events", account=consumer.account, resource="event-bus", resource_name=consumer.bus
-        )
+        target = Stack.of(self).format_arn(service="events", account=account, resource="event-bus", resource_name=bus)
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
         only = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}, "ArnEquals": {"aws:SourceArn": own}}
         self.role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("events.amazonaws.com", conditions=only),
-            description=f"Forwards decisions to {consumer.name}",
+            description=f"Forwards decisions to {consumer}",
         )
-        allow(self.role, ["events:PutEvents"], [bus])
+        allow(self.role, ["events:PutEvents"], [target])
         events.Rule(
             self,
             "Decided",
             rule_name=rule_name,
             event_pattern=decisions_on([registry]),
-            targets=[targets.EventBus(events.EventBus.from_event_bus_arn(self, "Bus", bus), role=self.role)],
+            targets=[targets.EventBus(events.EventBus.from_event_bus_arn(self, "Bus", target), role=self.role)],
         )
         notices.raise_alarm(
             cloudwatch.Alarm(
                 self,
                 "NotDelivered",
-                alarm_description=f"{consumer.name} did not receive a decision about a model. Is it deployed in "
-                f"{consumer.account}? Its next deployment, and the next decision, have it serve what is approved.",
+                alarm_description=f"{consumer} did not receive a decision about a model. Is it deployed in "
+                f"{account}? Its next deployment, and the next decision, have it serve what is approved.",
                 metric=cloudwatch.Metric(
                     namespace="AWS/Events",
                     metric_name="FailedInvocations",

@@ -11,7 +11,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from environments.promotion import Consumer
 from infra.parts.arns import sagemaker_arn
 from infra.parts.grants import Grantee, allow
 from infra.parts.notices import MODEL_PACKAGE_CHANGE
@@ -27,13 +26,11 @@ class ModelRegistry(Construct):
 
     event_bus = None
 
-    def __init__(
-        self, scope: Construct, id: str, *, name: str, account: str, approval_status: str, destroys: bool
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, name: str, approval_status: str, destroys: bool) -> None:
         """The pipeline registers with `approval_status`. `destroys`: the group is deleted with the stack."""
         super().__init__(scope, id)
         self.group_name = self.called = name
-        self.account = account
+        self.account = Stack.of(self).account
         self._policy = iam.PolicyDocument()
         # Where people decide, no definition can register a model as approved. Everywhere, a model that cannot be
         # compared with the champion waits for a person.
@@ -65,26 +62,26 @@ class ModelRegistry(Construct):
         why = "Versions are numbered as they are registered; these are all of this group."
         allow(role, ["sagemaker:CreateModel"], [self.versions_arn], because=why)
 
-    def share(self, consumer: Consumer) -> None:
-        """The consumer's account reads the versions, its people too; only its deployer makes models of them.
+    def share(self, account: str, deployer_role: str) -> None:
+        """A consumer's account reads the versions, its people too; only its deployer makes models of them.
 
         Both guides name the actions and resources, and the account as the principal:
         https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-deploy-xaccount.html
         https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-ram-discover.html
         """
-        account = iam.AccountPrincipal(consumer.account)
+        principal = iam.AccountPrincipal(account)
         read = ["DescribeModelPackage", "DescribeModelPackageGroup", "ListModelPackages"]
         deployer = Stack.of(self).format_arn(
-            service="iam", region="", account=consumer.account, resource="role", resource_name=consumer.deployer_role
+            service="iam", region="", account=account, resource="role", resource_name=deployer_role
         )
         self._policy.add_statements(
             iam.PolicyStatement(
-                principals=[account],
+                principals=[principal],
                 actions=[f"sagemaker:{action}" for action in read],
                 resources=[self.group_arn, self.versions_arn],
             ),
             iam.PolicyStatement(
-                principals=[account],
+                principals=[principal],
                 actions=["sagemaker:CreateModel"],
                 resources=[self.versions_arn],
                 # Not as the principal: a policy may not name a role that is not there yet.

@@ -1,1 +1,1 @@
-"""The endpoint and the function that deploys to it."""
+"""The function that deploys approved models, and the cleanup of what it made."""

@@ -7,9 +7,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.data.sent_markers import SentMarkers
-from infra.parts.arns import sagemaker_arn
-from infra.parts.grants import Grantee, allow
-from infra.parts.lambda_function import FunctionCode, LambdaFunction
+from infra.parts.lambda_function import FunctionCode, custom_resource_function
 from infra.registry.source_registry import SourceRegistry
 
 
@@ -33,18 +31,8 @@ class EndpointCleanup(Construct):
         decisions: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
-        self.deployment = LambdaFunction(
-            self,
-            "Deployment",
-            code=code,
-            package="custom_resource",
-            description="Has the endpoint looked at, and clears up before a stack is destroyed",
-            timeout=Duration.minutes(15),
-            when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
-        )
-        allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn])
-        allow_to_delete_endpoint(self.deployment.role, endpoint)
-        markers.grant_empty(self.deployment.role)
+        description = "Has the endpoint looked at, and clears up before a stack is destroyed"
+        self.deployment = custom_resource_function(self, code, description)
         self.resource = CustomResource(
             self,
             "Resource",
@@ -63,13 +51,3 @@ class EndpointCleanup(Construct):
                 "ModelPackageGroupArn": source.group_arn,
             },
         )
-
-
-def allow_to_delete_endpoint(role: Grantee, name: str) -> None:
-    endpoint = sagemaker_arn(role, "endpoint", name)
-    made_for_it = [sagemaker_arn(role, kind, f"{name}-v*") for kind in ("endpoint-config", "model")]
-    why = "All that was made at run time under this name is deleted; it is not known before."
-    allow(role, ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint"], [endpoint])
-    allow(role, ["sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel"], made_for_it, because=why)
-    lists = ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"]
-    allow(role, lists, ["*"], because="IAM has no resource type for these actions.")

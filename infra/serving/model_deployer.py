@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
@@ -11,11 +11,8 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from environments.settings import Settings
 from infra.data.data_bucket import DataBucket
 from infra.data.network import Network
-from infra.parts.arns import sagemaker_arn
-from infra.parts.grants import allow, allow_to_pass
 from infra.parts.lambda_function import FunctionCode, LambdaFunction
 from infra.parts.notices import Notices
 from infra.parts.watched_queue import WatchedQueue
@@ -37,7 +34,10 @@ class ModelDeployer(LambdaFunction):
         scope: Construct,
         id: str,
         *,
-        settings: Settings,
+        name: str,
+        instances: tuple[str, int],
+        lines: Mapping[str, tuple[str, int]],
+        tags: Mapping[str, str],
         code: FunctionCode,
         decisions: WatchedQueue,
         notices: Notices,
@@ -46,8 +46,9 @@ class ModelDeployer(LambdaFunction):
         data: DataBucket | SourceRegistry,
         network: Network | None = None,
     ) -> None:
-        """`data` holds the artifacts of the versions."""
-        registry = registries[0]
+        """`data` holds the artifacts of the versions. `instances` are type and number of the endpoint's instances, and
+        `lines` has those of the declared lines' endpoints."""
+        registry, (kind, count) = registries[0], instances
         super().__init__(
             scope,
             id,
@@ -57,19 +58,19 @@ class ModelDeployer(LambdaFunction):
             timeout=TIMEOUT,
             when_it_fails="Its queue keeps what failed for another try, and then in a dead-letter queue with an alarm.",
             environment={
-                "ENDPOINT_NAME": settings.name,
+                "ENDPOINT_NAME": name,
                 "ENDPOINT_ROLE_ARN": endpoint_role.role_arn,
                 "MODEL_PACKAGE_GROUP_NAME": registry.called,
                 "MODEL_PACKAGE_GROUP_ARN": registry.group_arn,
-                "ENDPOINT_INSTANCE_TYPE": settings.endpoint_instance_type,
-                "ENDPOINT_INSTANCE_COUNT": str(settings.endpoint_instance_count),
+                "ENDPOINT_INSTANCE_TYPE": kind,
+                "ENDPOINT_INSTANCE_COUNT": str(count),
                 "QUEUE_URL": decisions.queue.queue_url,
                 "DEAD_LETTER_QUEUE_URL": decisions.dead_letters.queue_url,
                 "NOTICES_QUEUE_URL": notices.queue.queue.queue_url,
-                "TAGS": json.dumps(settings.all_tags, sort_keys=True),
+                "TAGS": json.dumps(tags, sort_keys=True),
                 **({"DATA_BUCKET": data.bucket.bucket_name} if isinstance(data, DataBucket) else {}),
                 **({"VPC_CONFIG": json.dumps(network.vpc_config)} if network else {}),
-                **_lines(settings),
+                **_lines(lines),
             },
         )
         events.Rule(
@@ -91,38 +92,9 @@ class ModelDeployer(LambdaFunction):
                 )
             ],
         )
-        allow(self.role, ["sqs:SendMessage"], decisions.arns)
-        notices.grant_send(self.role)
-        for registry in registries:
-            registry.grant_serve(self.role)
-        data.grant_check_models(self.role)
-        allow_to_pass(self.role, endpoint_role)
-        for name in settings.names:
-            self._allow_to_deploy(name, network)
-
-    def _allow_to_deploy(self, name: str, network: Network | None) -> None:
-        """One endpoint; each version gets its own model and endpoint configuration, named after the endpoint."""
-        endpoint = sagemaker_arn(self, "endpoint", name)
-        configs = sagemaker_arn(self, "endpoint-config", f"{name}-v*")
-        models = sagemaker_arn(self, "model", f"{name}-v*")
-        why = "Models and endpoint configurations are made for each version; these are all of this endpoint."
-        where = network.only_here(of_containers=False) if network else {}
-        allow(self.role, ["sagemaker:CreateModel"], [models], conditions=where, because=why)
-        allow(self.role, ["sagemaker:CreateEndpointConfig"], [configs], because=why)
-        changes = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
-        allow(self.role, changes, [endpoint, configs], because=why)
-        looks = ["sagemaker:DeleteEndpoint", "sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"]
-        allow(self.role, looks, [endpoint])
-        allow(self.role, ["sagemaker:AddTags"], [endpoint, configs, models], because=why)
-        # A configuration that was rolled back says so in a tag; an endpoint has the tags of the settings.
-        allow(self.role, ["sagemaker:ListTags"], [configs, endpoint], because=why)
-        allow(self.role, ["sagemaker:DeleteTags"], [endpoint])
 
 
-def _lines(settings: Settings) -> dict[str, str]:
+def _lines(lines: Mapping[str, tuple[str, int]]) -> dict[str, str]:
     """The variable that declares further lines; none where there are none."""
-    if not settings.lines:
-        return {}
-    instances = {line: settings.endpoint_instances(line) for line in settings.lines}
-    declared = {line: {"type": kind, "count": count} for line, (kind, count) in instances.items()}
-    return {"LINES": json.dumps(declared, sort_keys=True)}
+    declared = {line: {"type": kind, "count": count} for line, (kind, count) in lines.items()}
+    return {"LINES": json.dumps(declared, sort_keys=True)} if lines else {}

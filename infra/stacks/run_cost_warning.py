@@ -22,9 +22,7 @@ def warn_of_run_cost(scope: Construct, settings: Settings) -> None:
     """`npx cdk synth` and `npx cdk deploy` print it; for each model line on its own."""
     if settings.max_run_cost is None:
         return
-    of_lines = {f"{settings.environment}.lines.{name}.pipeline": line.pipeline for name, line in settings.lines.items()}
-    tables = {f"{settings.environment}.pipeline": settings.pipeline, **of_lines}
-    for table, pipeline in tables.items():
+    for table, pipeline in settings.pipeline_tables.items():
         if said := _said(settings, table, pipeline):
             Annotations.of(scope).add_warning_v2(f"headrace:max_run_cost:{table}", said)
 

@@ -8,34 +8,27 @@ from aws_cdk import IStackSynthesizer
 from constructs import Construct
 
 from environments.lines import declared_lines
-from environments.settings import Settings
+from environments.promotion import announcement_rule
+from environments.settings import FEWEST_ZONES, LOCAL, PROJECT, Settings
 from infra.data.data_bucket import DataBucket
-from infra.data.maintainer_role import MaintainerRole
-from infra.data.network import Network
-from infra.operations.alarms import Alarms
-from infra.operations.dashboard import Dashboard
-from infra.operations.monthly_budget import MonthlyBudget
-from infra.operations.notifier import Notifier
-from infra.parts.images import Images
-from infra.parts.lambda_function import lambda_code
-from infra.parts.notices import Notices
+from infra.data.network import Network, first_zones
+from infra.parts.arns import sagemaker_arn
+from infra.parts.roles import PeopleRole, SageMakerRole
 from infra.parts.watched_queue import WatchedQueue
-from infra.registry.approver_role import ApproverRole
 from infra.registry.decision_forwarding import DecisionForwarding
 from infra.registry.model_registry import ModelRegistry
-from infra.serving import model_deployer
-from infra.serving.endpoint_role import EndpointRole
-from infra.serving.model_deployer import ModelDeployer
 from infra.stacks.base_stack import BaseStack
+from infra.stacks.role_grants import TrainingGrants
 from infra.stacks.run_cost_warning import warn_of_run_cost
 from infra.training import upload_trigger
 from infra.training.champion_finder import ChampionFinder
-from infra.training.job_role import JobRole
+from infra.training.code_archive import code_files
 from infra.training.model_line import ModelLine
 from infra.training.model_storer import ModelStorer
-from infra.training.pipeline_role import PipelineRole
 from infra.training.published_source import PublishedSource
+from infra.training.training_code import check_training_code
 from infra.training.upload_trigger import UploadTrigger
+from infra.training.wheels import require_wheels
 
 
 class TrainingStack(BaseStack):
@@ -49,12 +42,10 @@ class TrainingStack(BaseStack):
         synthesizer: IStackSynthesizer | None = None,
     ) -> None:
         purpose = "from uploaded data to a tested, approved, served model"
-        super().__init__(scope, id, settings=settings, purpose=purpose, synthesizer=synthesizer)
+        super().__init__(scope, id, settings=settings, root=root, purpose=purpose, synthesizer=synthesizer)
         warn_of_run_cost(self, settings)
-        images = Images.of(self, settings)
-        code = lambda_code(root, log_retention_days=settings.log_retention_days)
+        images, code, notices, decisions = self.images, self.code, self.notices, self.decisions
 
-        self.notices = notices = Notices(self, "Notices", settings=settings)
         uploads = WatchedQueue(
             self,
             "Uploads",
@@ -63,54 +54,88 @@ class TrainingStack(BaseStack):
             what_is_lost="Uploads were not taken up.",
             read_by="start_pipeline",
         )
-        decisions = WatchedQueue(
+        data = DataBucket(
             self,
-            "Decisions",
-            timeout=model_deployer.TIMEOUT,
-            alarm_topic=notices.alarms,
-            what_is_lost="Approved or rejected models were not taken up.",
-            read_by="deploy_model",
+            "Data",
+            name=settings.name,
+            project=PROJECT,
+            destroys=settings.destroys,
+            key_arn=settings.data_key,
+            changes=uploads.queue,
         )
-        if settings.monthly_budget:
-            MonthlyBudget(
-                self, "MonthlyBudget", tag=settings.environment_tag, usd=settings.monthly_budget, notices=notices
+        network = None
+        if settings.network_access == "vpc":
+            network = Network(
+                self,
+                "Network",
+                zones=settings.availability_zones or first_zones(FEWEST_ZONES),
+                log_retention_days=settings.log_retention_days,
+                data=data,
             )
-        data = DataBucket(self, "Data", settings=settings, changes=uploads.queue)
-        network = Network(self, "Network", settings=settings, data=data) if settings.network_access == "vpc" else None
         registry = ModelRegistry(
             self,
             "Registry",
             name=settings.name,
-            account=settings.account,
             approval_status=settings.pipeline.model_approval_status,
             destroys=settings.destroys,
         )
-        lines = [ModelLine(self, f"Line-{name}", settings=settings, line=name) for name in settings.lines]
+        lines = [
+            ModelLine(
+                self,
+                f"Line-{line}",
+                line=line,
+                name=settings.line_name(line),
+                pipeline=own.pipeline,
+                instances=settings.endpoint_instances(line),
+                destroys=settings.destroys,
+            )
+            for line, own in settings.lines.items()
+        ]
         registries = [registry, *(line.registry for line in lines)]
 
-        jobs = JobRole(self, "JobRole", pipelines=settings.every_pipeline, data=data, images=images, network=network)
-        names = settings.names
-        endpoint = EndpointRole(self, "EndpointRole", data=data, images=images, endpoints=names, network=network)
-        champion = ChampionFinder(self, "FindChampion", code=code, registries=registries, data=data)
+        pipelines = settings.pipeline_tables
+        tunes = any(own.tuning_jobs for own in pipelines.values())
+        pretrained = any(trained.pretrained for own in pipelines.values() for trained in own.trained)
+        kinds = ["processing-job", "training-job"] + ["hyper-parameter-tuning-job"] * tunes
+        jobs = SageMakerRole(
+            self,
+            "JobRole",
+            description="Processing and training jobs",
+            sources=[sagemaker_arn(self, kind, "*") for kind in kinds],
+        )
+        champion = ChampionFinder(self, "FindChampion", code=code)
         storer = ModelStorer(self, "StoreModel", code=code, data=data)
-        pipeline = PipelineRole(
+        pipeline = SageMakerRole(
             self,
             "PipelineRole",
-            names=names,
-            tunes=any(trained.tuning_jobs for trained in settings.every_pipeline),
-            data=data,
-            jobs=jobs,
-            registries=registries,
-            functions=[champion.function, storer.function],
-            network=network,
+            description="Executions of the pipeline",
+            # Each line's pipeline and its executions, <name>/execution/<id>; SageMaker's guide rules out naming one.
+            sources=[sagemaker_arn(self, "pipeline", part) for name in settings.names for part in (name, f"{name}/*")],
         )
-        maintainer = MaintainerRole(self, "Maintainer", data=data)
-        approver = ApproverRole(self, "Approver", data=data, registries=registries)
+        # Two roles: who changes code and definition does not approve what comes of it.
+        maintainer = PeopleRole(
+            self, "Maintainer", description="Uploads data, and writes pipelines/ and code/ of the data bucket"
+        )
+        approver = PeopleRole(
+            self, "Approver", description="Approves and rejects versions of models, and reads what a decision needs"
+        )
+        used = (settings.processing_image, settings.training_image, settings.inference_image)
+        local = settings.environment == LOCAL
+        require_wheels(root / "training", () if local else used, settings.table, vpc=network is not None)
+        files = code_files(root / "training", root / "data_sets")
+        check_training_code(files, pipelines, settings.training_image, local=local)
         source = PublishedSource(
             self,
             "Source",
-            settings=settings,
-            root=root,
+            name=settings.name,
+            files=files,
+            pipelines=settings.pipelines,
+            capacity=settings.capacity,
+            lines=lines,
+            instances=f"{settings.endpoint_instance_count} x {settings.endpoint_instance_type}",
+            images=used,
+            parameter_defaults=settings.parameter_defaults,
+            destroys=settings.destroys,
             code=code,
             data=data,
             registry=registry,
@@ -121,7 +146,15 @@ class TrainingStack(BaseStack):
         trigger = UploadTrigger(
             self,
             "StartPipeline",
-            settings=settings,
+            name=settings.name,
+            quiet_seconds=settings.quiet_seconds,
+            parameter_defaults=settings.parameter_defaults,
+            tags=settings.all_tags,
+            max_runs_per_day=settings.max_runs_per_day,
+            max_concurrent_runs=settings.max_concurrent_runs,
+            max_run_cost=settings.max_run_cost,
+            prices=settings.prices,
+            lines=declared_lines(settings.lines) if lines else "",
             code=code,
             data=data,
             uploads=uploads,
@@ -148,86 +181,67 @@ class TrainingStack(BaseStack):
                 **(network.bindings if network else {}),
             },
         )
-        deployer = ModelDeployer(
-            self,
-            "DeployModel",
-            settings=settings,
-            code=code,
-            decisions=decisions,
-            notices=notices,
-            registries=registries,
-            endpoint_role=endpoint.role,
-            data=data,
-            network=network,
-        )
-        notifier = Notifier(
-            self, "Notify", settings=settings, code=code, notices=notices, markers=data, registries=registries
-        )
-        notifier.allow_to_read_runs(data, settings.names)
+        self.serve(registries=registries, data=data, markers=data, network=network)
         notices.tell_of_runs()
         for consumer in settings.consumers:
-            registry.share(consumer)
-            data.share_models(consumer)
+            registry.share(consumer.account, consumer.deployer_role)
+            data.share_models(consumer.account, [consumer.endpoint_role, consumer.deployer_role])
             DecisionForwarding(
                 self,
                 f"To-{consumer.name}",
-                source=settings.name,
+                rule_name=announcement_rule(settings.name, consumer.name),
                 registry=registry,
-                consumer=consumer,
+                consumer=consumer.name,
+                account=consumer.account,
+                bus=consumer.bus,
                 notices=notices,
             )
 
-        functions = {
-            "start_pipeline": trigger,
-            "find_champion": champion,
-            "store_model": storer,
-            "deploy_model": deployer,
-            "notify": notifier,
-        }
-        queues = {"start_pipeline": uploads, "deploy_model": decisions, "notify": notices.queue}
-        Alarms(self, "Health", notices=notices, functions=functions, queues=queues)
-        dashboard = Dashboard(self, "Dashboard", name=settings.name)
-        dashboard.show_runs(functions)
-        dashboard.show_endpoint()
-        for line in lines:
-            dashboard.show_line(line.name)
-        dashboard.show_functions(functions, queues)
+        grants = TrainingGrants(names=settings.names, registries=registries, data=data, network=network)
+        publishes = source.deployment.role
+        grants.maintainer(maintainer.role)
+        grants.upload_trigger(trigger.role, uploads, notices, pipeline.role)
+        grants.pipeline(pipeline.role, jobs.role, [champion, storer], tunes=tunes)
+        grants.jobs(jobs.role, images, pretrained=pretrained)
+        grants.champion_finder(champion.role)
+        grants.model_storer(storer.role)
+        grants.approver(approver.role)
+        grants.notifier(self.notifier.role)
+        grants.published_source(publishes, [decisions, uploads], reads=source.copied, writes=source.written)
+        if settings.destroys:
+            grants.source_data(publishes)
 
         # On destroy: the event sources stop first; then the cleanup function runs, while the roles that it needs exist.
-        feeds = (uploads.feed(trigger), decisions.feed(deployer), notices.queue.feed(notifier))
+        functions = {"start_pipeline": trigger, "find_champion": champion, "store_model": storer}
+        feeds = self.watch(functions, {"start_pipeline": uploads}, lines=[line.name for line in lines])
+        feeds.append(uploads.feed(trigger))
         for feed in feeds:
             feed.node.add_dependency(source.resource)
         # On update: it runs only after the functions have been updated.
         source.resource.node.add_dependency(
-            data, registry, pipeline, jobs, endpoint, trigger.function, deployer.function
+            data, registry, pipeline, jobs, self.endpoint, trigger.function, self.deployer.function
         )
         for line in lines:  # cleared up before the bucket is emptied: until then its jobs may write to it
-            resource = line.clear_up_with(source.deployment, data=data, decisions=decisions.queue)
+            resource = line.clear_up_with(source.deployment, bucket=data.bucket.bucket_name, decisions=decisions.queue)
+            grants.line_cleanup(line.cleanup_policy, line.registry, destroys=settings.destroys)
             resource.node.add_dependency(source.resource)
             source.resource.node.add_dependency(line.registry)
             for feed in feeds:
                 feed.node.add_dependency(resource)
         if network:  # VPC and roles stay until SageMaker has deleted its network interfaces
             source.resource.node.add_dependency(network)
-        data.reserve("models/*", to=[storer.role, source.deployment.role])  # the latter deletes, with the stack
-        data.reserve("code/*", "pipelines/*", to=[maintainer.role, source.deployment.role, trigger.role])
+        data.reserve("models/*", to=[storer.role, publishes])  # the latter deletes, with the stack
+        data.reserve("code/*", "pipelines/*", to=[maintainer.role, publishes, trigger.role])
 
         self.put_out(
             {
                 "DataBucketName": data.bucket.bucket_name,
                 "PipelineName": settings.name,
                 "ModelPackageGroupName": registry.group_name,
-                "EndpointName": settings.name,
                 **({"ModelLines": declared_lines(settings.lines)} if lines else {}),
                 "UploadQueueUrl": uploads.queue.queue_url,
                 "UploadDeadLetterQueueUrl": uploads.dead_letters.queue_url,
-                "DecisionQueueUrl": decisions.queue.queue_url,
-                "DecisionDeadLetterQueueUrl": decisions.dead_letters.queue_url,
-                "NoticeQueueUrl": notices.queue.queue.queue_url,
-                "NoticeDeadLetterQueueUrl": notices.queue.dead_letters.queue_url,
-                "NoticeTopicArn": notices.topic.topic_arn,
                 "StartPipelineFunctionName": trigger.function.function_name,
-                "DeployModelFunctionName": deployer.function.function_name,
                 "MaintainerRoleArn": maintainer.role.role_arn,
                 "ApproverRoleArn": approver.role.role_arn,
             }

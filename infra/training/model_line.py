@@ -7,12 +7,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from environments.settings import Settings
-from infra.data.data_bucket import DataBucket
 from infra.parts.lambda_function import LambdaFunction
 from infra.registry.model_registry import ModelRegistry
-from infra.serving.endpoint_cleanup import allow_to_delete_endpoint
-from infra.training.published_source import allow_to_delete_pipeline
+from pipeline_definition import PipelineSettings
 
 
 class ModelLine(Construct):
@@ -22,29 +19,34 @@ class ModelLine(Construct):
     any case, because nothing would manage them; its versions unless the environment retains them. Its data sets stay.
     """
 
-    def __init__(self, scope: Construct, id: str, *, settings: Settings, line: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        line: str,
+        name: str,
+        pipeline: PipelineSettings,
+        instances: tuple[str, int],
+        destroys: bool,
+    ) -> None:
+        """`name` is what its pipeline, group and endpoint are called; `instances` are the endpoint's."""
         super().__init__(scope, id)
-        self._settings, self._line = settings, line
-        self.name = settings.line_name(line)
+        self.line, self.name, self.pipeline = line, name, pipeline
+        self._instances, self._destroys = instances, destroys
         self.registry = ModelRegistry(
             self,
             "Registry",
-            name=self.name,
-            account=settings.account,
-            approval_status=settings.pipeline.model_approval_status,
-            destroys=settings.destroys,
+            name=name,
+            approval_status=pipeline.model_approval_status,
+            destroys=destroys,
         )
 
-    def clear_up_with(self, deployment: LambdaFunction, *, data: DataBucket, decisions: sqs.IQueue) -> CustomResource:
+    def clear_up_with(self, deployment: LambdaFunction, *, bucket: str, decisions: sqs.IQueue) -> CustomResource:
         """Add the resource whose deletion clears up. It also has the line's endpoint checked by each deployment."""
-        kind, count = self._settings.endpoint_instances(self._line)
+        kind, count = self._instances
         # Not in the role's own policy: an update removes the line from that before it deletes the line's resources.
-        policy = iam.Policy(self, "ClearUp", roles=[deployment.role])
-        allow_to_delete_pipeline(policy, self.name)
-        allow_to_delete_endpoint(policy, self.name)
-        data.grant_delete(policy, f"pipelines/{self.name}.json")
-        if self._settings.destroys:
-            self.registry.grant_delete_versions(policy)
+        self.cleanup_policy = iam.Policy(self, "ClearUp", roles=[deployment.role])
         resource = CustomResource(
             self,
             "Resource",
@@ -52,16 +54,16 @@ class ModelLine(Construct):
             service_token=deployment.function.function_arn,
             service_timeout=Duration.minutes(20),
             properties={
-                "Line": self._line,
-                "Bucket": data.bucket.bucket_name,
+                "Line": self.line,
+                "Bucket": bucket,
                 "PipelineName": self.name,
                 "EndpointName": self.name,
                 "ModelPackageGroupName": self.registry.group_name,
                 "DecisionsQueueUrl": decisions.queue_url,
-                "Retain": "false" if self._settings.destroys else "true",
+                "Retain": "false" if self._destroys else "true",
                 # The function does not read it; a change makes CloudFormation call it, and it checks the endpoint.
                 "EndpointInstances": f"{count} x {kind}",
             },
         )
-        resource.node.add_dependency(policy, self.registry)
+        resource.node.add_dependency(self.cleanup_policy, self.registry)
         return resource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,19 +13,15 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from data_sets import kinds
-from environments.settings import Settings
 from infra.data.data_bucket import CODE, DataBucket
 from infra.data.network import Network
-from infra.parts.arns import sagemaker_arn
-from infra.parts.grants import Grantee, allow
-from infra.parts.lambda_function import FunctionCode, LambdaFunction
+from infra.parts.lambda_function import FunctionCode, custom_resource_function
 from infra.registry.model_registry import ModelRegistry
-from infra.serving.endpoint_cleanup import allow_to_delete_endpoint
-from infra.training.code_archive import CodeArchive, code_files
-from infra.training.training_code import check_training_code
-from infra.training.wheels import require_wheels
+from infra.training.code_archive import CodeArchive
+from infra.training.model_line import ModelLine
+from infra.training.training_code import REQUIREMENTS
 from pipeline_definition import PipelineSettings, build_pipeline, render
-from source_code.archive import pack
+from source_code.archive import File, pack
 
 NO_CHAMPION = "champions/none/NONE"
 
@@ -45,8 +41,15 @@ class PublishedSource(Construct):
         scope: Construct,
         id: str,
         *,
-        settings: Settings,
-        root: Path,
+        name: str,
+        files: Mapping[str, File],
+        pipelines: Mapping[str, PipelineSettings],
+        capacity: str,
+        lines: Sequence[ModelLine],
+        instances: str,
+        images: Sequence[str],
+        parameter_defaults: Mapping[str, str],
+        destroys: bool,
         code: FunctionCode,
         data: DataBucket,
         registry: ModelRegistry,
@@ -54,48 +57,30 @@ class PublishedSource(Construct):
         uploads: sqs.IQueue,
         network: Network | None,
     ) -> None:
+        """`files` are those of the training code. `pipelines` has the definitions by their capacity; `capacity`, which
+        may be a reference, says which is taken. `instances` are those of the endpoint, and `images` those of jobs and
+        endpoint: their changes are to be noticed."""
         super().__init__(scope, id)
-        require_wheels(settings, root / "training", vpc=network is not None)
-        files = code_files(root / "training", root / "data_sets")
-        check_training_code(settings, files)
         archive = CodeArchive(pack(files))
-        requirements = root / "training/requirements.txt"
-        self.image_kinds = kinds.taken(requirements.read_text("utf-8") if requirements.is_file() else "")
+        self.image_kinds = kinds.taken(files[REQUIREMENTS].content.decode() if REQUIREMENTS in files else "")
         self.code_hash = archive.hash
         self.code_uri = f"s3://{data.bucket.bucket_name}/code/{archive.hash}/source.tar.gz"
-        definition_key = f"pipelines/{settings.name}.json"
+        definition_key = f"pipelines/{name}.json"
         code_asset = _asset(self, "Code", "source.tar.gz", archive.content)
         definitions = {
-            capacity: _asset(self, f"Definition-{capacity}", "definition.json", _definition(pipeline, network))
-            for capacity, pipeline in settings.pipelines.items()
+            kind: _asset(self, f"Definition-{kind}", "definition.json", _definition(pipeline, network))
+            for kind, pipeline in pipelines.items()
         }
         of_lines = {
-            f"pipelines/{settings.line_name(name)}.json": _asset(
-                self, f"DefinitionOfLine-{name}", "definition.json", _definition(line.pipeline, network)
+            f"pipelines/{line.name}.json": _asset(
+                self, f"DefinitionOfLine-{line.line}", "definition.json", _definition(line.pipeline, network)
             )
-            for name, line in settings.lines.items()
+            for line in lines
         }
-        self.deployment = LambdaFunction(
-            self,
-            "Deployment",
-            code=code,
-            package="custom_resource",
-            description="Puts code and definition into the data bucket, and clears up before a stack is destroyed",
-            timeout=Duration.minutes(15),
-            when_it_fails="CloudFormation waits for its answer, and fails the deployment when there is none.",
-        )
-        copied = (code_asset, *definitions.values(), *of_lines.values())
-        allow(self.deployment.role, ["s3:GetObject"], [_arn(asset) for asset in copied])
-        data.grant_write(self.deployment.role, "code/*", definition_key, *of_lines, NO_CHAMPION)
-        allow(self.deployment.role, ["sqs:SendMessage"], [decisions.queue_arn, uploads.queue_arn])
-        allow_to_delete_pipeline(self.deployment.role, settings.name)
-        allow_to_delete_endpoint(self.deployment.role, settings.name)
-        if network:
-            look = ["ec2:DescribeNetworkInterfaces"]
-            allow(self.deployment.role, look, ["*"], because="IAM has no resource type for this action.")
-        if settings.destroys:
-            data.grant_empty(self.deployment.role)
-            registry.grant_delete_versions(self.deployment.role)
+        description = "Puts code and definition into the data bucket, and clears up before a stack is destroyed"
+        self.deployment = custom_resource_function(self, code, description)
+        self.copied = [_arn(asset) for asset in (code_asset, *definitions.values(), *of_lines.values())]
+        self.written = ["code/*", definition_key, *of_lines, NO_CHAMPION]
         self.resource = CustomResource(
             self,
             "Resource",
@@ -109,33 +94,26 @@ class PublishedSource(Construct):
                     for from_key, to_key in (
                         (code_asset.s3_object_key, f"code/{archive.hash}/source.tar.gz"),
                         (code_asset.s3_object_key, CODE),
-                        (_chosen(self, definitions, settings.capacity), definition_key),
+                        (_chosen(self, definitions, capacity), definition_key),
                         *((asset.s3_object_key, key) for key, asset in of_lines.items()),
                     )
                 ],
                 "Objects": {NO_CHAMPION: "This prefix stands for: no model version is approved yet.\n"},
-                "PipelineName": settings.name,
-                "EndpointName": settings.name,
+                "PipelineName": name,
+                "EndpointName": name,
                 # Empty where there is no VPC. That these change has the endpoint looked at, as do its instances, which
                 # are not read.
                 "SubnetIds": network.subnet_ids if network else [],
-                "EndpointInstances": f"{settings.endpoint_instance_count} x {settings.endpoint_instance_type}",
+                "EndpointInstances": instances,
                 "ModelPackageGroupName": registry.group_name,
                 # Nor are these: that they change has the pipeline looked at.
-                "ParameterDefaults": dict(settings.parameter_defaults),
-                "Images": f"{settings.processing_image} {settings.training_image} {settings.inference_image}",
+                "ParameterDefaults": dict(parameter_defaults),
+                "Images": " ".join(images),
                 "DecisionsQueueUrl": decisions.queue_url,
                 "UploadsQueueUrl": uploads.queue_url,
-                "Retain": "false" if settings.destroys else "true",
+                "Retain": "false" if destroys else "true",
             },
         )
-
-
-def allow_to_delete_pipeline(role: Grantee, name: str) -> None:
-    pipeline, executions = (sagemaker_arn(role, "pipeline", part) for part in (name, f"{name}/execution/*"))
-    why = "All that was made at run time under this name is deleted; it is not known before."
-    allow(role, ["sagemaker:DeletePipeline", "sagemaker:ListPipelineExecutions"], [pipeline])
-    allow(role, ["sagemaker:StopPipelineExecution"], [executions], because=why)
 
 
 def _chosen(scope: Construct, definitions: Mapping[str, assets.Asset], capacity: str) -> str:

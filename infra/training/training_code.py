@@ -8,11 +8,10 @@ knows to be newer is also refused. The message names both versions. The code is 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from environments.settings import LOCAL, Settings
 from environments.typed_table import SettingsError
 from infra.training.wheels import image_python
 from pipeline_definition import SCRIPTS, PipelineSettings
@@ -26,35 +25,33 @@ REQUIREMENTS = "requirements.txt"
 _OWN_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.")
 
 
-def check_training_code(settings: Settings, files: Mapping[str, File]) -> None:
-    """Raises SettingsError for code that no job could run, and for a network that it does not know."""
+def check_training_code(
+    files: Mapping[str, File], pipelines: Mapping[str, PipelineSettings], image: str, *, local: bool
+) -> None:
+    """Raises SettingsError for code that no job could run, and for a network that it does not know.
+
+    `pipelines` has those of all lines by the names of their tables. Jobs run in the training `image`, `local` ones with
+    this machine's Python.
+    """
     try:
-        refuse_uncompilable(files, None if settings.environment == LOCAL else image_python(settings.training_image))
+        refuse_uncompilable(files, None if local else image_python(image))
         for script in (ENTRY, *SCRIPTS):
             needed(files, script)
         known = networks(files)
     except SourceError as error:
-        raise SettingsError(error.what + _python_of_image(settings, error.what), "training", error.hint) from error
+        raise SettingsError(error.what + _python_of_image(image, error.what), "training", error.hint) from error
     requirements = _requirements(files)
     if known is not None:
-        for place, pipeline in _pipelines(settings):
+        for table, pipeline in pipelines.items():
             for trained in pipeline.trained:
-                _check_network(settings, trained.network, place, known, requirements)
+                _check_network(trained.network, image, f"environments.toml [{table}]", known, requirements)
 
 
-def _pipelines(settings: Settings) -> Iterator[tuple[str, PipelineSettings]]:
-    """Each line's, and where it is set."""
-    table = settings.table.removesuffix("]")
-    yield f"{table}.pipeline]", settings.pipeline
-    for name, line in settings.lines.items():
-        yield f"{table}.lines.{name}.pipeline]", line.pipeline
-
-
-def _python_of_image(settings: Settings, what: str) -> str:
-    minor = image_python(settings.training_image)
+def _python_of_image(image: str, what: str) -> str:
+    minor = image_python(image)
     if "does not compile" not in what or minor is None:
         return ""
-    return f" (the image {settings.training_image} has Python 3.{minor})"
+    return f" (the image {image} has Python 3.{minor})"
 
 
 def _requirements(files: Mapping[str, File]) -> dict[str, Requirement]:
@@ -85,7 +82,7 @@ def _requirements(files: Mapping[str, File]) -> dict[str, Requirement]:
     return found
 
 
-def _check_network(settings: Settings, network: str, place: str, known: Networks, requirements: Container[str]) -> None:
+def _check_network(network: str, image: str, place: str, known: Networks, requirements: Container[str]) -> None:
     if not known.know(network):
         timm = f"; a network of timm is written {known.prefix}{network}" if known.prefix else ""
         raise SettingsError(
@@ -94,7 +91,7 @@ def _check_network(settings: Settings, network: str, place: str, known: Networks
             f"use one of {known}{timm}; or add your own to NETWORKS in training/model.py",
         )
     is_timm = known.prefix is not None and network.startswith(known.prefix)
-    if is_timm and "timm" not in requirements and not _OWN_IMAGE.match(settings.training_image):
+    if is_timm and "timm" not in requirements and not _OWN_IMAGE.match(image):
         raise SettingsError(
             f"network is {network!r}, and training/{REQUIREMENTS} does not name timm, which the image does not have",
             place,

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from environments.settings import LOCAL, Settings
 from environments.typed_table import SettingsError
 from source_code.requirements import Line, needs_hashes, read
 
@@ -55,17 +54,18 @@ class _Wheel:
         )
 
 
-def require_wheels(settings: Settings, training: Path, *, vpc: bool = True) -> None:
+def require_wheels(training: Path, images: Sequence[str], where: str, *, vpc: bool = True) -> None:
     """Each requirement needs a wheel in training/wheels/ that the Python of every image takes.
 
-    That is so in a VPC, and wherever there is the folder: jobs install from it alone then (training/entry.py). Jobs of
-    the local environment have this machine's Python, which `headrace deploy` looks at. Raises SettingsError.
+    That is so in a VPC, and wherever there is the folder: jobs install from it alone then (training/entry.py). `where`
+    is the table of the settings. Jobs of the local environment have none of the images, but this machine's Python,
+    which `headrace deploy` looks at. Raises SettingsError.
     """
     folder = training / "wheels"
     if not vpc and not folder.is_dir():
         return
     wheels = [_Wheel.of(path) for path in folder.glob("*.whl") if path.name.count("-") >= 4]
-    pythons = {} if settings.environment == LOCAL else _pythons(settings)
+    pythons = {minor: image for image in images if (minor := image_python(image)) is not None}
     requirements = training / "requirements.txt"
     lines = read(requirements.read_text("utf-8")) if requirements.is_file() else []
     missing = list(_missing(lines, wheels, pythons))
@@ -74,18 +74,12 @@ def require_wheels(settings: Settings, training: Path, *, vpc: bool = True) -> N
         only = "" if vpc else ", from which alone jobs install while it is there"
         raise SettingsError(
             f"{why}training/wheels/ lacks {', '.join(missing)}{only}",
-            settings.table,
+            where,
             f"python -m pip download --dest training/wheels -r training/requirements.txt --only-binary :all: "
             f"{'--no-deps ' if needs_hashes(lines) else ''}"
             "--platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --python-version <the image's>, for "
             "each of the images' versions, and for this machine's to rehearse it here",
         )
-
-
-def _pythons(settings: Settings) -> dict[int, str]:
-    """The images' versions of Python that are known, and an image that has each."""
-    images = (settings.processing_image, settings.training_image, settings.inference_image)
-    return {minor: image for image in images if (minor := image_python(image)) is not None}
 
 
 def _missing(lines: list[Line], wheels: list[_Wheel], pythons: Mapping[int, str]) -> Iterator[str]:

@@ -25,7 +25,8 @@ from botocore.exceptions import ClientError
 
 from deploy_model import outcome
 from deploy_model.artifact_check import why_not_served
-from deploy_model.endpoint import BUSY, describe, serve_champion
+from deploy_model.decision import BUSY
+from deploy_model.endpoint import describe, serve_champion
 from deploy_model.environment import Environment
 from deploy_model.messages import PeriodicCheck, Recheck
 from deploy_model.model import configuration_name

@@ -1,4 +1,4 @@
-"""Bring the endpoint to serve the champion, whatever its status is, and verify the result.
+"""Bring the endpoint to serve the champion, whatever its status is, and verify the result (decision.py says how).
 
 The message is only a hint that something may have changed. The function reads from the registry what to serve, so
 messages may arrive twice, late or in any order. For a busy endpoint the function sends itself a delayed message
@@ -15,13 +15,16 @@ few minutes to load; then the endpoint goes back to its former configuration.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from deploy_model import outcome, probe
 from deploy_model.artifact_check import why_not_served
+from deploy_model.decision import Action, decide, decide_after_probe, first_look
 from deploy_model.environment import Environment
 from deploy_model.messages import ModelDecided, Recheck
 from deploy_model.model import ensure_configuration, tag_list
@@ -36,12 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
 
 RECHECK_SECONDS = 30
-MAX_PROBES = 4  # failed probes, 30 s apart: a model of 1 GB loads in less than two minutes
 MAX_RECHECKS = 120  # an hour: an endpoint is created or updated in 5 to 10 minutes, longer with a slow traffic shift
-
-ON_ITS_WAY = frozenset({"Creating", "Updating", "RollingBack"})
-BUSY = ON_ITS_WAY | {"SystemUpdating", "Deleting"}
-UPDATABLE = frozenset({"InService", "OutOfService", "UpdateRollbackFailed"})
 
 
 def serve_champion(
@@ -75,134 +73,98 @@ def serve_champion(
         sync_tags(sagemaker, endpoint["EndpointArn"], environment.tags)
     status = "Absent" if endpoint is None else endpoint["EndpointStatus"]
     log.info("endpoint found", endpoint=name, status=status, champion=champion.model_package_arn, wanted=wanted)
-    recheck = _recheck(hint, champion)
-    if endpoint is None and recheck.was_there:
-        log.warning(
-            "the endpoint was deleted after the decision: it stays deleted",
-            endpoint=name,
-            configuration=wanted,
-            hint="the next approval makes it; or now: headrace repair",
-        )
-    elif endpoint is None:
-        _create(sagemaker, sqs, environment, wanted, recheck)
-    elif status in BUSY:
-        requested = recheck.requested == wanted or (status in ON_ITS_WAY and _target(endpoint) == wanted)
-        was_there = recheck.was_there or status != "Deleting"
-        later = replace(recheck, requested=wanted if requested else None, was_there=was_there)
-        _recheck_later(sqs, environment, later, f"it is {status}")
-    elif status != "Failed" and status not in UPDATABLE:
-        raise EndpointError(
-            f"the endpoint {name} has the unknown status {status}",
-            hint="check it in the console, then: headrace redrive",
-        )
-    elif status == "InService" and endpoint["EndpointConfigName"] == wanted:
-        if wanted == recheck.requested or recheck.allow_retry:
-            _conclude(sagemaker, runtime, sqs, environment, champion, endpoint, recheck)
-    elif wanted == recheck.requested:
-        outcome.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=recheck.reason)
-    elif not recheck.allow_retry and outcome.was_rolled_back(sagemaker, endpoint, wanted):
-        log.warning(
-            "the champion was rolled back: the endpoint is left as it is",
-            endpoint=name,
-            status=status,
-            configuration=wanted,
-            hint=f"headrace reject {champion.version}; or, to try it once more: headrace approve {champion.version}",
-        )
-    elif status == "Failed":
-        # The only operation that SageMaker allows on a failed endpoint is its deletion.
-        sagemaker.delete_endpoint(EndpointName=name)
-        _recheck_later(sqs, environment, replace(recheck, was_there=False), "a failed endpoint is being deleted")
-    elif endpoint["EndpointConfigName"] != wanted:
-        former = endpoint["EndpointConfigName"] if status == "InService" else None
-        _update(sagemaker, sqs, environment, wanted, replace(recheck, former=former))
-    else:
-        raise EndpointError(
-            f"the endpoint {name} has the champion's configuration but is {status}: "
-            f"{endpoint.get('FailureReason', 'no reason given')}",
-            hint=f"aws sagemaker delete-endpoint --endpoint-name {name}; then: headrace repair",
-        )
+    recheck = hint if isinstance(hint, Recheck) else first_look(hint, champion.model_package_arn)
+    decision = decide(endpoint, wanted, recheck)
+    if decision.action is Action.ASK_FOR_ROLLBACK:
+        assert endpoint
+        rolled_back = outcome.was_rolled_back(sagemaker, endpoint, wanted)
+        decision = decide(endpoint, wanted, recheck, rolled_back=rolled_back)
+    if decision.action is Action.PROBE:
+        failure = _probe(sagemaker, runtime, environment, champion, wanted, recheck.probes + 1)
+        decision = decide_after_probe(failure, wanted, recheck)
+    later, why = decision.recheck, decision.why
+    match decision.action:
+        case Action.CREATE:
+            tags = tag_list(environment)
+            create = partial(sagemaker.create_endpoint, EndpointName=name, EndpointConfigName=wanted, Tags=tags)
+            if not _requested(environment, create, "created", already="already existing"):
+                later, why = replace(recheck, was_there=True), "another worker has created it"
+        case Action.UPDATE:
+            update = partial(sagemaker.update_endpoint, EndpointName=name, EndpointConfigName=wanted)
+            if not _requested(environment, update, "updated", already="in-progress"):
+                later = replace(recheck, former=later.former, was_there=True)
+                why = "another worker has begun to update it"
+        case Action.GO_BACK:
+            # If the function ends right after this, the message is received again and finds the update in progress.
+            back = partial(sagemaker.update_endpoint, EndpointName=name, EndpointConfigName=str(recheck.former))
+            _requested(environment, back, "brought back to what it served before", already="in-progress")
+        case Action.DELETE:  # the only operation that SageMaker allows on a failed endpoint
+            sagemaker.delete_endpoint(EndpointName=name)
+        case Action.REPORT_DEPLOYED:
+            assert endpoint
+            outcome.deployed(sqs, environment, champion, endpoint)
+        case Action.REPORT_ROLLBACK:
+            assert endpoint
+            outcome.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=later.reason)
+        case Action.STAY_DELETED:
+            log.warning(
+                "the endpoint was deleted after the decision: it stays deleted",
+                endpoint=name,
+                configuration=wanted,
+                hint="the next approval makes it; or now: headrace repair",
+            )
+        case Action.LEAVE:
+            log.warning(
+                "the champion was rolled back: the endpoint is left as it is",
+                endpoint=name,
+                status=status,
+                configuration=wanted,
+                hint=f"headrace reject {champion.version}; "
+                f"or, to try it once more: headrace approve {champion.version}",
+            )
+        case Action.REFUSE_STATUS:
+            raise EndpointError(
+                f"the endpoint {name} has the unknown status {status}",
+                hint="check it in the console, then: headrace redrive",
+            )
+        case Action.REFUSE:
+            assert endpoint
+            raise EndpointError(
+                f"the endpoint {name} has the champion's configuration but is {status}: "
+                f"{endpoint.get('FailureReason', 'no reason given')}",
+                hint=f"aws sagemaker delete-endpoint --endpoint-name {name}; then: headrace repair",
+            )
+    if why:
+        _recheck_later(sqs, environment, later, why)
 
 
-def _recheck(hint: ModelDecided | Recheck, champion: Champion) -> Recheck:
-    """An approval of the champion allows another attempt, even if the champion was rolled back before."""
-    if isinstance(hint, Recheck):
-        return hint
-    wished = hint.approval_status == "Approved" and hint.model_package_arn == champion.model_package_arn
-    return Recheck(allow_retry=wished, execution=hint.execution, line=hint.line)
-
-
-def _create(
-    sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, recheck: Recheck
-) -> None:
-    try:
-        sagemaker.create_endpoint(
-            EndpointName=environment.endpoint_name, EndpointConfigName=wanted, Tags=tag_list(environment)
-        )
-    except ClientError as error:
-        _refuse_quota(error, environment, "created")
-        if not says(error, "already existing"):
-            raise
-        _recheck_later(sqs, environment, replace(recheck, was_there=True), "another worker has created it")
-    else:
-        _recheck_later(
-            sqs,
-            environment,
-            Recheck(requested=wanted, execution=recheck.execution, line=recheck.line, was_there=True),
-            "it is being created",
-        )
-
-
-def _update(
-    sagemaker: SageMakerClient, sqs: SqsClient, environment: Environment, wanted: str, recheck: Recheck
-) -> None:
-    try:
-        sagemaker.update_endpoint(EndpointName=environment.endpoint_name, EndpointConfigName=wanted)
-    except ClientError as error:
-        _refuse_quota(error, environment, "updated")
-        if not says(error, "in-progress"):
-            raise
-        _recheck_later(sqs, environment, replace(recheck, was_there=True), "another worker has begun to update it")
-    else:
-        later = Recheck(requested=wanted, execution=recheck.execution, line=recheck.line, former=recheck.former)
-        _recheck_later(sqs, environment, replace(later, was_there=True), "it is being updated")
-
-
-def _conclude(
+def _probe(
     sagemaker: SageMakerClient,
     runtime: RuntimeClient,
-    sqs: SqsClient,
     environment: Environment,
     champion: Champion,
-    endpoint: DescribeEndpointOutputTypeDef,
-    recheck: Recheck,
-) -> None:
-    """Probe the model of an endpoint that is InService with the champion's configuration.
-
-    If the model does not answer as the version records, the endpoint goes back to the former configuration. If the
-    function ends right after UpdateEndpoint, the message is received again and finds the update in progress.
-    """
-    name, wanted = endpoint["EndpointName"], endpoint["EndpointConfigName"]
+    wanted: str,
+    probes: int,
+) -> str | None:
+    """The reason why the model does not answer as the version records; None if it does."""
+    name = environment.endpoint_name
     package = sagemaker.describe_model_package(ModelPackageName=champion.model_package_arn)
     reason = probe.failure(runtime, name, package.get("CustomerMetadataProperties", {}))
-    if reason is None:
-        outcome.deployed(sqs, environment, champion, endpoint)
-        return
-    log.warning(
-        "the model fails the probe", endpoint=name, configuration=wanted, reason=reason, probes=recheck.probes + 1
-    )
-    if recheck.probes + 1 < MAX_PROBES:
-        _recheck_later(sqs, environment, replace(recheck, requested=wanted, probes=recheck.probes + 1), reason)
-    elif recheck.former is None:
-        outcome.rolled_back(sagemaker, sqs, environment, champion, endpoint, wanted, reason=reason)
-    else:
-        back = replace(recheck, requested=wanted, reason=reason, allow_retry=False)
-        try:
-            sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=recheck.former)
-        except ClientError as error:
-            _refuse_quota(error, environment, "brought back to what it served before")
-            if not says(error, "in-progress"):
-                raise
-        _recheck_later(sqs, environment, back, f"it goes back to {recheck.former}")
+    if reason is not None:
+        log.warning("the model fails the probe", endpoint=name, configuration=wanted, reason=reason, probes=probes)
+    return reason
+
+
+def _requested(environment: Environment, request: Callable[[], object], verb: str, *, already: str) -> bool:
+    """Whether SageMaker took the request. It does not if another worker made it first, which the message says."""
+    try:
+        request()
+    except ClientError as error:
+        _refuse_quota(error, environment, verb)
+        if not says(error, already):
+            raise
+        return False
+    return True
 
 
 def _refuse_quota(error: ClientError, environment: Environment, verb: str) -> None:
@@ -225,12 +187,6 @@ def describe(sagemaker: SageMakerClient, name: str) -> DescribeEndpointOutputTyp
         if says(error, "could not find"):
             return None
         raise
-
-
-def _target(endpoint: DescribeEndpointOutputTypeDef) -> str:
-    """The configuration that the endpoint will have: during an update, EndpointConfigName is still the old one."""
-    pending = endpoint.get("PendingDeploymentSummary")
-    return pending["EndpointConfigName"] if pending else endpoint["EndpointConfigName"]
 
 
 def _recheck_later(sqs: SqsClient, environment: Environment, recheck: Recheck, reason: str) -> None:

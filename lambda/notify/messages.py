@@ -29,19 +29,28 @@ OUT_OF_ORDER = frozenset({"FAILED", "OUT_OF_SERVICE", "UPDATE_ROLLBACK_FAILED"})
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutionEnded:
+class Message:
+    """One notice is sent for one state: by default the values of the fields in `key`."""
+
+    key: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def state(self) -> list[str]:
+        return [str(getattr(self, name)) for name in self.key]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionEnded(Message):
     """An execution with the status Failed or Stopped."""
+
+    key: ClassVar[tuple[str, ...]] = ("arn", "status")
 
     arn: str
     status: str
 
-    @property
-    def state(self) -> list[str]:
-        return [self.arn, self.status]
-
 
 @dataclass(frozen=True, slots=True)
-class ModelWaits:
+class ModelWaits(Message):
     model_package_arn: str
     version: int
 
@@ -51,20 +60,18 @@ class ModelWaits:
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmRaised:
+class AlarmRaised(Message):
+    key: ClassVar[tuple[str, ...]] = ("name", "changed")
+
     name: str
     description: str
     reason: str
     metric: str
     changed: str  # ISO 8601
 
-    @property
-    def state(self) -> list[str]:
-        return [self.name, self.changed]
-
 
 @dataclass(frozen=True, slots=True)
-class EndpointFailed:
+class EndpointFailed(Message):
     """`changed` is the endpoint's LastModifiedTime in milliseconds, here and below: one notice for each change."""
 
     kind: ClassVar[str] = "endpoint-failed"
@@ -81,8 +88,9 @@ class EndpointFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class Deployed(Message):
     kind: ClassVar[str] = "deployed"
+    key: ClassVar[tuple[str, ...]] = ("endpoint", "configuration", "changed")
 
     endpoint: str
     configuration: str
@@ -90,32 +98,26 @@ class Deployed:
     version: int
     changed: int
 
-    @property
-    def state(self) -> list[str]:
-        return [self.endpoint, self.configuration, str(self.changed)]
-
 
 @dataclass(frozen=True, slots=True)
-class ArtifactRefused:
+class ArtifactRefused(Message):
     """An approved version that is not deployed, because its artifact is not the registered one."""
 
     kind: ClassVar[str] = "artifact-refused"
+    key: ClassVar[tuple[str, ...]] = ("model_package_arn", "reason")
 
     endpoint: str
     model_package_arn: str
     version: int
     reason: str
 
-    @property
-    def state(self) -> list[str]:
-        return [self.model_package_arn, self.reason]
-
 
 @dataclass(frozen=True, slots=True)
-class RolledBack:
+class RolledBack(Message):
     """The endpoint was asked to serve `configuration` and has gone back to `serving`."""
 
     kind: ClassVar[str] = "rolled-back"
+    key: ClassVar[tuple[str, ...]] = ("endpoint", "configuration", "changed")
 
     endpoint: str
     configuration: str
@@ -125,19 +127,16 @@ class RolledBack:
     reason: str
     changed: int
 
-    @property
-    def state(self) -> list[str]:
-        return [self.endpoint, self.configuration, str(self.changed)]
-
 
 @dataclass(frozen=True, slots=True)
-class EndpointDiffers:
+class EndpointDiffers(Message):
     """The endpoint drifted from the registry. The table in lambda/deploy_model/drift.py lists the values of `what`.
 
     `serving` and `wanted` are configurations, empty where there is none; `version` is the wanted one, 0 for none.
     """
 
     kind: ClassVar[str] = "endpoint-differs"
+    key: ClassVar[tuple[str, ...]] = ("endpoint", "what", "serving", "wanted")
 
     endpoint: str
     what: str
@@ -147,32 +146,26 @@ class EndpointDiffers:
     version: int
     repaired: bool
 
-    @property
-    def state(self) -> list[str]:
-        return [self.endpoint, self.what, self.serving, self.wanted]
-
 
 @dataclass(frozen=True, slots=True)
-class DefinitionRefused:
+class DefinitionRefused(Message):
     """`version` is the refused object's ETag, empty where there is none."""
 
     kind: ClassVar[str] = "definition-refused"
+    key: ClassVar[tuple[str, ...]] = ("definition", "version", "error")
 
     definition: str
     version: str
     error: str
     hint: str
 
-    @property
-    def state(self) -> list[str]:
-        return [self.definition, self.version, self.error]
-
 
 @dataclass(frozen=True, slots=True)
-class OverBudget:
+class OverBudget(Message):
     """Costs in US dollars; each line of the breakdown gives the maximum cost of one step, and how it is computed."""
 
     kind: ClassVar[str] = "budget"
+    key: ClassVar[tuple[str, ...]] = ("data_set", "fingerprint", "estimated_cost", "max_run_cost")
 
     data_set: str
     fingerprint: str
@@ -180,19 +173,16 @@ class OverBudget:
     max_run_cost: float
     breakdown: list[str]
 
-    @property
-    def state(self) -> list[str]:
-        return [self.data_set, self.fingerprint, str(self.estimated_cost), str(self.max_run_cost)]
-
 
 @dataclass(frozen=True, slots=True)
-class RunLimitReached:
+class RunLimitReached(Message):
     """The first data set of a day that reaches the limit; `free` is the time from which the limit admits a run.
 
     `setting` is max_runs_per_day or max_concurrent_runs; `free` is empty for the latter, `day` is a day in UTC.
     """
 
     kind: ClassVar[str] = "run-limit"
+    key: ClassVar[tuple[str, ...]] = ("setting", "limit", "day")
 
     data_set: str
     setting: str
@@ -200,25 +190,18 @@ class RunLimitReached:
     free: str
     day: str
 
-    @property
-    def state(self) -> list[str]:
-        return [self.setting, str(self.limit), self.day]
-
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class SetAside(Message):
     """A dead-lettered message. `queue` is the dead-letter queue's name, `message_id` the id in the source queue."""
 
     kind: ClassVar[str] = "set-aside"
+    key: ClassVar[tuple[str, ...]] = ("message_id",)
 
     queue: str
     message_id: str
     message: str
     reason: str
-
-    @property
-    def state(self) -> list[str]:
-        return [self.message_id]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Read and check environment variables. Each function has a dataclass `Environment` that these functions fill."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
@@ -38,52 +38,28 @@ def number(source: Mapping[str, str], name: str) -> float:
 
 
 def named_numbers(source: Mapping[str, str], name: str) -> dict[str, float]:
-    """A JSON object of numbers above 0."""
-    parsed = _json(name, text(source, name))
-    if not isinstance(parsed, dict) or not all(
-        type(item) in (int, float) and 0 < item < inf for item in parsed.values()
-    ):
-        raise SettingError(
-            f"the environment variable {name} holds {source[name]!r}", hint="give a JSON object of numbers above 0"
-        )
-    return parsed
+    def fits(item: Any) -> bool:
+        return type(item) in (int, float) and 0 < item < inf
+
+    return _object(text(source, name), name, " of numbers above 0", fits)
 
 
 def named_texts(source: Mapping[str, str], name: str, *, default: str | None = None) -> dict[str, str]:
-    """A JSON object of strings."""
     value = text(source, name) if default is None else source.get(name) or default
-    parsed = _json(name, value)
-    if not isinstance(parsed, dict) or not all(isinstance(item, str) for item in parsed.values()):
-        raise SettingError(f"the environment variable {name} holds {value!r}", hint="give a JSON object of strings")
-    return parsed
+    return _object(value, name, " of strings", lambda item: isinstance(item, str))
 
 
 def lists_of_texts(source: Mapping[str, str], name: str) -> dict[str, list[str]]:
-    """A JSON object of lists of strings."""
-    parsed = _json(name, text(source, name))
-    if not isinstance(parsed, dict) or not all(map(_is_texts, parsed.values())):
-        raise SettingError(
-            f"the environment variable {name} holds {source[name]!r}", hint="give a JSON object of lists of strings"
-        )
-    return parsed
+    return _object(text(source, name), name, " of lists of strings", _is_texts)
 
 
 def texts_and_lists(source: Mapping[str, str], name: str) -> dict[str, str | list[str]]:
-    """A JSON object of strings and lists of strings."""
-    parsed = _json(name, text(source, name))
-    if not isinstance(parsed, dict) or not all(isinstance(item, str) or _is_texts(item) for item in parsed.values()):
-        raise SettingError(
-            f"the environment variable {name} holds {source[name]!r}",
-            hint="give a JSON object of strings and lists of strings",
-        )
-    return parsed
+    what = " of strings and lists of strings"
+    return _object(text(source, name), name, what, lambda item: isinstance(item, str) or _is_texts(item))
 
 
 def json_object(source: Mapping[str, str], name: str) -> dict[str, Any]:
-    parsed = _json(name, text(source, name))
-    if not isinstance(parsed, dict):
-        raise SettingError(f"the environment variable {name} holds {source[name]!r}", hint="give a JSON object")
-    return parsed
+    return _object(text(source, name), name, "", lambda item: True)
 
 
 def texts(source: Mapping[str, str], name: str) -> list[str]:
@@ -94,6 +70,14 @@ def texts(source: Mapping[str, str], name: str) -> list[str]:
             f"the environment variable {name} holds {source[name]!r}", hint="give a JSON list of strings"
         )
     return list(parsed)
+
+
+def _object(value: str, name: str, of: str, fits: Callable[[Any], bool]) -> dict[str, Any]:
+    """A JSON object whose values all fit; `of` says which do."""
+    parsed = _json(name, value)
+    if not isinstance(parsed, dict) or not all(map(fits, parsed.values())):
+        raise SettingError(f"the environment variable {name} holds {value!r}", hint=f"give a JSON object{of}")
+    return parsed
 
 
 def _is_texts(value: Any) -> bool:

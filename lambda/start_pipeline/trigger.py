@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -47,6 +48,7 @@ def act(
     seconds_left: Callable[[], float],
 ) -> None:
     """Carry out a message. `client` makes the clients, so that an S3 event costs no SageMaker client."""
+    check = partial(run_if_quiet, environment=environment, client=client, now=now, seconds_left=seconds_left)
     match message:
         case Ignored(reason):
             log.info("ignored", reason=reason)
@@ -70,15 +72,7 @@ def act(
                 s3, sqs = client("s3"), client("sqs")
                 debounce.schedule(s3, sqs, environment, data_set, now=now, message_id=message_id, wait=wait, seen=state)
 
-            run_if_quiet(
-                data_set,
-                environment,
-                client,
-                now=now,
-                seconds_left=seconds_left,
-                again=check_again,
-                seen=seen if vanishing else None,
-            )
+            check(data_set, again=check_again, seen=seen if vanishing else None)
         case RunAgain(data_set, asked, chosen):
 
             def ask_again(wait: float, state: str = "") -> None:
@@ -88,16 +82,7 @@ def act(
                     QueueUrl=environment.queue_url, MessageBody=body, DelaySeconds=min(ceil(wait), MAX_DELAY)
                 )
 
-            run_if_quiet(
-                data_set,
-                environment,
-                client,
-                now=now,
-                seconds_left=seconds_left,
-                again=ask_again,
-                asked_by=asked,
-                chosen=chosen,
-            )
+            check(data_set, again=ask_again, asked_by=asked, chosen=chosen)
 
 
 def run_if_quiet(

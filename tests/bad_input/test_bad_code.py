@@ -42,7 +42,7 @@ Row = Callable[..., None]
 def test_synthesis_with_bad_code(row: Row, name: str, text: str, given: str) -> None:
     code = code_files(PROJECT / "training", ROOT / "data_sets") | {name: File(text.encode())}
     with pytest.raises(SettingsError) as caught:
-        check_training_code(DEV, code)
+        check_training_code(code, DEV.pipeline_tables, DEV.training_image, local=False)
     version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
     said = str(caught.value).replace(f"with {version}", "with <Python here>")  # the image may have the same one
     row(given, SYNTHESIS, f"error: {said}")

@@ -71,6 +71,8 @@ MISTAKES = [
     ("a key of another region", f'{PLACE}data_key = "arn:aws:kms:us-east-1:123456789012:key/1"\n'),
     ("an accuracy above 1", pipeline("accuracy_threshold = 1.5")),
     ("no instance for the training", pipeline("train_instance_count = 0")),
+    ("an instance type that runs endpoints and no batch transforms",
+     pipeline('inference_instance_types = ["ml.c5.large"]')),
     ("spot capacity that may not be waited for", pipeline('capacity = "spot"\nspot_wait_seconds = 0')),
     ("an input mode that training does not have", pipeline('input_mode = "Pipe"')),
     ("a warm pool for longer than SageMaker keeps one", pipeline("keep_alive_seconds = 7200")),

@@ -188,10 +188,20 @@ def stack(settings: Settings) -> Stack:
     return Stack(app, "Stack", env=Environment(account=settings.account, region=settings.region))
 
 
+def images_of(settings: Settings) -> Images:
+    return Images.of(
+        stack(settings),
+        training=settings.training_image,
+        processing=settings.processing_image,
+        inference=settings.inference_image,
+        where=settings.table,
+    )
+
+
 def test_region_without_deep_learning_images_is_refused(tmp_path: Path) -> None:
     settings = load(tmp_path, '[dev]\naccount = "123456789012"\nregion = "eu-nowhere-7"\n')
     with pytest.raises(SettingsError, match="AWS has no deep-learning images in region 'eu-nowhere-7'"):
-        Images.of(stack(settings), settings)
+        images_of(settings)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +249,7 @@ def test_image_is_of_the_region_or_custom(tmp_path: Path, region: str, image: st
     kinds = ("training", "processing", "inference")
     named = "".join(f'{kind}_image = "{image}"\n' for kind in kinds)
     settings = load(tmp_path, f'[dev]\naccount = "123456789012"\nregion = "{region}"\n{named}')
-    images = Images.of(stack(settings), settings)
+    images = images_of(settings)
     assert images.training == images.processing == images.inference
     training = images.training
     assert (training.uri, training.repository_arn) == (uri, arn)

@@ -216,7 +216,7 @@ def test_a_requirement_without_a_wheel_is_refused(
 ) -> None:
     make(tmp_path, requirements, wheels)
     with pytest.raises(SettingsError, match=rf"training/wheels/ lacks {missing}\n") as refusal:
-        require_wheels(isolated.settings, tmp_path)
+        require_wheels(tmp_path, images(isolated), "prod")
     assert "pip download" in str(refusal.value)
 
 
@@ -235,7 +235,7 @@ def test_requirements_with_wheels_are_taken(
     tmp_path: Path, isolated: Any, requirements: str, wheels: list[str]
 ) -> None:
     make(tmp_path, requirements, wheels)
-    require_wheels(isolated.settings, tmp_path)
+    require_wheels(tmp_path, images(isolated), "prod")
 
 
 def test_a_wheel_has_to_be_the_file_whose_hash_the_requirements_name(tmp_path: Path, isolated: Any) -> None:
@@ -246,13 +246,13 @@ def test_a_wheel_has_to_be_the_file_whose_hash_the_requirements_name(tmp_path: P
     known = hashlib.sha256(b"the one").hexdigest()
     text = f"--require-hashes\npillow==12.0.0 \\\n    --hash=sha256:{known}\n"
     (tmp_path / "requirements.txt").write_text(text)
-    require_wheels(isolated.settings, tmp_path)
+    require_wheels(tmp_path, images(isolated), "prod")
     (tmp_path / "wheels" / other).write_bytes(b"for another Python")
     (tmp_path / "wheels" / wheel).write_bytes(b"another one")
     with pytest.raises(
         SettingsError, match=r"lacks pillow==12\.0\.0 with a hash that requirements\.txt names\n"
     ) as said:
-        require_wheels(isolated.settings, tmp_path)
+        require_wheels(tmp_path, images(isolated), "prod")
     assert " --only-binary :all: --no-deps --platform manylinux_2_28_x86_64 --platform manylinux_2_17" in str(
         said.value
     )
@@ -262,9 +262,14 @@ def test_wheels_are_complete_wherever_there_are_some(tmp_path: Path, prod: Any) 
     """entry.py installs from the folder alone when it is there, also where an index could be reached."""
     make(tmp_path, "pillow\n", [])
     with pytest.raises(SettingsError, match="lacks pillow, from which alone jobs install while it is there"):
-        require_wheels(prod.settings, tmp_path, vpc=False)
+        require_wheels(tmp_path, images(prod), "prod", vpc=False)
     (tmp_path / "wheels").rmdir()
-    require_wheels(prod.settings, tmp_path, vpc=False)
+    require_wheels(tmp_path, images(prod), "prod", vpc=False)
+
+
+def images(stack: Any) -> list[str]:
+    """Those of jobs and endpoint."""
+    return [stack.settings.processing_image, stack.settings.training_image, stack.settings.inference_image]
 
 
 def make(training: Path, requirements: str, wheels: list[str]) -> None:

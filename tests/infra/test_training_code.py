@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from suite import PROJECT
 
 import backbone
 import model
-from environments.settings import Settings
+from environments.settings import LOCAL, Settings
 from environments.typed_table import SettingsError
 from infra.training.code_archive import code_files
 from infra.training.training_code import check_training_code
@@ -32,16 +33,21 @@ def settings(**pipeline: Any) -> Settings:
     )
 
 
+def check(found: Settings, code: Mapping[str, File]) -> None:
+    """As the stack of these settings checks it."""
+    check_training_code(code, found.pipeline_tables, found.training_image, local=found.environment == LOCAL)
+
+
 def refusal(found: Settings, **changed: str) -> str:
     code = CODE | {name.replace("_", ".", 1): File(text.encode()) for name, text in changed.items()}
     with pytest.raises(SettingsError) as caught:
-        check_training_code(found, code)
+        check(found, code)
     return str(caught.value)
 
 
 def test_the_projects_own_code_is_taken() -> None:
-    check_training_code(settings(), CODE)
-    check_training_code(settings(network="small-cnn-groupnorm"), CODE)
+    check(settings(), CODE)
+    check(settings(network="small-cnn-groupnorm"), CODE)
 
 
 def test_the_networks_are_read_from_the_text_as_python_has_them() -> None:
@@ -68,15 +74,15 @@ def test_a_network_of_timm_needs_timm_in_the_requirements() -> None:
     found = settings(network="timm:resnet18")
     assert "does not name timm" in refusal(found)
     requirements = CODE["requirements.txt"].content + f"timm==1.0.20 --hash={HASH}\n".encode()
-    check_training_code(found, CODE | {"requirements.txt": File(requirements)})
+    check(found, CODE | {"requirements.txt": File(requirements)})
     own = replace(found, training_image="123456789012.dkr.ecr.eu-central-1.amazonaws.com/mine:1")
-    check_training_code(own, CODE)  # the packages of a custom image are unknown
+    check(own, CODE)  # the packages of a custom image are unknown
 
 
 def test_networks_that_are_not_written_out_are_left_to_the_job() -> None:
     code = CODE | {"model.py": File(b"NETWORKS = {name: 1 for name in 'abc'}\n")}
     assert networks(code) is None
-    check_training_code(settings(network="anything"), code)
+    check(settings(network="anything"), code)
 
 
 def test_a_file_that_does_not_compile_is_named_with_its_line_and_the_images_python() -> None:
@@ -87,7 +93,7 @@ def test_a_file_that_does_not_compile_is_named_with_its_line_and_the_images_pyth
 
 def test_a_script_that_the_definition_runs_has_to_be_there() -> None:
     with pytest.raises(SettingsError, match=r"there is no file evaluate\.py in the code"):
-        check_training_code(settings(), {name: file for name, file in CODE.items() if name != "evaluate.py"})
+        check(settings(), {name: file for name, file in CODE.items() if name != "evaluate.py"})
 
 
 @pytest.mark.parametrize("line", ["pillow = 13", "pillow==", "!!"])
@@ -107,11 +113,11 @@ def test_a_requirement_without_a_hash_beside_some_with_one_is_named(text: str) -
 def test_a_line_that_is_added_to_what_is_shipped_needs_a_hash() -> None:
     shipped = CODE["requirements.txt"].content
     with pytest.raises(SettingsError, match=r"line \d+, 'timm==1\.0\.20', has no hash"):
-        check_training_code(settings(), CODE | {"requirements.txt": File(shipped + b"timm==1.0.20\n")})
+        check(settings(), CODE | {"requirements.txt": File(shipped + b"timm==1.0.20\n")})
 
 
 def test_a_file_without_any_hash_is_taken() -> None:
-    check_training_code(settings(), CODE | {"requirements.txt": File(b"pillow==13.0.0\nsimplejpeg\n")})
+    check(settings(), CODE | {"requirements.txt": File(b"pillow==13.0.0\nsimplejpeg\n")})
 
 
 def test_what_the_requirements_are_made_from_is_not_part_of_the_code() -> None:
@@ -121,7 +127,7 @@ def test_what_the_requirements_are_made_from_is_not_part_of_the_code() -> None:
 
 def test_options_comments_and_markers_are_accepted_in_requirements() -> None:
     text = b"--extra-index-url https://example.com  # ours\n\npillow==13.0.0  # images\ntimm; python_version > '3'\n"
-    check_training_code(settings(), CODE | {"requirements.txt": File(text)})
+    check(settings(), CODE | {"requirements.txt": File(text)})
 
 
 @pytest.mark.parametrize(

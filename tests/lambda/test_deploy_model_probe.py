@@ -12,7 +12,7 @@ from worlds import NAME, DeployWorld
 import known_answer
 import summary
 from deploy_model import probe
-from deploy_model.endpoint import MAX_PROBES
+from deploy_model.decision import MAX_PROBES
 from inference import input_fn
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from import_roots import imported
 
 from shared import aws, env_vars
 from shared.errors import SettingError
@@ -23,26 +23,15 @@ FILES = sorted(FOLDER.rglob("*.py"))
 FOLDERS = {"definition": set[str](), "uploads": {"definition"}, "runs": {"uploads", "definition"}}
 
 
-def imports(text: str) -> set[str]:
-    """The modules that the text of a Python file imports, with dots."""
-    names = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
-
-
 def forbidden(package: str, text: str) -> set[str]:
     """What a file of the package must not import: a function imports itself and `shared`, and `shared` only itself."""
     allowed = sys.stdlib_module_names | {"boto3", "botocore", "shared", package} | FOR_TYPES | COPIED
-    return {name for name in imports(text) if name.partition(".")[0] not in allowed}
+    return {name for name in imported(text) if name.partition(".")[0] not in allowed}
 
 
 def wrong_folders(folder: str, text: str) -> set[str]:
     """The folders of start_pipeline that a file of `folder` imports and must not import."""
-    used = {name.split(".")[1] for name in imports(text) if name.startswith("start_pipeline.")}
+    used = {name.split(".")[1] for name in imported(text) if name.startswith("start_pipeline.")}
     return used & FOLDERS.keys() - {folder} - FOLDERS[folder]
 
 
@@ -52,14 +41,10 @@ def test_a_function_imports_the_standard_library_boto3_and_shared_modules_only(p
 
 
 @pytest.mark.parametrize("package", sorted(FOREIGN))
-@pytest.mark.parametrize("imported", [*FUNCTIONS, "headrace", "pydantic"])
-def test_an_import_of_another_function_or_another_package_is_noticed(package: str, imported: str) -> None:
-    for text in (
-        f"import {imported}.handler",
-        f"from {imported}.handler import handle",
-        f"from {imported} import handler",
-    ):
-        assert bool(forbidden(package, text)) == (package != imported)
+@pytest.mark.parametrize("other", [*FUNCTIONS, "headrace", "pydantic"])
+def test_an_import_of_another_function_or_another_package_is_noticed(package: str, other: str) -> None:
+    for text in (f"import {other}.handler", f"from {other}.handler import handle", f"from {other} import handler"):
+        assert bool(forbidden(package, text)) == (package != other)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -24,8 +24,8 @@ from richest_definition import (
 )
 
 from local_cloud.sagemaker.pipelines.engine.check import check
-from pipeline_definition import PipelineSettings
-from pipeline_language.definition import parse
+from pipeline_definition import PipelineSettings, PipelineSettingsError
+from pipeline_language.definition import DefinitionError, parse
 
 WITHOUT_EFFECT = {"model_approval_status"}
 """In the portable definition it is a name, which the environment binds."""
@@ -57,6 +57,27 @@ def test_the_local_cloud_takes_the_definition() -> None:
     Tunings do not run here: test_request_shapes.py holds theirs to the request.
     """
     check(parse(json.dumps(bound(replace(RICHEST, tuning_jobs=0), in_vpc=True))))
+
+
+def test_settings_take_the_instance_types_of_a_model_that_the_local_cloud_takes() -> None:
+    """Some of SageMaker's instance types run endpoints and no batch transforms, and a version names types for both."""
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    kinds = {kind for use in ("ProductionVariant", "Transform") for kind in model.shape_for(f"{use}InstanceType").enum}
+    definition = json.dumps(bound(PipelineSettings()))
+    default = json.dumps(PipelineSettings().inference_instance_types)
+    assert default in definition
+    refused = set()
+    for kind in sorted(kinds | {"ml.c5", "ml.c5.small", "c5.large"}):
+        try:
+            check(parse(definition.replace(default, json.dumps([kind]))))
+        except DefinitionError:
+            refused.add(kind)
+            with pytest.raises(PipelineSettingsError, match=f"inference_instance_types holds {kind}"):
+                PipelineSettings(inference_instance_types=(kind,))
+        else:
+            assert PipelineSettings(inference_instance_types=(kind,)).inference_instance_types == (kind,)
+    assert "ml.c5.large" in refused
+    assert "ml.m5.large" not in refused
 
 
 def test_every_setting_is_in_the_request_or_has_a_reason_why_not() -> None:

@@ -13,6 +13,7 @@ from local_cloud.sagemaker.containers.hosts import Ending, ExitReason, Host, mak
 from local_cloud.sagemaker.containers.images import image
 from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.containers.log_stream import LogStream
+from local_cloud.sagemaker.core import events, tags
 from local_cloud.sagemaker.core.cloud import Credentials
 from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
@@ -193,3 +194,9 @@ def _pump(process: Process, stream: LogStream, on_line: Callable[[str], None]) -
     for line in process.output:
         stream.write(line)
         on_line(line)
+
+
+def publish(context: Context, scope: Scope, type_name: str, description: Document) -> None:
+    """Send the event of a job's new state."""
+    job_tags = tags.get(context.store, scope, description[f"{type_name}JobArn"])
+    events.job_changed(context.cloud, scope, type_name, description, job_tags)

@@ -7,13 +7,11 @@ from local_cloud.sagemaker.containers import transfer
 from local_cloud.sagemaker.containers.folder import Folder
 from local_cloud.sagemaker.containers.hosts import ExitReason
 from local_cloud.sagemaker.containers.opt_ml import algorithm_error, local_folder, message, resource_config
-from local_cloud.sagemaker.core import events, tags
-from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.statuses import JobStatus
-from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.jobs.job import Job
+from local_cloud.sagemaker.core.store import Document
+from local_cloud.sagemaker.jobs.job import Job, publish
 
 _DEFAULT_SECONDS = 24 * 3600
 STATUS = "ProcessingJobStatus"
@@ -86,9 +84,4 @@ class Processing:
     def _end(self, job: Job, status: JobStatus, **more: Any) -> None:
         now = time.time()
         description = job.update(**{STATUS: status}, ProcessingEndTime=now, LastModifiedTime=now, **more)
-        publish(job.context, job.scope, description)
-
-
-def publish(context: Context, scope: Scope, description: Document) -> None:
-    job_tags = tags.get(context.store, scope, description["ProcessingJobArn"])
-    events.job_changed(context.cloud, scope, "Processing", description, job_tags)
+        publish(job.context, job.scope, "Processing", description)

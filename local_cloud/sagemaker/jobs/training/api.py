@@ -1,128 +1,66 @@
 """Training jobs: the API calls."""
 
-import time
-from typing import Any
+from typing import Any, ClassVar
 
-from local_cloud.sagemaker.containers import vpc
 from local_cloud.sagemaker.containers.folder import under
 from local_cloud.sagemaker.containers.hosts import MAX_HOSTS
 from local_cloud.sagemaker.containers.launcher import has_private_mounts
-from local_cloud.sagemaker.core import arns, quotas, tags
-from local_cloud.sagemaker.core.cloud import Call
-from local_cloud.sagemaker.core.context import Context, Operations
-from local_cloud.sagemaker.core.errors import ResourceInUse, ResourceNotFound, ValidationException
-from local_cloud.sagemaker.core.paging import page, pick
-from local_cloud.sagemaker.core.statuses import JobStatus, SecondaryStatus
-from local_cloud.sagemaker.core.store import Document
-from local_cloud.sagemaker.jobs.runner import JobRunner
+from local_cloud.sagemaker.core import quotas
+from local_cloud.sagemaker.core.documents import DocumentKind
+from local_cloud.sagemaker.core.errors import ValidationException
+from local_cloud.sagemaker.core.statuses import SecondaryStatus
+from local_cloud.sagemaker.core.store import Scope
+from local_cloud.sagemaker.jobs.api import JobApi
 from local_cloud.sagemaker.jobs.training.checkpoints import DEFAULT_PATH
-from local_cloud.sagemaker.jobs.training.run import DOCUMENT, artifact_uri, publish
+from local_cloud.sagemaker.jobs.training.run import artifact_uri
 
 
-class TrainingJobs:
-    """Training jobs: create, describe, stop, list."""
+class TrainingJobs(JobApi):
+    type_name = "Training"
+    document = DocumentKind.TRAINING_JOB
+    unknown = "Requested resource not found: training job {}."
+    taken = "Training job names must be unique within an AWS account and region: {} exists."
+    listed = ("TrainingEndTime", "SecondaryStatus")
+    stopping: ClassVar[dict[str, str]] = {"SecondaryStatus": SecondaryStatus.STOPPING}
 
-    def __init__(self, context: Context, runner: JobRunner) -> None:
-        self._context, self._store, self._runner = context, context.store, runner
-
-    def operations(self) -> Operations:
+    def begun(self, request: dict[str, Any], now: float) -> dict[str, Any]:
+        message = "Starting the training job"
+        starting = {"Status": SecondaryStatus.STARTING, "StartTime": now, "StatusMessage": message}
         return {
-            "CreateTrainingJob": self._create,
-            "DescribeTrainingJob": self._describe,
-            "StopTrainingJob": self._stop,
-            "ListTrainingJobs": self._list,
+            "ModelArtifacts": {"S3ModelArtifacts": artifact_uri(request)},
+            "SecondaryStatus": SecondaryStatus.STARTING,
+            "SecondaryStatusTransitions": [starting],
         }
 
-    def _existing(self, call: Call, name: str) -> Document:
-        job = self._store.get(call.scope, DOCUMENT, name)
-        if job is None:
-            raise ResourceNotFound(f"Requested resource not found: training job {name}.")
-        return job
+    def require_quota(self, scope: Scope, request: dict[str, Any]) -> None:
+        quotas.require_for_training(self._context, scope, request)
 
-    def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        _refuse_what_is_not_served(request)
-        call.authorize("iam:PassRole", request["RoleArn"])
-        name, now = request["TrainingJobName"], time.time()
-        arn = arns.arn(call.scope, "training-job", name)
-        vpc.require_network(self._context, call.scope, request, request["RoleArn"], arn)
-        with self._store.transaction():
-            if self._store.get(call.scope, DOCUMENT, name) is not None:
-                raise ResourceInUse(
-                    f"Training job names must be unique within an AWS account and region: {name} exists."
+    def refuse_what_is_not_served(self, request: dict[str, Any]) -> None:
+        algorithm = request.get("AlgorithmSpecification", {})
+        if "TrainingImage" not in algorithm or "ContainerEntrypoint" not in algorithm:
+            raise ValidationException(
+                "The local cloud runs training jobs with a TrainingImage and a ContainerEntrypoint only."
+            )
+        _refuse_instances(request.get("ResourceConfig", {}))
+        stopping = request.get("StoppingCondition", {})
+        if request.get("EnableManagedSpotTraining"):
+            longest, wait = stopping.get("MaxRuntimeInSeconds", 86400), stopping.get("MaxWaitTimeInSeconds")
+            if wait is None or wait < longest:
+                raise ValidationException(
+                    "MaxWaitTimeInSeconds must be given with EnableManagedSpotTraining, and be equal to or greater "
+                    "than MaxRuntimeInSeconds."
                 )
-            quotas.require_for_training(self._context, call.scope, request)
-            tags.tag_on_create(self._store, call, arn, request)
-            description = {key: value for key, value in request.items() if key != "Tags"} | {
-                "TrainingJobArn": arn,
-                "TrainingJobStatus": JobStatus.IN_PROGRESS,
-                "ModelArtifacts": {"S3ModelArtifacts": artifact_uri(request)},
-                "SecondaryStatus": SecondaryStatus.STARTING,
-                "SecondaryStatusTransitions": [
-                    {"Status": SecondaryStatus.STARTING, "StartTime": now, "StatusMessage": "Starting the training job"}
-                ],
-                "CreationTime": now,
-                "LastModifiedTime": now,
-            }
-            self._store.put(call.scope, DOCUMENT, name, description)
-        publish(self._context, call.scope, description)
-        self._runner.submit("Training", call.scope, name)
-        return {"TrainingJobArn": arn}
-
-    def _describe(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return self._existing(call, request["TrainingJobName"])
-
-    def _stop(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        job = self._existing(call, request["TrainingJobName"])
-        if job["TrainingJobStatus"] == JobStatus.IN_PROGRESS:
-            name = job["TrainingJobName"]
-            self._store.update(
-                call.scope,
-                DOCUMENT,
-                name,
-                TrainingJobStatus=JobStatus.STOPPING,
-                SecondaryStatus=SecondaryStatus.STOPPING,
-            )
-            self._runner.request_stop("Training", call.scope, name)
-        return {}
-
-    def _list(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
-                   "TrainingJobStatus", "SecondaryStatus")  # fmt: skip
-        found = [
-            pick(job, *members)
-            for job in self._store.find(call.scope, DOCUMENT)
-            if request.get("NameContains", "") in job["TrainingJobName"]
-            and request.get("StatusEquals", job["TrainingJobStatus"]) == job["TrainingJobStatus"]
-        ]
-        return page(found, request, "TrainingJobSummaries")
-
-
-def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
-    algorithm = request.get("AlgorithmSpecification", {})
-    if "TrainingImage" not in algorithm or "ContainerEntrypoint" not in algorithm:
-        raise ValidationException(
-            "The local cloud runs training jobs with a TrainingImage and a ContainerEntrypoint only."
-        )
-    _refuse_instances(request.get("ResourceConfig", {}))
-    stopping = request.get("StoppingCondition", {})
-    if request.get("EnableManagedSpotTraining"):
-        longest, wait = stopping.get("MaxRuntimeInSeconds", 86400), stopping.get("MaxWaitTimeInSeconds")
-        if wait is None or wait < longest:
-            raise ValidationException(
-                "MaxWaitTimeInSeconds must be given with EnableManagedSpotTraining, and be equal to or greater than "
-                "MaxRuntimeInSeconds."
-            )
-    elif "MaxWaitTimeInSeconds" in stopping:
-        raise ValidationException("MaxWaitTimeInSeconds needs EnableManagedSpotTraining.")
-    under("/opt/ml", request.get("CheckpointConfig", {}).get("LocalPath", DEFAULT_PATH))
-    for channel in request.get("InputDataConfig", []):
-        under("/opt/ml/input/data", f"/opt/ml/input/data/{channel['ChannelName']}")
-        mode = channel.get("InputMode", algorithm["TrainingInputMode"])
-        if "S3DataSource" not in channel["DataSource"] or mode not in ("File", "FastFile"):
-            raise ValidationException(
-                f"The channel {channel['ChannelName']}: the local cloud serves S3 data sources in the input modes "
-                "File and FastFile only."
-            )
+        elif "MaxWaitTimeInSeconds" in stopping:
+            raise ValidationException("MaxWaitTimeInSeconds needs EnableManagedSpotTraining.")
+        under("/opt/ml", request.get("CheckpointConfig", {}).get("LocalPath", DEFAULT_PATH))
+        for channel in request.get("InputDataConfig", []):
+            under("/opt/ml/input/data", f"/opt/ml/input/data/{channel['ChannelName']}")
+            mode = channel.get("InputMode", algorithm["TrainingInputMode"])
+            if "S3DataSource" not in channel["DataSource"] or mode not in ("File", "FastFile"):
+                raise ValidationException(
+                    f"The channel {channel['ChannelName']}: the local cloud serves S3 data sources in the input modes "
+                    "File and FastFile only."
+                )
 
 
 def _refuse_instances(resources: dict[str, Any]) -> None:

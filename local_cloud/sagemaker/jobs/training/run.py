@@ -12,17 +12,14 @@ from local_cloud.sagemaker.containers import transfer
 from local_cloud.sagemaker.containers.folder import Folder
 from local_cloud.sagemaker.containers.hosts import Ending, ExitReason, Host
 from local_cloud.sagemaker.containers.opt_ml import algorithm_error, message, resource_config
-from local_cloud.sagemaker.core import events, tags
-from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.statuses import JobStatus, SecondaryStatus
-from local_cloud.sagemaker.core.store import Document, Scope
-from local_cloud.sagemaker.jobs.job import Job
+from local_cloud.sagemaker.core.store import Document
+from local_cloud.sagemaker.jobs.job import Job, publish
 from local_cloud.sagemaker.jobs.training.checkpoints import Checkpoints
 from local_cloud.sagemaker.jobs.training.metrics import Metrics
 
-DOCUMENT = DocumentKind.TRAINING_JOB
 _DEFAULT_SECONDS = 24 * 3600
 # BillableTimeInSeconds of a spot job is its running time at the spot price; 0.3 of the on-demand price is an
 # assumption of this local cloud (AWS advertises "up to 90 %" off; 60 to 70 % is common for GPU instances).
@@ -46,7 +43,7 @@ class Training:
     """Implements `job.JobType`."""
 
     name = "Training"
-    document = DOCUMENT
+    document = DocumentKind.TRAINING_JOB
     log_group = "/aws/sagemaker/TrainingJobs"
 
     def run(self, job: Job) -> None:
@@ -191,11 +188,6 @@ def artifact_uri(request: dict[str, Any]) -> str:
     return f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/model.tar.gz"
 
 
-def publish(context: Context, scope: Scope, description: Document) -> None:
-    job_tags = tags.get(context.store, scope, description["TrainingJobArn"])
-    events.job_changed(context.cloud, scope, "Training", description, job_tags)
-
-
 def _channel(channel: dict[str, Any]) -> dict[str, str]:
     source = channel["DataSource"]["S3DataSource"]
     return {
@@ -216,7 +208,7 @@ def _move(job: Job, secondary: SecondaryStatus, **more: Any) -> Document:
     description = job.update(
         SecondaryStatus=secondary, SecondaryStatusTransitions=transitions, LastModifiedTime=now, **more
     )
-    publish(job.context, job.scope, description)
+    publish(job.context, job.scope, "Training", description)
     return description
 
 
