@@ -7,7 +7,7 @@ busy                                     any                                  WA
 InService, with the wanted one           requested it, or is a new approval   PROBE
                                          else                                 NOTHING
 not so                                   requested it                         REPORT_ROLLBACK
-and the wanted one was rolled back       is no new approval                   LEAVE
+and the wanted one was rolled back       is not a new approval                LEAVE
 Failed                                   any                                  DELETE; the next look creates it
 with another configuration               any                                  UPDATE
 OutOfService or UpdateRollbackFailed, with the wanted one                     REFUSE

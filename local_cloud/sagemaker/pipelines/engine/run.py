@@ -45,12 +45,15 @@ class ExecutionRunner:
     def __init__(self, context: Context, wait_for_job: WaitForJob) -> None:
         self._context, self._wait_for_job = context, wait_for_job
         self._running: dict[str, _Run] = {}
+        self._ending = False
         self._lock = threading.Lock()
 
     def start(self, scope: Scope, execution: Document) -> None:
         run = _Run(self._context, self._wait_for_job, scope, execution)
         with self._lock:
             self._running[execution["PipelineExecutionArn"]] = run
+            if self._ending:  # a request that came while the local cloud ends; the next start runs it
+                run.abandon()
         threading.Thread(target=self._run_to_end, args=(run,), name=f"execution {run.arn}", daemon=True).start()
 
     def request_stop(self, execution_arn: str) -> None:
@@ -78,6 +81,7 @@ class ExecutionRunner:
     def stop(self) -> None:
         """Leaves every execution as it is recorded; `resume` of the next process goes on."""
         with self._lock:
+            self._ending = True
             for run in self._running.values():
                 run.abandon()
 
