@@ -11,7 +11,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from environments.settings import FEWEST_ZONES, Settings
+from environments.network import FEWEST_ZONES
+from environments.settings import Settings
 from infra.data.data_bucket import DataBucket
 from infra.parts.grants import allow
 from infra.parts.lambda_function import RETENTION
