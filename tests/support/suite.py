@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 OWN = ROOT / "tests/project"
 SETTINGS = ("environments.toml", "prices.toml")
 LINKED = (
-    *(".venv", "benchmarks", "cdk.json", "data_sets", "docs", "headrace", "infra", "lambda", "local_cloud"),
+    *(".venv", "benchmarks", "cdk.json", "data_sets", "docs", "environments", "headrace", "infra", "lambda"),
     *(
+        "local_cloud",
         "node_modules",
         "pipeline_definition",
         "pipeline_language",
