@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from environments.settings import PROJECT, Problem, Settings, load_settings, load_tables
-from environments.typed_table import SettingsError, typed_values
+from environments.settings import PROJECT, Settings, load_settings
+from environments.typed_table import SettingsError, load_tables, typed_values
+from pipeline_definition import limits
+from pipeline_definition.limits import Pattern, Range
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}")
 FIND_IDS = "gh api repos/OWNER/NAME --jq '.owner.id, .id'"
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 
 
-SubjectFormat = Literal["immutable", "name"]
+Id = Annotated[int, Range(1, hint=f"use the number that this prints: {FIND_IDS}")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +35,17 @@ class DeliverySettings:
     """
 
     environment: Settings
-    repository: str
+    repository: Annotated[str, Pattern(_REPOSITORY, hint='use GitHub\'s owner/name, for example "team/headrace"')]
     """The GitHub repository that deploys the environment, as owner/name."""
-    owner_id: int
+    owner_id: Id
     """GitHub's number of the owner. A name can be taken over by others, a number cannot."""
-    repository_id: int
+    repository_id: Id
     """GitHub's number of the repository."""
-    subject_format: SubjectFormat = "immutable"
+    subject_format: Literal["immutable", "name"] = "immutable"
     """How the repository's tokens name it: with its numbers (immutable) or by name only."""
-    branch: str = "main"
+    branch: Annotated[
+        str, Pattern(_BRANCH, hint="name one branch, without wildcards: everybody who may push to it deploys")
+    ] = "main"
     """The branch whose workflows deploy, unless `approve` is set."""
     approve: bool = True
     """Whether a reviewer of the GitHub environment of the same name has to approve."""
@@ -50,22 +53,8 @@ class DeliverySettings:
     """Whether to make the account's identity provider for GitHub, or to use the existing one."""
 
     def __post_init__(self) -> None:
-        for what, hint in self._problems():
+        for what, hint in limits.problems(self):
             raise SettingsError(what, f"[{self.environment.environment}.delivery]", hint)
-
-    def _problems(self) -> Iterator[Problem]:
-        if not _REPOSITORY.fullmatch(self.repository):
-            yield f"repository is {self.repository!r}", 'use GitHub\'s owner/name, for example "team/headrace"'
-        for name in ("owner_id", "repository_id"):
-            if getattr(self, name) < 1:
-                yield f"{name} is {getattr(self, name)}", f"use the number that this prints: {FIND_IDS}"
-        if self.subject_format not in get_args(SubjectFormat):
-            yield f"subject_format is {self.subject_format!r}", f"use one of {', '.join(get_args(SubjectFormat))}"
-        if not _BRANCH.fullmatch(self.branch):
-            yield (
-                f"branch is {self.branch!r}",
-                "name one branch, without wildcards: everybody who may push to it deploys",
-            )
 
     @property
     def subject(self) -> str:
@@ -100,7 +89,6 @@ def load_delivery_settings(path: Path, environment: str) -> DeliverySettings:
             where,
             f"add a table [{environment}.delivery] with repository, owner_id and repository_id",
         )
-    values = typed_values(table, DeliverySettings, where, apart=frozenset({"environment"}))
-    if "environment" in table:
-        raise SettingsError("environment is set", where, "the table it is in says it: leave it out")
+    derived = {"environment": "the table it is in says it: leave it out"}
+    values = typed_values(table, DeliverySettings, where, derived=derived)
     return DeliverySettings(environment=settings, **values)

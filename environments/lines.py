@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Annotated, Any
 
+from environments.endpoints import InstanceCount
 from environments.patterns import common_name
 from environments.typed_table import SettingsError, typed_values
-from pipeline_definition import PipelineSettings, PipelineSettingsError
+from pipeline_definition import PipelineSettings, PipelineSettingsError, limits
+from pipeline_definition.limits import Items, Pattern, Problem
 
 KEY = "lines"
 DEFAULT = "default"  # what commands call the environment's own line
@@ -23,18 +25,26 @@ MOST_LINES = 5  # a role's inline policies hold 10,240 characters; the deployer'
 LONGEST_PATTERNS = 800  # characters in all: the variables of a function hold 4 KB
 
 # headrace-<20 characters>-<line>-v<6 digits>-<8 digits> has at most 63 characters, as endpoint configurations do.
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
+
+DataSet = Annotated[
+    str,
+    Pattern(
+        re.compile("[^/]+"),
+        hint='a data set is named without datasets/ and without a slash, e.g. "pets", "pets.zip" or "pets*"',
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineSettings:
     """One line. `data_sets` are patterns of fnmatch. What is None is as the environment has it."""
 
-    data_sets: tuple[str, ...]
+    data_sets: Annotated[tuple[DataSet, ...], Items(1, hint='name its data sets or give patterns, e.g. ["pets*"]')]
     """Patterns of the names of the data sets that belong to the line, such as pets*."""
     endpoint_instance_type: str | None = None
     """As in the environment, for the endpoint of this line."""
-    endpoint_instance_count: int | None = None
+    endpoint_instance_count: InstanceCount | None = None
     """As in the environment, for the endpoint of this line."""
     pipeline: PipelineSettings
 
@@ -49,14 +59,19 @@ def load_lines(table: Mapping[str, Any], pipeline: PipelineSettings, where: str)
         raise SettingsError(f"{KEY} is {declared!r}", f"{where}]", f"declare each line as a table {where}.{KEY}.NAME]")
     lines = {}
     for name, line in declared.items():
-        outer, inner = f"{where}.{KEY}.{name}]", f"{where}.{KEY}.{name}.pipeline]"
-        values = typed_values(line, LineSettings, outer, tables=frozenset({"pipeline"}))
-        own = typed_values(line.get("pipeline", {}), PipelineSettings, inner)
-        try:
-            lines[name] = LineSettings(**values, pipeline=replace(pipeline, **own))
-        except PipelineSettingsError as error:
-            raise SettingsError(error.what, inner, error.hint) from error
+        values = typed_values(line, LineSettings, f"{where}.{KEY}.{name}]", tables=frozenset({"pipeline"}))
+        own = load_pipeline(line, f"{where}.{KEY}.{name}.pipeline]", pipeline)
+        lines[name] = LineSettings(**values, pipeline=own)
     return lines
+
+
+def load_pipeline(table: Mapping[str, Any], where: str, base: PipelineSettings) -> PipelineSettings:
+    """What the table's own table `pipeline` says, and the rest of `base`."""
+    own = typed_values(table.get("pipeline", {}), PipelineSettings, where)
+    try:
+        return replace(base, **own)
+    except PipelineSettingsError as error:
+        raise SettingsError(error.what, where, error.hint) from error
 
 
 def declared_lines(lines: Mapping[str, LineSettings]) -> str:
@@ -64,7 +79,7 @@ def declared_lines(lines: Mapping[str, LineSettings]) -> str:
     return json.dumps({name: line.data_sets for name, line in lines.items()}, sort_keys=True, separators=(",", ":"))
 
 
-def line_problems(environment: str, lines: Mapping[str, LineSettings]) -> Iterator[tuple[str, str]]:
+def line_problems(environment: str, lines: Mapping[str, LineSettings]) -> Iterator[Problem]:
     """What is wrong with the lines' names and data sets, each with a hint."""
     if len(lines) > MOST_LINES:
         yield (
@@ -81,7 +96,7 @@ def line_problems(environment: str, lines: Mapping[str, LineSettings]) -> Iterat
         )
     for name, line in lines.items():
         yield from _name_problems(environment, name)
-        yield from _pattern_problems(name, line.data_sets)
+        yield from limits.problems(line, f" of the line {name}")
     for (one, first), (other, second) in combinations(patterns.items(), 2):
         for left in first:
             for right in second:
@@ -93,8 +108,8 @@ def line_problems(environment: str, lines: Mapping[str, LineSettings]) -> Iterat
                     )
 
 
-def _name_problems(environment: str, name: str) -> Iterator[tuple[str, str]]:
-    if not _NAME.fullmatch(name) or name == DEFAULT:
+def _name_problems(environment: str, name: str) -> Iterator[Problem]:
+    if not NAME.fullmatch(name) or name == DEFAULT:
         yield (
             f"{name!r} cannot be the name of a line",
             f"use at most 16 lower-case letters, digits and hyphens, other than {DEFAULT}: it becomes part of "
@@ -110,17 +125,6 @@ def _name_problems(environment: str, name: str) -> Iterator[tuple[str, str]]:
             f"the resources of the line {name!r} would be called headrace-{environment}-{name}",
             "choose a name that makes no -p- in it: that marks the resources of projects",
         )
-
-
-def _pattern_problems(name: str, patterns: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    if not patterns:
-        yield f"data_sets of the line {name} is empty", 'name its data sets or give patterns, e.g. ["pets*"]'
-    for pattern in patterns:
-        if not pattern or "/" in pattern:
-            yield (
-                f"data_sets of the line {name} holds {pattern!r}",
-                'a data set is named without datasets/ and without a slash, e.g. "pets", "pets.zip" or "pets*"',
-            )
 
 
 def require_distinct_names(environments: Mapping[str, Any], file: str, project: str) -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
-from environments.settings import PROJECT, PROJECTS, Problem, Settings, load_tables, refuse_strays, settings_values
+from environments.settings import PROJECT, PROJECTS, Settings, refuse_strays, settings_values
+from environments.typed_table import load_tables
 from pipeline_definition import CAPACITIES, PipelineSettings, PipelineSettingsError
+from pipeline_definition.limits import Items, Problem
+from pipeline_definition.settings import InstanceType
 
 PROJECT_NAME, PROJECT_ID = "SageMakerProjectName", "SageMakerProjectId"  # SageMaker gives these two
 CHOICES = ("AccuracyThreshold", "TrainInstanceType")  # parameters of the template and of the pipeline
@@ -19,7 +23,7 @@ PARAMETERS = (PROJECT_NAME, PROJECT_ID, "Capacity", *CHOICES)
 # A template for all regions cannot contain the prices of one; a profile only concerns a command line; each project has
 # its own registry. A network, a key and a bill belong to one account and region, and the boundary allows no network
 # interfaces. A second model line is a second project.
-_NOT_OFFERED = frozenset({"catalog", "delivery", "max_run_cost", "profile", "promotes_from"}) | {
+NOT_OFFERED = frozenset({"catalog", "delivery", "max_run_cost", "profile", "promotes_from"}) | {
     "availability_zones",
     "data_key",
     "lines",
@@ -36,7 +40,11 @@ class ProjectSettings(Settings):
     written as in Fn::Sub.
     """
 
-    train_instance_types: tuple[str, ...] = ("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.m5.xlarge")
+    account: str
+    region: str
+    train_instance_types: Annotated[
+        tuple[InstanceType, ...], Items(1, hint="name at least one, for example ml.g4dn.xlarge")
+    ] = ("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.m5.xlarge")
     """Instance types that a project may be started with; the first is the default."""
     references: Mapping[str, str] = field(default_factory=dict)
 
@@ -78,7 +86,7 @@ class ProjectSettings(Settings):
         }
 
     def _place_problems(self) -> Iterator[Problem]:
-        """Name, account and region are CloudFormation's to judge."""
+        """A project's name is CloudFormation's to judge, as are account and region."""
         return iter(())
 
     def _problems(self) -> Iterator[Problem]:
@@ -86,8 +94,6 @@ class ProjectSettings(Settings):
         if self.pipeline.variants:
             yield "variants is set in its pipeline", "leave it out: the creator of a project chooses its capacity"
             return
-        if not self.train_instance_types:
-            yield "train_instance_types is empty", "name at least one, for example ml.g4dn.xlarge"
         for capacity in CAPACITIES:
             try:
                 replace(self.pipeline, capacity=capacity)
@@ -106,6 +112,6 @@ def load_project_settings(
     tables = load_tables(path)
     refuse_strays(tables, path)
     table = tables.get(PROJECTS, {})
-    apart = _NOT_OFFERED | {"environment", "account", "region", "references"}
+    apart = NOT_OFFERED | {"environment", "account", "region", "references"}
     values = settings_values(table, ProjectSettings, path, PROJECTS, apart=apart)
     return ProjectSettings(environment=PROJECTS, account=account, region=region, references=references or {}, **values)

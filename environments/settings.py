@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
+from environments.endpoints import InstanceCount, endpoint_problems
 from environments.image_names import IMAGE
-from environments.lines import LineSettings, line_problems, load_lines, require_distinct_names
-from environments.names import ACCOUNT, NAME, REGION, ZONE
-from environments.prices import PRICES_FILE, load_prices
+from environments.lines import LineSettings, line_problems, load_lines, load_pipeline, require_distinct_names
+from environments.names import ACCOUNT, NAME, REGION
+from environments.network import Zones, network_problems
+from environments.prices import PRICES_FILE, load_prices, price_problems
 from environments.promotion import Consumer, consumers_of, source_of
-from environments.typed_table import SettingsError, typed_values
+from environments.typed_table import SettingsError, load_tables, typed_values
 from pipeline_definition import CAPACITIES as CAPACITIES  # for the command line, which knows environments alone
-from pipeline_definition import PipelineSettings, PipelineSettingsError
+from pipeline_definition import PipelineSettings, limits
+from pipeline_definition.limits import Pattern, Problem, Range
 
 PROJECT = "headrace"
 LOCAL = "local"
 PROJECTS = "projects"  # the table that is not an environment: environments/projects.py
-LOG_RETENTION_DAYS = (1, 7, 30, 90, 365)
-LONGEST_QUIET = 900  # SQS delays a message for 15 minutes at most
 MOST_RUNS = 1_000  # of a limit on runs; lambda/start_pipeline/runs/run_limits.py has the same value
-MOST_INSTANCES = 100  # behind an endpoint; lambda/deploy_model/environment.py has the same value
-FEWEST_ZONES, MOST_ZONES = 2, 16  # an endpoint's model takes subnets in two zones at least, VpcConfig 16 at most
+MONEY = "use a number of USD above 0, for example "
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
+_TAG = re.compile(rf"(?!aws:|{PROJECT}:)[\s\S]*")
+
+Runs = Annotated[int, Range(1, MOST_RUNS, hint=f"use a whole number from 1 to {MOST_RUNS:,}")]
+Image = Annotated[
+    str,
+    Pattern(
+        IMAGE,
+        hint="use repository:tag of an AWS deep-learning image, or "
+        "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>; after it, @sha256:<64 hexadecimal digits> pins a "
+        "digest",
+    ),
+]
 
 _TABLES = frozenset({"catalog", "delivery", "lines", "pipeline"})  # of an environment
 _FOUND_OUT = {
@@ -42,8 +52,6 @@ _FOUND_OUT = {
 
 NetworkAccess: TypeAlias = Literal["public", "vpc"]
 NETWORK_ACCESS: tuple[str, ...] = get_args(NetworkAccess)
-Problem = tuple[str, str]
-"""What is wrong, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,46 +64,54 @@ class Settings:
     """
 
     environment: str
-    account: str
+    account: Annotated[
+        str, Pattern(ACCOUNT, hint='an AWS account number is 12 digits in quotes, for example "123456789012"')
+    ]
     """AWS account number, 12 digits in quotes."""
-    region: str
+    region: Annotated[str, Pattern(REGION, hint='use a region\'s code, for example "eu-central-1"')]
     """AWS region, such as eu-central-1."""
     profile: str | None = None
     """AWS profile that the `headrace` command uses. The stack does not need it."""
     removal: Literal["destroy", "retain"] = "retain"
     """Whether destroying the stack removes data, key and models, or keeps them."""
-    quiet_seconds: int = 60
+    quiet_seconds: Annotated[int, Range(1, 900, hint="use 1 to 900: SQS delays no message for longer")] = 60
     """For how many seconds nothing may be uploaded before a data set counts as complete."""
-    log_retention_days: int = 30
-    """For how many days the functions' logs are kept: 1, 7, 30, 90 or 365."""
-    notice_emails: tuple[str, ...] = ()
+    log_retention_days: Literal[1, 7, 30, 90, 365] = 30
+    """For how many days the functions' logs are kept."""
+    notice_emails: tuple[
+        Annotated[str, Pattern(_EMAIL, hint="each entry is an e-mail address, for example team@example.com")], ...
+    ] = ()
     """E-mail addresses that get the notices. Each has to confirm its subscription once."""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[
+        Annotated[str, Pattern(_TAG, hint=f"tags that begin with aws: or {PROJECT}: are not yours to set")], str
+    ] = field(default_factory=dict)
     """Tags of every resource, beside those that begin with headrace:."""
     endpoint_instance_type: str = "ml.m5.large"
     """Instance type of the endpoint; one of `inference_instance_types` of the pipeline."""
-    endpoint_instance_count: int = 1
+    endpoint_instance_count: InstanceCount = 1
     """Number of instances behind the endpoint."""
-    training_image: str = "pytorch:2.13-cu133-amzn2023-sagemaker"
+    training_image: Image = "pytorch:2.13-cu133-amzn2023-sagemaker"
     """Image of training jobs: repository:tag of an AWS deep-learning image, or the URI of a custom image.
     `headrace images --pin` adds its digest."""
-    processing_image: str = "pytorch:2.13-cpu-amzn2023-sagemaker"
+    processing_image: Image = "pytorch:2.13-cpu-amzn2023-sagemaker"
     """Image of processing jobs, written like `training_image`."""
-    inference_image: str = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
+    inference_image: Image = "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
     """Image of the endpoint, written like `training_image`."""
     network_access: NetworkAccess = "public"
     """vpc runs jobs and endpoint in private subnets without a way out but to the data bucket."""
-    availability_zones: tuple[str, ...] = ()
+    availability_zones: Zones = ()
     """Zones of the VPC, two at least; without it the first two of the region."""
-    data_key: str | None = None
+    data_key: Annotated[
+        str | None, Pattern(_KEY, hint="use the ARN of a KMS key: arn:aws:kms:<region>:<account>:key/<id>")
+    ] = None
     """ARN of your KMS key for the data; without it the stack creates one."""
-    max_run_cost: float | None = None
+    max_run_cost: Annotated[float | None, Range(above=0, hint=f"{MONEY}10.0")] = None
     """The most in USD that a run may cost by prices.toml. A run that may cost more is not started."""
-    max_runs_per_day: int = 50
+    max_runs_per_day: Runs = 50
     """The most runs in 24 hours, over all lines and data sets. Further uploads go to the dead-letter queue."""
-    max_concurrent_runs: int = 5
+    max_concurrent_runs: Runs = 5
     """The most runs at the same time, over all lines and data sets. Further uploads wait."""
-    monthly_budget: float | None = None
+    monthly_budget: Annotated[float | None, Range(above=0, hint=f"{MONEY}200.0")] = None
     """Monthly costs in USD. Notices are sent when 80 % are forecast, and when they are reached."""
     prices: Mapping[str, float] = field(default_factory=dict)
     pipeline: PipelineSettings = field(default_factory=PipelineSettings)
@@ -197,117 +213,30 @@ class Settings:
                 f"choose another: models are called {PROJECT}-<environment>-v<number>, and those of two environments "
                 "could not be told apart",
             )
-        if not ACCOUNT.fullmatch(self.account):
-            yield (
-                f"account is {self.account!r}",
-                'an AWS account number is 12 digits in quotes, for example "123456789012"',
-            )
-        if not REGION.fullmatch(self.region):
-            yield f"region is {self.region!r}", 'use a region\'s code, for example "eu-central-1"'
 
     def _problems(self) -> Iterator[Problem]:
-        if not 1 <= self.quiet_seconds <= LONGEST_QUIET:
-            yield (
-                f"quiet_seconds is {self.quiet_seconds}",
-                f"use 1 to {LONGEST_QUIET}: SQS delays no message for longer",
-            )
-        if self.log_retention_days not in LOG_RETENTION_DAYS:
-            days = ", ".join(map(str, LOG_RETENTION_DAYS))
-            yield f"log_retention_days is {self.log_retention_days}", f"use one of {days}"
-        for email in self.notice_emails:
-            if not _EMAIL.fullmatch(email):
-                yield f"notice_emails holds {email!r}", "each entry is an e-mail address, for example team@example.com"
-        for key in self.tags:
-            if key.startswith(("aws:", f"{PROJECT}:")):
-                yield f"tags holds {key!r}", f"tags that begin with aws: or {PROJECT}: are not yours to set"
-        own = (self.endpoint_instance_type, self.endpoint_instance_count)
-        yield from self._endpoint_problems("", *own, self.pipeline)
+        yield from limits.problems(self)
+        yield from endpoint_problems(self.environment, "", self.endpoint_instance_type, self.pipeline)
         yield from line_problems(self.environment, self.lines)
         for name, line in self.lines.items():
-            yield from self._endpoint_problems(f"lines.{name}", *self.endpoint_instances(name), line.pipeline)
+            yield from endpoint_problems(self.environment, name, self.endpoint_instances(name)[0], line.pipeline)
             status = line.pipeline.model_approval_status
             if status != self.pipeline.model_approval_status:
                 yield (
                     f"model_approval_status of the line {name} is {status!r}",
                     f"set it under [{self.environment}.pipeline]: who decides on models is the same for all lines",
                 )
-        yield from self._cost_problems()
+        if self.max_run_cost is not None:
+            yield from price_problems(self.region, self.prices, self.pipeline_tables.values())
         yield from self._promotion_problems()
-        yield from self._network_problems()
+        yield from network_problems(self.region, self.network_access, self.availability_zones)
         named = _KEY.fullmatch(self.data_key or "")
-        if self.data_key is not None and (named is None or named["region"] != self.region):
+        if named and named["region"] != self.region:
             yield (
                 f"data_key is {self.data_key!r}",
                 f"use the ARN of a KMS key in {self.region}, arn:aws:kms:{self.region}:<account>:key/<id>, or leave it "
                 "out: the stack then makes a key",
             )
-        for name in ("training_image", "processing_image", "inference_image"):
-            if not IMAGE.fullmatch(getattr(self, name)):
-                yield (
-                    f"{name} is {getattr(self, name)!r}",
-                    "use repository:tag of an AWS deep-learning image, or "
-                    "<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>; after it, @sha256:<64 hexadecimal "
-                    "digits> pins a digest",
-                )
-
-    def _endpoint_problems(self, line: str, kind: str, count: int, pipeline: PipelineSettings) -> Iterator[Problem]:
-        """`line` is empty for the environment's own endpoint."""
-        of = f" of {line}" if line else ""
-        table = f"{self.environment}.{line}" if line else self.environment
-        types = pipeline.inference_instance_types
-        if kind not in types:
-            yield (
-                f"endpoint_instance_type{of} is {kind!r}, for which no model is registered",
-                f"use one of {', '.join(types)}, or add it to [{table}.pipeline] inference_instance_types if SageMaker "
-                "runs batch transforms on it",
-            )
-        if not 1 <= count <= MOST_INSTANCES:
-            yield f"endpoint_instance_count{of} is {count}", f"use a whole number from 1 to {MOST_INSTANCES}"
-
-    def _network_problems(self) -> Iterator[Problem]:
-        zones = self.availability_zones
-        if zones and self.network_access == "public":
-            yield (
-                "availability_zones has no effect with network_access 'public'",
-                'set network_access = "vpc", or leave it out',
-            )
-        elif zones and not FEWEST_ZONES <= len(set(zones)) == len(zones) <= MOST_ZONES:
-            yield (
-                f"availability_zones is {list(zones)}",
-                f"name {FEWEST_ZONES} to {MOST_ZONES} different ones: an endpoint's subnets lie in two zones at least",
-            )
-        for zone in zones:
-            if not ZONE.fullmatch(zone) or zone[:-1] != self.region:
-                yield (
-                    f"availability_zones holds {zone!r}, which is not a zone of {self.region}",
-                    f"choose from: aws ec2 describe-availability-zones --region {self.region}",
-                )
-
-    def _cost_problems(self) -> Iterator[Problem]:
-        for name, limit in (
-            ("max_runs_per_day", self.max_runs_per_day),
-            ("max_concurrent_runs", self.max_concurrent_runs),
-        ):
-            if not 1 <= limit <= MOST_RUNS:
-                yield f"{name} is {limit}", f"use a whole number from 1 to {MOST_RUNS:,}"
-        if self.monthly_budget is not None and not 0 < self.monthly_budget < inf:
-            yield f"monthly_budget is {self.monthly_budget}", "use a number of USD above 0, for example 200.0"
-        if self.max_run_cost is None:
-            return
-        if not 0 < self.max_run_cost < inf:
-            yield f"max_run_cost is {self.max_run_cost}", "use a number of USD above 0, for example 10.0"
-        if not self.prices:
-            yield (
-                f"max_run_cost is set, and {PRICES_FILE} has no prices for region {self.region!r}",
-                f"check the region's spelling; or add [{self.region}.usd_per_hour] there, or take max_run_cost out",
-            )
-        for pipeline in self.pipeline_tables.values():
-            for name in ("processing_instance_type", "train_instance_type"):
-                if (kind := getattr(pipeline, name)) not in self.prices:
-                    yield (
-                        f"{name} is {kind!r}, for which {PRICES_FILE} has no price in {self.region}",
-                        f'add "{kind}" = <USD an hour> under [{self.region}.usd_per_hour], or take max_run_cost out',
-                    )
 
     def _promotion_problems(self) -> Iterator[Problem]:
         if self.consumers and self.data_key is not None:
@@ -371,29 +300,12 @@ def refuse_strays(tables: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def load_tables(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SettingsError("there is no such file", str(path), "git checkout environments.toml") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"it is not valid TOML: {error}", path.name, "git diff shows what changed") from error
-
-
 def settings_values(
     table: Any, kind: type[Settings], path: Path, name: str, *, apart: frozenset[str]
 ) -> dict[str, Any]:
     """The values of the table [name] and of [name.pipeline] in it; those `apart` are known elsewhere."""
-    where, inner = f"{path.name} [{name}]", f"{path.name} [{name}.pipeline]"
-    values = typed_values(table, kind, where, apart=apart | _FOUND_OUT.keys(), tables=_TABLES)
-    for key in sorted(apart):
-        if key in table:
-            raise SettingsError(f"{key} is set", where, f"it is not for [{name}] to say: leave {key} out")
-    for key, hint in _FOUND_OUT.items():
-        if key in table:
-            raise SettingsError(f"{key} is set", where, hint)
-    try:
-        pipeline = PipelineSettings(**typed_values(table.get("pipeline", {}), PipelineSettings, inner))
-    except PipelineSettingsError as error:
-        raise SettingsError(error.what, inner, error.hint) from error
+    where = f"{path.name} [{name}]"
+    derived = _FOUND_OUT | {key: f"it is not for [{name}] to say: leave {key} out" for key in apart}
+    values = typed_values(table, kind, where, derived=derived, tables=_TABLES - apart)
+    pipeline = load_pipeline(table, f"{path.name} [{name}.pipeline]", PipelineSettings())
     return {**values, "pipeline": pipeline, "lines": load_lines(table, pipeline, where.removesuffix("]"))}

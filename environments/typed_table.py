@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+NONE: Mapping[str, str] = {}
 
 
 class SettingsError(ValueError):
@@ -15,21 +19,33 @@ class SettingsError(ValueError):
         super().__init__(f"{where}: {what}\nhint: {hint}")
 
 
-def typed_values(
-    table: Any, kind: type, where: str, *, apart: frozenset[str] = frozenset(), tables: frozenset[str] = frozenset()
-) -> dict[str, Any]:
-    """The values that the table gives for `kind`'s fields, but for those `apart` and the `tables` that it may hold.
+def load_tables(path: Path) -> dict[str, Any]:
+    """Raises SettingsError for a file that is missing or not valid TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError("there is no such file", str(path), f"git checkout {path.name}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"it is not valid TOML: {error}", path.name, "git diff shows what changed") from error
 
-    TOML's lists become tuples.
+
+def typed_values(
+    table: Any, kind: type, where: str, *, derived: Mapping[str, str] = NONE, tables: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The values that the table gives for `kind`'s fields, but for the `tables` that it may hold.
+
+    TOML's lists become tuples. `derived` are the fields that no table sets, each with the hint of its refusal.
 
     Raises SettingsError for an unknown key, a missing one that has no default, and a value of another type.
     """
     if not isinstance(table, dict):
         raise SettingsError(f"it is {table!r}, no table", where, "write it as a [table]")
     hints = get_type_hints(kind)
-    known = {item.name: item for item in fields(kind) if item.name not in apart | tables}
+    known = {item.name: item for item in fields(kind) if item.name not in derived.keys() | tables}
     for key in table:
-        if key not in known.keys() | apart | tables:
+        if key in derived:
+            raise SettingsError(f"{key} is set", where, derived[key])
+        if key not in known.keys() | tables:
             raise SettingsError(f"unknown key {key!r}", where, f"known are {', '.join(sorted(known.keys() | tables))}")
     for name, item in known.items():
         if name not in table and item.default is MISSING and item.default_factory is MISSING:
@@ -53,7 +69,7 @@ def _is(value: Any, hint: Any) -> bool:
     """Exact types: in Python True is an int, in a settings file it is a mistake."""
     origin = get_origin(hint)
     if origin is Literal:
-        return value in get_args(hint)
+        return any(type(value) is type(option) and value == option for option in get_args(hint))
     if origin in (Union, UnionType):
         return any(_is(value, option) for option in get_args(hint))
     if origin is tuple:
@@ -66,7 +82,7 @@ def _is(value: Any, hint: Any) -> bool:
 def type_name(hint: Any) -> str:
     origin = get_origin(hint)
     if origin is Literal:
-        return " or ".join(get_args(hint))
+        return " or ".join(map(str, get_args(hint)))
     if origin in (Union, UnionType):
         return " or ".join(type_name(option) for option in get_args(hint) if option is not type(None))
     if origin is tuple:

@@ -6,21 +6,31 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations
-from typing import Any
+from typing import Annotated, Any
+
+from pipeline_definition import limits
+from pipeline_definition.limits import Pattern, Problem
 
 # Evaluate has an input for each candidate beside code, test and champion, and a processing job has 10 at most
 # (API reference, ProcessingInputs); one is left.
 MOST_VARIANTS = 6
 RESERVED = frozenset({"code", "test", "champion"})  # the other inputs of Evaluate
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_NAME = 20
+Name = Annotated[
+    str,
+    Pattern(
+        re.compile(rf"(?!(?:{'|'.join(sorted(RESERVED))})$)(?=.{{1,{LONGEST_NAME}}}$)[a-z][a-z0-9]*(-[a-z0-9]+)*"),
+        hint=f"use at most {LONGEST_NAME} lower-case letters and digits, in words joined by hyphens, and none of "
+        f"{', '.join(sorted(RESERVED))}",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One table [[<environment>.pipeline.variants]]. What is None is as [<environment>.pipeline] has it."""
 
-    name: str
+    name: Name
     """Name of the candidate in logs, reports and the evaluation, in words joined by hyphens."""
     network: str | None = None
     """Network to train."""
@@ -53,7 +63,7 @@ class Variant:
         return "Train" + "".join(word.capitalize() for word in self.name.split("-"))
 
 
-def problems(variants: Sequence[Variant], capacity: str, tuning_jobs: int) -> Iterator[tuple[str, str]]:
+def problems(variants: Sequence[Variant], capacity: str, tuning_jobs: int) -> Iterator[Problem]:
     """What is wrong with the list, and what to do; each variant's own values are checked where they are applied."""
     if not variants:
         return
@@ -73,12 +83,7 @@ def problems(variants: Sequence[Variant], capacity: str, tuning_jobs: int) -> It
             "leave one of them out: a learning rate that was found for one network is not that of another",
         )
     for variant in variants:
-        if not _NAME.fullmatch(variant.name) or len(variant.name) > LONGEST_NAME or variant.name in RESERVED:
-            yield (
-                f"a variant's name is {variant.name!r}",
-                f"use at most {LONGEST_NAME} lower-case letters and digits, in words joined by hyphens, and none of "
-                f"{', '.join(sorted(RESERVED))}",
-            )
+        yield from ((f"a variant's {what}", hint) for what, hint in limits.problems(variant))
     for one, other in combinations(variants, 2):
         if one.step_name == other.step_name:
             yield (

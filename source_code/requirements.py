@@ -45,13 +45,6 @@ def needs_hashes(lines: Sequence[Line]) -> bool:
     return any(line.hashes or line.text == _REQUIRE for line in lines)
 
 
-def without_hash(lines: Sequence[Line]) -> list[Line]:
-    """Requirements that pip refuses for that."""
-    if not needs_hashes(lines):
-        return []
-    return [line for line in lines if not line.is_option and not line.hashes]
-
-
 def _joined(text: str) -> Iterator[tuple[int, str]]:
     """A line that ends with a backslash goes on in the next one, unless it is a comment."""
     first, parts = 0, list[str]()

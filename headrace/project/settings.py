@@ -14,14 +14,8 @@ from headrace.errors import SetupError
 from headrace.project.folder import find_root
 
 FILE = "environments.toml"
-
-
 OPTIONAL_TABLES = ("catalog", "delivery")  # shown where the environment has them
-
-
 KEY_OF_SOURCE = "promotes_from"
-
-
 # What an environment that promotes takes from its source: the versions that it serves run as their source made them.
 FROM_SOURCE = ("inference_image",)
 

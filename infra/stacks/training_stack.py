@@ -8,8 +8,9 @@ from aws_cdk import IStackSynthesizer
 from constructs import Construct
 
 from environments.lines import declared_lines
+from environments.network import FEWEST_ZONES
 from environments.promotion import announcement_rule
-from environments.settings import FEWEST_ZONES, LOCAL, PROJECT, Settings
+from environments.settings import LOCAL, PROJECT, Settings
 from infra.data.data_bucket import DataBucket
 from infra.data.network import Network, first_zones
 from infra.parts.arns import sagemaker_arn

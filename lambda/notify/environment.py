@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
-from shared import env_vars
+from shared.env_vars import NOT_READ, Variables
 from shared.lines import DEFAULT, resource_name
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Variables):
     """`name` is the environment's name; `headrace` is the command line for it, for example `headrace --env prod`.
 
     `registry_headrace` is the same for the environment in which models are approved, which may be another one.
@@ -19,34 +19,18 @@ class Environment:
     ones.
     """
 
-    name: str
+    name: Annotated[str, "ENVIRONMENT"]
     queue_url: str
     dead_letter_queue_url: str
     topic_arn: str
     data_bucket: str
-    pipeline: str
-    model_package_group: str
-    endpoint: str
-    headrace: str
-    registry_headrace: str
+    pipeline: Annotated[str, "PIPELINE_NAME"]
+    model_package_group: Annotated[str, "MODEL_PACKAGE_GROUP_NAME"]
+    endpoint: Annotated[str, "ENDPOINT_NAME"]
+    headrace: Annotated[str, "COMMAND"]
+    registry_headrace: Annotated[str, "REGISTRY_COMMAND"]
     lines: tuple[str, ...] = ()
-    line: str = DEFAULT
-
-    @classmethod
-    def from_variables(cls, source: Mapping[str, str]) -> Environment:
-        return cls(
-            name=env_vars.text(source, "ENVIRONMENT"),
-            queue_url=env_vars.text(source, "QUEUE_URL"),
-            dead_letter_queue_url=env_vars.text(source, "DEAD_LETTER_QUEUE_URL"),
-            topic_arn=env_vars.text(source, "TOPIC_ARN"),
-            data_bucket=env_vars.text(source, "DATA_BUCKET"),
-            pipeline=env_vars.text(source, "PIPELINE_NAME"),
-            model_package_group=env_vars.text(source, "MODEL_PACKAGE_GROUP_NAME"),
-            endpoint=env_vars.text(source, "ENDPOINT_NAME"),
-            headrace=env_vars.text(source, "COMMAND"),
-            registry_headrace=env_vars.text(source, "REGISTRY_COMMAND"),
-            lines=tuple(env_vars.texts(source, "LINES")) if "LINES" in source else (),
-        )
+    line: Annotated[str, NOT_READ] = DEFAULT
 
     def of_line(self, line: str) -> Environment:
         """The settings of another line. Call it on the default line's settings."""

@@ -1,93 +1,131 @@
-"""Read and check environment variables. Each function has a dataclass `Environment` that these functions fill."""
+"""Read a function's settings from its environment variables. The fields of a dataclass say which these are.
+
+    @dataclass(frozen=True, slots=True)
+    class Environment(Variables):
+        queue_url: str                                          # QUEUE_URL, not empty
+        count: Annotated[int, "INSTANCE_COUNT", range(1, 101)]  # another name, and limits
+        lines: tuple[str, ...] = ()                             # LINES, a JSON list; may be left out
+        budget: Budget | None = None                            # further Variables; None without the first of them
+        line: Annotated[str, NOT_READ] = ""
+
+Text is written as it is, everything else in JSON. A `float` is an amount in USD, and above 0.
+"""
+
+from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
 from math import inf
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Self, Union, get_args, get_origin, get_type_hints
 
 from shared.errors import SettingError
 
+NOT_READ = object()
+LISTS = (frozenset, list, tuple)
 
-def text(source: Mapping[str, str], name: str) -> str:
-    value = source.get(name, "")
+
+class Variables:
+    """The base of such dataclasses."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_variables(cls, source: Mapping[str, str]) -> Self:
+        """Raises SettingError, which names every variable that is missing or wrong."""
+        values, problems = {}, []
+        for item, name, hint in _variables(cls):  # type: ignore[arg-type]  # mypy: a type[Self] is not hashable
+            optional = NoneType in get_args(hint)
+            kind = get_args(hint)[0] if optional else hint
+            nested = isinstance(kind, type) and issubclass(kind, Variables)
+            required = nested or (item.default is MISSING and item.default_factory is MISSING)
+            first = _variables(kind)[0][1] if nested else name
+            if first not in source and (optional or not required):
+                continue
+            try:
+                values[item.name] = kind.from_variables(source) if nested else _value(source, name, kind)
+            except SettingError as problem:
+                problems.append(problem)
+        if problems:
+            hints = dict.fromkeys(problem.hint for problem in problems)
+            raise SettingError("; ".join(problem.what for problem in problems), hint="; ".join(hints))
+        return cls(**values)
+
+
+@cache
+def _variables(kind: Any) -> list[tuple[Field[Any], str, Any]]:
+    """Each field that is read, the name of its variable, and its type."""
+    found, hints = [], get_type_hints(kind, include_extras=True)
+    for item in fields(kind):
+        hint, notes = _split(hints[item.name])
+        if NOT_READ not in notes:
+            name = next((note for note in notes if isinstance(note, str)), item.name.upper())
+            found.append((item, name, hint if NoneType in get_args(hint) else hints[item.name]))
+    return found
+
+
+def _split(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The type, and what is annotated to it."""
+    return (hint.__origin__, hint.__metadata__) if get_origin(hint) is Annotated else (hint, ())
+
+
+def _value(source: Mapping[str, str], name: str, hint: Any) -> Any:
+    value, kind = source.get(name, ""), _split(hint)[0]
     if not value:
         raise SettingError(
             f"the environment variable {name} is not set", hint="deploy the stack again: it sets every variable"
         )
-    return value
-
-
-def whole_number(source: Mapping[str, str], name: str, *, low: int, high: int) -> int:
-    value = text(source, name)
-    if not value.isdecimal() or not low <= int(value) <= high:
-        raise SettingError(
-            f"the environment variable {name} is {value!r}", hint=f"give a whole number from {low} to {high}"
-        )
-    return int(value)
-
-
-def number(source: Mapping[str, str], name: str) -> float:
-    """A number above 0."""
+    if kind is str:
+        return value
+    is_number = kind in (int, float)
     try:
-        value = float(text(source, name))
+        return _converted(json.loads(value), hint)
+    except json.JSONDecodeError as error:
+        what = f"is {value!r}" if is_number else f"is not valid JSON: {error}"
     except ValueError:
-        value = 0.0
-    if not 0 < value < inf:
-        raise SettingError(f"the environment variable {name} is {source[name]!r}", hint="give a number above 0")
-    return value
+        what = f"{'is' if is_number else 'holds'} {value!r}"
+    raise SettingError(f"the environment variable {name} {what}", hint=f"give {_described(hint)}")
 
 
-def named_numbers(source: Mapping[str, str], name: str) -> dict[str, float]:
-    def fits(item: Any) -> bool:
-        return type(item) in (int, float) and 0 < item < inf
-
-    return _object(text(source, name), name, " of numbers above 0", fits)
-
-
-def named_texts(source: Mapping[str, str], name: str, *, default: str | None = None) -> dict[str, str]:
-    value = text(source, name) if default is None else source.get(name) or default
-    return _object(value, name, " of strings", lambda item: isinstance(item, str))
-
-
-def lists_of_texts(source: Mapping[str, str], name: str) -> dict[str, list[str]]:
-    return _object(text(source, name), name, " of lists of strings", _is_texts)
-
-
-def texts_and_lists(source: Mapping[str, str], name: str) -> dict[str, str | list[str]]:
-    what = " of strings and lists of strings"
-    return _object(text(source, name), name, what, lambda item: isinstance(item, str) or _is_texts(item))
-
-
-def json_object(source: Mapping[str, str], name: str) -> dict[str, Any]:
-    return _object(text(source, name), name, "", lambda item: True)
-
-
-def texts(source: Mapping[str, str], name: str) -> list[str]:
-    """A JSON list of strings."""
-    parsed = _json(name, text(source, name))
-    if not _is_texts(parsed):
-        raise SettingError(
-            f"the environment variable {name} holds {source[name]!r}", hint="give a JSON list of strings"
-        )
-    return list(parsed)
+def _converted(value: Any, hint: Any) -> Any:
+    """Raises ValueError for a value of another type, or beyond its limits."""
+    kind, notes = _split(hint)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        for option in arguments:
+            with suppress(ValueError):
+                return _converted(value, option)
+    elif origin is Mapping and isinstance(value, dict):
+        return {name: _converted(item, arguments[1]) for name, item in value.items()}
+    elif origin in LISTS and isinstance(value, list):
+        return origin(_converted(item, arguments[0]) for item in value)
+    elif is_dataclass(kind) and isinstance(value, dict):
+        hints = get_type_hints(kind, include_extras=True)
+        if value.keys() == hints.keys():
+            return kind(**{name: _converted(value[name], hints[name]) for name in hints})  # type: ignore[operator]
+    elif kind is float:
+        if type(value) in (int, float) and 0 < value < inf:
+            return value
+    elif type(value) is kind and all(value in note for note in notes if isinstance(note, range)):
+        return value
+    raise ValueError
 
 
-def _object(value: str, name: str, of: str, fits: Callable[[Any], bool]) -> dict[str, Any]:
-    """A JSON object whose values all fit; `of` says which do."""
-    parsed = _json(name, value)
-    if not isinstance(parsed, dict) or not all(map(fits, parsed.values())):
-        raise SettingError(f"the environment variable {name} holds {value!r}", hint=f"give a JSON object{of}")
-    return parsed
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _json(name: str, value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise SettingError(
-            f"the environment variable {name} is not valid JSON: {error}", hint="give a JSON object"
-        ) from error
+def _described(hint: Any, *, several: bool = False) -> str:
+    kind, notes = _split(hint)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return " and ".join(_described(option, several=several) for option in arguments)
+    if is_dataclass(kind):
+        hints = get_type_hints(kind, include_extras=True)
+        return "objects with " + " and ".join(f"{name} ({_described(inner)})" for name, inner in hints.items())
+    if origin is Mapping or origin in LISTS:
+        what = "JSON object" if origin is Mapping else "list" if several else "JSON list"
+        return f"{f'{what}s' if several else f'a {what}'} of {_described(arguments[origin is Mapping], several=True)}"
+    if kind is int:
+        (limits,) = (note for note in notes if isinstance(note, range))
+        return f"a whole number from {limits[0]} to {limits[-1]}"
+    return {str: ("a string", "strings"), float: ("a number above 0", "numbers above 0")}[kind][several]

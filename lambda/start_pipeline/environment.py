@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 from data_sets import kinds
-from shared import env_vars
+from shared.env_vars import NOT_READ, Variables
 from shared.lines import DEFAULT, line_of_data_set, resource_name
 from start_pipeline.runs.budget import Budget
 from start_pipeline.runs.run_limits import RunLimits
@@ -15,7 +16,7 @@ MAX_DELAY = 900  # seconds; SQS's limit on DelaySeconds
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Variables):
     """The settings of one model line, at first of the default line; `line` names it, `lines` are the declared ones.
 
     `lines` maps the name of each declared line to the patterns of its data sets' names.
@@ -27,34 +28,15 @@ class Environment:
     queue_url: str
     dead_letter_queue_url: str
     notices_queue_url: str
-    quiet_seconds: int
+    quiet_seconds: Annotated[int, range(MAX_DELAY + 1)]
     bindings: Mapping[str, str | list[str]]
-    parameter_defaults: Mapping[str, str]
-    pipeline_tags: Mapping[str, str]
-    budget: Budget | None
+    parameter_defaults: Mapping[str, str] = field(default_factory=dict)
+    pipeline_tags: Mapping[str, str] = field(default_factory=dict)
+    budget: Budget | None = None
     limits: RunLimits = field(default_factory=RunLimits)
     image_kinds: frozenset[str] = kinds.TAKEN
-    lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    line: str = DEFAULT
-
-    @classmethod
-    def from_variables(cls, source: Mapping[str, str]) -> Environment:
-        return cls(
-            data_bucket=env_vars.text(source, "DATA_BUCKET"),
-            pipeline_name=env_vars.text(source, "PIPELINE_NAME"),
-            pipeline_role_arn=env_vars.text(source, "PIPELINE_ROLE_ARN"),
-            queue_url=env_vars.text(source, "QUEUE_URL"),
-            dead_letter_queue_url=env_vars.text(source, "DEAD_LETTER_QUEUE_URL"),
-            notices_queue_url=env_vars.text(source, "NOTICES_QUEUE_URL"),
-            quiet_seconds=env_vars.whole_number(source, "QUIET_SECONDS", low=0, high=MAX_DELAY),
-            bindings=env_vars.texts_and_lists(source, "BINDINGS"),
-            parameter_defaults=env_vars.named_texts(source, "PARAMETER_DEFAULTS", default="{}"),
-            pipeline_tags=env_vars.named_texts(source, "PIPELINE_TAGS", default="{}"),
-            budget=Budget.from_variables(source),
-            limits=RunLimits.from_variables(source),
-            image_kinds=frozenset(env_vars.texts(source, "IMAGE_KINDS")) if "IMAGE_KINDS" in source else kinds.TAKEN,
-            lines=env_vars.lists_of_texts(source, "LINES") if "LINES" in source else {},
-        )
+    lines: Mapping[str, list[str]] = field(default_factory=dict)
+    line: Annotated[str, NOT_READ] = DEFAULT
 
     def of_line(self, line: str) -> Environment:
         """The settings of another line. Call it on the default line's settings."""

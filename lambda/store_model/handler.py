@@ -14,8 +14,9 @@ from typing import Any, TypedDict
 
 from botocore.exceptions import ClientError
 
-from shared import aws, env_vars, log
+from shared import aws, log
 from shared.aws import NOT_FOUND, S3Client, error_code
+from shared.env_vars import Variables
 from shared.errors import ArtifactError, MalformedEvent
 from shared.stored_model import as_checksum, exists, is_sha256, key_of, split
 
@@ -27,6 +28,11 @@ HINT = (
     "slightly higher threshold takes Evaluate out of the cache: headrace run DATA_SET --set AccuracyThreshold=VALUE"
 )
 ARGUMENTS = "the strings ModelDataUrl and Sha256 (64 hexadecimal digits) and the whole number Bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment(Variables):
+    data_bucket: str
 
 
 class Answer(TypedDict):
@@ -57,7 +63,8 @@ class Judged:
 def handle(event: Mapping[str, Any], context: aws.LambdaContext) -> Answer:
     """Store the artifact. `PipelineExecutionArn` in the event is for the log, and is optional."""
     with log.context(request_id=context.aws_request_id, execution=event.get("PipelineExecutionArn")):
-        return store(aws.client("s3", COPY_SECONDS), env_vars.text(os.environ, "DATA_BUCKET"), Judged.from_event(event))
+        bucket = Environment.from_variables(os.environ).data_bucket
+        return store(aws.client("s3", COPY_SECONDS), bucket, Judged.from_event(event))
 
 
 def store(s3: S3Client, bucket: str, judged: Judged) -> Answer:

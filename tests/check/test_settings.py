@@ -20,7 +20,8 @@ from aws_cdk import App
 
 import app
 from environments.prices import load_prices
-from environments.settings import PROJECTS, load_tables
+from environments.settings import PROJECTS
+from environments.typed_table import load_tables
 
 Explained = Callable[[], AbstractContextManager[None]]
 FILE, PRICES = ROOT / "environments.toml", ROOT / "prices.toml"

@@ -11,8 +11,8 @@ import pytest
 from own_jobs import Jobs
 from suite import ROOT
 
-from environments.settings import PROJECTS, load_settings, load_tables
-from environments.typed_table import SettingsError
+from environments.settings import PROJECTS, load_settings
+from environments.typed_table import SettingsError, load_tables
 from headrace.project import training_code
 from pipeline_definition import PipelineSettings, build_pipeline
 from source_code.requirements import read

@@ -17,6 +17,7 @@ from headrace.project.toml_edit import set_values, with_values
 
 Headrace = Callable[..., Result]
 FILE = """\
+#:schema ./environments/environments.schema.json
 # ours
 [dev]
 account = "111111111111"  # put your account number here

@@ -61,6 +61,7 @@ class Synthesized:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-settings", action="store_true", help="write docs/settings.md")
+    parser.addoption("--write-schemas", action="store_true", help="write environments/*.schema.json")
     parser.addoption("--write-statements", action="store_true", help="write tests/infra/statements")
 
 

@@ -89,9 +89,9 @@ REFUSED: Mapping[str, tuple[str, list[str]]] = {
     "the same data set in two lines": (lines(pets=["a", "b"], birds=["b"]), ["both take data sets like 'b'"]),
     "an instance type for which no model is registered": (
         DEV + PETS + 'endpoint_instance_type = "ml.p3.2xlarge"',
-        ["endpoint_instance_type of lines.pets is 'ml.p3.2xlarge'", "[dev.lines.pets.pipeline]"],
+        ["endpoint_instance_type of the line pets is 'ml.p3.2xlarge'", "[dev.lines.pets.pipeline]"],
     ),
-    "no instance": (DEV + PETS + "endpoint_instance_count = 0", ["endpoint_instance_count of lines.pets is 0"]),
+    "no instance": (DEV + PETS + "endpoint_instance_count = 0", ["endpoint_instance_count of the line pets is 0"]),
     "an environment with the line's name": (
         lines(pets=["p"]) + f"[dev-pets]\n{GOOD}",
         ["[dev-pets]", "would be called headrace-dev-pets, as those of [dev.lines.pets]"],

@@ -153,6 +153,7 @@ def test_what_is_chosen_reaches_the_function_that_keeps_the_pipeline(project: An
         ('[projects]\naccount = "123456789012"\n', "account is set"),
         ("[projects]\nmax_run_cost = 2.0\n", "max_run_cost is set"),
         ("[projects]\ntrain_instance_types = []\n", "train_instance_types is empty"),
+        ('[projects]\ntrain_instance_types = ["g5.xlarge"]\n', "train_instance_types holds 'g5.xlarge'"),
         ("[projects]\nquiet = 3\n", "unknown key 'quiet'"),
         ("[projects.pipeline]\nkeep_alive_seconds = 60\n", "with capacity spot, which a project may choose"),
         ("[projects.pipeline]\naccuracy_threshold = 1.5\n", "accuracy_threshold is 1.5"),

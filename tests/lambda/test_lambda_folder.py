@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 from import_roots import imported
 
-from shared import aws, env_vars
-from shared.errors import SettingError
-from start_pipeline.environment import Environment
+from shared import aws
 
 FOLDER = Path(aws.__file__).parents[1]
 FUNCTIONS = sorted(path.parent.name for path in FOLDER.glob("*/handler.py"))
@@ -79,26 +77,3 @@ def test_a_client_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     assert aws.client("sqs") is aws.client("sqs")
     aws.client.cache_clear()
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("DATA_BUCKET", "", "DATA_BUCKET is not set"),
-        ("QUIET_SECONDS", "901", "QUIET_SECONDS is '901'"),
-        ("QUIET_SECONDS", "-1", "QUIET_SECONDS is '-1'"),
-        ("BINDINGS", "{", "BINDINGS is not valid JSON"),
-        ("BINDINGS", '{"DataBucket": 1}', "BINDINGS holds"),
-    ],
-)
-def test_a_wrong_setting_is_named(name: str, value: str, message: str) -> None:
-    urls = ("QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "NOTICES_QUEUE_URL")
-    right = dict.fromkeys(("DATA_BUCKET", "PIPELINE_NAME", "PIPELINE_ROLE_ARN", *urls), "x")
-    right |= {"QUIET_SECONDS": "60", "BINDINGS": "{}"}
-    Environment.from_variables(right)
-    with pytest.raises(SettingError, match=message):
-        Environment.from_variables(right | {name: value})
-
-
-def test_tags_may_be_left_out() -> None:
-    assert env_vars.named_texts({}, "TAGS", default="{}") == {}

@@ -13,7 +13,6 @@ from worlds import BUCKET, DEFINITION, NAME, DeployWorld, UploadWorld, event
 
 from deploy_model.environment import Environment as DeployEnvironment
 from deploy_model.environment import Instances
-from shared import env_vars
 from shared.errors import LineError, SettingError
 from shared.lines import line_of_data_set
 
@@ -157,12 +156,6 @@ def test_instances_that_are_not_a_type_and_a_count_are_refused(registry: DeployW
              "DEAD_LETTER_QUEUE_URL": "d", "NOTICES_QUEUE_URL": "n"}  # fmt: skip
     with pytest.raises(SettingError, match="LINES"):
         DeployEnvironment.from_variables(given | {"LINES": f'{{"pets": {instances}}}'})
-
-
-@pytest.mark.parametrize("value", ["{}", '["a", 1]', '"pets"', "pets"])
-def test_a_variable_that_is_no_list_of_texts_is_refused(value: str) -> None:
-    with pytest.raises(SettingError, match="LINES"):
-        env_vars.texts({"LINES": value}, "LINES")
 
 
 @pytest.fixture

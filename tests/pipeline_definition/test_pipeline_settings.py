@@ -1,5 +1,6 @@
 """Settings that cannot work are refused where they are made, with a hint."""
 
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -22,11 +23,14 @@ from pipeline_definition import PipelineSettings, PipelineSettingsError
         ({"image_size": 4}, "image_size is 4\nhint: use 8 to 1024 pixels"),
         ({"batch_size": 33, "train_instance_count": 2}, "batch_size is 33, which 2 instances cannot share equally"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"learning_rate": nan}, "learning_rate is nan"),
+        ({"learning_rate": inf}, "learning_rate is inf"),
+        ({"inference_instance_types": ("ml.m5.large", "m5.large")}, "inference_instance_types holds 'm5.large'"),
         ({"train_instance_type": "g4dn.xlarge"}, "train_instance_type is 'g4dn.xlarge'"),
-        ({"inference_instance_types": ()}, "inference_instance_types is ()"),
+        ({"inference_instance_types": ()}, "inference_instance_types is empty"),
         ({"inference_instance_types": ("ml.m5.large", "ml.c5.large")}, "holds ml.c5.large, which"),
         ({"inference_instance_types": ("ml.c5.large",)}, "hint: use others, for example ml.c5.xlarge, ml.c5.2xlarge"),
-        ({"inference_instance_types": ("m5.large",)}, "hint: use others, for example ml.m5.large, ml.m5.xlarge"),
+        ({"inference_instance_types": ("m5.large",)}, "hint: an instance type is ml.<family>.<size>"),
         ({"validation_share": 0.6, "test_share": 0.4}, "leave something to train on"),
         ({"max_run_seconds": 30}, "max_run_seconds is 30"),
         ({"model_approval_status": "Rejected"}, "PendingManualApproval"),

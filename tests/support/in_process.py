@@ -58,8 +58,8 @@ class InProcess:
     def __init__(self, directory: Path, launcher: Launcher | None = None, clock: Clock | None = None) -> None:
         self.cloud = FakeCloud()
         self.service = api.assemble(self.cloud, directory, launcher or NoLauncher(), clock)
-        # From Python 3.13 on, a database that nobody closed is a ResourceWarning, in whatever test runs next. Executions
-        # that still run are abandoned first: they would read a closed database.
+        # From Python 3.13 on, a database that nobody closed is a ResourceWarning, in whatever test runs next. What
+        # still runs is ended first: it would read a closed database.
         weakref.finalize(self, self.service.stop)
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:

@@ -19,6 +19,9 @@ def document() -> str:
         "",
         "Every setting of `environments.toml`. `headrace config` shows those of an environment: value, default, and",
         "where it is set. This page is written from the sources: `" + WRITE + "`.",
+        "",
+        "The first line of the file names a JSON schema. Editors with Taplo, such as VS Code with Even Better TOML,",
+        "complete the keys, show their meaning, and underline an unknown key or a wrong value.",
     ]
     for table in described_tables():
         lines += ["", f"## {table.title}: `{table.heading}`", ""]

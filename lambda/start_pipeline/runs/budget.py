@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import run_costs
 from run_costs import REDRIVE, Estimate, UnknownCostError
-from shared import env_vars
+from shared.env_vars import Variables
 from shared.errors import BudgetError, OverBudgetError
 
 LINES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Variables):
     """The maximum cost of one run in USD, and the price of each instance type in USD per hour."""
 
-    limit: float
+    limit: Annotated[float, "MAX_RUN_COST"]
     prices: Mapping[str, float]
-
-    @classmethod
-    def from_variables(cls, source: Mapping[str, str]) -> Budget | None:
-        """None where the environment sets no limit."""
-        if "MAX_RUN_COST" not in source:
-            return None
-        return cls(env_vars.number(source, "MAX_RUN_COST"), env_vars.named_numbers(source, "PRICES"))
 
     def approve(self, definition: Mapping[str, Any], parameters: Mapping[str, str]) -> Estimate:
         """The estimate of a run within the budget. Raises BudgetError for any other run."""

@@ -11,19 +11,22 @@ Executions that users start themselves are not limited, neither here nor by max_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from typing import Annotated
 
-from shared import env_vars, log, notice_queue, s3_json
+from shared import log, notice_queue, s3_json
 from shared.aws import S3Client, SqsClient
+from shared.env_vars import Variables
 from shared.errors import RunLimitError
 
 DAY = 24 * 3600.0
 UNCONFIRMED_SECONDS = 3_600.0  # longer than five receives of a failed message take
 ATTEMPTS = 10  # to add a start while other workers add theirs
 MAX_LIMIT = 1_000
+Limit = Annotated[int, range(1, MAX_LIMIT + 1)]
 STARTS = "ledger/limits/starts.json"
 PER_DAY, CONCURRENT = "max_runs_per_day", "max_concurrent_runs"
 
@@ -50,18 +53,11 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class RunLimits:
+class RunLimits(Variables):
     """The maximum number of runs in 24 hours, and of concurrent runs; None for no limit."""
 
-    per_day: int | None = None
-    concurrent: int | None = None
-
-    @classmethod
-    def from_variables(cls, source: Mapping[str, str]) -> RunLimits:
-        def limit(name: str) -> int | None:
-            return env_vars.whole_number(source, name, low=1, high=MAX_LIMIT) if name in source else None
-
-        return cls(limit("MAX_RUNS_PER_DAY"), limit("MAX_CONCURRENT_RUNS"))
+    per_day: Annotated[Limit | None, "MAX_RUNS_PER_DAY"] = None
+    concurrent: Annotated[Limit | None, "MAX_CONCURRENT_RUNS"] = None
 
     def __bool__(self) -> bool:
         return self.per_day is not None or self.concurrent is not None
