@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from pipeline_language.definition import DefinitionError
 
 _TOKEN = re.compile(r"""\.?([A-Za-z0-9_\-:]+)|\[(?:'([^']*)'|"([^"]*)")\]|\[(\d+)\]""")
-_FORMS = ("Get", "Std:Join", "Std:JsonGet")
+FORMS = ("Get", "Std:Join", "Std:JsonGet")
 _ELEMENT_NAMES = ("OutputName", "InputName", "ChannelName", "MetricName", "VariantName", "Name")
 
 Path = tuple[str | int, ...]
@@ -34,7 +34,12 @@ class Values(Protocol):
 
 
 def is_reference(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _FORMS
+    return has_form(value) and len(value) == 1
+
+
+def has_form(value: Any) -> bool:
+    """Whether the value is a reference, or one but for members that it must not have."""
+    return isinstance(value, dict) and any(form in value for form in FORMS)
 
 
 def find_references(value: Any) -> Iterator[str]:

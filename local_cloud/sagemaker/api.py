@@ -1,9 +1,10 @@
 """The API: the one place that knows every part of the service, and where a call becomes an answer."""
 
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from local_cloud.sagemaker import parameters
 from local_cloud.sagemaker.containers.launcher import Launcher
@@ -11,19 +12,23 @@ from local_cloud.sagemaker.core import shapes
 from local_cloud.sagemaker.core.account import account_file
 from local_cloud.sagemaker.core.clock import Clock
 from local_cloud.sagemaker.core.cloud import Call, Clients, Cloud
-from local_cloud.sagemaker.core.context import Context, Operation, Operations
+from local_cloud.sagemaker.core.context import Context, Operation, Operations, Request
 from local_cloud.sagemaker.core.errors import ServiceError, ValidationException
 from local_cloud.sagemaker.core.faults import Faults
 from local_cloud.sagemaker.core.store import Store
 from local_cloud.sagemaker.core.tags import Tags
 from local_cloud.sagemaker.hosting.deployments import EndpointRunner
 from local_cloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
+from local_cloud.sagemaker.hosting.endpoint_configs import require_served as require_served_config
 from local_cloud.sagemaker.hosting.endpoints import Endpoints
 from local_cloud.sagemaker.hosting.models import Models
+from local_cloud.sagemaker.hosting.models import require_served as require_served_model
 from local_cloud.sagemaker.jobs.processing.api import ProcessingJobs
+from local_cloud.sagemaker.jobs.processing.api import require_served as require_served_processing
 from local_cloud.sagemaker.jobs.processing.run import Processing
 from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training.api import TrainingJobs
+from local_cloud.sagemaker.jobs.training.api import require_served as require_served_training
 from local_cloud.sagemaker.jobs.training.run import Training
 from local_cloud.sagemaker.pipelines.engine.run import ExecutionRunner
 from local_cloud.sagemaker.pipelines.executions import Executions
@@ -32,6 +37,7 @@ from local_cloud.sagemaker.projects.projects import Projects
 from local_cloud.sagemaker.projects.provisioning import Provisioning
 from local_cloud.sagemaker.registry.group_policy import GroupPolicies
 from local_cloud.sagemaker.registry.model_packages import ModelRegistry
+from pipeline_language.members import suggestion
 
 
 class UnknownOperation(ServiceError):
@@ -86,7 +92,7 @@ def assemble(cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | N
     provisioning = Provisioning(context)
     operations = _merged(
         Pipelines(context).operations(),
-        Executions(context, executions).operations(),
+        Executions(context, executions, _limits).operations(),
         TrainingJobs(context, jobs).operations(),
         ProcessingJobs(context, jobs).operations(),
         ModelRegistry(context).operations(),
@@ -99,6 +105,26 @@ def assemble(cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | N
     )
     faults = Faults(directory / "faults.toml", [*operations, "InvokeEndpoint"])
     return SageMaker(context, operations, faults, endpoints, jobs, executions, provisioning)
+
+
+# Which requests the parts serve, beside what the table of parameters says; each raises ServiceError for another one.
+_REQUIREMENTS: Mapping[str, Callable[[Request], object]] = {
+    "CreateTrainingJob": require_served_training,
+    "CreateProcessingJob": require_served_processing,
+    "CreateModel": require_served_model,
+    "CreateEndpointConfig": require_served_config,
+}
+
+
+def _limits(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
+    """What the local cloud does not do of a request that a pipeline will make; references may stand in it."""
+    found = [f"{each.problem}." for each in parameters.unserved(operation, request)]
+    if not found and operation in _REQUIREMENTS:
+        try:
+            _REQUIREMENTS[operation](parameters.stand_in(request, shapes.request_shape(operation)))
+        except ServiceError as error:
+            found = [str(error)]
+    yield from found
 
 
 def _merged(*parts: Operations) -> Operations:
@@ -114,14 +140,21 @@ def answer(sagemaker: SageMaker, operation: str, call: Call, body: bytes) -> tup
     try:
         handler = sagemaker.operations.get(operation)
         if handler is None:
-            served = ", ".join(sorted(sagemaker.operations))
-            raise UnknownOperation(f"{operation} is not served by the local cloud; it serves {served}")
+            _refuse_operation(operation, sagemaker.operations)
         with sagemaker.faults.during(operation):
             response = handler(call, _checked_request(operation, body))
     except ServiceError as error:
         return error.status, {"__type": error.code, "message": str(error)}
     _assert_fits(operation, response)
     return 200, response
+
+
+def _refuse_operation(operation: str, served: Operations) -> NoReturn:
+    if operation not in shapes.service_model().operation_names:
+        raise UnknownOperation(f"{operation} is not an operation of SageMaker; {suggestion(operation, list(served))}")
+    raise UnknownOperation(
+        f"{operation} is not served by the local cloud. hint: docs/parameters.md lists the operations that are"
+    )
 
 
 def _checked_request(operation: str, body: bytes) -> dict[str, Any]:
@@ -140,5 +173,5 @@ def _checked_request(operation: str, body: bytes) -> dict[str, Any]:
 
 def _assert_fits(operation: str, response: dict[str, Any]) -> None:
     shape = shapes.response_shape(operation)
-    found = list(shapes.problems(response, shape, constraints=False)) if shape is not None else []
+    found = list(shapes.problems(response, shape, walk=shapes.Walk(constraints=False))) if shape is not None else []
     assert not found, f"the answer to {operation} does not fit AWS's shape: {found}"

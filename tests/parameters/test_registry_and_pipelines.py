@@ -206,6 +206,7 @@ def test_a_versions_parameters(service: InProcess) -> None:
 @tries("sagemaker.CreateModel", "ModelName ExecutionRoleArn Tags PrimaryContainer.Image PrimaryContainer.ModelDataUrl")
 @tries("sagemaker.CreateModel", "Containers.Image Containers.ModelDataUrl Containers.Environment")
 @tries("sagemaker.CreateModel", "Containers.ModelPackageName PrimaryContainer.ModelPackageName")
+@tries("sagemaker.CreateModel", "Containers.Mode PrimaryContainer.Mode")
 @tries("sagemaker.DescribeModel", "ModelName")
 @tries("sagemaker.DeleteModel", "ModelName")
 @tries("sagemaker.CreateEndpointConfig", "EndpointConfigName Tags ProductionVariants.VariantName")
@@ -216,7 +217,7 @@ def test_a_models_and_a_configurations_parameters(service: InProcess) -> None:
     one = {
         "ModelName": "one",
         "ExecutionRoleArn": ROLE,
-        "PrimaryContainer": container(),
+        "PrimaryContainer": container() | {"Mode": "SingleModel"},
         "EnableNetworkIsolation": True,
     }
     arn = service.call("CreateModel", **one, Tags=TAGS)["ModelArn"]

@@ -37,7 +37,7 @@ class ProcessingJobs:
         return job
 
     def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        _refuse_what_is_not_served(request)
+        require_served(request)
         call.authorize("iam:PassRole", request["RoleArn"])
         name, now = request["ProcessingJobName"], time.time()
         arn = arns.arn(call.scope, "processing-job", name)
@@ -47,7 +47,8 @@ class ProcessingJobs:
                 raise ResourceInUse(f"Job name must be unique within an AWS account and region: {name} exists already.")
             quotas.require_for_processing(self._context, call.scope, request)
             tags.tag_on_create(self._store, call, arn, request)
-            description = {key: value for key, value in request.items() if key != "Tags"} | {
+            default = {"StoppingCondition": {"MaxRuntimeInSeconds": 86400}}
+            description = default | {key: value for key, value in request.items() if key != "Tags"} | {
                 "ProcessingJobArn": arn, STATUS: JobStatus.IN_PROGRESS, "CreationTime": now, "LastModifiedTime": now,
             }  # fmt: skip
             self._store.put(call.scope, Processing.document, name, description)
@@ -80,11 +81,13 @@ class ProcessingJobs:
         return page(found, request, "ProcessingJobSummaries")
 
 
-def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
+def require_served(request: dict[str, Any]) -> None:
+    """Raises ValidationException for what the local cloud does not run."""
     if "ContainerEntrypoint" not in request["AppSpecification"]:
         raise ValidationException("The local cloud runs processing jobs with a ContainerEntrypoint only.")
-    if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] != 1:
-        raise ValidationException("The local cloud runs processing jobs on one instance only.")
+    cluster = request["ProcessingResources"]["ClusterConfig"]
+    if cluster.get("InstanceCount") != 1 or "InstanceType" not in cluster:
+        raise ValidationException("The local cloud runs processing jobs on one instance only, of an InstanceType.")
     for item in [*request.get("ProcessingInputs", []), *request.get("ProcessingOutputConfig", {}).get("Outputs", [])]:
         s3 = item.get("S3Input") or item.get("S3Output")
         if s3 is None or not s3.get("LocalPath", "").startswith("/opt/ml/processing/"):

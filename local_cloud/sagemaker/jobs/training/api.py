@@ -18,6 +18,11 @@ from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training.checkpoints import DEFAULT_PATH
 from local_cloud.sagemaker.jobs.training.run import DOCUMENT, artifact_uri, publish
 
+# What Describe gives of a job that was created without it (botocore: StoppingCondition, whose default is a day).
+_DEFAULTS: dict[str, Any] = {"StoppingCondition": {"MaxRuntimeInSeconds": 86400}} | dict.fromkeys(
+    ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"), False
+)
+
 
 class TrainingJobs:
     """Training jobs: create, describe, stop, list."""
@@ -40,7 +45,7 @@ class TrainingJobs:
         return job
 
     def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        _refuse_what_is_not_served(request)
+        require_served(request)
         call.authorize("iam:PassRole", request["RoleArn"])
         name, now = request["TrainingJobName"], time.time()
         arn = arns.arn(call.scope, "training-job", name)
@@ -52,17 +57,25 @@ class TrainingJobs:
                 )
             quotas.require_for_training(self._context, call.scope, request)
             tags.tag_on_create(self._store, call, arn, request)
-            description = {key: value for key, value in request.items() if key != "Tags"} | {
-                "TrainingJobArn": arn,
-                "TrainingJobStatus": JobStatus.IN_PROGRESS,
-                "ModelArtifacts": {"S3ModelArtifacts": artifact_uri(request)},
-                "SecondaryStatus": SecondaryStatus.STARTING,
-                "SecondaryStatusTransitions": [
-                    {"Status": SecondaryStatus.STARTING, "StartTime": now, "StatusMessage": "Starting the training job"}
-                ],
-                "CreationTime": now,
-                "LastModifiedTime": now,
-            }
+            description = (
+                _DEFAULTS
+                | {key: value for key, value in request.items() if key != "Tags"}
+                | {
+                    "TrainingJobArn": arn,
+                    "TrainingJobStatus": JobStatus.IN_PROGRESS,
+                    "ModelArtifacts": {"S3ModelArtifacts": artifact_uri(request)},
+                    "SecondaryStatus": SecondaryStatus.STARTING,
+                    "SecondaryStatusTransitions": [
+                        {
+                            "Status": SecondaryStatus.STARTING,
+                            "StartTime": now,
+                            "StatusMessage": "Starting the training job",
+                        }
+                    ],
+                    "CreationTime": now,
+                    "LastModifiedTime": now,
+                }
+            )
             self._store.put(call.scope, DOCUMENT, name, description)
         publish(self._context, call.scope, description)
         self._runner.submit("Training", call.scope, name)
@@ -97,7 +110,8 @@ class TrainingJobs:
         return page(found, request, "TrainingJobSummaries")
 
 
-def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
+def require_served(request: dict[str, Any]) -> None:
+    """Raises ValidationException for what the local cloud does not run."""
     algorithm = request.get("AlgorithmSpecification", {})
     if "TrainingImage" not in algorithm or "ContainerEntrypoint" not in algorithm:
         raise ValidationException(
