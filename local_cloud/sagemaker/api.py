@@ -92,7 +92,7 @@ def assemble(cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | N
     provisioning = Provisioning(context)
     operations = _merged(
         Pipelines(context).operations(),
-        Executions(context, executions, _limits).operations(),
+        Executions(context, executions, pipeline_limits).operations(),
         TrainingJobs(context, jobs).operations(),
         ProcessingJobs(context, jobs).operations(),
         ModelRegistry(context).operations(),
@@ -116,7 +116,7 @@ _REQUIREMENTS: Mapping[str, Callable[[Request], object]] = {
 }
 
 
-def _limits(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
+def pipeline_limits(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
     """What the local cloud does not do of a request that a pipeline will make; references may stand in it."""
     found = [f"{each.problem}." for each in parameters.unserved(operation, request)]
     if not found and operation in _REQUIREMENTS:

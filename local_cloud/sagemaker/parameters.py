@@ -92,7 +92,7 @@ EFFECTIVE: dict[str, str] = {
     "GetModelPackageGroupPolicy": "ModelPackageGroupName",
     "DeleteModelPackageGroupPolicy": "ModelPackageGroupName",
     "CreateModelPackage": "ModelPackageGroupName ModelApprovalStatus ClientToken SkipModelValidation=None "
-    + _under("InferenceSpecification.Containers", "Image ModelDataUrl Environment"),
+    "CertifyForMarketplace=False " + _under("InferenceSpecification.Containers", "Image ModelDataUrl Environment"),
     "DescribeModelPackage": "ModelPackageName",
     "UpdateModelPackage": "ModelPackageArn ModelApprovalStatus ApprovalDescription CustomerMetadataProperties "
     "CustomerMetadataPropertiesToRemove SourceUri ModelLifeCycle "

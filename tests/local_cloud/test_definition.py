@@ -38,6 +38,20 @@ def model(**arguments: Any) -> dict[str, Any]:
     return aws("Model", **arguments)
 
 
+OUTPUT = "Steps.P.ProcessingOutputConfig.Outputs['{}'].S3Output.S3Uri"
+FILE = {"PropertyFileName": "F", "OutputName": "o", "FilePath": "f.json"}
+CLUSTER = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+PROCESSING = {
+    "RoleArn": ROLE, "AppSpecification": {"ImageUri": "i"}, "ProcessingResources": {"ClusterConfig": CLUSTER},
+}  # fmt: skip
+
+
+def processing(**more: Any) -> dict[str, Any]:
+    s3 = {"S3Uri": "s3://b/o", "LocalPath": "/opt/ml/processing/o", "S3UploadMode": "EndOfJob"}
+    outputs = [{"OutputName": "out", "S3Output": s3}]
+    return aws("Processing", "P", **PROCESSING, ProcessingOutputConfig={"Outputs": outputs}) | more
+
+
 def join(content: Any) -> dict[str, Any]:
     return step(Arguments={"x": {"Std:Join": content}})
 
@@ -133,6 +147,10 @@ def json_get(**content: Any) -> dict[str, Any]:
     (text(aws("QualityCheck", ProcessingInput=[])), "unknown member 'ProcessingInput'; did you mean"),
     (text(aws("QualityCheck"), step(Arguments={"x": {"Get": "Steps.Q.Baseline"}})), "names an unknown step"),
     (text(aws("EMR", "E", ClusterId="j"), step(DependsOn=["F"])), "'F', which is not a step; known are E, A"),
+    (text(aws("RegisterModel")), "Arguments has no ModelPackageGroupName"),
+    (text(step(PropertyFiles=[FILE])), "PropertyFiles, which are for Processing steps; its type is Lambda"),
+    (text(processing(PropertyFiles=[FILE])), "in the output 'o', which the step does not have; known are out"),
+    (text(processing(), step(Arguments={"x": {"Get": OUTPUT.format("outs")}})), "no 'outs' there; did you mean 'out'"),
     ("[" * 100_000, "nested too deeply"),
 ])  # fmt: skip
 def test_a_malformed_definition_is_refused(definition: str, message: str) -> None:
@@ -224,10 +242,6 @@ def test_what_steps_on_aws_answer_can_be_referred_to(path: str) -> None:
             "Strategy": "Random", "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1},
         },
     }  # fmt: skip
-    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
-    processing = {
-        "RoleArn": ROLE, "AppSpecification": {"ImageUri": "i"}, "ProcessingResources": {"ClusterConfig": cluster},
-    }  # fmt: skip
     checks = {"CheckType": "DATA_QUALITY", "SkipCheck": False, "SuppliedBaselineStatistics": None}
     imports = {
         "JobName": "j", "ImportedModelName": "m", "RoleArn": ROLE,
@@ -236,7 +250,7 @@ def test_what_steps_on_aws_answer_can_be_referred_to(path: str) -> None:
     outputs = {"OutputParameters": [{"OutputName": "answer", "OutputType": "String"}]}
     steps = [
         aws("Tuning", "Tune", **tuning),
-        aws("QualityCheck", "Check", **processing) | checks,
+        aws("QualityCheck", "Check", **PROCESSING) | checks,
         aws("ForEach", "Each", IterableItems={"Get": "Steps.Ask.OutputParameters['answer']"},
             ForEachBody=[step("B", Arguments={"item": {"Get": "ForEach.CurrentItem"}})]),
         aws("BedrockModelImport", "Import", **imports),

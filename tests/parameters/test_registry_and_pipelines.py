@@ -165,7 +165,8 @@ SPECIFICATION: dict[str, Any] = {
 
 @tries(
     "sagemaker.CreateModelPackage",
-    "ModelPackageGroupName ModelApprovalStatus ClientToken SkipModelValidation InferenceSpecification.Containers.Image "
+    "ModelPackageGroupName ModelApprovalStatus ClientToken SkipModelValidation CertifyForMarketplace "
+    "InferenceSpecification.Containers.Image "
     "InferenceSpecification.Containers.ModelDataUrl InferenceSpecification.Containers.Environment",
 )
 @tries(
@@ -180,6 +181,7 @@ def test_a_versions_parameters(service: InProcess) -> None:
     service.call("CreateModelPackageGroup", ModelPackageGroupName="g")
     given = DESCRIBED | {"InferenceSpecification": SPECIFICATION, "ModelApprovalStatus": "Rejected"}
     named = {"ModelPackageGroupName": "g", "ClientToken": TOKEN, "SkipModelValidation": "None"}
+    named |= {"CertifyForMarketplace": False}
     arn = service.call("CreateModelPackage", **named, **given)["ModelPackageArn"]
     assert service.call("CreateModelPackage", **named, **given)["ModelPackageArn"] == arn  # by the token
     assert service.call("DescribeModelPackage", ModelPackageName=arn).items() >= given.items()

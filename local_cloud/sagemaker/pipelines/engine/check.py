@@ -65,6 +65,8 @@ def _step_problems(step: Step, definition: Definition) -> Iterator[str]:
     if kind is None:
         return
     yield from argument_problems(kind, arguments, definition)
+    if step.property_files and step.type != "Processing":
+        yield f"it has PropertyFiles, which are for Processing steps; its type is {step.type}."
     if kind.check is not None:
         yield from kind.check(step)
 

@@ -7,10 +7,11 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from local_cloud.sagemaker.core import shapes
 from local_cloud.sagemaker.pipelines.steps import STEP_TYPES
+from local_cloud.sagemaker.pipelines.steps.step_type import StepType
 from pipeline_language.definition import Definition, DefinitionError, Step
 from pipeline_language.members import STEP_TYPES as STEP_MEMBERS
 from pipeline_language.members import shown, suggestion, unknown_members
-from pipeline_language.references import FORMS, Path, is_reference, json_path, split
+from pipeline_language.references import FORMS, Path, elements, is_reference, json_path, own_name, split
 
 # The step type whose job the name is of: it has a value in the arguments of such steps alone.
 JOB_NAMES = {"TrainingJobName": "Training", "ProcessingJobName": "Processing"}
@@ -119,24 +120,37 @@ def _step_reference_problems(text: str, name: str, path: Path, definition: Defin
         if len(path) != 2 or path[1] not in outputs:
             yield f"'{text}' names no output parameter of step '{name}'; {suggestion(str(path[-1]), outputs)}"
     elif (kind := STEP_TYPES.get(step.type)) is not None:
-        yield from _property_problems(text, path, kind.describe, kind.properties)
+        yield from _property_problems(text, path, kind, step)
 
 
-def _property_problems(text: str, path: Path, describe: str | None, properties: tuple[str, ...]) -> Iterator[str]:
-    if path[0] in properties:
+def _property_problems(text: str, path: Path, kind: StepType, step: Step) -> Iterator[str]:
+    if path[0] in kind.properties:
         return
-    if describe is None:
-        if properties:
-            yield f"'{text}': the step has no property '{path[0]}'; {suggestion(str(path[0]), properties)}"
+    if kind.describe is None:
+        if kind.properties:
+            yield f"'{text}': the step has no property '{path[0]}'; {suggestion(str(path[0]), kind.properties)}"
         return
-    shape: Shape | None = shapes.response_shape(describe)
+    shape: Shape | None = shapes.response_shape(kind.describe)
+    given: Any = step.arguments  # which Describe answers as well
     for part in path:
         inner = _member(shape, part)
         if inner is None:
             hint = f"; {suggestion(str(part), list(shape.members))}" if isinstance(shape, StructureShape) else "."
-            yield f"'{text}': {describe.rpartition(':')[2]} answers nothing at '{part}'{hint}"
+            yield f"'{text}': {kind.describe.rpartition(':')[2]} answers nothing at '{part}'{hint}"
             return
-        shape = inner
+        names = _names(given)
+        if isinstance(part, str) and names and part not in names:
+            yield f"'{text}': step '{step.name}' has no '{part}' there; {suggestion(part, names)}"
+            return
+        found = list(elements(given, part))
+        shape, given = inner, found[0] if found else None
+
+
+def _names(given: Any) -> list[str]:
+    """By which the elements of a list are known, where each has its name in the text."""
+    items = given if isinstance(given, list) else []
+    names = [name for item in items if isinstance(item, dict) and isinstance(name := own_name(item), str)]
+    return names if len(names) == len(items) else []
 
 
 def _member(shape: Shape | None, part: str | int) -> Shape | None:

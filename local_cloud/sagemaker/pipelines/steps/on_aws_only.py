@@ -9,7 +9,7 @@ from pipeline_language.members import unknown_members
 
 
 def _arguments(*members: str, one_of: tuple[str, str]) -> Callable[[Step], Iterator[str]]:
-    """A check of ``Arguments`` that are no API call's: which members, and two of which exactly one is given."""
+    """A check of ``Arguments`` without an API call: which members there are, and of which two one is given."""
 
     def problems(step: Step) -> Iterator[str]:
         yield from (f"Arguments: {problem}" for problem in unknown_members(step.arguments, (*members, *one_of)))

@@ -46,6 +46,8 @@ def _ensure_group(client: Any, group: str) -> None:
 def _problems(step: Step) -> Iterator[str]:
     if {"ModelPackageName", "ModelPackageGroupName"} <= step.arguments.keys():
         yield "Arguments has both ModelPackageName and ModelPackageGroupName; a version of a group has no name."
+    elif not {"ModelPackageName", "ModelPackageGroupName"} & step.arguments.keys():
+        yield "Arguments has no ModelPackageGroupName."
 
 
 TYPE = StepType(run=_run, request="CreateModelPackage", check=_problems, describe="DescribeModelPackage")
