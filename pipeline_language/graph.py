@@ -13,7 +13,8 @@ def dependencies(definition: Definition) -> dict[str, dict[str, Trigger]]:
     """
     graph: dict[str, dict[str, Trigger]] = {}
     for step in definition.steps.values():
-        referred = [str(path[1]) for path in map(split, find_references(values_of(step))) if path[0] == "Steps"]
+        paths = map(split, find_references(values_of(step)))
+        referred = [str(path[1]) for path in paths if path[0] == "Steps" and len(path) > 1]
         if step.branch is not None:
             referred.append(step.branch.condition)
         graph[step.name] = dict.fromkeys(referred, Trigger.COMPLETED) | dict(step.depends_on)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from pipeline_language.definition import DefinitionError
 
 _TOKEN = re.compile(r"""\.?([A-Za-z0-9_\-:]+)|\[(?:'([^']*)'|"([^"]*)")\]|\[(\d+)\]""")
-_FORMS = ("Get", "Std:Join", "Std:JsonGet")
+FORMS = ("Get", "Std:Join", "Std:JsonGet")
 _ELEMENT_NAMES = ("OutputName", "InputName", "ChannelName", "MetricName", "VariantName", "Name")
 
 Path = tuple[str | int, ...]
@@ -34,7 +34,12 @@ class Values(Protocol):
 
 
 def is_reference(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _FORMS
+    return has_form(value) and len(value) == 1
+
+
+def has_form(value: Any) -> bool:
+    """Whether the value is a reference, or one but for members that it must not have."""
+    return isinstance(value, dict) and any(form in value for form in FORMS)
 
 
 def find_references(value: Any) -> Iterator[str]:
@@ -110,26 +115,26 @@ def follow(document: Any, path: Path, shown: str) -> Any:
     """The value at ``path``; a list is addressed by index, or by the name that its elements carry."""
     value = document
     for part in path:
-        found = list(_members(value, part))
+        found = list(elements(value, part))
         if not found:
             raise Unresolved(f"'{shown}' has no value: '{part}' is missing.")
         value = found[0]
     return value
 
 
-def _members(value: Any, part: str | int) -> Iterator[Any]:
+def elements(value: Any, part: str | int) -> Iterator[Any]:
     """What ``part`` addresses in ``value``: one value, or none."""
     if isinstance(value, dict):
         if part in value:
             yield value[part]
     elif isinstance(value, list):
         if isinstance(part, str):
-            yield from (item for item in value if isinstance(item, dict) and _own_name(item) == part)
+            yield from (item for item in value if isinstance(item, dict) and own_name(item) == part)
         elif part < len(value):
             yield value[part]
 
 
-def _own_name(element: dict[str, Any]) -> Any:
+def own_name(element: dict[str, Any]) -> Any:
     """The name by which an element of a Describe response is known: an output's OutputName, a channel's ChannelName.
 
     An element may name other things as well: a variant has a VariantName and a ModelName. Its own name is one that

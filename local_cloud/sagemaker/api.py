@@ -1,9 +1,11 @@
 """The API: the one place that knows every part of the service, and where a call becomes an answer."""
 
 import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from local_cloud.sagemaker import parameters
 from local_cloud.sagemaker.containers.launcher import Launcher
@@ -11,11 +13,12 @@ from local_cloud.sagemaker.core import shapes
 from local_cloud.sagemaker.core.account import account_file
 from local_cloud.sagemaker.core.clock import Clock
 from local_cloud.sagemaker.core.cloud import Call, Clients, Cloud
-from local_cloud.sagemaker.core.context import Context, Operation, Operations
+from local_cloud.sagemaker.core.context import Context, Operation, Operations, Request
 from local_cloud.sagemaker.core.errors import ServiceError, ValidationException
 from local_cloud.sagemaker.core.faults import Faults
 from local_cloud.sagemaker.core.store import Store
 from local_cloud.sagemaker.core.tags import Tags
+from local_cloud.sagemaker.hosting import endpoint_configs
 from local_cloud.sagemaker.hosting.deployments import EndpointRunner
 from local_cloud.sagemaker.hosting.endpoint_configs import EndpointConfigs
 from local_cloud.sagemaker.hosting.endpoints import Endpoints
@@ -32,6 +35,9 @@ from local_cloud.sagemaker.projects.projects import Projects
 from local_cloud.sagemaker.projects.provisioning import Provisioning
 from local_cloud.sagemaker.registry.group_policy import GroupPolicies
 from local_cloud.sagemaker.registry.model_packages import ModelRegistry
+from pipeline_language.members import suggestion
+
+Requirements = Mapping[str, Callable[[Request], object]]
 
 
 class UnknownOperation(ServiceError):
@@ -84,14 +90,22 @@ def assemble(cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | N
     jobs = JobRunner(context, launcher, [Processing(), Training()])
     executions = ExecutionRunner(context, wait_for_job=jobs.wait)
     provisioning = Provisioning(context)
+    training, processing, models = TrainingJobs(context, jobs), ProcessingJobs(context, jobs), Models(context)
+    # Which requests are served, beside what the table of parameters says; each raises ServiceError for another one.
+    requirements: Requirements = {
+        "CreateTrainingJob": training.require_served,
+        "CreateProcessingJob": processing.require_served,
+        "CreateModel": models.require_served,
+        "CreateEndpointConfig": endpoint_configs.require_served,
+    }
     operations = _merged(
         Pipelines(context).operations(),
-        Executions(context, executions).operations(),
-        TrainingJobs(context, jobs).operations(),
-        ProcessingJobs(context, jobs).operations(),
+        Executions(context, executions, partial(pipeline_limits, requirements)).operations(),
+        training.operations(),
+        processing.operations(),
         ModelRegistry(context).operations(),
         GroupPolicies(context).operations(),
-        Models(context).operations(),
+        models.operations(),
         EndpointConfigs(context).operations(),
         Endpoints(context, endpoints).operations(),
         Projects(context, provisioning).operations(),
@@ -99,6 +113,17 @@ def assemble(cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | N
     )
     faults = Faults(directory / "faults.toml", [*operations, "InvokeEndpoint"])
     return SageMaker(context, operations, faults, endpoints, jobs, executions, provisioning)
+
+
+def pipeline_limits(requirements: Requirements, operation: str, request: Mapping[str, Any]) -> Iterator[str]:
+    """What the local cloud does not do of a request that a pipeline will make; references may stand in it."""
+    found = [f"{each.problem}." for each in parameters.unserved(operation, request)]
+    if not found and operation in requirements:
+        try:
+            requirements[operation](parameters.stand_in(request, shapes.request_shape(operation)))
+        except ServiceError as error:
+            found = [str(error)]
+    yield from found
 
 
 def _merged(*parts: Operations) -> Operations:
@@ -114,14 +139,21 @@ def answer(sagemaker: SageMaker, operation: str, call: Call, body: bytes) -> tup
     try:
         handler = sagemaker.operations.get(operation)
         if handler is None:
-            served = ", ".join(sorted(sagemaker.operations))
-            raise UnknownOperation(f"{operation} is not served by the local cloud; it serves {served}")
+            _refuse_operation(operation, sagemaker.operations)
         with sagemaker.faults.during(operation):
             response = handler(call, _checked_request(operation, body))
     except ServiceError as error:
         return error.status, {"__type": error.code, "message": str(error)}
     _assert_fits(operation, response)
     return 200, response
+
+
+def _refuse_operation(operation: str, served: Operations) -> NoReturn:
+    if operation not in shapes.service_model().operation_names:
+        raise UnknownOperation(f"{operation} is not an operation of SageMaker; {suggestion(operation, list(served))}")
+    raise UnknownOperation(
+        f"{operation} is not served by the local cloud. hint: docs/parameters.md lists the operations that are"
+    )
 
 
 def _checked_request(operation: str, body: bytes) -> dict[str, Any]:
@@ -140,5 +172,5 @@ def _checked_request(operation: str, body: bytes) -> dict[str, Any]:
 
 def _assert_fits(operation: str, response: dict[str, Any]) -> None:
     shape = shapes.response_shape(operation)
-    found = list(shapes.problems(response, shape, constraints=False)) if shape is not None else []
+    found = list(shapes.problems(response, shape, walk=shapes.Walk(constraints=False))) if shape is not None else []
     assert not found, f"the answer to {operation} does not fit AWS's shape: {found}"

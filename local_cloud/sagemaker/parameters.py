@@ -8,13 +8,15 @@ tests/parameters tries each line.
 A line is `Member.Member=value|value`: without a value, any value; a structure that is named whole, with all below it.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-from botocore.model import ListShape, Shape, StructureShape
+from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from local_cloud.sagemaker.core.errors import ValidationException
 from local_cloud.sagemaker.core.shapes import request_shape, service_model
+from pipeline_language.members import shown
+from pipeline_language.references import is_reference
 
 _CREATED = "CreationTimeAfter CreationTimeBefore"
 _MODIFIED = "LastModifiedTimeAfter LastModifiedTimeBefore"
@@ -25,7 +27,7 @@ _S3_SOURCE = "S3DataType=S3Prefix|ManifestFile S3Uri S3DataDistributionType"
 _S3_INPUT = (
     "S3Uri LocalPath S3DataType=S3Prefix|ManifestFile S3InputMode=File S3DataDistributionType S3CompressionType=None"
 )
-_CONTAINER = "Image ModelDataUrl Environment ModelPackageName"
+_CONTAINER = "Image ModelDataUrl Environment ModelPackageName Mode=SingleModel"
 _RECORD = "the registry is a record: what is put into it is what it gives"
 _DESCRIBED = (
     "Containers.Framework Containers.FrameworkVersion Containers.NearestModelName SupportedTransformInstanceTypes "
@@ -58,7 +60,7 @@ EFFECTIVE: dict[str, str] = {
     "CreateTrainingJob": "TrainingJobName HyperParameters RoleArn VpcConfig StoppingCondition.MaxRuntimeInSeconds "
     "StoppingCondition.MaxWaitTimeInSeconds Tags EnableNetworkIsolation EnableManagedSpotTraining CheckpointConfig "
     "Environment OutputDataConfig.S3OutputPath OutputDataConfig.KmsKeyId OutputDataConfig.CompressionType=GZIP "
-    "ResourceConfig.InstanceType ResourceConfig.InstanceCount "
+    "ResourceConfig.InstanceType ResourceConfig.InstanceCount ProfilerConfig.DisableProfiler=True "
     + _under(
         "AlgorithmSpecification",
         "TrainingImage TrainingInputMode=File|FastFile ContainerEntrypoint ContainerArguments MetricDefinitions",
@@ -90,7 +92,7 @@ EFFECTIVE: dict[str, str] = {
     "GetModelPackageGroupPolicy": "ModelPackageGroupName",
     "DeleteModelPackageGroupPolicy": "ModelPackageGroupName",
     "CreateModelPackage": "ModelPackageGroupName ModelApprovalStatus ClientToken SkipModelValidation=None "
-    + _under("InferenceSpecification.Containers", "Image ModelDataUrl Environment"),
+    "CertifyForMarketplace=False " + _under("InferenceSpecification.Containers", "Image ModelDataUrl Environment"),
     "DescribeModelPackage": "ModelPackageName",
     "UpdateModelPackage": "ModelPackageArn ModelApprovalStatus ApprovalDescription CustomerMetadataProperties "
     "CustomerMetadataPropertiesToRemove SourceUri ModelLifeCycle "
@@ -139,6 +141,7 @@ KEPT: dict[str, dict[str, str]] = {
         "ResourceConfig.VolumeKmsKeyId": _ONE_MACHINE,
         "ResourceConfig.KeepAlivePeriodInSeconds": "there are no instances that could be kept",
         "EnableInterContainerTrafficEncryption": _LOOPBACK,
+        "DebugHookConfig.S3OutputPath": "no image here has the debugger's library, which writes there",
     },
     "CreateProcessingJob": {
         "ProcessingResources.ClusterConfig.VolumeSizeInGB": _ONE_MACHINE,
@@ -173,6 +176,11 @@ KEPT: dict[str, dict[str, str]] = {
 }
 
 
+_STAND_INS: dict[str, Any] = {
+    "integer": 1, "long": 1, "float": 1.0, "double": 1.0, "boolean": False, "list": [], "map": {}, "structure": {},
+}  # fmt: skip
+
+
 def lines(operation: str) -> dict[str, tuple[str, ...]]:
     """The parameters that are taken, by path, with the values that are taken; none given: all."""
     taken: dict[str, tuple[str, ...]] = dict.fromkeys(KEPT.get(operation, {}), ())
@@ -184,9 +192,32 @@ def lines(operation: str) -> dict[str, tuple[str, ...]]:
 
 def refuse(operation: str, request: dict[str, Any]) -> None:
     """Raises ValidationException for the first parameter of the request that has no line, or a value that has none."""
+    for path, problem in unserved(operation, request):
+        raise ValidationException(f"{operation}: {problem}. hint: leave {path} out, or try this on AWS")
+
+
+class Unserved(NamedTuple):
+    path: str
+    problem: str
+
+
+def unserved(operation: str, request: Mapping[str, Any]) -> Iterator[Unserved]:
+    """Each parameter of the request that has no line, or a value that has none; references have no value yet."""
     if operation in EFFECTIVE:
-        for problem in _problems(request, request_shape(operation), "", lines(operation)):
-            raise ValidationException(f"{operation}: {problem}")
+        yield from _unserved(request, request_shape(operation), "", lines(operation))
+
+
+def stand_in(value: Any, shape: Shape) -> Any:
+    """The value with something of its type in the place of each reference, for who looks at other parts of it."""
+    if is_reference(value):
+        return _STAND_INS.get(shape.type_name, "unknown")
+    if isinstance(value, list) and isinstance(shape, ListShape):
+        return [stand_in(item, shape.member) for item in value]
+    if isinstance(value, Mapping) and isinstance(shape, MapShape):
+        return {name: stand_in(item, shape.value) for name, item in value.items()}
+    if isinstance(value, Mapping) and isinstance(shape, StructureShape):
+        return {name: stand_in(item, shape.members[name]) for name, item in value.items()}
+    return value
 
 
 def refuse_headers(headers: dict[str, str]) -> None:
@@ -195,31 +226,27 @@ def refuse_headers(headers: dict[str, str]) -> None:
     for name, member in shape.members.items():
         header = str(member.serialization.get("name", "")).lower()
         if member.serialization.get("location") == "header" and header in headers and name not in INVOKE_ENDPOINT:
-            raise ValidationException(f"InvokeEndpoint: {_not_served(name)}")
+            problem = _not_served(name)
+            raise ValidationException(f"InvokeEndpoint: {problem}. hint: leave {name} out, or try this on AWS")
 
 
 def _not_served(path: str) -> str:
-    return (
-        f"the local cloud does not serve {path}, and does not take what it would leave undone. "
-        f"hint: leave {path} out, or try this on AWS"
-    )
+    return f"the local cloud does not serve {path}, and does not take what it would leave undone"
 
 
-def _problems(value: Any, shape: Shape, path: str, taken: dict[str, tuple[str, ...]]) -> Iterator[str]:
-    if isinstance(shape, ListShape):
+def _unserved(value: Any, shape: Shape, path: str, taken: dict[str, tuple[str, ...]]) -> Iterator[Unserved]:
+    partly = not path or any(known.startswith(f"{path}.") for known in taken)
+    if is_reference(value) and (partly or path in taken):
+        return
+    if isinstance(shape, ListShape) and isinstance(value, list):
         for item in value:
-            yield from _problems(item, shape.member, path, taken)
-        return
-    if path in taken:
-        values = taken[path]
-        if values and str(value) not in values:
-            yield (
-                f"the local cloud serves {path} only as {' or '.join(values)}, not {value!r}. "
-                f"hint: leave {path} out, or try this on AWS"
-            )
-        return
-    if isinstance(shape, StructureShape) and (not path or any(known.startswith(f"{path}.") for known in taken)):
+            yield from _unserved(item, shape.member, path, taken)
+    elif path in taken:
+        if taken[path] and str(value) not in taken[path]:
+            only = " or ".join(taken[path])
+            yield Unserved(path, f"the local cloud serves {path} only as {only}, not {shown(value)}")
+    elif isinstance(shape, StructureShape) and partly:
         for name, item in value.items():
-            yield from _problems(item, shape.members[name], f"{path}.{name}".removeprefix("."), taken)
-        return
-    yield _not_served(path)
+            yield from _unserved(item, shape.members[name], f"{path}.{name}".removeprefix("."), taken)
+    else:
+        yield Unserved(path, _not_served(path))

@@ -106,8 +106,21 @@ def test_a_renamed_definition(row: Callable[..., None], refused: Callable[..., s
     row("a definition under another name", SEEN, refused(GOOD, "pipelines/birds.json"))
 
 
-def test_an_unsupported_step_type(row: Callable[..., None], refused: Callable[[str], str]) -> None:
-    row("a step type that the local cloud does not run", SEEN, refused(changed(Type="Transform")))
+def test_an_unknown_step_type(row: Callable[..., None], refused: Callable[[str], str]) -> None:
+    row("a step type that SageMaker does not have", SEEN, refused(changed(Type="Proccessing")))
+
+
+def test_an_unknown_member(row: Callable[..., None], refused: Callable[[str], str]) -> None:
+    row("a member that a step does not have", SEEN, refused(changed(DependOn=[])))
+
+
+def test_a_step_that_runs_on_aws_only(row: Callable[..., None], connect: Connect, role: str) -> None:
+    step = {"Name": "Sort", "Type": "EMR", "Arguments": {"ClusterId": "j-1", "StepConfig": {}}}
+    sagemaker = connect("sagemaker")
+    sagemaker.create_pipeline(PipelineName="on-aws", PipelineDefinition=definition(step), RoleArn=role)
+    with pytest.raises(ClientError) as refusal:
+        sagemaker.start_pipeline_execution(PipelineName="on-aws")
+    row("a step type that runs on AWS only", "answer of StartPipelineExecution", str(refusal.value))
 
 
 def test_a_step_that_waits_for_none(row: Callable[..., None], refused: Callable[[str], str]) -> None:
@@ -117,7 +130,7 @@ def test_a_step_that_waits_for_none(row: Callable[..., None], refused: Callable[
 def test_the_aws_cli_and_a_bad_definition(row: Callable[..., None], connect: Connect, role: str) -> None:
     with pytest.raises(ClientError) as refusal:
         connect("sagemaker").create_pipeline(
-            PipelineName="refused", PipelineDefinition=changed(Type="Transform"), RoleArn=role
+            PipelineName="refused", PipelineDefinition=changed(DependsOn=["Nowhere"]), RoleArn=role
         )
     row("the same, by create-pipeline", "answer of the API", str(refusal.value))
 

@@ -171,3 +171,10 @@ def test_keys_of_maps_are_checked(sagemaker: InProcess) -> None:
     group(sagemaker, "g")
     with pytest.raises(Refused, match="CustomerMetadataProperties"):
         register(sagemaker, CustomerMetadataProperties={"k" * 129: "v"})
+
+
+def test_an_operation_that_is_not_served_is_refused_in_few_words(sagemaker: InProcess) -> None:
+    with pytest.raises(Refused, match=r"UnknownOperationException: CreateTransformJob is not served .* hint: docs"):
+        sagemaker.call("CreateTransformJob")
+    with pytest.raises(Refused, match="CreatePipelin is not an operation of SageMaker; did you mean 'CreatePipeline'"):
+        sagemaker.call("CreatePipelin")

@@ -156,7 +156,7 @@ def test_a_handler_that_fails_fails_the_execution(sagemaker: InProcess, recorder
 
 def test_a_reference_to_a_failed_step_says_that_it_failed(sagemaker: InProcess, recorder: Recorder) -> None:
     handler = step("Handler", on("Any", "A"), x={"Get": "Steps.A.OutputParameters['y']"})
-    sagemaker.create("reference", step("A", how="failing"), handler)
+    sagemaker.create("reference", step("A", how="failing") | {"OutputParameters": [{"OutputName": "y"}]}, handler)
     status, steps = sagemaker.end_of(sagemaker.start("reference"))
     assert status == "Failed"
     reason = "ClientError: 'Steps.A.OutputParameters.y' has no value: step 'A' is Failed,"

@@ -1,5 +1,6 @@
 """Fixtures of this folder: a real local cloud, and the SageMaker service in the test's own process."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,5 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> InProcess:
-    return InProcess(tmp_path)
+def service(tmp_path: Path) -> Iterator[InProcess]:
+    service = InProcess(tmp_path)
+    yield service
+    service.service.stop()  # before the store is closed under an execution that still runs

@@ -82,6 +82,7 @@ def tags_of(connect: Connect, arn: str) -> dict[str, str]:
 @tries("sagemaker.CreateTrainingJob", "InputDataConfig.DataSource.S3DataSource.S3DataType")
 @tries("sagemaker.CreateTrainingJob", "InputDataConfig.DataSource.S3DataSource.S3Uri")
 @tries("sagemaker.CreateTrainingJob", "InputDataConfig.DataSource.S3DataSource.S3DataDistributionType")
+@tries("sagemaker.CreateTrainingJob", "ProfilerConfig.DisableProfiler")
 @tries("sagemaker.DescribeTrainingJob", "TrainingJobName")
 def test_a_training_jobs_parameters(connect: Connect, bucket: str, role: str) -> None:
     sagemaker, job = connect("sagemaker"), name()
@@ -114,6 +115,8 @@ def test_a_training_jobs_parameters(connect: Connect, bucket: str, role: str) ->
         StoppingCondition={"MaxRuntimeInSeconds": 60},
         CheckpointConfig={"S3Uri": f"s3://{bucket}/{job}/checkpoints", "LocalPath": "/opt/ml/checkpoints"},
         Environment={"GIVEN": "a value"},
+        ProfilerConfig={"DisableProfiler": True},
+        DebugHookConfig={"S3OutputPath": f"s3://{bucket}/{job}/debug", "CollectionConfigurations": []},
         Tags=[{"Key": "team", "Value": "birds"}],
     )["TrainingJobArn"]  # fmt: skip
     described = ended(connect, "Training", job)
@@ -139,6 +142,8 @@ def test_a_training_jobs_parameters(connect: Connect, bucket: str, role: str) ->
     assert read(connect("s3"), f"s3://{bucket}/{job}/checkpoints/kept") == b"state"
     assert encrypted_with(connect, uri) == key
     assert tags_of(connect, arn) == {"team": "birds"}
+    written = connect("s3").list_objects_v2(Bucket=bucket, Prefix=f"{job}/out/")["Contents"]
+    assert [item["Key"] for item in written] == [f"{job}/out/{job}/output/model.tar.gz"]  # nothing of a profiler
     assert described["RoleArn"] == role  # as which it has read and written
 
 

@@ -165,7 +165,8 @@ SPECIFICATION: dict[str, Any] = {
 
 @tries(
     "sagemaker.CreateModelPackage",
-    "ModelPackageGroupName ModelApprovalStatus ClientToken SkipModelValidation InferenceSpecification.Containers.Image "
+    "ModelPackageGroupName ModelApprovalStatus ClientToken SkipModelValidation CertifyForMarketplace "
+    "InferenceSpecification.Containers.Image "
     "InferenceSpecification.Containers.ModelDataUrl InferenceSpecification.Containers.Environment",
 )
 @tries(
@@ -180,6 +181,7 @@ def test_a_versions_parameters(service: InProcess) -> None:
     service.call("CreateModelPackageGroup", ModelPackageGroupName="g")
     given = DESCRIBED | {"InferenceSpecification": SPECIFICATION, "ModelApprovalStatus": "Rejected"}
     named = {"ModelPackageGroupName": "g", "ClientToken": TOKEN, "SkipModelValidation": "None"}
+    named |= {"CertifyForMarketplace": False}
     arn = service.call("CreateModelPackage", **named, **given)["ModelPackageArn"]
     assert service.call("CreateModelPackage", **named, **given)["ModelPackageArn"] == arn  # by the token
     assert service.call("DescribeModelPackage", ModelPackageName=arn).items() >= given.items()
@@ -206,6 +208,7 @@ def test_a_versions_parameters(service: InProcess) -> None:
 @tries("sagemaker.CreateModel", "ModelName ExecutionRoleArn Tags PrimaryContainer.Image PrimaryContainer.ModelDataUrl")
 @tries("sagemaker.CreateModel", "Containers.Image Containers.ModelDataUrl Containers.Environment")
 @tries("sagemaker.CreateModel", "Containers.ModelPackageName PrimaryContainer.ModelPackageName")
+@tries("sagemaker.CreateModel", "Containers.Mode PrimaryContainer.Mode")
 @tries("sagemaker.DescribeModel", "ModelName")
 @tries("sagemaker.DeleteModel", "ModelName")
 @tries("sagemaker.CreateEndpointConfig", "EndpointConfigName Tags ProductionVariants.VariantName")
@@ -216,7 +219,7 @@ def test_a_models_and_a_configurations_parameters(service: InProcess) -> None:
     one = {
         "ModelName": "one",
         "ExecutionRoleArn": ROLE,
-        "PrimaryContainer": container(),
+        "PrimaryContainer": container() | {"Mode": "SingleModel"},
         "EnableNetworkIsolation": True,
     }
     arn = service.call("CreateModel", **one, Tags=TAGS)["ModelArn"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import botocore.session
 import pytest
@@ -23,9 +23,9 @@ from richest_definition import (
     request,
 )
 
-from local_cloud.sagemaker.pipelines.engine.check import check
+from local_cloud.sagemaker.pipelines.engine.check import checked
 from pipeline_definition import PipelineSettings, PipelineSettingsError
-from pipeline_language.definition import DefinitionError, parse
+from pipeline_language.definition import DefinitionError
 
 WITHOUT_EFFECT = {"model_approval_status"}
 """In the portable definition it is a name, which the environment binds."""
@@ -52,11 +52,8 @@ def test_the_request_fits_botocores_model() -> None:
 
 
 def test_the_local_cloud_takes_the_definition() -> None:
-    """It holds each step's Arguments to botocore's request; AWS's SDKs have no schema of definitions.
-
-    Tunings do not run here: test_request_shapes.py holds theirs to the request.
-    """
-    check(parse(json.dumps(bound(replace(RICHEST, tuning_jobs=0), in_vpc=True))))
+    """It holds each step's Arguments to botocore's request; AWS's SDKs have no schema of definitions."""
+    checked(json.dumps(bound(RICHEST, in_vpc=True)))
 
 
 def test_settings_take_the_instance_types_of_a_model_that_the_local_cloud_takes() -> None:
@@ -69,7 +66,7 @@ def test_settings_take_the_instance_types_of_a_model_that_the_local_cloud_takes(
     refused = set()
     for kind in sorted(kinds | {"ml.c5", "ml.c5.small", "c5.large"}):
         try:
-            check(parse(definition.replace(default, json.dumps([kind]))))
+            checked(definition.replace(default, json.dumps([kind])))
         except DefinitionError:
             refused.add(kind)
             with pytest.raises(PipelineSettingsError, match=f"inference_instance_types holds '?{kind}"):

@@ -27,12 +27,8 @@ class EndpointConfigs:
         }
 
     def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        if len(request["ProductionVariants"]) != 1:
-            raise ValidationException("The local cloud serves endpoints with exactly one production variant.")
-        for variant in request["ProductionVariants"]:
-            if "ModelName" not in variant:
-                raise ValidationException("The local cloud serves production variants with a ModelName only.")
-            existing(self._store, call.scope, DocumentKind.MODEL, variant["ModelName"])
+        require_served(request)
+        existing(self._store, call.scope, DocumentKind.MODEL, request["ProductionVariants"][0]["ModelName"])
         name = request["EndpointConfigName"]
         arn = arns.arn(call.scope, "endpoint-config", name)
         with self._store.transaction():
@@ -57,3 +53,11 @@ class EndpointConfigs:
         found = [pick(config, *members) for config in self._store.find(call.scope, DocumentKind.ENDPOINT_CONFIG)
                  if request.get("NameContains", "") in config["EndpointConfigName"]]  # fmt: skip
         return page(found, request, "EndpointConfigs")
+
+
+def require_served(request: dict[str, Any]) -> None:
+    """Raises ValidationException for what the local cloud does not serve."""
+    if len(request["ProductionVariants"]) != 1:
+        raise ValidationException("The local cloud serves endpoints with exactly one production variant.")
+    if "ModelName" not in request["ProductionVariants"][0]:
+        raise ValidationException("The local cloud serves production variants with a ModelName only.")

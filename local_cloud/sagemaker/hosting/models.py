@@ -32,11 +32,22 @@ class Models:
             "ListModels": self._list,
         }
 
-    def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    def require_served(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The container; raises ValidationException for what the local cloud does not serve."""
         containers = request.get("Containers") or [request.get("PrimaryContainer")]
         if len(containers) != 1 or containers[0] is None:
             raise ValidationException("The local cloud serves models with exactly one container.")
-        container = containers[0]
+        container: dict[str, Any] = containers[0]
+        if "ModelPackageName" not in container:
+            if "Image" not in container:
+                raise ValidationException("A container needs an Image or a ModelPackageName.")
+            _require_files(container)
+        if "ExecutionRoleArn" not in request:
+            raise ValidationException("The local cloud serves models with an ExecutionRoleArn only.")
+        return container
+
+    def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        container = self.require_served(request)
         if "ModelPackageName" in container:
             package = self._servable_package(call, container["ModelPackageName"])
             if package["ModelApprovalStatus"] != ApprovalStatus.APPROVED:
@@ -44,12 +55,7 @@ class Models:
                     f"Cannot create a model from {package['ModelPackageArn']}: its approval status is "
                     f"{package['ModelApprovalStatus']}, not Approved."
                 )
-        elif "Image" not in container:
-            raise ValidationException("A container needs an Image or a ModelPackageName.")
-        if not {"Image", "ModelDataUrl"} <= model_server.served_container(self._context, call.scope, request).keys():
-            raise ValidationException("The local cloud serves containers with an Image and a ModelDataUrl only.")
-        if "ExecutionRoleArn" not in request:
-            raise ValidationException("The local cloud serves models with an ExecutionRoleArn only.")
+        _require_files(model_server.served_container(self._context, call.scope, request))
         call.authorize("iam:PassRole", request["ExecutionRoleArn"])
         name = request["ModelName"]
         arn = arns.arn(call.scope, "model", name)
@@ -58,7 +64,7 @@ class Models:
         with self._store.transaction():
             require_new(self._store, call.scope, DocumentKind.MODEL, name)
             tags.tag_on_create(self._store, call, arn, request)
-            model = {key: value for key, value in request.items() if key != "Tags"}
+            model = {"EnableNetworkIsolation": False} | {key: value for key, value in request.items() if key != "Tags"}
             self._store.put(
                 call.scope, DocumentKind.MODEL, name, model | {"ModelArn": arn, "CreationTime": time.time()}
             )
@@ -85,3 +91,8 @@ class Models:
         if home.account != call.scope.account:
             call.authorize("sagemaker:CreateModel", name_or_arn)
         return existing_package(self._context, home, name_or_arn)
+
+
+def _require_files(container: dict[str, Any]) -> None:
+    if not {"Image", "ModelDataUrl"} <= container.keys():
+        raise ValidationException("The local cloud serves containers with an Image and a ModelDataUrl only.")

@@ -2,6 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from local_cloud.sagemaker.containers import vpc
@@ -26,6 +27,8 @@ class JobApi(ABC):
     taken: ClassVar[str]
     listed: ClassVar[tuple[str, ...]]
     """Members of a summary beside the name, the ARN, the status and the times of creation and modification."""
+    defaults: ClassVar[Mapping[str, Any]] = {"StoppingCondition": {"MaxRuntimeInSeconds": 86400}}
+    """What Describe gives of a job that was created without it (botocore: the default of a StoppingCondition)."""
     stopping: ClassVar[dict[str, str]] = {}
     """Members that change, beside the status, when a job is asked to stop."""
 
@@ -34,7 +37,8 @@ class JobApi(ABC):
         self._name, self._arn, self._status = (f"{self.type_name}Job{member}" for member in ("Name", "Arn", "Status"))
 
     @abstractmethod
-    def refuse_what_is_not_served(self, request: dict[str, Any]) -> None: ...
+    def require_served(self, request: dict[str, Any]) -> None:
+        """Raises ValidationException for what the local cloud does not run."""
 
     @abstractmethod
     def require_quota(self, scope: Scope, request: dict[str, Any]) -> None: ...
@@ -58,7 +62,7 @@ class JobApi(ABC):
         return job
 
     def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        self.refuse_what_is_not_served(request)
+        self.require_served(request)
         call.authorize("iam:PassRole", request["RoleArn"])
         name, now = request[self._name], time.time()
         arn = arns.arn(call.scope, self.document, name)
@@ -68,7 +72,8 @@ class JobApi(ABC):
                 raise ResourceInUse(self.taken.format(name))
             self.require_quota(call.scope, request)
             tags.tag_on_create(self._store, call, arn, request)
-            description = {key: value for key, value in request.items() if key != "Tags"} | {
+            given = {key: value for key, value in request.items() if key != "Tags"}
+            description = {**self.defaults, **given} | {
                 self._arn: arn, self._status: JobStatus.IN_PROGRESS, "CreationTime": now, "LastModifiedTime": now,
             } | self.begun(request, now)  # fmt: skip
             self._store.put(call.scope, self.document, name, description)

@@ -4,6 +4,7 @@ import math
 import secrets
 import string
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.sagemaker.core import events
@@ -15,9 +16,11 @@ from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import ExecutionStatus
 from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.pipelines import pipelines
+from local_cloud.sagemaker.pipelines.engine.limits import Limits, unserved
 from local_cloud.sagemaker.pipelines.engine.run import ExecutionRunner
-from pipeline_language.definition import Parameter
-from pipeline_language.references import as_text
+from local_cloud.sagemaker.pipelines.engine.values import StartValues
+from pipeline_language.definition import DEFAULT_EXPERIMENT, Parameter
+from pipeline_language.references import Unresolved, as_text, resolve
 
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
 
@@ -25,8 +28,8 @@ _ID_CHARACTERS = string.ascii_lowercase + string.digits
 class Executions:
     """Executions of pipelines: start, stop, describe, and their lists."""
 
-    def __init__(self, context: Context, runner: ExecutionRunner) -> None:
-        self._context, self._store, self._runner = context, context.store, runner
+    def __init__(self, context: Context, runner: ExecutionRunner, limits: Limits) -> None:
+        self._context, self._store, self._runner, self._limits = context, context.store, runner, limits
 
     def operations(self) -> Operations:
         return {
@@ -64,16 +67,20 @@ class Executions:
                     "PipelineExecutionDisplayName", f"execution-{int(now * 1000)}"
                 ),
                 "PipelineExecutionStatus": ExecutionStatus.EXECUTING,
-                "PipelineExperimentConfig": {
-                    "ExperimentName": pipeline["PipelineName"].lower(),
-                    "TrialName": identifier,
-                },
                 "CreationTime": now,
                 "LastModifiedTime": now,
                 "RoleArn": pipeline["RoleArn"],
                 "PipelineDefinition": pipeline["PipelineDefinition"],
                 "PipelineParameters": parameters,
             }
+            values = StartValues(self._context, call.scope, execution, definition, {})
+            if definition.experiment is not None:
+                execution["PipelineExperimentConfig"] = _experiment(definition.experiment, values)
+            if found := list(unserved(definition, values, self._limits)):
+                raise ValidationException(
+                    f"The local cloud does not run this pipeline. {' '.join(found)} "
+                    "hint: leave out what is named, or start it on AWS"
+                )
             if "ParallelismConfiguration" in pipeline:
                 execution.setdefault("ParallelismConfiguration", pipeline["ParallelismConfiguration"])
             self._store.put(call.scope, DocumentKind.EXECUTION, arn, execution)
@@ -124,10 +131,12 @@ class Executions:
         return page(items, request, "PipelineExecutionSummaries")
 
     def _list_steps(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        if "PipelineExecutionArn" not in request:
+            raise ValidationException("ListPipelineExecutionSteps needs a PipelineExecutionArn.")
         execution = self._existing(call, request["PipelineExecutionArn"])
         records = self._store.find(call.scope, DocumentKind.STEP, f"{execution['PipelineExecutionArn']}/")
-        members = ("StepName", "StartTime", "EndTime", "StepStatus", "CacheHitResult", "FailureReason", "Metadata",
-                   "AttemptCount")  # fmt: skip
+        members = ("StepName", "StepDisplayName", "StepDescription", "StartTime", "EndTime", "StepStatus",
+                   "CacheHitResult", "FailureReason", "Metadata", "AttemptCount")  # fmt: skip
         return page([pick(record, *members) for record in records], request, "PipelineExecutionSteps")
 
     def _list_parameters(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -140,6 +149,17 @@ class Executions:
     def _describe_definition(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         execution = self._existing(call, request["PipelineExecutionArn"])
         return {"PipelineDefinition": execution["PipelineDefinition"], "CreationTime": execution["CreationTime"]}
+
+
+def _experiment(config: Mapping[str, Any], values: StartValues) -> dict[str, str]:
+    """The names; that of the pipeline, which an experiment has by default, is in small letters then."""
+    try:
+        names = {member: as_text(resolve(value, values)) for member, value in config.items()}
+    except Unresolved as error:
+        raise ValidationException(f"PipelineExperimentConfig: {error}") from error
+    if config.get("ExperimentName") == DEFAULT_EXPERIMENT["ExperimentName"]:
+        names["ExperimentName"] = names["ExperimentName"].lower()
+    return names
 
 
 def _parameters(declared: dict[str, Parameter], given: dict[str, str]) -> dict[str, Any]:

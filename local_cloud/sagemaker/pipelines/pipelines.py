@@ -17,18 +17,16 @@ from local_cloud.sagemaker.core.errors import ConflictException, ResourceNotFoun
 from local_cloud.sagemaker.core.paging import page, pick
 from local_cloud.sagemaker.core.statuses import ExecutionStatus
 from local_cloud.sagemaker.core.store import Document
-from local_cloud.sagemaker.pipelines.engine.check import check
-from pipeline_language.definition import Definition, DefinitionError, parse
+from local_cloud.sagemaker.pipelines.engine.check import checked
+from pipeline_language.definition import Definition, DefinitionError
 
 
 def parsed(text: str) -> Definition:
     """The checked definition; raises ValidationException in AWS's words."""
     try:
-        definition = parse(text)
-        check(definition)
+        return checked(text)
     except DefinitionError as error:
         raise ValidationException(f"Unable to parse pipeline definition. {error}") from error
-    return definition
 
 
 def existing(context: Context, call: Call, name_or_arn: str) -> Document:

@@ -20,11 +20,12 @@ class ProcessingJobs(JobApi):
     def require_quota(self, scope: Scope, request: dict[str, Any]) -> None:
         quotas.require_for_processing(self._context, scope, request)
 
-    def refuse_what_is_not_served(self, request: dict[str, Any]) -> None:
+    def require_served(self, request: dict[str, Any]) -> None:
         if "ContainerEntrypoint" not in request["AppSpecification"]:
             raise ValidationException("The local cloud runs processing jobs with a ContainerEntrypoint only.")
-        if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] != 1:
-            raise ValidationException("The local cloud runs processing jobs on one instance only.")
+        cluster = request["ProcessingResources"]["ClusterConfig"]
+        if cluster.get("InstanceCount") != 1 or "InstanceType" not in cluster:
+            raise ValidationException("The local cloud runs processing jobs on one instance only, of an InstanceType.")
         for item in [
             *request.get("ProcessingInputs", []),
             *request.get("ProcessingOutputConfig", {}).get("Outputs", []),

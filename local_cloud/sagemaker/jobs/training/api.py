@@ -21,6 +21,9 @@ class TrainingJobs(JobApi):
     unknown = "Requested resource not found: training job {}."
     taken = "Training job names must be unique within an AWS account and region: {} exists."
     listed = ("TrainingEndTime", "SecondaryStatus")
+    defaults: ClassVar[dict[str, Any]] = {**JobApi.defaults} | dict.fromkeys(
+        ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"), False
+    )
     stopping: ClassVar[dict[str, str]] = {"SecondaryStatus": SecondaryStatus.STOPPING}
 
     def begun(self, request: dict[str, Any], now: float) -> dict[str, Any]:
@@ -35,7 +38,7 @@ class TrainingJobs(JobApi):
     def require_quota(self, scope: Scope, request: dict[str, Any]) -> None:
         quotas.require_for_training(self._context, scope, request)
 
-    def refuse_what_is_not_served(self, request: dict[str, Any]) -> None:
+    def require_served(self, request: dict[str, Any]) -> None:
         algorithm = request.get("AlgorithmSpecification", {})
         if "TrainingImage" not in algorithm or "ContainerEntrypoint" not in algorithm:
             raise ValidationException(

@@ -1,154 +1,119 @@
 """Check: what can be known of a definition before it runs.
 
-Every reference names something that exists, the steps have no cycle, the ``Arguments`` fit the request shapes of the
-API calls they stand for, and the paths of references exist in the Describe responses.
+Every reference names something that exists and fits where it stands, the steps have no cycle, and the ``Arguments`` fit
+the request shapes of the API calls they stand for.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
 from local_cloud.sagemaker.core import shapes
+from local_cloud.sagemaker.pipelines.engine.references import reference_problems, type_problems
 from local_cloud.sagemaker.pipelines.steps import STEP_TYPES
-from local_cloud.sagemaker.pipelines.steps.condition import condition_problems
-from pipeline_language.definition import Definition, DefinitionError, Step, Trigger
-from pipeline_language.graph import dependencies, values_of
-from pipeline_language.references import Path, is_reference, json_path, split
+from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
+from pipeline_language.definition import Definition, DefinitionError, Step, Trigger, read
+from pipeline_language.graph import dependencies, own_arguments
+from pipeline_language.members import suggestion
+from pipeline_language.references import has_form, is_reference
 
-# AWS also has Execution.TrainingJobName and ProcessingJobName; they are not supported here.
-EXECUTION_VARIABLES = (
-    "StartDateTime", "CurrentDateTime", "PipelineName", "PipelineArn", "PipelineExecutionId", "PipelineExecutionArn",
-)  # fmt: skip
+# The members by which the elements of a list are known in references to it, so that they must differ.
+_ELEMENT_NAMES = ("InputName", "OutputName", "ChannelName")
+_GENERATED = {"Get": ""}  # what stands for a member that the engine fills in
 
 
-def check(definition: Definition) -> None:
-    """Raises DefinitionError with everything found, or returns."""
-    found = list(_problems(definition))
+def checked(text: str) -> Definition:
+    """The definition; raises DefinitionError with everything that is wrong in it, as far as it can be known."""
+    definition, found = read(text)
+    found += problems(definition)
     if found:
-        raise DefinitionError(" ".join(found))
-    try:
-        TopologicalSorter(dependencies(definition)).prepare()
-    except CycleError as error:
-        raise DefinitionError(f"The steps depend on each other in a cycle: {' -> '.join(error.args[1])}.") from error
+        raise DefinitionError(" ".join(dict.fromkeys(found)))
+    return definition
 
 
-def _problems(definition: Definition) -> Iterator[str]:
+def problems(definition: Definition) -> Iterator[str]:
+    """What is wrong in a definition that could be read."""
+    if definition.experiment is not None:
+        name = "PipelineExperimentConfig"
+        shape = shapes.service_model().shape_for(name)
+        yield from map(_sentence, _shape_problems(definition.experiment, shape, name, definition))
+        yield from reference_problems(definition.experiment, name, definition, None)
     for step in definition.steps.values():
-        kind = STEP_TYPES.get(step.type)
-        if kind is None:
-            yield (
-                f"Step '{step.name}': the type '{step.type}' is not supported here; "
-                f"supported are {', '.join(sorted(STEP_TYPES))}."
-            )
-            continue
-        for name, trigger in step.depends_on.items():
-            if name not in definition.steps:
-                yield f"Step '{step.name}': DependsOn names '{name}', which is not a step."
-            elif definition.steps[name].type == "Fail":
-                yield f"Step '{step.name}' cannot depend on the Fail step '{name}'."
-            elif step.branch is not None and name == step.branch.condition and trigger != Trigger.COMPLETED:
-                yield f"Step '{step.name}' stands under '{name}', so it cannot wait for its trigger {trigger}."
-        for problem in _value_problems(values_of(step), definition):
-            yield f"Step '{step.name}': {problem}"
-        if step.type == "Condition":
-            for problem in condition_problems(step.arguments.get("Conditions")):
-                yield f"Step '{step.name}': {problem}"
-        if kind.request is not None:
-            shape = shapes.request_shape(kind.request)
-            given = {name: {"Get": ""} for name in kind.generated} | dict(step.arguments)
-            for problem in shapes.problems(given, shape, is_reference=is_reference):
-                yield f"Step '{step.name}': {problem}."
-
-
-def _value_problems(value: Any, definition: Definition) -> Iterator[str]:
-    """What is wrong with the references in ``value``, however deep."""
-    if is_reference(value):
+        yield from (f"Step '{step.name}': {problem}" for problem in _step_problems(step, definition))
+    with suppress(DefinitionError):  # of a path that cannot be read, which is found already
         try:
-            yield from _form_problems(value, definition)
-        except DefinitionError as error:
-            yield str(error)
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _value_problems(item, definition)
+            TopologicalSorter(dependencies(definition)).prepare()
+        except CycleError as error:
+            yield f"The steps depend on each other in a cycle: {' -> '.join(error.args[1])}."
 
 
-def _form_problems(value: dict[str, Any], definition: Definition) -> Iterator[str]:
-    form, content = next(iter(value.items()))
-    if form == "Get":
-        if isinstance(content, str):
-            yield from _reference_problems(content, definition)
-        else:
-            yield f"A Get holds {content!r}, which is not a path."
-        return
-    if not isinstance(content, dict):
-        yield f"{form} holds {content!r}, which is not an object."
-    elif form == "Std:Join":
-        if not isinstance(content.get("Values"), list):
-            yield "Std:Join needs a list of Values."
-        yield from _value_problems(content.get("Values"), definition)
-    else:
-        yield from _json_get_problems(content, definition)
-
-
-def _json_get_problems(content: dict[str, Any], definition: Definition) -> Iterator[str]:
-    if not isinstance(content.get("Path"), str):
-        yield "Std:JsonGet needs a Path that is text; references are not allowed in it."
-    else:
-        json_path(content["Path"])
-    if ("PropertyFile" in content) == ("S3Uri" in content):
-        yield "Std:JsonGet needs exactly one of PropertyFile and S3Uri."
-    elif "S3Uri" in content:
-        yield from _value_problems(content["S3Uri"], definition)
-    else:
-        text = content["PropertyFile"].get("Get") if is_reference(content["PropertyFile"]) else None
-        path = split(text) if isinstance(text, str) else ()
-        if len(path) == 4 and path[0] == "Steps" and path[2] == "PropertyFiles":
-            yield from _value_problems(content["PropertyFile"], definition)
-        else:
-            yield 'PropertyFile must be {"Get": "Steps.<step>.PropertyFiles.<name>"}.'
-
-
-def _reference_problems(text: str, definition: Definition) -> Iterator[str]:
-    path = split(text)
-    root, name = path[0], str(path[1]) if len(path) > 1 else ""
-    if root in ("Parameters", "Execution") and len(path) != 2:
-        yield f"'{text}' must have exactly one name after {root}."
-    elif root == "Parameters":
-        if name not in definition.parameters:
-            yield f"'{text}' names an unknown parameter; known are {', '.join(definition.parameters) or 'none'}."
-    elif root == "Execution":
-        if name not in EXECUTION_VARIABLES:
-            yield f"'{text}' names an unknown value; known are {', '.join(EXECUTION_VARIABLES)}."
-    elif root == "Steps":
-        step = definition.steps.get(name)
-        if step is None:
-            yield f"'{text}' names an unknown step; known are {', '.join(definition.steps)}."
-        elif step.type == "Fail":
-            yield f"'{text}' refers to a Fail step, on which nothing can depend."
-        elif len(path) > 2:
-            yield from _property_problems(text, path[2:], step)
-    else:
-        yield f"'{text}' begins with neither Parameters, Execution nor Steps."
-
-
-def _property_problems(text: str, path: Path, step: Step) -> Iterator[str]:
-    if path[0] == "PropertyFiles":
-        if len(path) < 2 or path[1] not in step.property_files:
-            yield f"'{text}' names no property file of step '{step.name}'."
-        return
+def _step_problems(step: Step, definition: Definition) -> Iterator[str]:
+    for name, trigger in step.depends_on.items():
+        if name not in definition.steps:
+            yield f"DependsOn names '{name}', which is not a step; {suggestion(name, definition.steps)}"
+        elif definition.steps[name].type == "Fail":
+            yield f"it cannot depend on the Fail step '{name}'."
+        elif step.branch is not None and name == step.branch.condition and trigger != Trigger.COMPLETED:
+            yield f"it stands under '{name}', so it cannot wait for its trigger {trigger}."
+    arguments = own_arguments(step)
+    for where, value in {"Arguments": arguments, **step.extra}.items():
+        yield from reference_problems(value, where, definition, step)
+        yield from _duplicates(value, where)
     kind = STEP_TYPES.get(step.type)
-    if kind is None or kind.describe is None:
+    if kind is None:
         return
-    shape: Shape | None = shapes.response_shape(kind.describe)
-    for part in path:
-        if isinstance(shape, StructureShape) and part in shape.members:
-            shape = shape.members[part]
-        elif isinstance(shape, ListShape):
-            shape = shape.member
-        elif isinstance(shape, MapShape):
-            shape = shape.value
-        else:
-            yield f"'{text}': {kind.describe} answers nothing at '{part}'."
-            return
+    yield from argument_problems(kind, arguments, definition)
+    if step.property_files and step.type != "Processing":
+        yield f"it has PropertyFiles, which are for Processing steps; its type is {step.type}."
+    if kind.check is not None:
+        yield from kind.check(step)
+
+
+def argument_problems(kind: StepType, arguments: dict[str, Any], definition: Definition | None = None) -> Iterator[str]:
+    """What does not fit the request of the step type's API call; without a definition, nothing is a reference."""
+    if kind.request is not None:
+        shape = shapes.request_shape(kind.request)
+        given: dict[str, Any] = dict.fromkeys(kind.generated, _GENERATED) | shapes.without_nulls(arguments)
+        yield from map(_sentence, _shape_problems(given, shape, "Arguments", definition))
+
+
+def run_attempt(attempt: Attempt) -> Outcome:
+    """Runs a step, unless its arguments do not fit now that every reference has its value."""
+    kind = STEP_TYPES[attempt.step.type]
+    assert kind.run is not None, f"{attempt.step.type} steps run on AWS only, and no execution of one starts"
+    found = list(argument_problems(kind, attempt.arguments))
+    if found:
+        reason = f"Failed to invoke sagemaker:{kind.request}. Error Details: {' '.join(found)} (ValidationException)"
+        return failed(f"ClientError: {reason}")
+    if kind.request is not None:
+        attempt = replace(attempt, arguments=shapes.without_nulls(attempt.arguments))
+    return kind.run(attempt)
+
+
+def _shape_problems(value: Any, shape: Any, where: str, definition: Definition | None) -> Iterator[str]:
+    def of_reference(value: Any, shape: Any, where: str) -> Any:
+        if value == _GENERATED or (has_form(value) and not is_reference(value)):  # the latter is found elsewhere
+            return ()
+        return type_problems(value, shape, where, definition) if definition and is_reference(value) else None
+
+    walk = shapes.Walk(reference=of_reference, element=lambda where, index: f"{where}[{index}]")
+    return shapes.problems(value, shape, where=where, walk=walk)
+
+
+def _sentence(problem: str) -> str:
+    return problem if problem.endswith("?") else f"{problem}."
+
+
+def _duplicates(value: Any, where: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _duplicates(item, f"{where}.{name}")
+    elif isinstance(value, list):
+        for member in _ELEMENT_NAMES:
+            names = [item[member] for item in value if isinstance(item, dict) and isinstance(item.get(member), str)]
+            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+                yield f"{where}: {member}s must be unique; '{name}' stands twice."
+        for index, item in enumerate(value):
+            yield from _duplicates(item, f"{where}[{index}]")

@@ -22,11 +22,12 @@ from local_cloud.sagemaker.core.errors import ServiceError
 from local_cloud.sagemaker.core.statuses import ExecutionStatus, StepStatus
 from local_cloud.sagemaker.core.store import Document, Scope, retry_while_disk_full
 from local_cloud.sagemaker.pipelines.engine import cache
+from local_cloud.sagemaker.pipelines.engine.check import run_attempt
 from local_cloud.sagemaker.pipelines.engine.retry import pause_before_retry
 from local_cloud.sagemaker.pipelines.engine.schedule import Schedule
 from local_cloud.sagemaker.pipelines.engine.values import StepValues
 from local_cloud.sagemaker.pipelines.steps import STEP_TYPES
-from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, WaitForJob, failed
+from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, WaitForJob, failed, job_name
 from pipeline_language.definition import Definition, DefinitionError, Step, parse
 from pipeline_language.graph import own_arguments
 from pipeline_language.references import Unresolved, resolve
@@ -177,16 +178,13 @@ class _Run:
         """One step with its retries, in a thread of the pool; never raises."""
         try:
             record = self._records.get(step.name) or self._begin(step)
-            values = StepValues(self.context, self.scope, self.execution, self._definition, self._records)
-            arguments = resolve(own_arguments(step), values)
-            step = replace(step, extra=resolve(dict(step.extra), values))
-            kind = STEP_TYPES[step.type]
-            key = cache.key(step, kind, arguments)
+            attempt = self._attempt(step, int(record.get("AttemptCount", 0)))
+            key = cache.key(step, STEP_TYPES[step.type], attempt.arguments)
             if key is not None:
                 hit = cache.lookup(self.context.store, self.scope, self.execution, step, key)
                 if hit is not None:
                     return self._from_cache(step, hit)
-            outcome = self._attempts(step, arguments, record)
+            outcome = self._attempts(attempt, record)
             if key is not None and outcome.status == StepStatus.SUCCEEDED:
                 remember = partial(cache.remember, self.context.store, self.scope, self.execution, step, key, outcome)
                 retry_while_disk_full(remember, self.abandoned)
@@ -197,21 +195,29 @@ class _Run:
             log.exception("%s: step %s", self.arn, step.name)
             return failed(f"InternalServerError: {error}")
 
-    def _attempts(self, step: Step, arguments: dict[str, Any], record: Document) -> Outcome:
-        number = int(record.get("AttemptCount", 0))
+    def _attempts(self, attempt: Attempt, record: Document) -> Outcome:
         clock = self.context.clock
         started = clock.now() - (time.time() - record["StartTime"])
         while True:
-            outcome = STEP_TYPES[step.type].run(self._attempt(step, arguments, number))
-            pause = pause_before_retry(step, outcome, number, clock.now() - started)
+            outcome = run_attempt(attempt)
+            pause = pause_before_retry(attempt.step, outcome, attempt.number, clock.now() - started)
             if pause is None:
                 return outcome
             if clock.wait(self._interrupted, pause):
                 return replace(outcome, status=StepStatus.STOPPED)
-            number += 1
-            self._record(step, AttemptCount=number)
+            attempt = self._attempt(self._definition.steps[attempt.step.name], attempt.number + 1)
+            self._record(attempt.step, AttemptCount=attempt.number)
 
-    def _attempt(self, step: Step, arguments: dict[str, Any], number: int) -> Attempt:
+    def _attempt(self, step: Step, number: int) -> Attempt:
+        """With every reference of the step replaced; the name of its job is another one in each attempt."""
+        values = StepValues(self.context, self.scope, self.execution, self._definition, self._records)
+        prefix = resolve(step.arguments.get(f"{step.type}JobName"), values)
+        name = job_name(self.execution, step.name, number, prefix)
+        values = StepValues(self.context, self.scope, self.execution, self._definition, self._records, name)
+        step = replace(step, extra=resolve(dict(step.extra), values))
+        return self._unresolved(step, resolve(own_arguments(step), values), number)
+
+    def _unresolved(self, step: Step, arguments: dict[str, Any], number: int) -> Attempt:
         return Attempt(
             context=self.context, scope=self.scope, execution=self.execution,
             step=step, arguments=arguments, number=number,
@@ -225,6 +231,7 @@ class _Run:
             "StepStatus": StepStatus.EXECUTING,
             "StartTime": time.time(),
             "AttemptCount": 0,
+            **{f"Step{member}": text for member, text in step.description.items()},
         }
         self._written(lambda: self.context.store.put(self.scope, DocumentKind.STEP, f"{self.arn}/{step.name}", record))
         self._records[step.name] = record
@@ -270,6 +277,6 @@ class _Run:
                 continue
             stopped[step.name] = metadata
             try:
-                stop(self._attempt(step, {}, 0), metadata)
+                stop(self._unresolved(step, {}, 0), metadata)
             except (ServiceError, ClientError, BotoCoreError) as error:  # its job runs on, and the execution waits
                 log.warning("%s: step %s cannot be stopped: %s", self.arn, step.name, error)

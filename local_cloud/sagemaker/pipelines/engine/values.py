@@ -27,9 +27,11 @@ class StepValues:
         execution: Document,
         definition: Definition,
         records: dict[str, Document],
+        job_name: str | None = None,
     ) -> None:
+        """``job_name`` is that of the job which the values are for."""
         self._context, self._scope, self._execution = context, scope, execution
-        self._definition, self._records = definition, records
+        self._definition, self._records, self._job_name = definition, records, job_name
 
     def parameter(self, name: str) -> Any:
         return self._execution["PipelineParameters"][name]
@@ -49,6 +51,8 @@ class StepValues:
                 return _iso(self._execution["CreationTime"])
             case "CurrentDateTime":
                 return _iso(datetime.now(UTC).timestamp())
+            case "TrainingJobName" | "ProcessingJobName" if self._job_name is not None:
+                return self._job_name
         raise Unresolved(f"Execution.{name} has no value here.")
 
     def step(self, name: str, path: Path) -> Any:
@@ -79,6 +83,13 @@ class StepValues:
             raise Unresolved(f"{uri} cannot be read: {error}") from error
         except ValueError as error:
             raise Unresolved(f"{uri} is not JSON: {error}") from error
+
+
+class StartValues(StepValues):
+    """What is known when an execution starts: nothing of its steps, nor of what they will write."""
+
+    def s3_json(self, uri: str) -> Any:
+        raise Unresolved(f"{uri} is not read before a step needs it.")
 
 
 def _iso(epoch: float) -> str:

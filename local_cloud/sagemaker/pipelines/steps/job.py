@@ -1,6 +1,5 @@
 """What Processing and Training steps share: create the job, wait for its end, read its description."""
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +9,6 @@ from local_cloud.sagemaker.core import tags
 from local_cloud.sagemaker.core.aws_errors import error_details
 from local_cloud.sagemaker.core.statuses import JobStatus, SecondaryStatus, StepStatus
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
-
-_ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 # The member of StoppingCondition that a job with this secondary status has reached.
 _LIMITS: dict[str, str] = {
@@ -35,7 +32,7 @@ def step_type(kind: str, *, cache_key: tuple[str, ...]) -> StepType:
 def run(attempt: Attempt, kind: str) -> Outcome:
     """The job is created as the pipeline's role."""
     client = attempt.client("sagemaker")
-    name = job_name(attempt)
+    name = attempt.job_name(attempt.arguments.get(f"{kind}JobName"))
     request = attempt.arguments | {f"{kind}JobName": name, "Tags": tags_of_job(attempt)}
     try:
         answer = _call(client, f"create_{kind.lower()}_job", request)
@@ -70,11 +67,14 @@ def tags_of_job(attempt: Attempt) -> list[dict[str, str]]:
     """
     pipeline = tags.get(attempt.context.store, attempt.scope, attempt.execution["PipelineArn"])
     own = {tag["Key"]: tag["Value"] for tag in attempt.arguments.get("Tags", [])}
-    marks = {
+    return [{"Key": key, "Value": value} for key, value in (pipeline | own | marks(attempt)).items()]
+
+
+def marks(attempt: Attempt) -> dict[str, str]:
+    return {
         "sagemaker:pipeline-execution-arn": attempt.execution["PipelineExecutionArn"],
         "sagemaker:pipeline-step-name": attempt.step.name,
     }
-    return [{"Key": key, "Value": value} for key, value in (pipeline | own | marks).items()]
 
 
 def _ended_as(kind: str, name: str, description: dict[str, Any]) -> str:
@@ -90,14 +90,6 @@ def _ended_as(kind: str, name: str, description: dict[str, Any]) -> str:
 def stop(attempt: Attempt, metadata: dict[str, Any], kind: str) -> None:
     name = metadata[f"{kind}Job"]["Arn"].rsplit("/", 1)[1]
     _call(attempt.client("sagemaker"), f"stop_{kind.lower()}_job", {f"{kind}JobName": name})
-
-
-def job_name(attempt: Attempt) -> str:
-    """``pipelines-<execution id>-<step name, cut at 20>-<10 characters>``; the same again after a restart."""
-    execution_id = attempt.execution["PipelineExecutionArn"].rsplit("/", 1)[1]
-    digest = hashlib.sha256(f"{execution_id}/{attempt.step.name}/{attempt.number}".encode()).digest()
-    suffix = "".join(_ALPHANUMERIC[byte % len(_ALPHANUMERIC)] for byte in digest[:10])
-    return f"pipelines-{execution_id}-{attempt.step.name[:20]}-{suffix}"
 
 
 def job_arn(attempt: Attempt, kind: str, name: str) -> str:

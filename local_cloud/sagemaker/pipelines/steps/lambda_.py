@@ -1,13 +1,16 @@
 """Lambda step: invokes a function as the pipeline's role; its answer's members become ``OutputParameters``."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from local_cloud.sagemaker.core.aws_errors import error_message
 from local_cloud.sagemaker.core.statuses import StepStatus
+from local_cloud.sagemaker.pipelines.steps.outputs import output_problems
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
+from pipeline_language.definition import Step
 
 
 def _run(attempt: Attempt) -> Outcome:
@@ -44,4 +47,10 @@ def _primitive(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
-TYPE = StepType(run=_run)
+def _problems(step: Step) -> Iterator[str]:
+    if "FunctionArn" not in step.extra:
+        yield "it has no FunctionArn."
+    yield from output_problems(step)
+
+
+TYPE = StepType(run=_run, check=_problems, properties=("OutputParameters",))

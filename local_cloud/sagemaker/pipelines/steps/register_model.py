@@ -4,6 +4,7 @@ As on AWS it calls CreateModelPackageGroup first and goes on when the group exis
 """
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -12,6 +13,7 @@ from local_cloud.sagemaker.core.aws_errors import error_details
 from local_cloud.sagemaker.core.statuses import StepStatus
 from local_cloud.sagemaker.pipelines.steps.job import plain
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
+from pipeline_language.definition import Step
 
 
 def _run(attempt: Attempt) -> Outcome:
@@ -41,8 +43,11 @@ def _ensure_group(client: Any, group: str) -> None:
             raise
 
 
-TYPE = StepType(
-    run=_run,
-    request="CreateModelPackage",
-    describe="DescribeModelPackage",
-)
+def _problems(step: Step) -> Iterator[str]:
+    if {"ModelPackageName", "ModelPackageGroupName"} <= step.arguments.keys():
+        yield "Arguments has both ModelPackageName and ModelPackageGroupName; a version of a group has no name."
+    elif not {"ModelPackageName", "ModelPackageGroupName"} & step.arguments.keys():
+        yield "Arguments has no ModelPackageGroupName."
+
+
+TYPE = StepType(run=_run, request="CreateModelPackage", check=_problems, describe="DescribeModelPackage")

@@ -1,6 +1,7 @@
 """What a step type is: the API call it stands for, and how it runs."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,8 @@ from local_cloud.sagemaker.core.context import Context
 from local_cloud.sagemaker.core.statuses import StepStatus
 from local_cloud.sagemaker.core.store import Document, Scope
 from pipeline_language.definition import Step
+
+_ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 WaitForJob = Callable[[str, Scope, str], None]
 """Given Training or Processing, where the job is and its name; returns when the job has ended."""
@@ -50,6 +53,25 @@ class Attempt:
         source = self.execution["PipelineExecutionArn"]
         return self.context.clients.get(service, self.scope, self.execution["RoleArn"], source)
 
+    def job_name(self, prefix: str | None) -> str:
+        """The name of the job, or of another thing that the step makes."""
+        return job_name(self.execution, self.step.name, self.number, prefix)
+
+
+def job_name(execution: Document, step: str, attempt: int, prefix: str | None) -> str:
+    """``pipelines-<execution id>-<step name, cut at 20>-<10 characters>``; the same again after a restart.
+
+    With a prefix, which the SDK writes for ``use_custom_job_prefix``: ``<prefix>-<execution id>-<10 characters>-<number
+    of failures>`` (aws/sagemaker-python-sdk, pull request 3946); the prefix is cut so that the whole has 63 characters.
+    """
+    execution_id = execution["PipelineExecutionArn"].rsplit("/", 1)[1]
+    digest = hashlib.sha256(f"{execution_id}/{step}/{attempt}".encode()).digest()
+    token = "".join(_ALPHANUMERIC[byte % len(_ALPHANUMERIC)] for byte in digest[:10])
+    if prefix is None:
+        return f"pipelines-{execution_id}-{step[:20]}-{token}"
+    end = f"-{execution_id}-{token}-{attempt}"
+    return f"{prefix[: 63 - len(end)]}{end}"
+
 
 @dataclass(frozen=True, slots=True)
 class StepType:
@@ -62,13 +84,18 @@ class StepType:
     TYPE = StepType(run, request="CreateTransformJob", describe="DescribeTransformJob")
     """
 
-    run: Callable[[Attempt], Outcome]
+    run: Callable[[Attempt], Outcome] | None
+    """None: such steps run on AWS only."""
     request: str | None = None
     """The API call whose request shape ``Arguments`` has."""
     generated: tuple[str, ...] = ()
     """Required members of that request which the engine fills in."""
+    check: Callable[[Step], Iterator[str]] | None = None
+    """What else is wrong with the form of a step."""
     describe: str | None = None
     """The API call whose response references to the step follow."""
+    properties: tuple[str, ...] = ()
+    """What else references to the step may name. Without such a call: all of it, or anything when none is given."""
     cache_key: tuple[str, ...] = ()
     """The members of ``Arguments`` that decide whether an earlier result may be used (AWS's documented keys)."""
     stop: Callable[[Attempt, dict[str, Any]], None] | None = None
