@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from environments.image_names import IMAGE
 from environments.lines import LineSettings, line_problems, load_lines, require_distinct_names
+from environments.local_images import load_images
 from environments.names import ACCOUNT, NAME, REGION, ZONE
 from environments.prices import PRICES_FILE, load_prices
 from environments.promotion import Consumer, consumers_of, source_of
@@ -31,7 +32,7 @@ FEWEST_ZONES, MOST_ZONES = 2, 16  # an endpoint's model takes subnets in two zon
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):[0-9]{12}:key/[A-Za-z0-9-]+")
 
-_TABLES = frozenset({"catalog", "delivery", "lines", "pipeline"})  # of an environment
+_TABLES = frozenset({"catalog", "delivery", "images", "lines", "pipeline"})  # of an environment
 _FOUND_OUT = {
     "network": 'write network_access = "public" or "vpc"; the network that is trained is set as network in the '
     "table .pipeline below it",
@@ -387,12 +388,11 @@ def settings_values(
     """The values of the table [name] and of [name.pipeline] in it; those `apart` are known elsewhere."""
     where, inner = f"{path.name} [{name}]", f"{path.name} [{name}.pipeline]"
     values = typed_values(table, kind, where, apart=apart | _FOUND_OUT.keys(), tables=_TABLES)
-    for key in sorted(apart):
-        if key in table:
-            raise SettingsError(f"{key} is set", where, f"it is not for [{name}] to say: leave {key} out")
-    for key, hint in _FOUND_OUT.items():
+    hints = {key: f"it is not for [{name}] to say: leave {key} out" for key in sorted(apart)}
+    for key, hint in (_FOUND_OUT | hints).items():
         if key in table:
             raise SettingsError(f"{key} is set", where, hint)
+    load_images(table.get("images"), name, where)
     try:
         pipeline = PipelineSettings(**typed_values(table.get("pipeline", {}), PipelineSettings, inner))
     except PipelineSettingsError as error:

@@ -1,6 +1,7 @@
 """The API: the one place that knows every part of the service, and where a call becomes an answer."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from local_cloud.sagemaker.core import shapes
 from local_cloud.sagemaker.core.account import account_file
 from local_cloud.sagemaker.core.clock import Clock
 from local_cloud.sagemaker.core.cloud import Call, Clients, Cloud
+from local_cloud.sagemaker.core.configured_images import configured_images_file
 from local_cloud.sagemaker.core.context import Context, Operation, Operations
 from local_cloud.sagemaker.core.errors import ServiceError, ValidationException
 from local_cloud.sagemaker.core.faults import Faults
@@ -75,11 +77,19 @@ class SageMaker:
         return self.endpoints, self.jobs, self.executions, self.provisioning
 
 
-def assemble(cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | None = None) -> SageMaker:
-    """The whole service with its state under ``directory``; it runs nothing before `SageMaker.start`."""
+def assemble(
+    cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | None = None, pip: Mapping[str, str] | None = None
+) -> SageMaker:
+    """The whole service with its state under ``directory``; it runs nothing before `SageMaker.start`.
+
+    ``pip`` are the variables with pip's settings, for the environments of images.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     store = Store(directory / "sagemaker.sqlite")
-    context = Context(cloud, store, Clients(cloud), directory, account_file(directory), clock or Clock())
+    context = Context(
+        cloud, store, Clients(cloud), directory, account_file(directory), clock or Clock(),
+        configured_images_file(directory), pip or {},
+    )  # fmt: skip
     endpoints = EndpointRunner(context, launcher)
     jobs = JobRunner(context, launcher, [Processing(), Training()])
     executions = ExecutionRunner(context, wait_for_job=jobs.wait)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from in_process import ROLE, InProcess, Refused
-from pipeline_runs import BUCKET, definition, read, run, training_step, wait_for
+from pipeline_runs import BUCKET, IMAGE, definition, read, run, training_step, wait_for
 
 from local_cloud import process
 from local_cloud.process import Running
@@ -110,8 +110,11 @@ def test_every_host_has_a_log_stream(connect: Connect, role: str) -> None:
     names = [stream["logStreamName"] for stream in streams]
     assert [name.removeprefix(f"{job}/")[: len("algo-1-")] for name in sorted(names)] == ["algo-1-", "algo-2-"]
     for number, name in enumerate(sorted(names), 1):
-        (event,) = connect("logs").get_log_events(logGroupName=group, logStreamName=name)["events"]
-        assert event["message"] == f"a line of algo-{number}"
+        events = connect("logs").get_log_events(logGroupName=group, logStreamName=name)["events"]
+        *before, line = [event["message"] for event in events]
+        assert line == f"a line of algo-{number}"
+        # What stands for the image is said once.
+        assert [text.partition(": ")[0] for text in before] == ([IMAGE] if number == 1 else [])
 
 
 def channel(name: str, distribution: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker.containers import vpc
+from local_cloud.sagemaker.containers import images, vpc
 from local_cloud.sagemaker.core import arns, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
@@ -46,8 +46,10 @@ class Models:
                 )
         elif "Image" not in container:
             raise ValidationException("A container needs an Image or a ModelPackageName.")
-        if not {"Image", "ModelDataUrl"} <= model_server.served_container(self._context, call.scope, request).keys():
+        served = model_server.served_container(self._context, call.scope, request)
+        if not {"Image", "ModelDataUrl"} <= served.keys():
             raise ValidationException("The local cloud serves containers with an Image and a ModelDataUrl only.")
+        images.require_servable(self._context, served["Image"])
         if "ExecutionRoleArn" not in request:
             raise ValidationException("The local cloud serves models with an ExecutionRoleArn only.")
         call.authorize("iam:PassRole", request["ExecutionRoleArn"])

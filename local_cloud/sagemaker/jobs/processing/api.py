@@ -3,8 +3,9 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker.containers import vpc
+from local_cloud.sagemaker.containers import images, vpc
 from local_cloud.sagemaker.containers.folder import under
+from local_cloud.sagemaker.containers.images.entry_points import processing_command
 from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
@@ -30,6 +31,12 @@ class ProcessingJobs:
             "ListProcessingJobs": self._list,
         }
 
+    def refuse(self, request: dict[str, Any]) -> None:
+        """Raises ValidationException for a job that cannot run here; no permission matters."""
+        _refuse_what_is_not_served(request)
+        specification = request["AppSpecification"]
+        processing_command(specification, images.require(self._context, specification["ImageUri"]))
+
     def _existing(self, call: Call, name: str) -> Document:
         job = self._store.get(call.scope, Processing.document, name)
         if job is None:
@@ -37,7 +44,7 @@ class ProcessingJobs:
         return job
 
     def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        _refuse_what_is_not_served(request)
+        self.refuse(request)
         call.authorize("iam:PassRole", request["RoleArn"])
         name, now = request["ProcessingJobName"], time.time()
         arn = arns.arn(call.scope, "processing-job", name)
@@ -81,8 +88,6 @@ class ProcessingJobs:
 
 
 def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
-    if "ContainerEntrypoint" not in request["AppSpecification"]:
-        raise ValidationException("The local cloud runs processing jobs with a ContainerEntrypoint only.")
     if request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] != 1:
         raise ValidationException("The local cloud runs processing jobs on one instance only.")
     for item in [*request.get("ProcessingInputs", []), *request.get("ProcessingOutputConfig", {}).get("Outputs", [])]:

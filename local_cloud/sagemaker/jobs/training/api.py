@@ -3,9 +3,10 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker.containers import vpc
+from local_cloud.sagemaker.containers import images, vpc
 from local_cloud.sagemaker.containers.folder import under
 from local_cloud.sagemaker.containers.hosts import MAX_HOSTS
+from local_cloud.sagemaker.containers.images.entry_points import training_command
 from local_cloud.sagemaker.containers.launcher import has_private_mounts
 from local_cloud.sagemaker.core import arns, quotas, tags
 from local_cloud.sagemaker.core.cloud import Call
@@ -33,6 +34,12 @@ class TrainingJobs:
             "ListTrainingJobs": self._list,
         }
 
+    def refuse(self, request: dict[str, Any]) -> None:
+        """Raises ValidationException for a job that cannot run here; no permission matters."""
+        _refuse_what_is_not_served(request)
+        image = images.require(self._context, request["AlgorithmSpecification"]["TrainingImage"])
+        training_command(request, image)
+
     def _existing(self, call: Call, name: str) -> Document:
         job = self._store.get(call.scope, DOCUMENT, name)
         if job is None:
@@ -40,7 +47,7 @@ class TrainingJobs:
         return job
 
     def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        _refuse_what_is_not_served(request)
+        self.refuse(request)
         call.authorize("iam:PassRole", request["RoleArn"])
         name, now = request["TrainingJobName"], time.time()
         arn = arns.arn(call.scope, "training-job", name)
@@ -99,9 +106,10 @@ class TrainingJobs:
 
 def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
     algorithm = request.get("AlgorithmSpecification", {})
-    if "TrainingImage" not in algorithm or "ContainerEntrypoint" not in algorithm:
+    if "TrainingImage" not in algorithm:
         raise ValidationException(
-            "The local cloud runs training jobs with a TrainingImage and a ContainerEntrypoint only."
+            "The local cloud runs training jobs with a TrainingImage only. hint: a custom or Marketplace "
+            "algorithm runs on AWS only"
         )
     _refuse_instances(request.get("ResourceConfig", {}))
     stopping = request.get("StoppingCondition", {})
@@ -117,11 +125,9 @@ def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
     under("/opt/ml", request.get("CheckpointConfig", {}).get("LocalPath", DEFAULT_PATH))
     for channel in request.get("InputDataConfig", []):
         under("/opt/ml/input/data", f"/opt/ml/input/data/{channel['ChannelName']}")
-        mode = channel.get("InputMode", algorithm["TrainingInputMode"])
-        if "S3DataSource" not in channel["DataSource"] or mode not in ("File", "FastFile"):
+        if "S3DataSource" not in channel["DataSource"]:
             raise ValidationException(
-                f"The channel {channel['ChannelName']}: the local cloud serves S3 data sources in the input modes "
-                "File and FastFile only."
+                f"The channel {channel['ChannelName']}: the local cloud serves S3 data sources only."
             )
 
 
