@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -91,6 +92,21 @@ def test_jobs_that_need_an_image_at_the_same_moment_all_get_it(tmp_path: Path) -
         found = set(pool.map(lambda _: image("1.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.13", tmp_path), range(8)))
     assert len(found) == 1
     assert [*tmp_path.iterdir()] == [*found]  # no drafts are left
+
+
+class SlowPath(type(Path())):  # type: ignore[misc]
+    """Lets another thread go on whenever it is looked up."""
+
+    def __hash__(self) -> int:
+        time.sleep(0.02)
+        return super().__hash__()
+
+
+def test_an_environment_is_made_once_whatever_moment_threads_look_for_it(tmp_path: Path) -> None:
+    contents, folder = environment.contents(["numpy"]), SlowPath(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        made = [pool.submit(environment.make, "once", contents, folder, {}, print) for _ in range(8)]
+    assert len({str(each.result()) for each in made}) == 1
 
 
 @pytest.mark.parametrize("name", ["pytorch@{}", "pytorch:2.13@{}"])

@@ -17,7 +17,6 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -47,7 +46,8 @@ sys.exit({function}())
 # packaging reads requirements with `ast`, which Python 3.11 cannot do in two threads at once: now and then it is a
 # SystemError, "AST constructor recursion depth mismatch".
 _READING = threading.Lock()
-_BUILDING: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+_ONE_AT_A_TIME = threading.Lock()
+_building: dict[Path, threading.Lock] = {}
 _failed: dict[Path, tuple[float, str]] = {}
 
 
@@ -110,7 +110,9 @@ def make(name: str, wanted: Contents, directory: Path, pip: Mapping[str, str], s
     identity = [sys.version, sys.prefix, *(f"{package}=={version}" for package, version in wanted.versions.items())]
     digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:12]
     target = directory / f"{name}-{digest}"
-    with _BUILDING[target]:
+    with _ONE_AT_A_TIME:  # a path's hash is Python code: two threads could each make the lock of a new path
+        building = _building.setdefault(target, threading.Lock())
+    with building:
         if not target.exists():
             when, why = _failed.get(target, (0.0, ""))
             if why and time.monotonic() - when < _TRY_AGAIN_SECONDS:
