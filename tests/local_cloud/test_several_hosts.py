@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import socket
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pipeline_runs import BUCKET, IMAGE, definition, read, run, training_step, w
 
 from local_cloud import process
 from local_cloud.process import Running
+from local_cloud.sagemaker.containers.hosts import rendezvous_port
 
 Connect = Callable[[str], Any]
 
@@ -32,6 +34,16 @@ def fail(reason):
     (ml / "output/failure").write_text(reason)
     sys.exit(3)
 """
+
+
+def test_the_port_to_meet_at_is_free_and_none_that_a_connection_gets() -> None:
+    """A connection of another process could take it in the seconds until torchrun listens."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(50):
+        port = rendezvous_port()
+        assert 1024 < port < first
+        with socket.socket() as listener:
+            listener.bind(("", port))
 
 
 def on_hosts(role: str, program: str, count: int = 2, **more: Any) -> dict[str, Any]:
