@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 from environments.catalog import CatalogSettings
 from environments.delivery import DeliverySettings
 from environments.lines import LineSettings
+from environments.local_images import ImageSettings
 from environments.projects import ProjectSettings
 from environments.settings import Settings
 from environments.typed_table import type_name
@@ -34,6 +35,7 @@ TABLES: dict[str, tuple[str, type]] = {
     "lines.NAME": ("A further model line, which may have its own table .pipeline", LineSettings),
     "catalog": ("The project template that it offers", CatalogSettings),
     "delivery": ("Its delivery by GitHub", DeliverySettings),
+    "images.PATTERN": ("What stands for a container image, in [local] alone", ImageSettings),
 }
 PROJECTS = ("Projects that were started from the template, beside the settings of an environment", ProjectSettings)
 

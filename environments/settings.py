@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from environments.endpoints import InstanceCount, endpoint_problems
 from environments.image_names import IMAGE
 from environments.lines import LineSettings, line_problems, load_lines, load_pipeline, require_distinct_names
+from environments.local_images import load_images
 from environments.names import ACCOUNT, NAME, REGION
 from environments.network import Zones, network_problems
 from environments.prices import PRICES_FILE, load_prices, price_problems
@@ -41,7 +42,7 @@ Image = Annotated[
     ),
 ]
 
-_TABLES = frozenset({"catalog", "delivery", "lines", "pipeline"})  # of an environment
+_TABLES = frozenset({"catalog", "delivery", "images", "lines", "pipeline"})  # of an environment
 _FOUND_OUT = {
     "network": 'write network_access = "public" or "vpc"; the network that is trained is set as network in the '
     "table .pipeline below it",
@@ -307,5 +308,6 @@ def settings_values(
     where = f"{path.name} [{name}]"
     derived = _FOUND_OUT | {key: f"it is not for [{name}] to say: leave {key} out" for key in apart}
     values = typed_values(table, kind, where, derived=derived, tables=_TABLES - apart)
+    load_images(table.get("images"), name, where)
     pipeline = load_pipeline(table, f"{path.name} [{name}.pipeline]", PipelineSettings())
     return {**values, "pipeline": pipeline, "lines": load_lines(table, pipeline, where.removesuffix("]"))}

@@ -16,8 +16,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local_cloud import root_key
 from local_cloud.errors import LocalCloudError, StartFailed
@@ -30,8 +32,14 @@ AWKWARD = "HEADRACE_AWKWARD"  # "1": what AWS may do, as docs/awkward.md has it
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _MIN_FREE = 2**20  # bytes; an empty local cloud takes some 200 KB
-# Only these of the caller's variables reach the server: no AWS configuration, no certificates, no Python paths.
-_PASSED_ON = ("PATH", "LANG", "LOG_LEVEL", AWKWARD)
+# The variables with which pip finds packages: an index, a proxy, certificates.
+PIP_SETTINGS = tuple(
+    f"PIP_{name}" for name in ("CERT", "CLIENT_CERT", "CONFIG_FILE", "CONSTRAINT", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL",
+                               "FIND_LINKS", "INDEX_URL", "NO_INDEX", "PROXY", "TRUSTED_HOST")
+)  # fmt: skip
+# Only these of the caller's variables reach the server: no AWS configuration, no certificates, no Python paths. Pip's
+# settings are for the environments that stand for images; no job sees them.
+_PASSED_ON = ("PATH", "LANG", "LOG_LEVEL", AWKWARD, *PIP_SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +57,19 @@ class Running:
         return root_key.secret_key(self.state, account)
 
 
-def start(state: Path, *, port: int | None = None) -> Running:
+def start(state: Path, *, port: int | None = None, images: Mapping[str, Mapping[str, Any]] | None = None) -> Running:
     """Starts the local cloud of ``state``, or returns the one that runs already.
+
+    ``images`` are the user's own counterparts of images, by pattern (`local_cloud.sagemaker.core.configured_images`);
+    they also hold for one that runs already. Without them, those hold that did before.
 
     Raises PortInUse, ForeignState, StartFailed, or LocalCloudError when the directory cannot be written.
     """
     state = state.resolve()
     found = running(state)
     if found is not None:
+        with usable(state):
+            write_images(state / "sagemaker", images)
         return found
     if os.environ.get(AWKWARD, "0") not in ("0", "1"):
         raise LocalCloudError(
@@ -66,6 +79,7 @@ def start(state: Path, *, port: int | None = None) -> Running:
     ready = state / "ready"
     with usable(state):
         claim(state)
+        write_images(state / "sagemaker", images)
         root_key.make(state)
         port = choose_port(state, port)
         _make_certificate(state / "tls")
@@ -180,6 +194,23 @@ def _make_certificate(directory: Path) -> None:
     except OSError:
         shutil.rmtree(directory, ignore_errors=True)  # as with `state_directory.write_whole`
         raise
+
+
+def write_images(folder: Path, images: Mapping[str, Mapping[str, Any]] | None) -> None:
+    """Texts and lists of texts are the same in TOML as in JSON."""
+    if images is None:
+        return
+    lines = [
+        f"{json.dumps(pattern)} = {{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in image.items())} }}\n"
+        for pattern, image in images.items()
+    ]
+    file, text = folder / "images.toml", "".join(lines)
+    if (file.read_text() if file.exists() else "") == text:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / ".images.toml"
+    draft.write_text(text)
+    draft.rename(file)
 
 
 def _bare_environment(state: Path) -> dict[str, str]:

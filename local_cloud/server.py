@@ -17,7 +17,7 @@ from typing import Any
 
 from local_cloud import root_key
 from local_cloud.certificate import certificate
-from local_cloud.process import AWKWARD
+from local_cloud.process import AWKWARD, PIP_SETTINGS
 from local_cloud.sagemaker.core.cloud import Cloud, Gateway
 from local_cloud.state_directory import hold_lock
 
@@ -50,7 +50,9 @@ def main(state: Path, port: int) -> None:
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is not worth a traceback in it
     logging.getLogger("local_cloud").setLevel(logging.INFO)
     logging.getLogger("asyncio").addFilter(_drop_tls_timeouts)
-    asyncio.run(_serve(state, port, certificate_path, key_path))
+    # They may hold a password, and functions inherit the variables of this process.
+    pip = {name: os.environ.pop(name) for name in PIP_SETTINGS if name in os.environ}
+    asyncio.run(_serve(state, port, certificate_path, key_path, pip))
 
 
 def _drop_tls_timeouts(record: logging.LogRecord) -> bool:
@@ -64,7 +66,7 @@ def _report(task: asyncio.Task[None]) -> None:
         logging.getLogger("local_cloud").error("a task of the local cloud ended", exc_info=task.exception())
 
 
-async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path) -> None:
+async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path, pip: dict[str, str]) -> None:
     from hypercorn.asyncio.run import worker_serve
     from hypercorn.config import Config
     from hypercorn.utils import wrap_app
@@ -79,7 +81,8 @@ async def _serve(state: Path, port: int, certificate_path: Path, key_path: Path)
     secret_key = cache(partial(root_key.secret_key, state))
     cloud = ministack.MinistackCloud(Gateway(f"https://localhost:{port}", str(certificate_path)), secret_key)
     seen: Cloud = AwkwardCloud(cloud) if os.environ.get(AWKWARD) == "1" else cloud
-    service = api.assemble(seen, state / "sagemaker", ProcessLauncher(private=_private_folders(state)))
+    launcher = ProcessLauncher(private=_private_folders(state))
+    service = api.assemble(seen, state / "sagemaker", launcher, pip=pip)
     ministack.install(service, state, secret_key)
 
     config = Config()

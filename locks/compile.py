@@ -12,6 +12,9 @@ with --require-hashes and --only-binary, so an installation runs no foreign buil
     audit.lock     the audit's tools
     workflows.lock what .github/workflows/audit.yml runs
 
+The environments that stand for images in the local cloud have theirs in local_cloud/sagemaker/containers/images/locks,
+with the project's versions where both have a package.
+
 And training/requirements.txt, which jobs and endpoints install, from training/requirements.in: without what the images
 have, since pip leaves alone what is installed and fits.
 
@@ -24,6 +27,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -31,6 +35,13 @@ LOCKS = Path(__file__).resolve().parent
 ROOT = LOCKS.parent
 PIP = "pip==26.3"
 AWSCLI = "awscli==1.46.2"
+IMAGE_LOCKS = ROOT / "local_cloud/sagemaker/containers/images/locks"
+# What the images of a framework have; torch comes from the project's environment (families.py).
+IMAGES = {
+    "scikit-learn": ("scikit-learn", "pandas"),
+    "xgboost": ("xgboost-cpu; sys_platform == 'linux'", "xgboost; sys_platform != 'linux'", "scikit-learn", "pandas"),
+    "hugging-face": ("torch", "transformers", "accelerate", "datasets"),
+}
 WORKFLOW_TOOLS = ("pip-audit==2.10.1", "cyclonedx-bom==7.5.0")
 IN_EVERY_IMAGE = frozenset({"numpy", "torch"})
 TRAINING = """\
@@ -77,6 +88,9 @@ def main(check: bool) -> int:
     }
     heading = "# Written by locks/compile.py: change the source, then `make lock`.\n"
     texts = {LOCKS / name: heading + "".join(lines for _, lines in found) for name, found in locks.items()}
+    texts |= {
+        IMAGE_LOCKS / f"{name}.lock": heading + image_lock(*named, project=project) for name, named in IMAGES.items()
+    }
     texts[ROOT / "training/requirements.txt"] = TRAINING + training_requirements()
     stale = []
     for path, text in texts.items():
@@ -101,6 +115,17 @@ def training_requirements() -> str:
     named = {name.lower().replace("_", "-") for name in re.findall(r"^[\w.-]+", source, re.MULTILINE)}
     found = without_brought(entries(compiled(source, "--universal")), named, IN_EVERY_IMAGE)
     return "".join(re.sub(r"^ *#.*\n", "", lines, flags=re.MULTILINE) for _, lines in found)
+
+
+def image_lock(*named: str, project: list[Entry]) -> str:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        constraints.write("".join(lines for _, lines in project))
+        constraints.flush()
+        lock = compiled("\n".join(named) + "\n", "--universal", "--constraint", constraints.name)
+    found = entries(re.sub(r"^    # .*-c /.*\n", "", lock, flags=re.MULTILINE))
+    kept = {re.split("[; ]", each)[0] for each in named} - {"torch"}
+    lines = "".join(lines for _, lines in without_brought(found, kept, frozenset({"torch"})))
+    return re.sub(r"^ *#.*\n", "", lines, flags=re.MULTILINE)  # the comments name the temporary file
 
 
 def without_brought(found: list[Entry], named: set[str], brought: frozenset[str]) -> list[Entry]:

@@ -29,6 +29,7 @@ def up(call: Call, *, port: int | None) -> None:
     state = state_folder()
     running = cloud.running(state)
     if running:
+        running = cloud.start(state)
         output.note(f"the local cloud is already up (process {running.pid})")
         if port is not None and not running.endpoint.endswith(f":{port}"):
             output.warn(f"--port {port} has no effect on a running local cloud: headrace down first")

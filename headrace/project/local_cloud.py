@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from headrace.errors import SetupError
+from headrace.project.local_images import read_images
 
 Answer = TypeVar("Answer")
 
@@ -53,11 +54,21 @@ class LocalCloud(Protocol):
     def interrupt(self, state: Path, job: str) -> None: ...
 
 
+class _Process(LocalCloud, Protocol):
+    """The module local_cloud.process."""
+
+    def start(
+        self, state: Path, *, port: int | None = None, images: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Running: ...
+
+
 class ProcessCloud:
     """The real one. Imported when first asked, so that commands on AWS need no local cloud installed."""
 
     def start(self, state: Path, *, port: int | None = None) -> Running:
-        return self._ask(lambda process: process.start(state, port=port))
+        """With [local.images] of environments.toml, which it also applies to one that is up already."""
+        images = read_images()
+        return self._ask(lambda process: process.start(state, port=port, images=images))
 
     def stop(self, state: Path) -> bool:
         return self._ask(lambda process: process.stop(state))
@@ -71,7 +82,7 @@ class ProcessCloud:
     def interrupt(self, state: Path, job: str) -> None:
         self._ask(lambda process: process.interrupt(state, job))
 
-    def _ask(self, question: Callable[[LocalCloud], Answer]) -> Answer:
+    def _ask(self, question: Callable[[_Process], Answer]) -> Answer:
         try:
             from local_cloud import process
             from local_cloud.errors import LocalCloudError

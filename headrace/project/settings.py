@@ -81,7 +81,7 @@ def unknown_settings(name: str, tables: Mapping[str, Any]) -> Iterator[str]:
     """Keys of the environment that no setting has, such as a misspelled one."""
     table = tables[name]
     known = {item.name for item in described_settings("")}
-    inner = {"pipeline", "lines", *OPTIONAL_TABLES}
+    inner = {"pipeline", "lines", "images", *OPTIONAL_TABLES}
     yield from (f"{key} in [{name}]" for key in table if key not in known | inner)
     pipeline = {item.name for item in described_settings("pipeline")}
     yield from (f"{key} in [{name}.pipeline]" for key in _section(table, "pipeline") if key not in pipeline)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from local_cloud.sagemaker import parameters
+from local_cloud.sagemaker.containers.images.entry_points import PROGRAM, SOURCE
 from local_cloud.sagemaker.containers.launcher import Launcher
 from local_cloud.sagemaker.core import shapes
 from local_cloud.sagemaker.core.account import account_file
 from local_cloud.sagemaker.core.clock import Clock
 from local_cloud.sagemaker.core.cloud import Call, Clients, Cloud
+from local_cloud.sagemaker.core.configured_images import configured_images_file
 from local_cloud.sagemaker.core.context import Context, Operation, Operations, Request
 from local_cloud.sagemaker.core.errors import ServiceError, ValidationException
 from local_cloud.sagemaker.core.faults import Faults
@@ -36,8 +38,14 @@ from local_cloud.sagemaker.projects.provisioning import Provisioning
 from local_cloud.sagemaker.registry.group_policy import GroupPolicies
 from local_cloud.sagemaker.registry.model_packages import ModelRegistry
 from pipeline_language.members import suggestion
+from pipeline_language.references import is_reference
 
-Requirements = Mapping[str, Callable[[Request], object]]
+Requirement = Callable[[Request], object]
+Requirements = Mapping[str, tuple[Requirement, Requirement | None]]
+"""What each raises ServiceError for, beside what the table of parameters says. The second looks at the image, and at
+the script that is to run in it."""
+# Members that name the image, or the script that is to run in it.
+_DECISIVE = {"TrainingImage", "ImageUri", "Image", PROGRAM, SOURCE}
 
 
 class UnknownOperation(ServiceError):
@@ -81,22 +89,29 @@ class SageMaker:
         return self.endpoints, self.jobs, self.executions, self.provisioning
 
 
-def assemble(cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | None = None) -> SageMaker:
-    """The whole service with its state under ``directory``; it runs nothing before `SageMaker.start`."""
+def assemble(
+    cloud: Cloud, directory: Path, launcher: Launcher, clock: Clock | None = None, pip: Mapping[str, str] | None = None
+) -> SageMaker:
+    """The whole service with its state under ``directory``; it runs nothing before `SageMaker.start`.
+
+    ``pip`` are the variables with pip's settings, for the environments of images.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     store = Store(directory / "sagemaker.sqlite")
-    context = Context(cloud, store, Clients(cloud), directory, account_file(directory), clock or Clock())
+    context = Context(
+        cloud, store, Clients(cloud), directory, account_file(directory), clock or Clock(),
+        configured_images_file(directory), pip or {},
+    )  # fmt: skip
     endpoints = EndpointRunner(context, launcher)
     jobs = JobRunner(context, launcher, [Processing(), Training()])
     executions = ExecutionRunner(context, wait_for_job=jobs.wait)
     provisioning = Provisioning(context)
     training, processing, models = TrainingJobs(context, jobs), ProcessingJobs(context, jobs), Models(context)
-    # Which requests are served, beside what the table of parameters says; each raises ServiceError for another one.
     requirements: Requirements = {
-        "CreateTrainingJob": training.require_served,
-        "CreateProcessingJob": processing.require_served,
-        "CreateModel": models.require_served,
-        "CreateEndpointConfig": endpoint_configs.require_served,
+        "CreateTrainingJob": (training.require_served, training.require_command),
+        "CreateProcessingJob": (processing.require_served, processing.require_command),
+        "CreateModel": (models.require_served, models.require_servable),
+        "CreateEndpointConfig": (endpoint_configs.require_served, None),
     }
     operations = _merged(
         Pipelines(context).operations(),
@@ -119,11 +134,23 @@ def pipeline_limits(requirements: Requirements, operation: str, request: Mapping
     """What the local cloud does not do of a request that a pipeline will make; references may stand in it."""
     found = [f"{each.problem}." for each in parameters.unserved(operation, request)]
     if not found and operation in requirements:
+        served, runs = requirements[operation]
+        known = parameters.stand_in(request, shapes.request_shape(operation))
         try:
-            requirements[operation](parameters.stand_in(request, shapes.request_shape(operation)))
+            served(known)
+            if runs is not None and not _has_decisive_reference(request):
+                runs(known)
         except ServiceError as error:
             found = [str(error)]
     yield from found
+
+
+def _has_decisive_reference(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_decisive_reference, value))
+    return isinstance(value, Mapping) and any(
+        (name in _DECISIVE and is_reference(item)) or _has_decisive_reference(item) for name, item in value.items()
+    )
 
 
 def _merged(*parts: Operations) -> Operations:

@@ -22,7 +22,7 @@ _CREATED = "CreationTimeAfter CreationTimeBefore"
 _MODIFIED = "LastModifiedTimeAfter LastModifiedTimeBefore"
 _PAGE = "MaxResults NextToken"
 _SORTED = f"SortBy SortOrder {_PAGE}"
-_CHANNEL = "ChannelName ContentType InputMode=File|FastFile CompressionType=None RecordWrapperType=None"
+_CHANNEL = "ChannelName ContentType InputMode=File|FastFile|Pipe CompressionType=None RecordWrapperType=None"
 _S3_SOURCE = "S3DataType=S3Prefix|ManifestFile S3Uri S3DataDistributionType"
 _S3_INPUT = (
     "S3Uri LocalPath S3DataType=S3Prefix|ManifestFile S3InputMode=File S3DataDistributionType S3CompressionType=None"
@@ -63,7 +63,7 @@ EFFECTIVE: dict[str, str] = {
     "ResourceConfig.InstanceType ResourceConfig.InstanceCount ProfilerConfig.DisableProfiler=True "
     + _under(
         "AlgorithmSpecification",
-        "TrainingImage TrainingInputMode=File|FastFile ContainerEntrypoint ContainerArguments MetricDefinitions",
+        "TrainingImage TrainingInputMode=File|FastFile|Pipe ContainerEntrypoint ContainerArguments MetricDefinitions",
     )
     + " "
     + _under("InputDataConfig", f"{_CHANNEL} {_under('DataSource.S3DataSource', _S3_SOURCE)}"),

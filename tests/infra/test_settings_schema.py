@@ -200,9 +200,10 @@ TABLES: dict[str, tuple[Sequence[str | int], dict[str, Any]]] = {
     "lines.NAME": (["dev", "lines", "pets"], {"lines": {"pets": {"data_sets": ["pets*"]}}}),
     "catalog": (["dev", "catalog"], {"catalog": {}}),
     "delivery": (["dev", "delivery"], {"delivery": DELIVERY}),
+    "images.PATTERN": (["local", "images", "custom*"], {"images": {"custom*": {}}}),
     "projects": (["projects"], {}),
 }
-DEFINITIONS = {"": "environment", "pipeline.variants": "variant", "lines.NAME": "line"}
+DEFINITIONS = {"": "environment", "pipeline.variants": "variant", "lines.NAME": "line", "images.PATTERN": "image"}
 NO_TEXT = "aws:/ "
 """Matches no pattern of a setting."""
 
@@ -243,7 +244,7 @@ def wrong_documents() -> Iterator[Any]:
         wrong = [(item.name, value) for item in table.settings for value in wrong_values(properties[item.name])]
         for name, value in [("unheard_of", 1), *wrong]:
             place = {"account": "123456789012", "region": "eu-central-1"}
-            document = deepcopy({"dev": {**place, **content}, "projects": {}})
+            document = deepcopy({path[0]: {**place, **content}} | {"projects": {}})
             reduce(lambda found, key: found[key], path, document)[name] = value  # type: ignore[call-overload]
             yield pytest.param(name, document, id=f"{table.table} {name} {value!r}")
 

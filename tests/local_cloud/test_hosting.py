@@ -84,7 +84,6 @@ def servers() -> Servers:
 def sagemaker(tmp_path: Path, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcess]:
     monkeypatch.setattr(model_server, "_fetch_model", lambda *parts: None)
     monkeypatch.setattr(model_server, "LogStream", NoLogs)
-    monkeypatch.setattr(model_server, "image", lambda uri, directory: directory)
     sagemaker = InProcess(tmp_path, servers)
     sagemaker.service.context.clients.get = lambda *parts: None  # type: ignore[method-assign]
     container = {"Image": "pytorch", "ModelDataUrl": "s3://b/m.tar.gz"}

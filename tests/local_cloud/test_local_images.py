@@ -4,17 +4,86 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from suite import PROJECT
+from suite import PROJECT, ROOT
 
 from local_cloud.errors import ImageError
-from local_cloud.sagemaker.containers.images import image
+from local_cloud.sagemaker.containers.images import environment, image
+from local_cloud.sagemaker.containers.images.families import BUILT_IN, FAMILIES, Family, family_of
 
 pytestmark = pytest.mark.process
+
+PAGE = ROOT / "docs" / "images.md"
+BEGIN, END = (
+    "<!-- begin of the table that tests/local_cloud/test_local_images.py writes -->",
+    "<!-- end of the table -->",
+)
+LOCKS = sorted((ROOT / "local_cloud/sagemaker/containers/images/locks").glob("*.lock"))
+
+
+def row_of(family: Family) -> str:
+    names = ", ".join(f"`{name}`" for name in family.repositories)
+    locked = ", ".join(name for name in family.shown if name not in family.linked)
+    contents = [f"{locked}: `locks/{family.lock}.lock`"] if family.lock else []
+    contents += [f"{', '.join(family.linked)} of the project"] if family.linked else []
+    without = "runs the script of `sagemaker_program`" if family.has_toolkit else "is refused"
+    without += f"; {family.algorithm} without one is refused" if family.algorithm else ""
+    return f"| {names} | {'; '.join(contents) or 'the standard library'} | {without} |"
+
+
+def test_the_page_has_the_table_of_images(request: pytest.FixtureRequest) -> None:
+    lines = ["| images | what stands for them | a training job without `ContainerEntrypoint` |", "| --- | --- | --- |"]
+    lines += [row_of(family) for family in FAMILIES if family.title != "Lambda"]
+    text = PAGE.read_text()
+    head, tail = text.partition(BEGIN)[0], text.partition(END)[2]
+    written = f"{head}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{tail}"
+    if request.config.getoption("write_images", default=False):
+        PAGE.write_text(written)
+    assert PAGE.read_text() == written, "--write-images writes it"
+
+
+def test_no_image_is_both_a_family_and_a_built_in_algorithm() -> None:
+    assert not [name for name in BUILT_IN if family_of(name)]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_a_lock_has_the_projects_versions_where_both_have_a_package(lock: Path) -> None:
+    """So they are linked, and only the rest is installed."""
+    assert lock.stem in {family.lock for family in FAMILIES}
+    packages = {each.name: each for each in environment.locked(lock.read_text())}
+    assert len(packages) >= 8
+    project = environment.locked((ROOT / "locks/project.lock").read_text())
+    both = {each.name: each.version for each in project if each.name in packages}
+    assert {"numpy"} <= both.keys()
+    assert both == {name: packages[name].version for name in both}
+
+
+def test_the_console_scripts_of_packages_are_on_the_path(tmp_path: Path) -> None:
+    root = image("1.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.1", tmp_path / "a folder with spaces")
+    assert {"python", "python3", "pip", "pip3", "torchrun"} <= {path.name for path in (root / "bin").iterdir()}
+    variables = {"PATH": f"{root / 'bin'}:/usr/bin:/bin"}
+    for command, said in (("torchrun --help", "usage: torchrun"), ("pip --version", "pip, the local cloud's stand-in")):
+        done = subprocess.run(["/bin/sh", "-c", command], env=variables, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(said)
+
+
+def test_pip_of_a_job_removes_nothing_and_lists_what_there_is(tmp_path: Path) -> None:
+    root = image("1.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.1", tmp_path)
+    done = subprocess.run(
+        [root / "bin/pip", "uninstall", "-y", "torch", "owl"], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines() == [
+        "WARNING: Skipping torch as it belongs to the image.",
+        "WARNING: Skipping owl as it is not installed.",
+    ]
+    listed = subprocess.run([root / "bin/pip", "freeze"], capture_output=True, text=True, check=True).stdout
+    assert "torch==2.13.0" in listed
+    assert "boto3" not in listed
 
 
 def test_jobs_that_need_an_image_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
@@ -23,6 +92,21 @@ def test_jobs_that_need_an_image_at_the_same_moment_all_get_it(tmp_path: Path) -
         found = set(pool.map(lambda _: image("1.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.13", tmp_path), range(8)))
     assert len(found) == 1
     assert [*tmp_path.iterdir()] == [*found]  # no drafts are left
+
+
+class SlowPath(type(Path())):  # type: ignore[misc]
+    """Lets another thread go on whenever it is looked up."""
+
+    def __hash__(self) -> int:
+        time.sleep(0.02)
+        return super().__hash__()
+
+
+def test_an_environment_is_made_once_whatever_moment_threads_look_for_it(tmp_path: Path) -> None:
+    contents, folder = environment.contents(["numpy"]), SlowPath(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        made = [pool.submit(environment.make, "once", contents, folder, {}, print) for _ in range(8)]
+    assert len({str(each.result()) for each in made}) == 1
 
 
 @pytest.mark.parametrize("name", ["pytorch@{}", "pytorch:2.13@{}"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from pipeline_runs import definition, make_role, processing_step, training_step, wait_for
+from pipeline_runs import IMAGE, definition, make_role, processing_step, training_step, wait_for
 
 from headrace.client.environment import Environment, Stack, Training
 from headrace.client.executions import Execution, list_steps, read_execution
@@ -145,7 +145,9 @@ def test_logs_of_eight_steps_of_three_runs_at_once_are_each_its_own(
         }
         assert found.keys() == {*JOBS, "Train", "Find"}
         for name in (*JOBS, "Train"):
-            assert found[name] == [f"{name} of {execution.id}"]
+            image, *lines = found[name]
+            assert image.startswith(f"{IMAGE}: here stand for it Python ")
+            assert lines == [f"{name} of {execution.id}"]
         assert f"answered {execution.id}" in found["Find"]
         others = [other.rsplit("/", 1)[-1] for other in arns if other != arn]
         assert not [line for line in found["Find"] if any(other in line for other in others)]

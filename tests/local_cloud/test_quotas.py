@@ -181,7 +181,8 @@ def test_a_quota_of_0_ends_the_run_within_15_minutes(sagemaker: InProcess, clock
     text = json.dumps(build_pipeline(PipelineSettings()))
     bindings = dict.fromkeys(re.findall(r"\$\{headrace:([^}]+)\}", text), "s3://bucket/x")
     definition = bound_definition(
-        text, bindings | {"JobRoleArn": ROLE, "Region": SCOPE.region, "Account": SCOPE.account}
+        text,
+        bindings | {"ProcessingImage": "pytorch", "JobRoleArn": ROLE, "Region": SCOPE.region, "Account": SCOPE.account},
     )
     preprocess = next(step for step in definition["Steps"] if step["Name"] == "Preprocess")
     sagemaker.create("birds", preprocess, Parameters=definition["Parameters"])

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import socket
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 from in_process import ROLE, InProcess, Refused
-from pipeline_runs import BUCKET, definition, read, run, training_step, wait_for
+from pipeline_runs import BUCKET, IMAGE, definition, read, run, training_step, wait_for
 
 from local_cloud import process
 from local_cloud.process import Running
+from local_cloud.sagemaker.containers.hosts import rendezvous_port
 
 Connect = Callable[[str], Any]
 
@@ -32,6 +34,16 @@ def fail(reason):
     (ml / "output/failure").write_text(reason)
     sys.exit(3)
 """
+
+
+def test_the_port_to_meet_at_is_free_and_none_that_a_connection_gets() -> None:
+    """A connection of another process could take it in the seconds until torchrun listens."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(50):
+        port = rendezvous_port()
+        assert 1024 < port < first
+        with socket.socket() as listener:
+            listener.bind(("", port))
 
 
 def on_hosts(role: str, program: str, count: int = 2, **more: Any) -> dict[str, Any]:
@@ -110,8 +122,11 @@ def test_every_host_has_a_log_stream(connect: Connect, role: str) -> None:
     names = [stream["logStreamName"] for stream in streams]
     assert [name.removeprefix(f"{job}/")[: len("algo-1-")] for name in sorted(names)] == ["algo-1-", "algo-2-"]
     for number, name in enumerate(sorted(names), 1):
-        (event,) = connect("logs").get_log_events(logGroupName=group, logStreamName=name)["events"]
-        assert event["message"] == f"a line of algo-{number}"
+        events = connect("logs").get_log_events(logGroupName=group, logStreamName=name)["events"]
+        *before, line = [event["message"] for event in events]
+        assert line == f"a line of algo-{number}"
+        # What stands for the image is said once.
+        assert [text.partition(": ")[0] for text in before] == ([IMAGE] if number == 1 else [])
 
 
 def channel(name: str, distribution: str) -> dict[str, Any]:

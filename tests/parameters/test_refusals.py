@@ -93,7 +93,7 @@ def test_a_value_that_is_not_served_is_refused(operation: str, path: str) -> Non
 
 
 def test_a_refused_request_leaves_nothing(service: InProcess) -> None:
-    container = {"Image": "image", "ModelDataUrl": "s3://b/m.tar.gz"}
+    container = {"Image": "pytorch", "ModelDataUrl": "s3://b/m.tar.gz"}
     service.call("CreateModel", ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
     variant = {"VariantName": "a", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     capture = {

@@ -139,7 +139,7 @@ def test_a_groups_parameters(service: InProcess) -> None:
 
 
 def container(**more: Any) -> dict[str, Any]:
-    return {"Image": "image", "ModelDataUrl": "s3://b/m.tar.gz", "Environment": {"A": "1"}} | more
+    return {"Image": "pytorch", "ModelDataUrl": "s3://b/m.tar.gz", "Environment": {"A": "1"}} | more
 
 
 DESCRIBED: dict[str, Any] = {

@@ -34,7 +34,8 @@ class FakeCloud:
     interrupted: list[str] = field(default_factory=list)
 
     def start(self, state: Path, *, port: int | None = None) -> FakeRunning:
-        self.started.append((state, port))
+        if not self.is_up:
+            self.started.append((state, port))
         self.is_up = True
         return self.instance
 

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from environments.description import TABLES, DescribedTable, described_tables
 from environments.lines import DEFAULT, MOST_LINES
 from environments.lines import NAME as LINE_NAME
+from environments.local_images import ENVIRONMENT as LOCAL
+from environments.local_images import KEY as IMAGES
 from environments.names import NAME
 from environments.projects import NOT_OFFERED, ProjectSettings
 from environments.promotion import KEY as PROMOTES_FROM
@@ -62,6 +64,11 @@ def environments_schema() -> Schema:
         "catalog": ref("catalog"),
         "delivery": ref("delivery"),
     }
+    environment["properties"][IMAGES] = {
+        "type": "object",
+        "description": f"What stands for a container image, by a pattern of its name; in [{LOCAL}] alone.",
+        "additionalProperties": ref("image"),
+    }
     environment["if"] = {"required": [PROMOTES_FROM]}
     environment["then"] = {"propertyNames": {"enum": sorted(SERVING_KEYS)}}
     projects = of_table(tables["projects"], ProjectSettings)
@@ -71,9 +78,9 @@ def environments_schema() -> Schema:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "environments.toml of Headrace",
         "type": "object",
-        "properties": {"projects": ref("projects")},
+        "properties": {"projects": ref("projects"), LOCAL: ref("environment")},
         "propertyNames": {"pattern": anchored(NAME)},
-        "additionalProperties": ref("environment"),
+        "additionalProperties": {"allOf": [ref("environment"), {"not": {"required": [IMAGES]}}]},
         "definitions": {
             "environment": environment,
             "pipeline": of_table(tables["pipeline"]),
@@ -81,6 +88,7 @@ def environments_schema() -> Schema:
             "line": line,
             "catalog": of_table(tables["catalog"]),
             "delivery": of_table(tables["delivery"]),
+            "image": {**of_table(tables["images.PATTERN"]), "minProperties": 1, "maxProperties": 1},
             "projects": projects,
         },
     }

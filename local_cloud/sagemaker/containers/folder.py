@@ -20,6 +20,7 @@ from local_cloud.sagemaker.core.errors import ValidationException
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe would be waited for
+_PIPE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _NOT_A_FOLDER = (errno.ELOOP, errno.ENOTDIR)
 
 
@@ -132,6 +133,28 @@ class Folder:
             raise UnsafePath(f"ClientError: {self / path} is being made by somebody else.")
         finally:
             os.close(descriptor)
+
+    def make_pipe(self, name: str) -> None:
+        """A named pipe, in the place of any file of that name."""
+        descriptor = self._open(make=True)
+        try:
+            with suppress(FileNotFoundError):
+                self._guarded(name, lambda: os.unlink(name, dir_fd=descriptor))
+            os.mkfifo(name, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+
+    def open_pipe(self, name: str) -> int:
+        """For writing, without waiting for a reader. Raises OSError (ENXIO without one), or UnsafePath."""
+        descriptor = self._open()
+        try:
+            pipe: int = self._guarded(name, lambda: os.open(name, _PIPE, dir_fd=descriptor))
+        finally:
+            os.close(descriptor)
+        if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+            os.close(pipe)
+            raise UnsafePath(f"ClientError: {self}/{name} is not a pipe any more.")
+        return pipe
 
     def write_json(self, path: str, content: Any) -> None:
         with self.create(path) as file:

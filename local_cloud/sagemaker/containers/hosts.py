@@ -5,7 +5,9 @@ that a job sees, each as a loopback address that belongs to this job. Ports that
 the machine's, though: jobs side by side would meet at one, so each job gets a free one in ``MASTER_PORT``.
 """
 
+import errno
 import hashlib
+import random
 import socket
 import subprocess
 import time
@@ -20,6 +22,7 @@ from local_cloud.sagemaker.containers.launcher import Process
 MAX_HOSTS = 16  # they share one machine
 GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as on AWS
 _POLL_SECONDS = 0.1
+_RENDEZVOUS_PORTS = range(20_000, 32_000)
 
 
 class ShuttingDown(Exception):
@@ -48,11 +51,16 @@ def make_hosts(directory: Path, count: int) -> tuple[Host, ...]:
 
 
 def rendezvous_port() -> int:
-    """A free port for the processes of a job to meet at, as torchrun's do; one that no other job will be given soon."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A free port for the processes of a job to meet at, as torchrun's do; one that no other job will be given soon.
+
+    It is below those that Linux gives to connections (32768 and up): torchrun listens seconds later, and a process of
+    the job would wait for an answer of whatever has got the port meanwhile.
+    """
+    for port in random.sample(_RENDEZVOUS_PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise OSError(errno.EADDRINUSE, "no port is free for the processes of a job to meet at")
 
 
 class ExitReason(StrEnum):

@@ -35,6 +35,8 @@ class Container:
     image: Path
     """The local counterpart of the image: a virtual environment (see `local_cloud.sagemaker.containers.images`)."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    reads: tuple[Path, ...] = ()
+    """Other files and folders that the command needs, which stay visible; read-only, as the image is."""
     isolated: bool = False
     """Without a network but its own loopback; only where the kernel lets an ordinary user give a process its own."""
     extra_hosts: Mapping[str, str] = field(default_factory=dict)
@@ -102,7 +104,10 @@ class ProcessLauncher:
             isolated = container.isolated and has_private_network()
             inside: dict[str, Any] = {"root": str(container.root), "isolated": isolated}
             if is_confining():
-                inside = sandbox(container.root, container.image, environment, private=self._private, isolated=isolated)
+                inside = sandbox(
+                    container.root, (container.image, *container.reads), environment,
+                    private=self._private, isolated=isolated,
+                )  # fmt: skip
             command = [sys.executable, "-I", "-S", str(_ENTER), json.dumps(inside), *command]
         else:
             here = str(container.root)
@@ -173,7 +178,7 @@ def _enters(*, isolated: bool = False, confined: bool = False) -> bool:
         root.mkdir()
         inside: dict[str, Any] = {"root": str(root), "isolated": isolated}
         if confined:
-            inside = sandbox(root, Path(sys.prefix), {}, private=(), isolated=isolated)
+            inside = sandbox(root, (Path(sys.prefix),), {}, private=(), isolated=isolated)
             for folder in inside["write"]:
                 Path(folder).mkdir()
         command = [sys.executable, "-I", "-S", str(_ENTER), json.dumps(inside), "true"]

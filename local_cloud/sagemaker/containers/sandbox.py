@@ -12,14 +12,17 @@ _RESOLVER = Path("/etc/resolv.conf")
 
 
 def sandbox(
-    root: Path, image: Path, environment: Mapping[str, str], *, private: Iterable[Path], isolated: bool
+    root: Path, reads: Iterable[Path], environment: Mapping[str, str], *, private: Iterable[Path], isolated: bool
 ) -> dict[str, Any]:
-    """The sandbox of the container whose ``/opt/ml`` is ``root``; it hides ``private`` folders and the user's home."""
+    """The sandbox of the container whose ``/opt/ml`` is ``root``; it hides ``private`` folders and the user's home.
+
+    What it ``reads`` stays visible, read-only: its image above all.
+    """
     home = Path(pwd.getpwuid(os.getuid()).pw_dir)
     hidden = _outermost(path.resolve() for path in (*private, home, Path("/run")) if path.is_dir())
     certificate = environment.get("AWS_CA_BUNDLE")
     kept = [
-        image, Path(sys.prefix), Path(sys.base_prefix), _IMAGES,
+        *reads, Path(sys.prefix), Path(sys.base_prefix), _IMAGES,
         *([Path(certificate)] if certificate else []), *([_RESOLVER.resolve()] if _RESOLVER.is_symlink() else []),
     ]  # fmt: skip
     temporary = root.parent / "tmp"

@@ -41,6 +41,28 @@ def download(s3: Any, source: dict[str, Any], destination: Folder, share: slice 
     Of fewer objects than hosts, some hosts get none, as on AWS.
     """
     destination.make()
+    bucket, names = _listed(s3, source)
+    _fetch(s3, bucket, names[share], destination)
+
+
+def stream(s3: Any, source: dict[str, Any], share: slice = ALL) -> Callable[[], Iterable[bytes]]:
+    """What gives the content of the same objects, one after the other, each time it is called. Raises TransferError."""
+    bucket, names = _listed(s3, source)
+
+    def content() -> Iterable[bytes]:
+        for key, _ in names[share]:
+            try:
+                yield from s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(1 << 20)
+            except ClientError as error:
+                raise TransferError(
+                    f"ClientError: Data download failed: s3://{bucket}/{key}: {error_message(error)}"
+                ) from error
+
+    return content
+
+
+def _listed(s3: Any, source: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+    """Bucket, and of each object its key and its local path, in order."""
     uri = source["S3Uri"]
     if source.get("S3DataType", "S3Prefix") == "ManifestFile":
         bucket, names = _read_manifest(s3, uri)
@@ -49,7 +71,7 @@ def download(s3: Any, source: dict[str, Any], destination: Folder, share: slice 
         names = [(key, _local_name(key, prefix)) for key in _keys(s3, bucket, prefix)]
         if not names:
             raise TransferError(f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}".')
-    _fetch(s3, bucket, sorted(names)[share], destination)
+    return bucket, sorted(names)
 
 
 def download_prefix(s3: Any, uri: str, destination: Folder) -> None:
@@ -61,6 +83,12 @@ def download_object(s3: Any, uri: str, destination: Path) -> None:
     bucket, key = split(uri)
     destination.parent.mkdir(parents=True, exist_ok=True)
     _fetch_one(s3, bucket, key, lambda: destination.open("wb"))
+
+
+def download_into(s3: Any, uri: str, folder: Folder, name: str) -> None:
+    """One object, into a folder that a job may have written to. Raises TransferError."""
+    bucket, key = split(uri)
+    _fetch_one(s3, bucket, key, lambda: folder.create(name))
 
 
 def upload_folder(s3: Any, folder: Folder, uri: str, kms_key: str | None = None) -> int:

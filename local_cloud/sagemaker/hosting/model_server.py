@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_cloud.sagemaker.containers import transfer, vpc
-from local_cloud.sagemaker.containers.images import INFERENCE_SERVER, image
+from local_cloud.sagemaker.containers import images, transfer, vpc
 from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.containers.log_stream import LogStream
 from local_cloud.sagemaker.core.context import Context
@@ -78,12 +77,19 @@ def _launch(
     _fetch_model(context.clients.get("s3", scope, role, source), container["ModelDataUrl"], directory, root / "model")
     folder = root / "server"
     folder.mkdir(mode=0o700, parents=True)
+    stream = LogStream(
+        context.clients.get("logs", scope, role, source), f"/aws/sagemaker/Endpoints/{endpoint}",
+        f"{variant['VariantName']}/{config['EndpointConfigName']}",
+    )  # fmt: skip
+    counterpart = images.find(container["Image"], context.images.read())
+    made = counterpart.make(context.directory / "images", context.pip, stream.write)
     process = launcher.launch(
         Container(
             name=endpoint,
-            command=("python3", str(INFERENCE_SERVER)),
+            command=("python3", str(images.INFERENCE_SERVER)),
             root=root,
-            image=image(container["Image"], context.directory / "images"),
+            image=made.root,
+            reads=made.reads,
             isolated=vpc.is_isolated(model),
             environment={
                 "SM_MODEL_DIR": "/opt/ml/model",
@@ -95,10 +101,6 @@ def _launch(
         )
     )
     serving = ModelServer(process, folder / SOCKET, directory, config)
-    stream = LogStream(
-        context.clients.get("logs", scope, role, source), f"/aws/sagemaker/Endpoints/{endpoint}",
-        f"{serving.variant}/{config['EndpointConfigName']}",
-    )  # fmt: skip
     threading.Thread(target=_pump, args=(serving, stream), name=f"output of {endpoint}", daemon=True).start()
     return serving
 

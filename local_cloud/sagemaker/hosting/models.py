@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker.containers import vpc
+from local_cloud.sagemaker.containers import images, vpc
 from local_cloud.sagemaker.core import arns, tags
 from local_cloud.sagemaker.core.cloud import Call
 from local_cloud.sagemaker.core.context import Context, Operations
@@ -46,6 +46,12 @@ class Models:
             raise ValidationException("The local cloud serves models with an ExecutionRoleArn only.")
         return container
 
+    def require_servable(self, request: dict[str, Any]) -> None:
+        """Raises ValidationException for an image without a counterpart that serves models."""
+        container = self.require_served(request)
+        if "Image" in container:
+            images.require_servable(self._context, container["Image"])
+
     def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         container = self.require_served(request)
         if "ModelPackageName" in container:
@@ -55,7 +61,9 @@ class Models:
                     f"Cannot create a model from {package['ModelPackageArn']}: its approval status is "
                     f"{package['ModelApprovalStatus']}, not Approved."
                 )
-        _require_files(model_server.served_container(self._context, call.scope, request))
+        served = model_server.served_container(self._context, call.scope, request)
+        _require_files(served)
+        images.require_servable(self._context, served["Image"])
         call.authorize("iam:PassRole", request["ExecutionRoleArn"])
         name = request["ModelName"]
         arn = arns.arn(call.scope, "model", name)

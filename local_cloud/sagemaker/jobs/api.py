@@ -38,7 +38,11 @@ class JobApi(ABC):
 
     @abstractmethod
     def require_served(self, request: dict[str, Any]) -> None:
-        """Raises ValidationException for what the local cloud does not run."""
+        """Raises ValidationException for what the local cloud does not run, whatever the job's image is."""
+
+    @abstractmethod
+    def require_command(self, request: dict[str, Any]) -> None:
+        """Raises ValidationException for an image without a counterpart, or with nothing to run in it."""
 
     @abstractmethod
     def require_quota(self, scope: Scope, request: dict[str, Any]) -> None: ...
@@ -63,6 +67,7 @@ class JobApi(ABC):
 
     def _create(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         self.require_served(request)
+        self.require_command(request)
         call.authorize("iam:PassRole", request["RoleArn"])
         name, now = request[self._name], time.time()
         arn = arns.arn(call.scope, self.document, name)

@@ -3,14 +3,21 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from local_cloud.sagemaker.containers import vpc
-from local_cloud.sagemaker.containers.hosts import Ending, ExitReason, Host, make_hosts, rendezvous_port, run_to_end
-from local_cloud.sagemaker.containers.images import image
+from local_cloud.sagemaker.containers import images, vpc
+from local_cloud.sagemaker.containers.hosts import (
+    Ending,
+    ExitReason,
+    Host,
+    ShuttingDown,
+    make_hosts,
+    rendezvous_port,
+    run_to_end,
+)
 from local_cloud.sagemaker.containers.launcher import Container, Launcher, Process
 from local_cloud.sagemaker.containers.log_stream import LogStream
 from local_cloud.sagemaker.core import events, tags
@@ -95,12 +102,19 @@ class Job:
         seconds: float,
         on_line: Callable[[str], None] = lambda line: None,
         tick: Callable[[], None] = lambda: None,
+        notes: Iterable[str] = (),
     ) -> Ending:
         """Runs the command on every host; ``on_line`` gets what they print, from one thread for each host.
 
-        ``tick`` is called about every second while they run. Raises ShuttingDown when the local cloud is ending.
+        ``tick`` is called about every second while they run. The log begins with the ``notes``, and with what stands
+        for the image. Raises ShuttingDown when the local cloud is ending.
         """
         started = int(time.time())
+        logs = self.client("logs")
+        streams = [LogStream(logs, self.type.log_group, f"{self.name}/{host.name}-{started}") for host in hosts]
+        for note in notes:
+            streams[0].write(note)
+        made = self._make(image_uri, streams[0])
         credentials = self._credentials()
         variables = self._environment(len(hosts), credentials) | environment
         processes: list[Process] = []
@@ -114,18 +128,18 @@ class Job:
             tick()
 
         try:
-            for host in hosts:
+            for host, stream in zip(hosts, streams, strict=True):
                 container = Container(
                     name=self.name,
                     command=command,
                     root=host.root,
-                    image=image(image_uri, self.context.directory / "images"),
+                    image=made.root,
+                    reads=made.reads,
                     environment=variables,
                     extra_hosts={host.name: host.address for host in hosts},
                     # Several hosts reach each other by the machine's loopback, not by a private one.
                     isolated=len(hosts) == 1 and vpc.is_isolated(self.describe()),
                 )
-                stream = LogStream(self.client("logs"), self.type.log_group, f"{self.name}/{host.name}-{started}")
                 processes.append(self.launcher.launch(container))
                 reader = threading.Thread(target=_pump, args=(processes[-1], stream, on_line), daemon=True)
                 reader.start()
@@ -146,6 +160,20 @@ class Job:
                 stream.flush()
             if credentials is not None:
                 self.context.cloud.end(credentials)
+
+    def _make(self, image_uri: str, stream: LogStream) -> images.Environment:
+        """The environment that stands for the image. Raises ImageError, or ShuttingDown while one is being made."""
+
+        def say(line: str) -> None:
+            stream.write(line)
+            if self.abandoned.is_set():
+                raise ShuttingDown
+
+        try:
+            counterpart = images.find(image_uri, self.context.images.read())
+            return counterpart.make(self.context.directory / "images", self.context.pip, say)
+        finally:
+            stream.flush()
 
     def _reason_to_end(self, overdue: bool) -> ExitReason | None:
         if self.stop_requested.is_set():

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from local_cloud.sagemaker.containers import images
 from local_cloud.sagemaker.containers.folder import under
+from local_cloud.sagemaker.containers.images.entry_points import processing_command
 from local_cloud.sagemaker.core import quotas
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ValidationException
@@ -21,8 +23,6 @@ class ProcessingJobs(JobApi):
         quotas.require_for_processing(self._context, scope, request)
 
     def require_served(self, request: dict[str, Any]) -> None:
-        if "ContainerEntrypoint" not in request["AppSpecification"]:
-            raise ValidationException("The local cloud runs processing jobs with a ContainerEntrypoint only.")
         cluster = request["ProcessingResources"]["ClusterConfig"]
         if cluster.get("InstanceCount") != 1 or "InstanceType" not in cluster:
             raise ValidationException("The local cloud runs processing jobs on one instance only, of an InstanceType.")
@@ -38,3 +38,7 @@ class ProcessingJobs(JobApi):
             under("/opt/ml/processing", s3["LocalPath"])
             if s3.get("S3InputMode", "File") != "File":
                 raise ValidationException("The local cloud serves the S3InputMode File only.")
+
+    def require_command(self, request: dict[str, Any]) -> None:
+        specification = request["AppSpecification"]
+        processing_command(specification, images.require(self._context, specification["ImageUri"]))

@@ -3,9 +3,10 @@
 import time
 from typing import Any
 
-from local_cloud.sagemaker.containers import transfer
+from local_cloud.sagemaker.containers import images, transfer
 from local_cloud.sagemaker.containers.folder import Folder
 from local_cloud.sagemaker.containers.hosts import ExitReason
+from local_cloud.sagemaker.containers.images.entry_points import processing_command
 from local_cloud.sagemaker.containers.opt_ml import algorithm_error, local_folder, message, resource_config
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
@@ -33,10 +34,11 @@ class Processing:
             job.update(ProcessingStartTime=began)
             longest = description.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DEFAULT_SECONDS)
             specification = description["AppSpecification"]
+            image = images.require(job.context, specification["ImageUri"])
             ending = job.run_containers(
                 job.hosts(1),
                 image_uri=specification["ImageUri"],
-                command=(*specification["ContainerEntrypoint"], *specification.get("ContainerArguments", ())),
+                command=processing_command(specification, image),
                 environment=dict(description.get("Environment", {}))
                 | {"PROCESSING_JOB_NAME": job.name, "PROCESSING_JOB_ARN": description["ProcessingJobArn"]},
                 seconds=longest,

@@ -2,8 +2,10 @@
 
 from typing import Any, ClassVar
 
+from local_cloud.sagemaker.containers import images
 from local_cloud.sagemaker.containers.folder import under
 from local_cloud.sagemaker.containers.hosts import MAX_HOSTS
+from local_cloud.sagemaker.containers.images.entry_points import training_command
 from local_cloud.sagemaker.containers.launcher import has_private_mounts
 from local_cloud.sagemaker.core import quotas
 from local_cloud.sagemaker.core.documents import DocumentKind
@@ -40,9 +42,10 @@ class TrainingJobs(JobApi):
 
     def require_served(self, request: dict[str, Any]) -> None:
         algorithm = request.get("AlgorithmSpecification", {})
-        if "TrainingImage" not in algorithm or "ContainerEntrypoint" not in algorithm:
+        if "TrainingImage" not in algorithm:
             raise ValidationException(
-                "The local cloud runs training jobs with a TrainingImage and a ContainerEntrypoint only."
+                "The local cloud runs training jobs with a TrainingImage only. hint: a custom or Marketplace "
+                "algorithm runs on AWS only"
             )
         _refuse_instances(request.get("ResourceConfig", {}))
         stopping = request.get("StoppingCondition", {})
@@ -58,12 +61,14 @@ class TrainingJobs(JobApi):
         under("/opt/ml", request.get("CheckpointConfig", {}).get("LocalPath", DEFAULT_PATH))
         for channel in request.get("InputDataConfig", []):
             under("/opt/ml/input/data", f"/opt/ml/input/data/{channel['ChannelName']}")
-            mode = channel.get("InputMode", algorithm["TrainingInputMode"])
-            if "S3DataSource" not in channel["DataSource"] or mode not in ("File", "FastFile"):
+            if "S3DataSource" not in channel["DataSource"]:
                 raise ValidationException(
-                    f"The channel {channel['ChannelName']}: the local cloud serves S3 data sources in the input modes "
-                    "File and FastFile only."
+                    f"The channel {channel['ChannelName']}: the local cloud serves S3 data sources only."
                 )
+
+    def require_command(self, request: dict[str, Any]) -> None:
+        image = images.require(self._context, request["AlgorithmSpecification"]["TrainingImage"])
+        training_command(request, image)
 
 
 def _refuse_instances(resources: dict[str, Any]) -> None:

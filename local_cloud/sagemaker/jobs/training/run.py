@@ -8,9 +8,10 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from local_cloud.sagemaker.containers import transfer
+from local_cloud.sagemaker.containers import images, transfer
 from local_cloud.sagemaker.containers.folder import Folder
 from local_cloud.sagemaker.containers.hosts import Ending, ExitReason, Host
+from local_cloud.sagemaker.containers.images.entry_points import ARCHIVE, source_in_s3, training_command
 from local_cloud.sagemaker.containers.opt_ml import algorithm_error, message, resource_config
 from local_cloud.sagemaker.core.documents import DocumentKind
 from local_cloud.sagemaker.core.errors import ServiceError
@@ -19,6 +20,7 @@ from local_cloud.sagemaker.core.store import Document
 from local_cloud.sagemaker.jobs.job import Job, publish
 from local_cloud.sagemaker.jobs.training.checkpoints import Checkpoints
 from local_cloud.sagemaker.jobs.training.metrics import Metrics
+from local_cloud.sagemaker.jobs.training.pipes import Pipes
 
 _DEFAULT_SECONDS = 24 * 3600
 # BillableTimeInSeconds of a spot job is its running time at the spot price; 0.3 of the on-demand price is an
@@ -62,10 +64,13 @@ class _TrainingRun:
         self.description = job.describe()
         self.s3 = job.client("s3")
         self.metrics = Metrics(self.description["AlgorithmSpecification"].get("MetricDefinitions", []), job.name)
+        image = images.require(job.context, self.description["AlgorithmSpecification"]["TrainingImage"])
+        self.command = training_command(self.description, image)
         self.hosts = job.hosts(self.description["ResourceConfig"].get("InstanceCount", 1))
         config = self.description.get("CheckpointConfig")
         # One prefix for all hosts, as on AWS: what two of them write under the same name is theirs to sort out.
         self.checkpoints = [Checkpoints(self.s3, config, host.root) for host in self.hosts] if config else []
+        self.pipes = Pipes()
         stopping = self.description.get("StoppingCondition", {})
         self.longest = float(stopping.get("MaxRuntimeInSeconds", _DEFAULT_SECONDS))
         self.longest_wait = float(stopping.get("MaxWaitTimeInSeconds", float("inf")))
@@ -88,6 +93,15 @@ class _TrainingRun:
 
     def _train_once(self) -> Ending:
         """One stretch on the instances; spot capacity is taken away from all of them at once."""
+        self.pipes = Pipes()
+        try:
+            ending = self._run_hosts()
+            self.pipes.check()
+            return ending
+        finally:
+            self.pipes.stop()
+
+    def _run_hosts(self) -> Ending:
         begun = time.monotonic()
         _move(
             self.job,
@@ -99,17 +113,17 @@ class _TrainingRun:
         for checkpoints in self.checkpoints:
             checkpoints.restore()
         _move(self.job, SecondaryStatus.TRAINING)
-        algorithm = self.description["AlgorithmSpecification"]
         try:
             return self.job.run_containers(
                 self.hosts,
-                image_uri=algorithm["TrainingImage"],
-                command=(*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", ())),
+                image_uri=self.description["AlgorithmSpecification"]["TrainingImage"],
+                command=self.command,
                 environment=dict(self.description.get("Environment", {}))
                 | {"TRAINING_JOB_NAME": self.job.name, "TRAINING_JOB_ARN": self.description["TrainingJobArn"]},
                 seconds=self.longest - self.used,
                 on_line=self.metrics.read,
-                tick=self._save,
+                tick=self._tick,
+                notes=_notes(self.description),
             )
         finally:
             self._save()
@@ -123,17 +137,28 @@ class _TrainingRun:
         config = inside / "input/config"
         channels = description.get("InputDataConfig", [])
         config.write_json("hyperparameters.json", description.get("HyperParameters", {}))
-        config.write_json("inputdataconfig.json", {channel["ChannelName"]: _channel(channel) for channel in channels})
+        mode = description["AlgorithmSpecification"]["TrainingInputMode"]
+        config.write_json("inputdataconfig.json", {item["ChannelName"]: _channel(item, mode) for item in channels})
         names = [host.name for host in self.hosts]
         instance = description["ResourceConfig"]["InstanceType"]
         config.write_json("resourceconfig.json", resource_config(instance, host.name, names))
         for channel in channels:
             folder = inside / "input/data" / channel["ChannelName"]
-            if not folder.exists():  # a spot job's new instance downloads again; here the files are still there
-                source = channel["DataSource"]["S3DataSource"]
-                sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
-                share = slice(number, None, len(self.hosts)) if sharded else transfer.ALL
+            source = channel["DataSource"]["S3DataSource"]
+            sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
+            share = slice(number, None, len(self.hosts)) if sharded else transfer.ALL
+            if channel.get("InputMode", mode) == "Pipe":
+                content = transfer.stream(self.s3, source, share)
+                self.pipes.add(inside / "input/data", channel["ChannelName"], content)
+            elif not folder.exists():  # a spot job's new instance downloads again; here the files are still there
                 transfer.download(self.s3, source, folder, share)
+        source_code = source_in_s3(description, self.command)
+        if source_code is not None:
+            transfer.download_into(self.s3, source_code, inside, ARCHIVE)
+
+    def _tick(self) -> None:
+        self.pipes.check()
+        self._save()
 
     def _save(self) -> None:
         self.metrics.publish(self.job.client("cloudwatch"))
@@ -188,10 +213,18 @@ def artifact_uri(request: dict[str, Any]) -> str:
     return f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output/model.tar.gz"
 
 
-def _channel(channel: dict[str, Any]) -> dict[str, str]:
+def _notes(description: Document) -> list[str]:
+    """Lines for the log."""
+    mode = description["AlgorithmSpecification"]["TrainingInputMode"]
+    channels = description.get("InputDataConfig", [])
+    fast = [channel["ChannelName"] for channel in channels if channel.get("InputMode", mode) == "FastFile"]
+    return [f"FastFile: {', '.join(fast)}: here all files are downloaded first, to the same paths"] if fast else []
+
+
+def _channel(channel: dict[str, Any], mode: str) -> dict[str, str]:
     source = channel["DataSource"]["S3DataSource"]
     return {
-        "TrainingInputMode": channel.get("InputMode", "File"),
+        "TrainingInputMode": channel.get("InputMode", mode),
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
         "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),

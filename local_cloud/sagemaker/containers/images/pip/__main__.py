@@ -1,7 +1,8 @@
 """``python -m pip install``: links packages of the project's environment into ``PIP_TARGET``.
 
 Understands ``install [-r FILE]… [--find-links DIR] [SPEC]…``; wheels in a ``--find-links`` folder are unpacked.
-A requirement that neither has is an error, with the command that fixes it. With ``--no-index`` there are the
+What the image itself has stays as it is, and ``uninstall``, with which the SageMaker SDK's scripts begin, removes
+nothing. A requirement that is nowhere is an error, with the command that fixes it. With ``--no-index`` there are the
 wheels only. PIP_NO_INDEX and PIP_FIND_LINKS mean the same, as for pip itself.
 
 Where one requirement of a file has a hash, or the file says ``--require-hashes``, each needs one, as for pip, and a
@@ -24,13 +25,17 @@ _HASH = re.compile(r"\s*--hash[= ]\s*(\S+)")
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="pip")
-    parser.add_argument("command", choices=["install"])
+    parser.add_argument("-V", "--version", action="version", version="pip, the local cloud's stand-in")
+    parser.add_argument("command", choices=["install", "uninstall", "list", "freeze"])
+    parser.add_argument("-y", "--yes", action="store_true")
     parser.add_argument("-r", "--requirement", action="append", default=[], type=Path)
     links = [Path(folder) for folder in os.environ.get("PIP_FIND_LINKS", "").split()]
     parser.add_argument("--find-links", action="append", default=links, type=Path)
     parser.add_argument("--no-index", action="store_true", default=bool(os.environ.get("PIP_NO_INDEX")))
     parser.add_argument("specifications", nargs="*")
     options, _ = parser.parse_known_intermixed_args()
+    if options.command != "install":
+        return _other(options.command, options.specifications)
     lines = [line for file in options.requirement for line in re.sub(r"\\\n", " ", file.read_text()).splitlines()]
     target = Path(os.environ["PIP_TARGET"])
     asked = [(_HASH.sub("", line.split("#")[0]).strip(), _HASH.findall(line)) for line in lines]
@@ -69,6 +74,17 @@ def main() -> int:
     return 0
 
 
+def _other(command: str, names: list[str]) -> int:
+    present = {_normal(it.metadata["Name"]): it.version for it in metadata.distributions()}
+    if command != "uninstall":
+        print(*(f"{name}=={version}" for name, version in sorted(present.items())), sep="\n")
+        return 0
+    for name in names:
+        why = "it belongs to the image" if _normal(name) in present else "it is not installed"
+        print(f"WARNING: Skipping {name} as {why}.", file=sys.stderr)
+    return 0
+
+
 def _wheel(name: str, version: str, folders: list[Path]) -> Path | None:
     """One of the folders."""
     for folder in folders:
@@ -90,11 +106,12 @@ def _fits(pythons: str, abis: str) -> bool:
 
 
 def _take(name: str, version: str, target: Path) -> bool:
-    """What the project's environment has."""
-    host = Path(__file__).with_name("host.txt").read_text()
-    for distribution in metadata.distributions(path=[host]):
+    """What the image has, or the project's environment."""
+    image, host = str(Path(__file__).parents[1]), Path(__file__).with_name("host.txt").read_text()
+    for distribution in metadata.distributions(path=[image, host]):
         if _normal(distribution.metadata["Name"]) == _normal(name) and _admits(version, distribution.version):
-            _link(distribution, target)
+            if not Path(str(distribution.locate_file(""))).samefile(image):
+                _link(distribution, target)
             return True
     return False
 
