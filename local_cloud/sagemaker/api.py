@@ -30,6 +30,7 @@ from local_cloud.sagemaker.jobs.processing.run import Processing
 from local_cloud.sagemaker.jobs.runner import JobRunner
 from local_cloud.sagemaker.jobs.training.api import TrainingJobs
 from local_cloud.sagemaker.jobs.training.run import Training
+from local_cloud.sagemaker.pipelines.engine.limits import Limits
 from local_cloud.sagemaker.pipelines.engine.run import ExecutionRunner
 from local_cloud.sagemaker.pipelines.executions import Executions
 from local_cloud.sagemaker.pipelines.pipelines import Pipelines
@@ -73,6 +74,7 @@ class SageMaker:
     jobs: JobRunner
     executions: ExecutionRunner
     provisioning: Provisioning
+    limits: Limits
 
     def start(self) -> None:
         """Goes on with what a previous process had promised; call it when the cloud answers requests."""
@@ -113,9 +115,10 @@ def assemble(
         "CreateModel": (models.require_served, models.require_servable),
         "CreateEndpointConfig": (endpoint_configs.require_served, None),
     }
+    limits = partial(pipeline_limits, requirements)
     operations = _merged(
         Pipelines(context).operations(),
-        Executions(context, executions, partial(pipeline_limits, requirements)).operations(),
+        Executions(context, executions, limits).operations(),
         training.operations(),
         processing.operations(),
         ModelRegistry(context).operations(),
@@ -127,7 +130,7 @@ def assemble(
         Tags(context).operations(),
     )
     faults = Faults(directory / "faults.toml", [*operations, "InvokeEndpoint"])
-    return SageMaker(context, operations, faults, endpoints, jobs, executions, provisioning)
+    return SageMaker(context, operations, faults, endpoints, jobs, executions, provisioning, limits)
 
 
 def pipeline_limits(requirements: Requirements, operation: str, request: Mapping[str, Any]) -> Iterator[str]:

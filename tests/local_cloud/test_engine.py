@@ -218,7 +218,7 @@ def test_a_job_role_that_may_count_in_the_training_namespace_only_counts(connect
 def test_an_image_without_a_local_counterpart_is_named_before_any_step_runs(connect: Connect, role: str) -> None:
     step = processing_step("Odd", role, "true")
     step["Arguments"]["AppSpecification"]["ImageUri"] = "1.dkr.ecr.us-east-1.amazonaws.com/churn:1.7"
-    with pytest.raises(ClientError, match="Step 'Odd': .*churn:1.7 has no local counterpart"):
+    with pytest.raises(ClientError, match=r"Step 'Odd': .*churn:1\.7 has no local counterpart"):
         run(connect("sagemaker"), "odd-image", definition(step), role)
 
 

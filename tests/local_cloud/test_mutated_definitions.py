@@ -6,10 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_process import InProcess
 
-from local_cloud.sagemaker.api import pipeline_limits
 from local_cloud.sagemaker.pipelines.engine.check import checked
 from local_cloud.sagemaker.pipelines.engine.limits import unserved
 from pipeline_language.definition import DefinitionError
@@ -57,9 +58,14 @@ def places(value: Any) -> list[tuple[Any, Any]]:
     return [place for key in keys for place in ((value, key), *places(value[key]))]
 
 
+@pytest.fixture(scope="module")
+def sagemaker(tmp_path_factory: pytest.TempPathFactory) -> InProcess:
+    return InProcess(tmp_path_factory.mktemp("sagemaker"))
+
+
 @settings(max_examples=400, deadline=None)
-@given(st.data())
-def test_a_mutated_definition_is_taken_or_refused(data: st.DataObject) -> None:
+@given(data=st.data())
+def test_a_mutated_definition_is_taken_or_refused(sagemaker: InProcess, data: st.DataObject) -> None:
     document = copy.deepcopy(data.draw(st.sampled_from(CASES)))
     for _ in range(data.draw(st.integers(1, 3))):
         if found := places(document):
@@ -67,4 +73,4 @@ def test_a_mutated_definition_is_taken_or_refused(data: st.DataObject) -> None:
             container[key] = data.draw(VALUES)
     with suppress(DefinitionError):
         definition = checked(json.dumps(document))
-        assert all(isinstance(problem, str) for problem in unserved(definition, Nothing(), pipeline_limits))
+        assert all(isinstance(problem, str) for problem in unserved(definition, Nothing(), sagemaker.service.limits))
