@@ -138,5 +138,6 @@ def test_the_aws_cli_and_a_bad_definition(row: Callable[..., None], connect: Con
 def test_an_image_without_a_counterpart(row: Callable[..., None], connect: Connect, role: str) -> None:
     step = processing_step("Odd", role, "true")
     step["Arguments"]["AppSpecification"]["ImageUri"] = "1.dkr.ecr.us-east-1.amazonaws.com/churn:1.7"
-    _, steps = run(connect("sagemaker"), "odd-image", definition(step), role)
-    row("an image that has no local counterpart", "FailureReason of the step", steps["Odd"]["FailureReason"])
+    with pytest.raises(ClientError) as refusal:
+        run(connect("sagemaker"), "odd-image", definition(step), role)
+    row("an image that has no local counterpart", "answer of StartPipelineExecution", str(refusal.value))

@@ -111,7 +111,7 @@ def test_a_lock_file_becomes_an_environment_once_however_many_jobs_need_it(mappe
         assert "hoot ['--loud']" in log
         assert "2.4.6" in log
         assert any(
-            line.startswith(f"{REGISTRY}/owls:1: here stand for it Python 3.") and "owl 1.0" in line for line in log
+            line.startswith(f"{REGISTRY}/owls:1: runs here with Python 3.") and "owl 1.0" in line for line in log
         )
         assert not [line for line in log if WORD in line or line.startswith("PIP_INDEX")]
     assert sum(any("pip: Successfully installed owl-1.0" in line for line in log) for log in logs) == 1

@@ -146,7 +146,7 @@ def test_logs_of_eight_steps_of_three_runs_at_once_are_each_its_own(
         assert found.keys() == {*JOBS, "Train", "Find"}
         for name in (*JOBS, "Train"):
             image, *lines = found[name]
-            assert image.startswith(f"{IMAGE}: here stand for it Python ")
+            assert image.startswith(f"{IMAGE}: runs here with Python ")
             assert lines == [f"{name} of {execution.id}"]
         assert f"answered {execution.id}" in found["Find"]
         others = [other.rsplit("/", 1)[-1] for other in arns if other != arn]

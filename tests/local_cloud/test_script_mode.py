@@ -104,7 +104,7 @@ def test_a_pytorch_script_finds_what_the_toolkit_documents(jobs: Jobs) -> None:
     assert (everything["hyperparameters"], everything["job_name"]) == (hyperparameters, request["TrainingJobName"])
     assert everything["channel_input_dirs"] == {"train": "/opt/ml/input/data/train"}
     log = jobs.log(request["TrainingJobName"])
-    assert log[0].startswith(f"{PYTORCH}: here stand for it Python 3.")
+    assert log[0].startswith(f"{PYTORCH}: runs here with Python 3.")
     assert ", torch 2." in log[0]
     assert log[-1] == "Reporting training SUCCESS"
 
@@ -134,7 +134,7 @@ def test_a_scikit_learn_script_trains_a_model(jobs: Jobs) -> None:
     model = pickle.loads(jobs.model(job)["model.pickle"])
     assert [*model.predict([[0, 1], [6, 1]])] == [0.0, 1.0]
     log = "\n".join(jobs.log(request["TrainingJobName"]))
-    assert "here stand for it Python 3." in log
+    assert "runs here with Python 3." in log
     assert ", scikit-learn 1.9.1, numpy " in log
     assert "pandas: the image has it, and this job goes without it: pip could not install pandas==" in log
 

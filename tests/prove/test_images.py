@@ -73,7 +73,7 @@ def test_xgboost_trains_a_script_in_its_image(jobs: Jobs, mortal: Running, figur
         (metric,) = job["FinalMetricDataList"]
         assert metric["Value"] < 0.5
         assert [*jobs.model(job)] == ["model.json"]
-        assert "xgboost-cpu " in next(line for line in log if "here stand for it Python" in line)
+        assert "xgboost-cpu " in next(line for line in log if "runs here with Python" in line)
     (made,) = (mortal.state / "sagemaker/images").glob("xgboost-*")
     assert "pip: " not in "".join(log), "the environment is kept"
     figure(f"XGBoost: first and second job: {seconds} s; {size(made) / 1e6:.0f} MB on disk")
@@ -92,7 +92,7 @@ def test_xgboost_trains_a_script_in_its_image(jobs: Jobs, mortal: Running, figur
             "model = Model(small)\n"
             "model(torch.tensor([[1, 2]]), labels=torch.tensor([1])).loss.backward()\n"
             "model.save_pretrained('/opt/ml/model')\n",
-            ": here stand for it Python",
+            ": runs here with Python",
         ),
     ],
     ids=["scikit-learn", "Hugging Face"],
@@ -104,7 +104,7 @@ def test_the_image_of_a_framework_has_what_its_scripts_import(
     job = jobs.train(request, seconds=280)
     log = jobs.log(request["TrainingJobName"])
     assert job["TrainingJobStatus"] == "Completed", (job.get("FailureReason"), log)
-    assert shown in next(line for line in log if "here stand for it Python" in line)
+    assert shown in next(line for line in log if "runs here with Python" in line)
     figure(f"{image}: {size(mortal.state / 'sagemaker/images') / 1e6:.0f} MB on disk")
 
 

@@ -42,6 +42,7 @@ VARYING = (
     (r"(logs |run: )[a-z0-9]{12}\b", r"\1<run>"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?", "<time>"),
     (r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d", "<time>"),
+    (r"runs here with Python .*(?=, whatever)", "runs here with <versions>"),
 )
 
 

@@ -77,8 +77,10 @@ class Executions:
             if definition.experiment is not None:
                 execution["PipelineExperimentConfig"] = _experiment(definition.experiment, values)
             if found := list(unserved(definition, values, self._limits)):
-                hint = "" if "hint:" in found[-1] else " hint: leave out what is named, or start it on AWS"
-                raise ValidationException(f"The local cloud does not run this pipeline. {' '.join(found)}{hint}")
+                problem = f"The local cloud does not run this pipeline. {' '.join(found)}"
+                if "hint:" in found[-1]:
+                    raise ValidationException(problem)
+                raise ValidationException(f"{problem} hint: leave out what is named, or start it on AWS")
             if "ParallelismConfiguration" in pipeline:
                 execution.setdefault("ParallelismConfiguration", pipeline["ParallelismConfiguration"])
             self._store.put(call.scope, DocumentKind.EXECUTION, arn, execution)

@@ -151,7 +151,7 @@ def _mapping(uri: str) -> str:
 
 
 def _stand_in(uri: str, parts: Iterable[str], version: str = sys.version.split()[0]) -> str:
-    return f"{uri}: here stand for it Python {version}{''.join(f', {part}' for part in parts)}, whatever its tag says"
+    return f"{uri}: runs here with Python {version}{''.join(f', {part}' for part in parts)}, whatever its tag says"
 
 
 def _slug(title: str) -> str:
