@@ -8,6 +8,7 @@ The server holds a lock on ``server.lock`` for as long as it lives, so whether i
 number. Its port is kept with the state, because queue URLs hold it.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -32,6 +33,7 @@ AWKWARD = "HEADRACE_AWKWARD"  # "1": what AWS may do, as docs/awkward.md has it
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _MIN_FREE = 2**20  # bytes; an empty local cloud takes some 200 KB
+_LOST_THE_PORT = os.strerror(errno.EADDRINUSE)  # in the end of its log
 # The variables with which pip finds packages: an index, a proxy, certificates.
 PIP_SETTINGS = tuple(
     f"PIP_{name}" for name in ("CERT", "CLIENT_CERT", "CONFIG_FILE", "CONSTRAINT", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL",
@@ -81,6 +83,7 @@ def start(state: Path, *, port: int | None = None, images: Mapping[str, Mapping[
         claim(state)
         write_images(state / "sagemaker", images)
         root_key.make(state)
+        may_move = port is None and not (state / "port").exists()
         port = choose_port(state, port)
         _make_certificate(state / "tls")
         shutil.rmtree(state / "tmp", ignore_errors=True)
@@ -113,6 +116,9 @@ def start(state: Path, *, port: int | None = None, images: Mapping[str, Mapping[
     found = running(state)
     if found is not None:  # a second `start` at the same moment was first
         return found
+    if may_move and _LOST_THE_PORT in _tail(state / "server.log", begin):  # to another one that started just then
+        (state / "port").unlink()
+        return start(state, images=images)
     with usable(state):
         free = shutil.disk_usage(state).free
     if free < _MIN_FREE:

@@ -18,6 +18,7 @@ import pytest
 import root_clients
 from attempts import CALLS, OBJECT, RUNTIME, signed, ways
 from botocore.config import Config
+from pipeline_runs import free_port
 from stranger import Attempt, other_user_can_open, send
 
 from local_cloud import process
@@ -175,6 +176,25 @@ def test_another_user_reads_nothing_of_the_state(cloud: Running, connect: Connec
     assert other_user_can_open(paths) == []
     written_by_the_server = [*(cloud.state / "s3").rglob("*"), *(cloud.state / "aws").rglob("*")]
     assert [path for path in written_by_the_server if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.process
+def test_a_port_that_another_one_takes_at_the_same_moment_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two local clouds that start at once both find the preferred port free."""
+    state, chosen = tmp_path / "state", []
+
+    def choose(state: Path, wanted: int | None) -> int:
+        chosen.append(taken.getsockname()[1] if not chosen else free_port())
+        (state / "port").write_text(str(chosen[-1]))
+        return chosen[-1]
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(process, "choose_port", choose)
+        running = process.start(state)
+    process.stop(state)
+    assert running.endpoint == f"https://localhost:{chosen[1]}"
 
 
 @pytest.mark.process
