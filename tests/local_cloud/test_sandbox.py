@@ -80,7 +80,7 @@ def rows(at: Places) -> list[Row]:
         Row("objects of S3, past its API", LIST.format(str(at.state / "s3")), gone, "not there"),
         Row("the other jobs' folders", f"print(len(os.listdir({jobs!r})))", "1", "not there"),
         Row("the project's files", READ.format(str(ROOT / "pyproject.toml")), gone, "not there"),
-        Row("its Python packages", WRITE.format(str(ROOT / ".venv/probe")), fixed, "read-only"),
+        Row("its Python packages", WRITE.format(str((ROOT / ".venv").resolve() / "probe")), fixed, "read-only"),
         Row("the images' Python packages", image, fixed, "read-only"),
         Row("system files", WRITE.format("/etc/headrace-probe"), fixed, "read-only, as far as the user may read them"),
         Row("the host's `/tmp`", READ.format("/tmp/headrace-probe"), gone, "a folder of the job's own"),
