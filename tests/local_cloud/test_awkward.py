@@ -35,6 +35,9 @@ def test_another_value_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         process.start(tmp_path / "state", port=free_port())
 
 
+pytestmark = pytest.mark.process
+
+
 @pytest.fixture(scope="module")
 def awkward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     state = tmp_path_factory.mktemp("awkward") / "state"
@@ -44,7 +47,6 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     process.stop(state)
 
 
-@pytest.mark.process
 def test_a_joined_number_reaches_the_job_as_java_writes_it(awkward: Running) -> None:
     s3, sagemaker = client(awkward, "s3"), client(awkward, "sagemaker")
     s3.create_bucket(Bucket=BUCKET)

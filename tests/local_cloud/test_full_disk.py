@@ -70,7 +70,7 @@ class SmallDisk:
         return client(self.cloud, service, config)
 
 
-pytestmark = pytest.mark.timeout(5 * PATIENCE)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(5 * PATIENCE)]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,6 @@ def role(running: SmallDisk) -> str:
     return make_role(running.connect("iam"), "everything", ["sagemaker:*", "s3:*", "logs:*", "iam:PassRole"], ["*"])
 
 
-@pytest.mark.process
 def test_a_call_that_cannot_be_kept_is_an_error_and_changes_nothing(disk: SmallDisk) -> None:
     sagemaker = disk.connect("sagemaker", ONCE)
     disk.fill()

@@ -108,6 +108,7 @@ def test_spot_training_on_demand_training_and_processing_have_separate_quotas(sa
         process(sagemaker, "two")
 
 
+@pytest.mark.process
 def test_all_types_together_have_a_quota_as_well(sagemaker: InProcess) -> None:
     limit(sagemaker, "Number of instances across all training jobs", 3)
     train(sagemaker, "one", count=2)
