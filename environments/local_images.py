@@ -33,7 +33,7 @@ def load_images(table: Any, environment: str, where: str) -> dict[str, ImageSett
         raise SettingsError(f"{KEY} is set", where, f"images run on this machine alone: write [{ENVIRONMENT}.{KEY}]")
     inner = f"{where.removesuffix(']')}.{KEY}]"
     if not isinstance(table, dict):
-        raise SettingsError(f"it is {table!r}, no table", inner, 'write "<image>" = { python = "<path>" } below it')
+        raise SettingsError(f"it is {table!r}, not a table", inner, 'write "<image>" = { python = "<path>" } below it')
     return {pattern: _image(pattern, value, inner) for pattern, value in table.items()}
 
 

@@ -39,7 +39,7 @@ def typed_values(
     Raises SettingsError for an unknown key, a missing one that has no default, and a value of another type.
     """
     if not isinstance(table, dict):
-        raise SettingsError(f"it is {table!r}, no table", where, "write it as a [table]")
+        raise SettingsError(f"it is {table!r}, not a table", where, "write it as a [table]")
     hints = get_type_hints(kind)
     known = {item.name: item for item in fields(kind) if item.name not in derived.keys() | tables}
     for key in table:

@@ -29,7 +29,7 @@ def read_prices(region: str) -> Prices:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get(region, {}).get("usd_per_hour", {})
         return Prices(region, {kind: float(price) for kind, price in table.items()})
-    except (ValueError, TypeError, AttributeError) as error:  # no TOML, no UTF-8, no table of numbers
+    except (ValueError, TypeError, AttributeError) as error:  # not TOML, not UTF-8, not a table of numbers
         raise SetupError(
             f"{path} is not a valid table of prices: {error}", hint=f"git diff {path} shows what changed"
         ) from error

@@ -61,7 +61,7 @@ def test_without_the_table_or_the_file_there_are_none(project: Path) -> None:
         ("churn = {}", '"churn" is {}', "give it exactly one of command, python, requirements"),
         ('churn = { python = "x", command = ["y"] }', '"churn" is {', "give it exactly one of command, python, "),
         ('churn = { command = "x" }', "command is 'x'", "use a list of text in quotes"),
-        ('churn = "x"', "it is 'x', no table", "write it as a [table]"),
+        ('churn = "x"', "it is 'x', not a table", "write it as a [table]"),
     ],
 )
 def test_a_table_that_is_wrong_is_refused_with_a_hint(project: Path, images: str, what: str, hint: str) -> None:

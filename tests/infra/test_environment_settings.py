@@ -158,7 +158,7 @@ def test_environments_of_the_project_are_right(environment: str) -> None:
         ),
         ("[dev]\n" + GOOD + '[dev.pipeline]\ncapacity = "spot"\nspot_wait_seconds = 0', ["spot_wait_seconds is 0"]),
         ("[dev]\n" + GOOD + '[dev.pipeline]\ncapacity = "cheap"', ["capacity is 'cheap'", "spot or on-demand or both"]),
-        ("dev = 3", ["it is 3, no table"]),
+        ("dev = 3", ["it is 3, not a table"]),
         ("[dev", ["it is not valid TOML"]),
     ],
 )

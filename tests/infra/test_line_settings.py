@@ -57,7 +57,7 @@ REFUSED: Mapping[str, tuple[str, list[str]]] = {
         ["model_approval_status of the line pets is 'Approved'", "[dev.pipeline]"],
     ),
     "no table of lines": (DEV + 'lines = ["pets"]', ["[dev]", "lines is ['pets']", "[dev.lines.NAME]"]),
-    "no table of a line": (DEV + "[dev.lines]\npets = 1", ["[dev.lines.pets]", "it is 1, no table"]),
+    "no table of a line": (DEV + "[dev.lines]\npets = 1", ["[dev.lines.pets]", "it is 1, not a table"]),
     "no data sets": (DEV + "[dev.lines.pets]", ["[dev.lines.pets]", "data_sets is missing", "a list of text"]),
     "an empty list of data sets": (lines(pets=[]), ["data_sets of the line pets is empty", "pets*"]),
     "data sets as text": (DEV + '[dev.lines.pets]\ndata_sets = "pets*"', ["data_sets is 'pets*'", "a list of text"]),

@@ -18,7 +18,7 @@ REFUSED_AT_CREATE = {
     "D01": "Step 'A': the type 'Trainning' is not one of steps; did you mean 'Training'?",
     "D03": "The steps depend on each other in a cycle: A -> B -> A.",
     "D05": "Arguments.ProcessingInputs[0].S3Input.S3Uri: 'Steps.A.ProcessingOutputConfig.Outputs['o'].S3Output.S3Url': "
-    "DescribeProcessingJob answers nothing at 'S3Url'; did you mean 'S3Uri'?",
+    "DescribeProcessingJob returns nothing at 'S3Url'; did you mean 'S3Uri'?",
     "D07": "Parameter 'N': the type 'Int' is not one of parameters; did you mean 'Integer'?",
     "D09": "Step names must be unique; 'A' stands twice.",
     "D11": "Arguments.Conditions[0].LeftValue: 'Steps.Eval.PropertyFiles.Report' names no property file of step 'Eval'",

@@ -68,7 +68,7 @@ class Counterpart:
             root = environment.make(_slug(family.title), wanted, directory, pip, say)
         except ImageError as error:
             missing = {each.name for each in wanted.installed}
-            if not missing <= family.dispensable:
+            if not missing <= family.optional:
                 raise ImageError(f"the counterpart of the image {self.uri} cannot be made: {error}") from error
             why = str(error).partition("\n")[0]
             say(f"{', '.join(sorted(missing))}: the image has it, and this job goes without it: {why}")

@@ -20,8 +20,8 @@ class Family:
     """The lock file beside this file with what is installed, as far as the project's environment lacks it."""
     shown: tuple[str, ...] = ()
     """Packages whose versions the log of a job names."""
-    dispensable: frozenset[str] = frozenset()
-    """Packages of the lock that a job goes without, and its log says so, where no package index answers."""
+    optional: frozenset[str] = frozenset()
+    """Packages of the lock without which a job runs where no package index answers; its log says so."""
     has_toolkit: bool = False
     """Whether AWS's image has its training toolkit, which runs the script of `sagemaker_program`."""
     algorithm: str | None = None
@@ -43,7 +43,7 @@ FAMILIES = (
         repositories=("sagemaker-scikit-learn",),
         lock="scikit-learn",
         shown=("scikit-learn", "numpy", "pandas"),
-        dispensable=_DATA_FRAMES,
+        optional=_DATA_FRAMES,
         has_toolkit=True,
     ),
     Family(
@@ -51,7 +51,7 @@ FAMILIES = (
         repositories=("sagemaker-xgboost",),
         lock="xgboost",
         shown=("xgboost-cpu", "xgboost", "scikit-learn", "pandas"),
-        dispensable=_DATA_FRAMES,
+        optional=_DATA_FRAMES,
         has_toolkit=True,
         algorithm="XGBoost",
     ),

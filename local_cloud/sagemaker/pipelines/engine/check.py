@@ -11,7 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from local_cloud.sagemaker.core import shapes
-from local_cloud.sagemaker.pipelines.engine.references import reference_problems, type_problems
+from local_cloud.sagemaker.pipelines.engine.check_references import reference_problems, type_problems
 from local_cloud.sagemaker.pipelines.steps import STEP_TYPES
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 from pipeline_language.definition import Definition, DefinitionError, Step, Trigger, read

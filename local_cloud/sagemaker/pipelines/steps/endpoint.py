@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from local_cloud.sagemaker.core import arns
 from local_cloud.sagemaker.core.aws_errors import error_details
 from local_cloud.sagemaker.core.statuses import EndpointStatus, StepStatus
+from local_cloud.sagemaker.pipelines.steps.create_resource import already_created
 from local_cloud.sagemaker.pipelines.steps.job import plain, tags_of_job
-from local_cloud.sagemaker.pipelines.steps.made import already_made
 from local_cloud.sagemaker.pipelines.steps.step_type import Attempt, Outcome, StepType, failed
 
 _UNDER_WAY = (EndpointStatus.CREATING, EndpointStatus.UPDATING, EndpointStatus.SYSTEM_UPDATING)
@@ -46,7 +46,7 @@ def _ask(attempt: Attempt, client: Any, name: str, config: str) -> None:
     except ClientError as error:
         if "Could not find" not in str(error):
             raise
-        with already_made():
+        with already_created():
             client.create_endpoint(**attempt.arguments | {"Tags": tags_of_job(attempt)})
         return
     if config not in (

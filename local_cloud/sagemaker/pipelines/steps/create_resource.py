@@ -1,4 +1,4 @@
-"""What Model and EndpointConfig steps share: create a thing that is there at once, and read its description."""
+"""What Model and EndpointConfig steps share: create a resource that exists at once, and read its description."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ def run(attempt: Attempt, kind: str, name: str) -> Outcome:
     arn = arns.arn(attempt.scope, noun.replace("_", "-"), name)
     request = attempt.arguments | {f"{kind}Name": name, "Tags": tags_of_job(attempt)}
     try:
-        with already_made(lambda: _is_of(attempt, client, arn)):
+        with already_created(lambda: _is_of(attempt, client, arn)):
             getattr(client, f"create_{noun}")(**request)
         description = getattr(client, f"describe_{noun}")(**{f"{kind}Name": name})
     except ClientError as error:
@@ -30,8 +30,8 @@ def run(attempt: Attempt, kind: str, name: str) -> Outcome:
 
 
 @contextmanager
-def already_made(by_this_step: Callable[[], bool] = lambda: True) -> Iterator[None]:
-    """Goes on when the thing is there because this step made it: its answer was lost, or a restart came between."""
+def already_created(by_this_step: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Goes on when the resource exists because this step created it: its answer was lost, or a restart came between."""
     try:
         yield
     except ClientError as error:

@@ -136,7 +136,7 @@ def _property_problems(text: str, path: Path, kind: StepType, step: Step) -> Ite
         inner = _member(shape, part)
         if inner is None:
             hint = f"; {suggestion(str(part), list(shape.members))}" if isinstance(shape, StructureShape) else "."
-            yield f"'{text}': {kind.describe.rpartition(':')[2]} answers nothing at '{part}'{hint}"
+            yield f"'{text}': {kind.describe.rpartition(':')[2]} returns nothing at '{part}'{hint}"
             return
         names = _names(given)
         if isinstance(part, str) and names and part not in names:
